@@ -1,0 +1,1 @@
+"""Records that travel between packages, errors, seeding and citations."""

@@ -1,0 +1,53 @@
+"""Errors that a user meets: each says what is wrong, which law it breaks with which numbers, and what to do."""
+
+from __future__ import annotations
+
+
+class SimilitudeError(Exception):
+    """Base of every error that similitude raises on purpose.
+
+    The command line prints its text without a traceback and leaves with `exit_code`
+    (0 good, 1 a bad verdict, 2 wrong use, 3 not enough evidence).
+    """
+
+    exit_code = 2
+
+
+class PlanError(SimilitudeError):
+    """The two sizes of a model cannot be planned, or a plan does not fit the model or optimizer it meets."""
+
+
+class RoleError(PlanError):
+    """The role of a tensor cannot be told from what is known about it."""
+
+
+class FactoryError(SimilitudeError):
+    """A `module:factory` cannot be imported, has the wrong signature, or fails when called."""
+
+
+class DataError(SimilitudeError):
+    """A data set is not there, or its files are malformed, truncated, empty or hostile."""
+
+
+class GridError(SimilitudeError):
+    """A grid of sizes or hyperparameters cannot answer the question asked of it."""
+
+
+class StudyError(SimilitudeError):
+    """A study cannot be stored, read or continued."""
+
+
+class ReportError(SimilitudeError):
+    """A report cannot be written."""
+
+
+class BadVerdictError(SimilitudeError):
+    """A result whose `raise_if_bad()` was called has a bad verdict."""
+
+    exit_code = 1
+
+
+class NotEnoughEvidenceError(SimilitudeError):
+    """A result whose `raise_if_bad()` was called is neither good nor bad yet."""
+
+    exit_code = 3
