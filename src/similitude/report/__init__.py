@@ -1,0 +1,28 @@
+"""Reports of studies: tables for the terminal, figures, and one self-contained HTML file."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from similitude.report.html import write_report
+    from similitude.report.terminal import plan_table, transfer_summary
+
+__all__ = ["plan_table", "transfer_summary", "write_report"]
+
+_HOMES = {
+    "plan_table": "similitude.report.terminal",
+    "transfer_summary": "similitude.report.terminal",
+    "write_report": "similitude.report.html",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

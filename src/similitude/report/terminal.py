@@ -1,0 +1,205 @@
+"""A plan and a transfer study as tables for the terminal: whole at 80 columns, plain when piped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from similitude.core.verdict import Verdict
+from similitude.report.numbers import factor, octaves, quantity, rate, rate_interval, shape
+from similitude.report.scale import loss_window, mean_losses
+from similitude.report.words import excess, interruption, loss_with_error, mood, outcome_word, progress
+from similitude.scaling.plan import Plan, PlanRow
+from similitude.studies.records import Curve, Transfer, TransferStudy
+
+_STYLES = {"good": "green", "bad": "red", "unsure": "yellow"}
+_BARS = "▁▂▃▄▅▆▇█"
+_DIGITS = "01234567"
+
+
+def plan_table(plan: Plan) -> RenderableType:
+    """Show a plan: refusals first, then the factors of every tensor, then the reasons by number.
+
+    Tensors that differ only in a block's number and have the same shape, factors and reason share a line,
+    e.g. `blocks.{0-3}.mlp.weight`.
+
+    Args:
+        plan: The plan from a base to a target size.
+
+    Returns:
+        A rich renderable for `Console.print`.
+    """
+    heading = Text(f"Plan: {plan.rule}, {plan.optimizer}, width {plan.base} -> {plan.target}", style="bold")
+    table = _table()
+    for name in ("tensor", "role", "shape"):
+        table.add_column(name, overflow="fold", no_wrap=name == "shape")
+    for name in ("fan-in", "out", "init", "lr", "eps", "wd", "why"):
+        table.add_column(name, justify="right", no_wrap=True)
+    reasons = list(dict.fromkeys(row.reason for row in plan.rows))
+    for name, row in _merged(plan.rows):
+        factors = (row.fan_in_ratio, row.fan_out_ratio, row.init, row.lr, row.eps, row.weight_decay)
+        table.add_row(
+            Text(name),
+            Text(row.role),
+            shape(row.shape),
+            *(Text(factor(value), style="dim" if value == 1 else "") for value in factors),
+            str(reasons.index(row.reason) + 1),
+        )
+    refused = [
+        _hanging(f"REFUSED {refusal.name} ({shape(refusal.shape)}): {refusal.reason}", "bold red")
+        for refusal in plan.refused
+    ]
+    legend = Text("Factors are ratios to the base model: 1 means as you tuned it.", style="dim")
+    why = [_hanging(f"{number}: {reason}") for number, reason in enumerate(reasons, start=1)]
+    notes = [_hanging(f"note: {note}") for note in plan.notes]
+    return Group(heading, *refused, table, legend, *why, *notes)
+
+
+def transfer_summary(study: TransferStudy) -> RenderableType:
+    """Show what a transfer study found: per rule the optima, the verdict and what to do, then all rules together.
+
+    Args:
+        study: A finished or interrupted study.
+
+    Returns:
+        A rich renderable for `Console.print`.
+    """
+    parts: list[RenderableType] = [Text(f"{study.name}: {progress(study)}", style="bold")]
+    if warning := interruption(study):
+        parts.append(Text(warning, style="yellow"))
+    window = loss_window(curve for transfer in study.transfers.values() for curve in transfer.curves)
+    for rule, transfer in study.transfers.items():
+        parts += [Text(""), *_rule(rule, transfer, window)]
+    if study.transfers:
+        heading = "All rules: shift in octaves per doubling of width, with its 95 % interval"
+        parts += [Text(""), Text(heading, style="bold"), _comparison(study)]
+    return Group(*parts)
+
+
+class LossBars:
+    """A text U-curve: one character per learning rate, higher for a larger loss; digits where the output is ASCII.
+
+    Args:
+        curve: The losses of one width.
+        rates: Learning rates of the columns, increasing; a rate that `curve` lacks is left blank.
+        window: Losses of the lowest and the highest bar, the same for curves that are compared.
+    """
+
+    def __init__(self, curve: Curve, rates: Sequence[float], window: tuple[float, float]) -> None:
+        self.curve, self.rates, self.window = curve, rates, window
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        bars = _DIGITS if options.ascii_only else _BARS
+        means = dict(zip(self.curve.lrs, mean_losses(self.curve), strict=True))
+        yield Text("".join(self._bar(means.get(lr), bars) for lr in self.rates), no_wrap=True)
+
+    def _bar(self, mean: float | None, bars: str) -> str:
+        if mean is None:
+            return " "
+        if math.isinf(mean):
+            return "x"
+        low, high = self.window
+        if mean > high:
+            return "^"
+        place = (mean - low) / (high - low) if low <= 0 else math.log(mean / low) / math.log(high / low)
+        return bars[min(int(place * len(bars)), len(bars) - 1)]
+
+
+def _rule(rule: str, transfer: Transfer, window: tuple[float, float] | None) -> Iterable[RenderableType]:
+    yield Text.assemble((f"{rule}  ", "bold"), _outcome(transfer.verdict))
+    yield _hanging(transfer.verdict.summary)
+    table = _table()
+    for name in ("width", "best lr", "95 % interval", "loss +- std. error"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("optimum")
+    for optimum in transfer.optima:
+        table.add_row(
+            str(optimum.width),
+            rate(optimum.lr),
+            Text(rate_interval(optimum.interval)),
+            loss_with_error(optimum),
+            "" if optimum.verdict.ok else outcome_word(optimum.verdict),
+        )
+    if transfer.optima:
+        yield table
+    if window is not None and transfer.curves:
+        yield from _bars(transfer.curves, window)
+    for line in transfer.verdict.evidence:
+        yield _hanging(f"evidence: {line}")
+    for cause in transfer.verdict.causes:
+        yield _hanging(f"likely cause: {cause}")
+    if transfer.verdict.next:
+        yield _hanging(f"next: {transfer.verdict.next}", "bold")
+
+
+def _bars(curves: Sequence[Curve], window: tuple[float, float]) -> Iterable[RenderableType]:
+    rates = sorted({lr for curve in curves for lr in curve.lrs})
+    if not rates:
+        return
+    table = _table()
+    table.add_column("width", justify="right", no_wrap=True)
+    table.add_column(f"loss from lr {rate(rates[0])} to {rate(rates[-1])}", overflow="fold")
+    for curve in curves:
+        table.add_row(str(curve.width), LossBars(curve, rates, window))
+    yield table
+    yield Text("One column per learning rate, taller for a larger loss; x diverged, ^ off the scale.", "dim")
+
+
+def _comparison(study: TransferStudy) -> RenderableType:
+    table = _table()
+    table.add_column("rule", overflow="fold")
+    for name in ("shift", "loss transferred", "best", "cost"):
+        table.add_column(name, justify="right", no_wrap=name != "loss transferred")
+    table.add_column("verdict")
+    for rule, transfer in study.transfers.items():
+        table.add_row(
+            Text(rule),
+            Text(octaves(transfer.shift, transfer.shift_interval)),
+            quantity(transfer.loss_at_transferred),
+            quantity(transfer.loss_at_best),
+            excess(transfer),
+            _outcome(transfer.verdict),
+        )
+    return table
+
+
+def _merged(rows: Iterable[PlanRow]) -> list[tuple[str, PlanRow]]:
+    """Put rows that differ only in the first number of their name on one line, in the order of appearance."""
+    groups: dict[tuple[object, ...], list[tuple[int, PlanRow]]] = {}
+    for row in rows:
+        pieces = row.name.split(".")
+        at = next((i for i, piece in enumerate(pieces) if piece.isdecimal()), None)
+        rest = (row.role, row.shape, row.fan_in_ratio, row.fan_out_ratio, row.init, row.lr, row.eps)
+        key = (*pieces[:at], None, *pieces[at + 1 :]) if at is not None else (row.name,)
+        number = int(pieces[at]) if at is not None else 0
+        groups.setdefault((key, rest, row.weight_decay, row.reason), []).append((number, row))
+    return [(_merged_name(members), members[0][1]) for members in groups.values()]
+
+
+def _merged_name(members: list[tuple[int, PlanRow]]) -> str:
+    name = members[0][1].name
+    if len(members) == 1:
+        return name
+    numbers = [number for number, _ in members]
+    adjacent = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    label = f"{numbers[0]}-{numbers[-1]}" if adjacent else ",".join(map(str, numbers))
+    pieces = name.split(".")
+    at = next(i for i, piece in enumerate(pieces) if piece.isdecimal())
+    return ".".join([*pieces[:at], f"{{{label}}}", *pieces[at + 1 :]])
+
+
+def _outcome(verdict: Verdict) -> Text:
+    return Text(outcome_word(verdict), style=f"bold {_STYLES[mood(verdict)]}")
+
+
+def _table() -> Table:
+    return Table(box=None, padding=(0, 1, 0, 0))
+
+
+def _hanging(text: str, style: str = "") -> RenderableType:
+    return Padding(Text(text, style=style), (0, 0, 0, 2), expand=False)
