@@ -1,0 +1,190 @@
+"""Batches by seed and step: random access, so that any run can be repeated or resumed exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from similitude.core.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+
+    from similitude.data import ImageSet, TextSet
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """What a training run reads: any object with these two methods and a `describe`.
+
+    A batch is any nest of tuples, lists and dicts of tensors; the loss takes it as it comes.
+    """
+
+    def batch(self, seed: int, step: int) -> Any:
+        """Return the training batch of one step of the run with this seed; the same arguments, the same batch."""
+        ...
+
+    def evaluation(self) -> Any:
+        """Return the batch on which final losses are measured, or None to use the last training losses."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return names and plain values that say what the batches are; a study is continued only on equal ones."""
+        ...
+
+
+@dataclass(frozen=True)
+class ImageBatches:
+    """Batches `(images, labels)` of an image set, standardized per set, optionally with fresh noise.
+
+    Noise is drawn anew for every batch, so that a small set cannot be memorised; the evaluation batch holds
+    test images with noise from a fixed stream.
+
+    Args:
+        images: The image set.
+        batch_size: Images per training batch.
+        noise: Standard deviation of Gaussian noise, in units of the standardized pixels.
+        evaluate: Images in the evaluation batch; the test images are repeated (with other noise) to reach it.
+
+    Shapes:
+        images float32 (batch, channels, height, width); labels int64 (batch,).
+    """
+
+    images: ImageSet
+    batch_size: int = 64
+    noise: float = 0.0
+    evaluate: int = 1024
+    _moments: tuple[float, float] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.evaluate < 1 or self.noise < 0:
+            raise DataError(
+                f"ImageBatches: batch_size={self.batch_size}, evaluate={self.evaluate}, noise={self.noise}: "
+                "sizes must be at least 1 and the noise at least 0."
+            )
+        pixels = self.images.train_images
+        object.__setattr__(self, "_moments", (float(pixels.mean()), float(max(pixels.std(), 1e-6))))
+
+    def _tensors(
+        self, images: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        import torch
+
+        mean, std = self._moments
+        x = ((images.astype(np.float32) - mean) / std).transpose(0, 3, 1, 2)
+        if self.noise:
+            x = x + self.noise * rng.standard_normal(x.shape, dtype=np.float32)
+        return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)), torch.from_numpy(labels.astype(np.int64))
+
+    def batch(self, seed: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return images drawn with replacement from the training set."""
+        from similitude.core.seeding import numpy_generator
+
+        rng = numpy_generator(seed, "batch", step)
+        chosen = rng.integers(len(self.images.train_labels), size=self.batch_size)
+        return self._tensors(self.images.train_images[chosen], self.images.train_labels[chosen], rng)
+
+    def evaluation(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the fixed evaluation batch of test images."""
+        from similitude.core.seeding import numpy_generator
+
+        rng = numpy_generator(0, "evaluation")
+        count = len(self.images.test_labels)
+        chosen = np.resize(rng.permutation(count), self.evaluate)
+        return self._tensors(self.images.test_images[chosen], self.images.test_labels[chosen], rng)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what identifies these batches."""
+        return {
+            "data": self.images.name,
+            "images": len(self.images.train_labels),
+            "batch_size": self.batch_size,
+            "noise": self.noise,
+            "evaluation_images": self.evaluate,
+        }
+
+
+@dataclass(frozen=True)
+class TextBatches:
+    """Batches `(tokens, next tokens)` of a text at the character level.
+
+    The alphabet is the `vocabulary - 1` most frequent characters of the training part; every other character
+    is the last token.
+
+    Args:
+        text: The text set; its test part gives the evaluation batch.
+        batch_size: Sequences per training batch.
+        context: Characters per sequence.
+        vocabulary: Number of tokens, the one for "any other character" included.
+        evaluate: Sequences in the evaluation batch.
+
+    Shapes:
+        tokens int64 (batch, context); next tokens int64 (batch, context).
+    """
+
+    text: TextSet
+    batch_size: int = 8
+    context: int = 32
+    vocabulary: int = 64
+    evaluate: int = 64
+    _parts: dict[str, np.ndarray] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if min(self.batch_size, self.context, self.evaluate) < 1 or self.vocabulary < 2:
+            raise DataError(
+                f"TextBatches: batch_size={self.batch_size}, context={self.context}, evaluate={self.evaluate} must "
+                f"be at least 1 and vocabulary={self.vocabulary} at least 2."
+            )
+        for part in (self.text.train, self.text.test):
+            if len(part) <= self.context + 1:
+                raise DataError(
+                    f"TextBatches: a part of '{self.text.name}' has {len(part)} characters, fewer than context + 2 = "
+                    f"{self.context + 2}. Use a longer text or a smaller context."
+                )
+        train = self._codes(self.text.train)
+        symbols, counts = np.unique(train, return_counts=True)
+        alphabet = np.sort(symbols[np.argsort(-counts, kind="stable")[: self.vocabulary - 1]])
+        parts = {"train": self._tokens(train, alphabet), "test": self._tokens(self._codes(self.text.test), alphabet)}
+        object.__setattr__(self, "_parts", parts)
+
+    @staticmethod
+    def _codes(text: str) -> np.ndarray:
+        return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+
+    def _tokens(self, codes: np.ndarray, alphabet: np.ndarray) -> np.ndarray:
+        place = np.minimum(np.searchsorted(alphabet, codes), len(alphabet) - 1)
+        return np.where(alphabet[place] == codes, place, self.vocabulary - 1).astype(np.int64)
+
+    def _windows(self, part: str, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        import torch
+
+        tokens = self._parts[part]
+        starts = rng.integers(len(tokens) - self.context - 1, size=count)
+        windows = tokens[starts[:, None] + np.arange(self.context + 1)]
+        both = torch.from_numpy(windows)
+        return both[:, :-1].contiguous(), both[:, 1:].contiguous()
+
+    def batch(self, seed: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return windows at random places of the training part."""
+        from similitude.core.seeding import numpy_generator
+
+        return self._windows("train", self.batch_size, numpy_generator(seed, "batch", step))
+
+    def evaluation(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the fixed evaluation batch, from the test part."""
+        from similitude.core.seeding import numpy_generator
+
+        return self._windows("test", self.evaluate, numpy_generator(0, "evaluation"))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what identifies these batches."""
+        return {
+            "data": self.text.name,
+            "characters": len(self.text.train),
+            "batch_size": self.batch_size,
+            "context": self.context,
+            "vocabulary": self.vocabulary,
+            "evaluation_sequences": self.evaluate,
+        }
