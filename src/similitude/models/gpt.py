@@ -53,8 +53,8 @@ class GPT(nn.Module):
         check_divides("GPT", "width", width, "head_dim", head_dim, "heads")
         if tie and zero_head:
             raise ModelError(
-                "GPT(tie=True, zero_head=True): the head's weight is the token embedding, so 1 tensor has 2 roles "
-                "and zeroing the head would erase the embedding. Drop tie=True or zero_head=True."
+                "GPT(tie=True, zero_head=True): the head's weight is the token embedding, so 1 tensor has 2 "
+                "roles and zeroing the head would erase the embedding. Drop tie=True or zero_head=True."
             )
         self.context = context
         self.tokens = nn.Embedding(vocabulary, width)
