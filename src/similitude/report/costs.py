@@ -8,7 +8,7 @@ from typing import Any
 from similitude.report.numbers import quantity
 from similitude.report.palette import MARKERS, rule_slots, stand_in
 from similitude.report.svg import Figure, draw
-from similitude.report.words import excess, rule_label
+from similitude.report.words import excess, rule_label, short_label
 from similitude.studies.records import Transfer, TransferStudy
 
 
@@ -30,7 +30,7 @@ def costs(study: TransferStudy) -> Figure | None:
         axes.spines["left"].set_visible(False)
         for row, (rule, transfer) in enumerate(shown.items()):
             _draw_rule(axes, transfer, row, slots[rule])
-        axes.set_yticks(range(len(shown)), [rule_label(rule) for rule in shown])
+        axes.set_yticks(range(len(shown)), [short_label(rule) for rule in shown])
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(shown) - 0.4, -0.7)
         axes.margins(x=0.18)
@@ -54,7 +54,7 @@ def _both(transfer: Transfer) -> bool:
 def _in_words(transfer: Transfer) -> str:
     label = rule_label(transfer.rule)
     if transfer.loss_at_transferred is None or transfer.loss_at_best is None:
-        return f"{label}: not known."
+        return f"{label}: the losses are not known."
     at, best = quantity(transfer.loss_at_transferred), quantity(transfer.loss_at_best)
     return f"{label}: {at} at the transferred rate, {best} at the best ({excess(transfer)})."
 

@@ -38,7 +38,7 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
         ReportError: The path is a folder, or cannot be written; nothing is left behind.
     """
     given = Path(path)
-    if given.is_dir():
+    if os.path.isdir(given):
         raise ReportError(
             f"cannot write {str(given)!r}: it is a folder. Pass the path of a file, "
             f"e.g. {str(given / 'report.html')!r}."

@@ -10,7 +10,7 @@ from similitude.report.palette import LINES, MARKERS, rule_slots, stand_in
 from similitude.report.scale import octave_ticks
 from similitude.report.svg import Figure, draw
 from similitude.report.u_curves import power_of_two
-from similitude.report.words import rule_label
+from similitude.report.words import rule_label, short_label
 from similitude.studies.records import Optimum, Transfer, TransferStudy
 
 # Rules stand this many octaves of width apart, so that the intervals of equal optima can be told apart.
@@ -69,7 +69,7 @@ def _draw_rule(axes: Any, transfer: Transfer, points: list[Optimum], slot: int, 
     line = LINES[slot % len(LINES)]
     x = [math.log2(o.width) for o in points]
     y = [math.log2(o.lr) for o in points if o.lr is not None]
-    label = rule_label(transfer.rule)
+    label = short_label(transfer.rule)
     for optimum, at, octave in zip(points, x, y, strict=True):
         if optimum.interval is not None:
             low, high = map(math.log2, optimum.interval)

@@ -42,12 +42,11 @@ def plan_table(plan: Plan) -> RenderableType:
         table.add_column(name, justify="right", no_wrap=True)
     reasons = list(dict.fromkeys(row.reason for row in plan.rows))
     for name, row in _merged(plan.rows):
-        factors = (row.fan_in_ratio, row.fan_out_ratio, row.init, row.lr, row.eps, row.weight_decay)
         table.add_row(
             Text(name),
             Text(row.role),
             shape(row.shape),
-            *(Text(factor(value), style="dim" if value == 1 else "") for value in factors),
+            *(Text(text, style="dim" if text == "1" else "") for text in _factors(row)),
             str(reasons.index(row.reason) + 1),
         )
     refused = [
@@ -61,7 +60,7 @@ def plan_table(plan: Plan) -> RenderableType:
 
 
 def transfer_summary(study: TransferStudy) -> RenderableType:
-    """Show what a transfer study found: per rule the optima, the verdict and what to do, then all rules together.
+    """Show what a transfer study found: optima, verdict and next step per rule, then all rules together.
 
     Args:
         study: A finished or interrupted study.
@@ -82,7 +81,7 @@ def transfer_summary(study: TransferStudy) -> RenderableType:
 
 
 class LossBars:
-    """A text U-curve: one character per learning rate, higher for a larger loss; digits where the output is ASCII.
+    """A text U-curve: one character per learning rate, taller for a larger loss; digits in ASCII output.
 
     Args:
         curve: The losses of one width.
@@ -169,28 +168,33 @@ def _comparison(study: TransferStudy) -> RenderableType:
 
 
 def _merged(rows: Iterable[PlanRow]) -> list[tuple[str, PlanRow]]:
-    """Put rows that differ only in the first number of their name on one line, in the order of appearance."""
+    """Put rows that show the same but for the first number in their name on one line."""
     groups: dict[tuple[object, ...], list[tuple[int, PlanRow]]] = {}
     for row in rows:
         pieces = row.name.split(".")
         at = next((i for i, piece in enumerate(pieces) if piece.isdecimal()), None)
-        rest = (row.role, row.shape, row.fan_in_ratio, row.fan_out_ratio, row.init, row.lr, row.eps)
+        rest = (row.role, row.shape, row.aliases, row.reason, *_factors(row))
         key = (*pieces[:at], None, *pieces[at + 1 :]) if at is not None else (row.name,)
         number = int(pieces[at]) if at is not None else 0
-        groups.setdefault((key, rest, row.weight_decay, row.reason), []).append((number, row))
+        groups.setdefault((key, rest), []).append((number, row))
     return [(_merged_name(members), members[0][1]) for members in groups.values()]
 
 
 def _merged_name(members: list[tuple[int, PlanRow]]) -> str:
     name = members[0][1].name
     if len(members) == 1:
-        return name
+        return " = ".join((name, *members[0][1].aliases))
     numbers = [number for number, _ in members]
     adjacent = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     label = f"{numbers[0]}-{numbers[-1]}" if adjacent else ",".join(map(str, numbers))
     pieces = name.split(".")
     at = next(i for i, piece in enumerate(pieces) if piece.isdecimal())
     return ".".join([*pieces[:at], f"{{{label}}}", *pieces[at + 1 :]])
+
+
+def _factors(row: PlanRow) -> tuple[str, ...]:
+    values = (row.fan_in_ratio, row.fan_out_ratio, row.init, row.lr, row.eps, row.weight_decay)
+    return tuple(map(factor, values))
 
 
 def _outcome(verdict: Verdict) -> Text:

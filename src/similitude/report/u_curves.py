@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from similitude.report.palette import LINES, MARKERS, stand_in, width_colours
@@ -43,7 +44,8 @@ def u_curves(study: TransferStudy) -> Figure | None:
     rates = [math.log2(lr) for curve in curves for lr in curve.lrs]
     limits = (min(rates) - 0.4, max(rates) + 0.4)
     window = loss_window(curves)
-    panels = tuple(_panel(t, limits, window) for t in transfers)
+    rows = max(len(t.curves) for t in transfers)
+    panels = tuple(_panel(t, limits, window, rows) for t in transfers)
     caption = (
         "Thin points are seeds, lines their means; all panels share both axes. The large marker with a bar "
         "is the best learning rate with its 95 % interval, hollow with an arrow where it lies at the edge of "
@@ -59,7 +61,9 @@ def _in_words(transfer: Transfer) -> str:
     return f"{rule_label(transfer.rule)}: {lines}"
 
 
-def _panel(transfer: Transfer, limits: tuple[float, float], window: tuple[float, float] | None) -> Panel:
+def _panel(
+    transfer: Transfer, limits: tuple[float, float], window: tuple[float, float] | None, rows: int
+) -> Panel:
     def paint(figure: Any) -> None:
         axes = figure.subplots()
         axes.set_xlim(*limits)
@@ -86,6 +90,8 @@ def _panel(transfer: Transfer, limits: tuple[float, float], window: tuple[float,
             _draw_curve(axes, curve, index, stand_in(colour), window)
             if curve.width in optima:
                 _draw_optimum(axes, optima[curve.width], index, stand_in(colour))
+        # An unseen mark in the top row gives the axes of all panels the same height.
+        _mark(axes, limits[:1], rows - 1, "x", stand_in("card"), alpha=0)
         figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handletextpad=0.5)
 
     label = rule_label(transfer.rule)
@@ -116,21 +122,18 @@ def _draw_curve(
         ms=3.4,
         label=f"width {curve.width}",
     )
-    # One row per width above the axes, so that marks at the same rate do not hide each other.
-    row = 1.025 + 0.04 * index
-    for symbol, chosen in (
-        ("x", [at for at, mean in zip(x, means, strict=True) if mean == math.inf]),
-        ("^", [at for at, mean in zip(x, means, strict=True) if mean is not None and top < mean < math.inf]),
-    ):
-        axes.plot(
-            chosen,
-            [row] * len(chosen),
-            symbol,
-            color=colour,
-            ms=4.5,
-            transform=axes.get_xaxis_transform(),
-            clip_on=False,
-        )
+    diverged = [at for at, mean in zip(x, means, strict=True) if mean == math.inf]
+    above = [at for at, mean in zip(x, means, strict=True) if mean is not None and top < mean < math.inf]
+    _mark(axes, diverged, index, "x", colour)
+    _mark(axes, above, index, "^", colour)
+
+
+def _mark(axes: Axes, x: Sequence[float], row: int, symbol: str, colour: str, *, alpha: float = 1) -> None:
+    """Put marks above the axes, one row per width, so that marks at the same rate do not hide each other."""
+    height = 1.025 + 0.04 * row
+    transform = axes.get_xaxis_transform()
+    style: dict[str, Any] = {"color": colour, "alpha": alpha, "ms": 4.5, "clip_on": False}
+    axes.plot(x, [height] * len(x), symbol, transform=transform, **style)
 
 
 def _draw_optimum(axes: Axes, optimum: Optimum, index: int, colour: str) -> None:

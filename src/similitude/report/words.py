@@ -11,6 +11,9 @@ from similitude.studies.records import Optimum, Transfer, TransferStudy
 # Symbols of the parametrizations as the papers print them; the keys are what the user types.
 _LABELS = {"mup": "µP", "sp": "SP", "ntp": "NTP", "mean_field": "mean field", "spectral": "spectral"}
 
+# Characters of a rule's name that a legend of a phone's width has room for beside the numbers.
+_LABEL_LENGTH = 14
+
 _CLAUSES = {
     Outcome.TRANSFERS: "the learning rate transfers",
     Outcome.SHIFTS: "the learning rate does not transfer, its optimum shifts",
@@ -24,6 +27,12 @@ _CLAUSES = {
 def rule_label(rule: str) -> str:
     """Return the printed symbol of a parametrization, or the user's own name where it has none."""
     return _LABELS.get(rule, rule)
+
+
+def short_label(rule: str) -> str:
+    """Return `rule_label` cut to what fits into a figure."""
+    label = rule_label(rule)
+    return label if len(label) <= _LABEL_LENGTH else label[: _LABEL_LENGTH - 1] + "…"
 
 
 def outcome_word(verdict: Verdict) -> str:
