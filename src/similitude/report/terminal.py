@@ -38,7 +38,7 @@ def plan_table(plan: Plan) -> RenderableType:
     table = _table()
     for name in ("tensor", "role", "shape"):
         table.add_column(name, overflow="fold", no_wrap=name == "shape")
-    for name in ("fan-in", "out", "init", "lr", "eps", "wd", "why"):
+    for name in ("in", "out", "init", "lr", "eps", "wd", "why"):
         table.add_column(name, justify="right", no_wrap=True)
     reasons = list(dict.fromkeys(row.reason for row in plan.rows))
     for name, row in _merged(plan.rows):
@@ -53,7 +53,10 @@ def plan_table(plan: Plan) -> RenderableType:
         _hanging(f"REFUSED {refusal.name} ({shape(refusal.shape)}): {refusal.reason}", "bold red")
         for refusal in plan.refused
     ]
-    legend = Text("Factors are ratios to the base model: 1 means as you tuned it.", style="dim")
+    legend = Text(
+        "Ratios to the base model that you tuned, 1 is as it was: in and out are fan-in and fan-out.",
+        style="dim",
+    )
     why = [_hanging(f"{number}: {reason}") for number, reason in enumerate(reasons, start=1)]
     notes = [_hanging(f"note: {note}") for note in plan.notes]
     return Group(heading, *refused, table, legend, *why, *notes)
