@@ -109,5 +109,5 @@ def test_long_names_fold_and_numbers_stay_whole():
     lines = text.splitlines()
     header = next(place for place, line in enumerate(lines) if line.startswith("tensor"))
     column = lines[header].index("role")
-    folded = "".join(line[:column].strip() for line in lines[header + 1 : header + 3])
+    folded = "".join(line[:column].strip() for line in lines[header + 1 : header + 4])
     assert folded == name
