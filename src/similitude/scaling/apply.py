@@ -185,8 +185,8 @@ def _is_number(value: Any) -> bool:
 
 def _ungrouped(plan: Plan, missing: list[str], of: int) -> PlanError:
     reasons = {refusal.name: refusal.reason for refusal in plan.refused}
-    verb = "tensor is" if len(missing) == 1 else "tensors are"
-    text = f"{len(missing)} of {of} trainable {verb} in no group: {some(missing)}."
+    verb = "is" if len(missing) == 1 else "are"
+    text = f"{len(missing)} of {of} trainable tensors {verb} in no group: {some(missing)}."
     if all(name in reasons for name in missing):
         why = " ".join(f"{name!r}: {reasons[name]}." for name in missing[:3])
         return RoleError(f'{text} {why} Name their roles: roles={{"{missing[0]}": "input"}}.')
@@ -200,4 +200,5 @@ def _ungrouped(plan: Plan, missing: list[str], of: int) -> PlanError:
 def _refusals(plan: Plan) -> str:
     reasons = "; ".join(f"{r.name!r}: {r.reason}" for r in plan.refused[:4])
     more = f"; and {len(plan.refused) - 4} more" if len(plan.refused) > 4 else ""
-    return f"{len(plan.refused)} tensors have no role, so the plan cannot be applied. {reasons}{more}."
+    count = "1 tensor has" if len(plan.refused) == 1 else f"{len(plan.refused)} tensors have"
+    return f"{count} no role, so the plan cannot be applied. {reasons}{more}."

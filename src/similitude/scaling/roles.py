@@ -148,7 +148,7 @@ def _of_matrix(tensor: TensorPair, name: str, kind: str, sides: Sides) -> RoleRe
                 "and not alike "
                 f"(fan-in {_arrow(sides.fan_in)} is x{r_in:.3g}, fan-out {_arrow(sides.fan_out)} is "
                 f"x{r_out:.3g}). Keep what is not a width fixed (num_classes, vocabulary), "
-                f'or pass roles={{"{tensor.name}": "output"}}'
+                f'or pass roles={{"{tensor.name}": "output"}} (or "hidden")'
             )
             return RoleResult(name, None, 1.0, 1.0, reason, sides)
         role = "hidden"
