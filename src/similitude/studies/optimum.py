@@ -1,0 +1,99 @@
+"""The best learning rate of one width: refined between grid points, with interval and bracketing test."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from similitude.core.seeding import numpy_generator
+from similitude.core.verdict import Outcome, Verdict
+from similitude.studies.basin import basin, mean_losses, noise_near
+from similitude.studies.grid_checks import check_rates
+from similitude.studies.minimum import Array, minimum
+from similitude.studies.next_steps import rate_text, widen
+from similitude.studies.optimum_verdict import Refined, Sides, judge
+from similitude.studies.records import Curve, Optimum
+
+
+def optimum(curve: Curve, *, seed: int = 0, draws: int = 2000, level: float = 0.95) -> Optimum:
+    """Find the best learning rate of one width from final losses on a grid.
+
+    The losses around the best rate are described by a parabola in log2 of the rate plus a smooth misfit
+    (see `similitude.studies.minimum`), so the minimum lies between grid points and its interval holds for
+    flat, lopsided and noisy curves. A rate at which any seed diverged is worse than all at which none did.
+
+    Args:
+        curve: Losses over learning rates; rates without any loss are left out.
+        seed: Seed of the draws; the width is mixed in, so that widths are drawn independently.
+        draws: Number of draws of log2 of the best rate.
+        level: Probability of the interval.
+
+    Returns:
+        The optimum. Where it is not bracketed its rate and interval end where the grid does.
+
+    Raises:
+        GridError: A rate is not positive and finite, or is there twice.
+
+    Example:
+        >>> rates = [2.0**k for k in range(-6, 1)]
+        >>> best = optimum(Curve(64, tuple(rates), tuple((1 + (k + 3.3) ** 2,) for k in range(-6, 1))))
+        >>> round(float(np.log2(best.lr)), 6)
+        -3.3
+    """
+    x, seeds = _cells(curve)
+    if len(x) == 0:
+        return _nowhere(
+            curve, Outcome.CANNOT_TELL, f"no run of width {curve.width} is finished", "run the study again"
+        )
+    means = mean_losses(seeds)
+    if not np.isfinite(means).any():
+        text = f"every learning rate diverged at width {curve.width}: {rate_text(x[0])} to {rate_text(x[-1])}"
+        return _nowhere(curve, Outcome.DIVERGED, text, widen([curve], low=True, high=False))
+    noise = noise_near(seeds, means)
+    best = int(np.argmin(means))
+    around = basin(x, seeds, means=means, noise=noise)
+    found = None
+    if len(around.x) >= 3:
+        found = minimum(
+            around.x,
+            around.seeds,
+            means=around.means,
+            measured=around.measured,
+            generator=numpy_generator(seed, "optimum", curve.width),
+            draws=draws,
+        )
+    at = x[best] if found is None else found.at
+    at = float(np.clip(at, x[0], x[-1]))  # rounding alone could leave the grid
+    bounds = None
+    if found is not None:
+        low, high = np.quantile(found.draws, [(1 - level) / 2, (1 + level) / 2])
+        bounds = (min(float(low), at), max(float(high), at))
+    sides = Sides.of(x, means, noise, at=at)
+    return Optimum(
+        width=curve.width,
+        lr=float(2.0**at),
+        interval=None if bounds is None else (float(2.0 ** bounds[0]), float(2.0 ** bounds[1])),
+        loss=float(means[best]),
+        loss_stderr=_stderr(seeds[best]),
+        edge=sides.edge(means),
+        draws=() if found is None else tuple(found.draws.tolist()),
+        verdict=judge(Refined(curve, x, means, at, bounds, around.wall_beside), sides),
+    )
+
+
+def _cells(curve: Curve) -> tuple[Array, list[Array]]:
+    """Return log2 of the rates that have losses, in increasing order, and their losses."""
+    check_rates(curve.lrs, least=0)
+    rows = [(rate, row) for rate, row in zip(curve.lrs, curve.losses, strict=False) if len(row)]
+    rows.sort(key=lambda pair: pair[0])
+    return np.log2([rate for rate, _ in rows]), [np.array(row, float) for _, row in rows]
+
+
+def _stderr(row: Array) -> float:
+    return float(row.std(ddof=1) / np.sqrt(len(row))) if len(row) > 1 else float("nan")
+
+
+def _nowhere(curve: Curve, outcome: Outcome, text: str, step: str) -> Optimum:
+    causes = ("the learning rates are too large", "the data or the loss hold non-finite values")
+    verdict = Verdict(outcome, text, causes=causes if outcome is Outcome.DIVERGED else (), next=step)
+    nan = float("nan")
+    return Optimum(curve.width, None, None, nan, nan, None, (), verdict)
