@@ -212,9 +212,9 @@ def _batch(data: bytearray, layout: Layout, classes: int, where: str) -> tuple[n
         record = layout.label_bytes + PIXELS
         if not data or len(data) % record:
             raise DataError(
-                f"{where}: has {len(data):,} bytes, which is {len(data) / record:.3f} records of {record}, "
-                f"but a binary batch of CIFAR-{classes} holds a whole number. It is truncated or the other "
-                "CIFAR."
+                f"{where}: has {len(data):,} bytes, which is {len(data) // record:,} records of {record:,} "
+                f"bytes and {len(data) % record:,} more, but CIFAR-{classes} has whole records. It is "
+                "truncated or the other CIFAR."
             )
         table = np.frombuffer(data, np.uint8).reshape(-1, record)
         labels, pixels = table[:, layout.label].astype(np.int64), table[:, layout.label_bytes :]

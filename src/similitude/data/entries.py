@@ -1,4 +1,4 @@
-"""Every name that `similitude.data.load` knows: what it holds, its licence, where it may be, how to read it."""
+"""Every name that `load` knows: what it holds, its licence, where it may be, how to read it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Read the plain data in a pickle (dicts, lists, text, numbers, byte arrays) with no power to run anything.
 
 Python's unpickler calls whatever the file names. This is a reader of the format instead: it has no way to
-import or call, and every global but the four that NumPy writes for an array is refused by name.
+import or call, and every global but those that arrays and bytes are written with is refused by name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _RECONSTRUCT = {f"{package}.multiarray._reconstruct" for package in _NUMPY}
 _FROM_BUFFER = {f"{package}.numeric._frombuffer" for package in _NUMPY}
 _ENCODE = {"_codecs.encode"}
 _DTYPE = {"numpy.dtype"}
-KNOWN = _RECONSTRUCT | _FROM_BUFFER | _ENCODE | _DTYPE | {"numpy.ndarray"}
+_EMPTY_BYTES = {"__builtin__.bytes", "builtins.bytes"}  # how protocol 2 writes b""
+KNOWN = _RECONSTRUCT | _FROM_BUFFER | _ENCODE | _DTYPE | _EMPTY_BYTES | {"numpy.ndarray"}
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _PUSHED = {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"}
@@ -160,6 +161,8 @@ class _Machine:
             return _Array((1, shape, dtype, order == "F", raw))
         if function in _ENCODE and arguments[1] in ("latin1", "latin-1"):
             return arguments[0].encode("latin-1")
+        if function in _EMPTY_BYTES and arguments == ():
+            return b""
         self.refuse(f"calls '{function}'")
         return None
 
