@@ -1,0 +1,67 @@
+"""similitude: tune the scale model, build the real thing.
+
+Public names are loaded when first used, so that `import similitude` is instant.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from similitude.core.citation import cite
+    from similitude.core.claim import Claim
+    from similitude.core.errors import SimilitudeError
+    from similitude.core.verdict import Outcome, Verdict
+    from similitude.report.html import write_report
+    from similitude.runs.engine import InProcess
+    from similitude.runs.pool import ProcessPool
+    from similitude.scaling.plan import Plan, plan
+    from similitude.studies.experiment import Experiment, rates
+    from similitude.studies.read import read_study
+    from similitude.studies.records import Curve, Optimum, Transfer, TransferStudy
+    from similitude.studies.run import StudyInterrupted, run, transfer
+    from similitude.training.ensemble import Replica, train_ensemble
+    from similitude.training.loop import train
+
+_HOMES = {
+    "Claim": "core.claim",
+    "Curve": "studies.records",
+    "Experiment": "studies.experiment",
+    "InProcess": "runs.engine",
+    "Optimum": "studies.records",
+    "Outcome": "core.verdict",
+    "Plan": "scaling.plan",
+    "ProcessPool": "runs.pool",
+    "Replica": "training.ensemble",
+    "SimilitudeError": "core.errors",
+    "StudyInterrupted": "studies.run",
+    "Transfer": "studies.records",
+    "TransferStudy": "studies.records",
+    "Verdict": "core.verdict",
+    "cite": "core.citation",
+    "plan": "scaling.plan",
+    "rates": "studies.experiment",
+    "read_study": "studies.read",
+    "run": "studies.run",
+    "train": "training.loop",
+    "train_ensemble": "training.ensemble",
+    "transfer": "studies.run",
+    "write_report": "report.html",
+}
+
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(f"similitude.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'similitude' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

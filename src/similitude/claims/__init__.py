@@ -1,0 +1,1 @@
+"""What the papers claim, as measurements that a command runs; one file per paper."""

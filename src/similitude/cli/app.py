@@ -1,0 +1,67 @@
+"""The `similitude` command: its list of commands, its exit codes, and errors without tracebacks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from similitude import __version__
+from similitude.core.errors import SimilitudeError
+
+WRONG_USE = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+app = App(
+    name="similitude",
+    help="Tune the scale model, build the real thing: hyperparameters that transfer across width.\n\n"
+    "Exit codes: 0 good, 1 a bad verdict, 2 wrong use, 3 not enough evidence, 130 interrupted. "
+    "With SIMILITUDE_DEBUG=1 errors show their traceback.",
+    version=__version__,
+    help_format="plaintext",
+)
+
+# Commands are named by their place and imported when called, so that `similitude --help` stays instant.
+_COMMANDS = {
+    "quickstart": "Show hyperparameters transferring, on real data, in two minutes; leaves a report.",
+    "plan": "Show how every tensor of your model scales from one width to another.",
+    "transfer": "Sweep the learning rate of your model at several widths; say whether the optimum transfers.",
+    "report": "Write the report of a study again, or list the studies of a folder.",
+}
+for _name, _help in _COMMANDS.items():
+    app.command(f"similitude.cli.{_name}:{_name}", name=_name, help=_help)
+
+data = App(name="data", help="The data sets that similitude knows, and where they are.")
+data.command("similitude.cli.data:list_", name="list", help="List data sets, whether they are here, and how to get them.")
+app.command(data)
+
+claims = App(name="claims", help="What the papers claim, measured here.")
+claims.command("similitude.cli.claims:list_", name="list", help="List the claims and the papers that make them.")
+claims.command("similitude.cli.claims:run", name="run", help="Measure claims: claimed, measured, pass or fail.")
+app.command(claims)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        code = app(
+            sys.argv[1:] if arguments is None else list(arguments),
+            exit_on_error=False,
+            result_action="return_value",
+        )
+    except CycloptsError:
+        sys.exit(WRONG_USE)  # cyclopts has printed the message
+    except SimilitudeError as error:
+        if os.environ.get("SIMILITUDE_DEBUG"):
+            raise
+        print(f"similitude: {type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("similitude: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

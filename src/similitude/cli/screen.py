@@ -1,0 +1,107 @@
+"""What commands show: text on standard output, progress on standard error, JSON alone when asked for."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from similitude.studies.run import Progress as StudyProgress
+
+
+class Screen:
+    """Where a command prints.
+
+    Args:
+        as_json: Everything but the one JSON object goes to standard error.
+    """
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self.notes = Console(stderr=True, highlight=False)
+        self.out = self.notes if as_json else Console(highlight=False)
+
+    def say(self, *things: Any) -> None:
+        """Print text or rich renderables for people."""
+        self.out.print(*things, soft_wrap=all(isinstance(t, str) for t in things))
+
+    def result(self, data: dict[str, Any]) -> None:
+        """Print the JSON object if it was asked for; numbers that JSON lacks become null."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(finite(data), indent=2) + "\n")
+            sys.stdout.flush()
+
+    @contextmanager
+    def progress(self) -> Iterator[ProgressBar]:
+        """Show live progress on standard error while the body runs."""
+        bar = ProgressBar(self.notes)
+        with bar.bar:
+            yield bar
+
+
+class ProgressBar:
+    """Live progress of one or more studies, with an estimate of the time left.
+
+    Where standard error is no terminal, one line is printed whenever another part of the work begins.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.bar = Progress(
+            TextColumn("{task.fields[study]:<12}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("runs"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[label]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._started: dict[str, float] = {}
+        self._tasks: dict[str, Any] = {}
+        self._label = ""
+
+    def __call__(self, progress: StudyProgress) -> None:
+        """Show how far a study is."""
+        now = time.monotonic()
+        started = self._started.setdefault(progress.study, now)
+        share = progress.work_done
+        left = (now - started) * (1 - share) / share if share > 0.02 else math.inf
+        text = f"{left:3.0f} s left" if math.isfinite(left) else ""
+        if self._console.is_terminal:
+            if progress.study not in self._tasks:
+                self._tasks[progress.study] = self.bar.add_task("", total=progress.cells, study="", left="", label="")
+            # The bar moves with the work within a batched program, not only when its runs are finished.
+            shown = max(progress.cells_done, progress.cells * share * 0.999 if share < 1 else progress.cells)
+            self.bar.update(
+                self._tasks[progress.study],
+                completed=int(shown),
+                study=progress.study,
+                left=text,
+                label=progress.label,
+            )
+        elif progress.label != self._label:
+            self._console.print(
+                Text(f"{progress.study}: {progress.label}, {progress.cells_done} of {progress.cells} runs done {text}"),
+                soft_wrap=True,
+            )
+        self._label = progress.label
+
+
+def finite(data: Any) -> Any:
+    """Return data with floats that JSON lacks (inf, nan) as None."""
+    if isinstance(data, dict):
+        return {key: finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
