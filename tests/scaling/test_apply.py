@@ -102,9 +102,20 @@ def test_fresh_models_are_never_taken_for_trained_ones(scaled):
 
 def test_a_trained_model_is_refused_by_name_and_numbers(scaled):
     model = mlp(128)
-    train(model, torch.optim.Adam(model.parameters(), lr=0.01), steps=10)
-    with pytest.raises(PlanError, match=r"has rms [\d.]+, but a fresh one has [\d.]+ .*: it was trained"):
+    train(model, torch.optim.Adam(model[3].parameters(), lr=0.01), steps=10)
+    with pytest.raises(PlanError, match=r"'3.\w+' has rms [\d.]+, but a fresh one has \d .*: it was trained"):
         scaled.apply_(model)
+    model = mlp(128)
+    train(model, torch.optim.SGD([model[2].weight], lr=0.1), steps=1)
+    with pytest.raises(
+        PlanError, match=r"'2.weight' has an entry of size [\d.]+, but a fresh one stays below"
+    ):
+        scaled.apply_(model)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_a_cast_is_no_training(scaled, dtype):
+    scaled.apply_(mlp(128).to(dtype))
 
 
 def test_a_second_plan_on_a_scaled_model_is_refused(scaled):

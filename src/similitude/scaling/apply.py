@@ -136,27 +136,36 @@ def _other_size(plan: Plan, row: PlanRow, shape: tuple[int, ...]) -> PlanError:
 
 
 def _check_untouched(row: PlanRow, tensor: torch.Tensor) -> None:
-    if row.own_rms is None:
-        return
+    """Hold a tensor against its untouched init: rms within chance, entries within a uniform's bound."""
     if tensor.is_meta:
         raise PlanError(
             f"{row.name!r} is on the meta device and has no values to rescale. Materialize and initialize "
-            "the model "
-            "first, then apply the plan."
+            "the "
+            "model first, then apply the plan."
         )
-    square = float(tensor.detach().abs().double().square().mean()) if tensor.numel() else 0.0
-    rms = math.sqrt(square)
-    if abs(square - row.own_rms**2) <= row.own_tolerance * row.own_rms**2:
-        return
-    cause = "it was trained, loaded or changed"
-    if row.rescale != 1.0 and abs(square - (row.own_rms * row.rescale) ** 2) <= (
-        row.own_tolerance * (row.own_rms * row.rescale) ** 2
-    ):
-        cause = "it was scaled by this plan already"
-    raise PlanError(
-        f"{row.name!r} has rms {rms:.4g}, but a fresh one has {row.own_rms:.4g} (chance explains "
-        f"{100 * row.own_tolerance / 2:.2g} %): {cause}. Apply a plan once, right after building the model."
-    )
+    if row.own_rms is not None:
+        rms = math.sqrt(float(tensor.detach().abs().double().square().mean())) if tensor.numel() else 0.0
+        if not _near(rms, row.own_rms, row.own_tolerance):
+            scaled = row.rescale != 1.0 and _near(rms, row.own_rms * row.rescale, row.own_tolerance)
+            raise PlanError(
+                f"{row.name!r} has rms {rms:.4g}, but a fresh one has {row.own_rms:.4g} (chance explains "
+                f"{100 * row.own_tolerance / 2:.2g} %): it was "
+                + ("scaled by this plan already" if scaled else "trained, loaded or changed")
+                + ". Apply a plan once, right after building the model."
+            )
+    if row.own_bound is not None and tensor.numel():
+        rounding = torch.finfo(tensor.dtype).eps
+        peak = float(tensor.detach().abs().max())
+        if peak > row.own_bound * (1 + 2 * rounding):
+            raise PlanError(
+                f"{row.name!r} has an entry of size {peak:.6g}, but a fresh one stays below "
+                f"{row.own_bound:.6g}: it "
+                "was trained, loaded or changed. Apply a plan once, right after building the model."
+            )
+
+
+def _near(rms: float, expected: float, tolerance: float) -> bool:
+    return abs(rms**2 - expected**2) <= tolerance * expected**2
 
 
 def _check_options(plan: Plan, lr: float, options: dict[str, Any]) -> None:

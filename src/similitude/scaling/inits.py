@@ -25,17 +25,19 @@ _DRAW_BUDGET = (
 )
 _SIGMAS = 5.0
 _FEWEST_ENTRIES = 64  # below this the mean square of one draw says too little to recognize an untouched init
+_FEWEST_UNIFORM = 1000  # draws before a uniform distribution is told from others
 _CAST = 0.01  # relative change of a mean square that a cast to bfloat16 may cause
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Moments of one tensor over several draws: count, means of x^2 and x^4, whether all are equal."""
+    """One tensor over several draws: count, means of x^2 and x^4, whether all are equal, largest |x|."""
 
     count: int
     square: float
     fourth: float
     constant: bool
+    peak: float
 
     @property
     def rms(self) -> float:
@@ -46,6 +48,16 @@ class Moments:
     def kurtosis(self) -> float:
         """Mean of x^4 over the squared mean of x^2; 1 for a constant."""
         return 1.0 if self.constant or self.square == 0 else max(1.0, self.fourth / self.square**2)
+
+    @property
+    def bound(self) -> float | None:
+        """Bound of |x| where the draws look uniform (torch's default init); a new draw will not pass it."""
+        edge = math.sqrt(3) * self.rms
+        looks_uniform = abs(self.kurtosis - 1.8) < 0.05 and abs(self.peak - edge) < 0.02 * edge
+        if self.count < _FEWEST_UNIFORM or not looks_uniform:
+            return None
+        # The largest of N uniform draws misses the bound by 1/N on average, by 20/N with probability e^-20.
+        return self.peak * (1 + 20 / self.count)
 
     @property
     def log_error(self) -> float:
@@ -64,6 +76,7 @@ class OwnInit:
         rms: rms of the untouched target; None where it is not known well enough to be recognized.
         tolerance: Largest relative deviation of the mean square that chance explains in one draw of the
             target.
+        bound: Largest absolute value of an untouched target whose init is uniform; None for other inits.
     """
 
     ratio: float
@@ -71,6 +84,7 @@ class OwnInit:
     error: float
     rms: float | None
     tolerance: float
+    bound: float | None
 
 
 def moments(make: Factory, width: int, *, seed: int, draws: int | None = None) -> dict[str, Moments]:
@@ -106,8 +120,9 @@ def moments(make: Factory, width: int, *, seed: int, draws: int | None = None) -
             sums = first  # the factory seeds itself: further draws repeat the first
             break
     return {
-        name: Moments(int(n), s2 / max(1, n), s4 / max(1, n), extremes[name][0] == extremes[name][1])
+        name: Moments(int(n), s2 / max(1, n), s4 / max(1, n), low == high, max(-low, high))
         for name, (n, s2, s4) in sums.items()
+        for low, high in [extremes[name]]
     }
 
 
@@ -173,7 +188,7 @@ def _own(role: RoleResult, width_ratio: float, small: Moments, large: Moments, e
         nearest = min(candidates, key=lambda name: abs(math.log(ratio / candidates[name])))
         if abs(math.log(ratio / candidates[nearest])) <= _SIGMAS * error + 1e-6:
             ratio, law = candidates[nearest], nearest
-    return OwnInit(ratio, law, error, *_recognizable(large, large.rms, entries))
+    return OwnInit(ratio, law, error, *_recognizable(large, large.rms, entries), large.bound)
 
 
 def _recognizable(seen: Moments, rms: float, entries: int) -> tuple[float | None, float]:
@@ -211,7 +226,8 @@ def _extrapolated(
         ratio = 1.0 if own.law == "fixed" else laws(role, comparison.ratio)[own.law]
         to_target = 1.0 if own.law == "fixed" else laws(climb_roles[name], climb.ratio)[own.law]
         rms, tolerance = _recognizable(small[name], small[name].rms * to_target, entries[name])
-        found[name] = OwnInit(ratio, own.law, own.error, rms, tolerance)
+        bound = small[name].bound
+        found[name] = OwnInit(ratio, own.law, own.error, rms, tolerance, bound and bound * to_target)
     return found
 
 

@@ -160,6 +160,7 @@ def _row(
         aliases=aliases,
         own_rms=own.rms,
         own_tolerance=own.tolerance,
+        own_bound=own.bound,
     )
 
 

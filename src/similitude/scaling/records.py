@@ -44,6 +44,7 @@ class PlanRow:
         aliases: Other names of the same tensor, where it is tied.
         own_rms: Root mean square of the target's untouched init; None where it is not checked.
         own_tolerance: Largest relative deviation of its square that chance explains.
+        own_bound: Largest absolute value of the untouched target where its init is uniform.
     """
 
     name: str
@@ -61,6 +62,7 @@ class PlanRow:
     aliases: tuple[str, ...] = ()
     own_rms: float | None = None
     own_tolerance: float = 0.0
+    own_bound: float | None = None
 
 
 @dataclass(frozen=True)
