@@ -22,7 +22,9 @@ def die_at_three(x):
     return x
 
 
-def pid_and_threads(x):
+def pid_threads_and_torch(x):
+    import similitude.runs.ledger  # noqa: F401
+
     return os.getpid(), os.environ["OMP_NUM_THREADS"], "torch" in sys.modules
 
 

@@ -1,6 +1,7 @@
 """The life of cells in a ledger, in a journal and in a database."""
 
 import math
+import shutil
 import struct
 import time
 
@@ -29,10 +30,22 @@ def bits(x):
     return struct.pack("d", x)
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    file = tmp_path_factory.mktemp("sqlite") / "empty.db"
+    optuna.storages.RDBStorage(f"sqlite:///{file}").engine.dispose()
+    return file
+
+
 @pytest.fixture(params=["journal", "sqlite"])
 def place(request, tmp_path):
     """Return a function that opens the ledger of one place, as another process would."""
-    where = tmp_path / "study" if request.param == "journal" else f"sqlite:///{tmp_path}/study.db"
+    where = tmp_path / "study"
+    if request.param == "sqlite":
+        shutil.copy(
+            request.getfixturevalue("empty_database"), tmp_path / "study.db"
+        )  # making one takes a second
+        where = f"sqlite:///{tmp_path}/study.db"
 
     def reopen(name="demo", **options):
         return Ledger.open(where, name, curves=tmp_path / "curves", **options)
@@ -287,3 +300,18 @@ def test_a_damaged_database_is_named(tmp_path):
     (tmp_path / "study.db").write_bytes(b"no database at all, but long enough to be looked at" * 40)
     with pytest.raises(StudyError, match=r"study.db failed: .*not a database"):
         Ledger.open(f"sqlite:///{tmp_path}/study.db", "demo")
+
+
+def test_looking_for_studies_makes_nothing(tmp_path):
+    for where in (tmp_path / "none", f"sqlite:///{tmp_path}/none.db"):
+        with pytest.raises(StudyError, match="There is no"):
+            Ledger.open(where, "demo", create=False)
+    assert studies(tmp_path / "none") == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_printed(place, capfd):
+    ledger = place()
+    ledger.populate(GRID[:1])
+    ledger.finish(ledger.claim(GRID)[0], 1.0)
+    assert capfd.readouterr() == ("", "")

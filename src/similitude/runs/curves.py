@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -37,12 +38,14 @@ class CurveFolder:
             StudyError: The file cannot be written; there is then none for this trial, or the one from before.
         """
         file = self.file(trial)
+        parquet = io.BytesIO()
+        curve.write_parquet(parquet)
         part = file.with_name(f"{file.name}.{os.getpid()}.part")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             try:
                 with open(part, "wb") as stream:
-                    curve.write_parquet(stream)
+                    stream.write(parquet.getvalue())
                     stream.flush()
                     os.fsync(stream.fileno())
                 os.replace(part, file)

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,28 +23,14 @@ from similitude.runs import fingerprint as fingerprints
 from similitude.runs import records
 from similitude.runs.curves import CurveFolder
 from similitude.runs.grid import Cell
+from similitude.runs.heartbeat import renewed
 from similitude.runs.lease import Lease, lapse
-from similitude.runs.records import Result
+from similitude.runs.records import Result, Status
 from similitude.runs.storage import Store, open_store, translated
 from similitude.runs.trials import Trials, lost
 
 LEASE_SECONDS = 300.0
 _FINGERPRINT = "similitude:fingerprint"
-
-
-@dataclass(frozen=True)
-class Status:
-    """How many cells of a study are where. A failed cell waits again once the grid is populated anew."""
-
-    waiting: int
-    running: int
-    finished: int
-    failed: int
-
-    @property
-    def total(self) -> int:
-        """All cells."""
-        return self.waiting + self.running + self.finished + self.failed
 
 
 class Ledger:
@@ -107,7 +92,7 @@ class Ledger:
         if not name:
             raise StudyError("A study needs a name of at least 1 character, and got ''. Name it, e.g. 'mlp'.")
         given = None if fingerprint is None else fingerprints.plain(fingerprint)
-        store = open_store(where, curves=None if curves is None else Path(curves))
+        store = open_store(where, curves=None if curves is None else Path(curves), create=create)
         with translated(store.where):
             study_id = store.study_id(name)
             if study_id is None and not create:
@@ -197,27 +182,8 @@ class Ledger:
         Raises:
             StudyError: A renewal failed; raised at the end of the body, unless that raises itself.
         """
-        stop = threading.Event()
-        errors: list[StudyError] = []
-
-        def renew_until_stopped() -> None:
-            pause = min((lease.seconds for lease in leases), default=LEASE_SECONDS) / 3
-            while not stop.wait(pause):
-                try:
-                    self.renew(leases)
-                except StudyError as error:
-                    errors.append(error)
-                    return
-
-        thread = threading.Thread(target=renew_until_stopped, name="similitude leases", daemon=True)
-        thread.start()
-        try:
+        with renewed(leases, self.renew):
             yield
-        finally:
-            stop.set()
-            thread.join()
-        if errors:
-            raise errors[0]
 
     def finish(
         self,
@@ -333,11 +299,9 @@ class Ledger:
     def status(self) -> Status:
         """Count the cells of the study by where they are."""
         with self._reading():
-            states = [trial.state for trial in records.canonical(self._trials.all()).values()]
-        waiting, running, finished = (
-            states.count(s) for s in (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
-        )
-        return Status(waiting, running, finished, len(states) - waiting - running - finished)
+            trials = records.canonical(self._trials.all()).values()
+        states = Counter("FAIL" if records.failed(trial) else trial.state.name for trial in trials)
+        return Status(states["WAITING"], states["RUNNING"], states["COMPLETE"], states["FAIL"])
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -364,7 +328,7 @@ def studies(where: str | Path) -> tuple[str, ...]:
     Raises:
         StudyError: The place cannot be opened, or is damaged.
     """
-    store = open_store(where)
+    store = open_store(where, create=False)
     with translated(store.where):
         return _names(store)
 

@@ -38,6 +38,21 @@ class Result:
     curve: Path | None = None
 
 
+@dataclass(frozen=True)
+class Status:
+    """How many cells of a study are where. A failed cell waits again once the grid is populated anew."""
+
+    waiting: int
+    running: int
+    finished: int
+    failed: int
+
+    @property
+    def total(self) -> int:
+        """All cells."""
+        return self.waiting + self.running + self.finished + self.failed
+
+
 def distributions(cells: Iterable[Cell]) -> dict[str, BaseDistribution]:
     """Return the range of every axis whose values are all numbers, for dashboards and samplers of Optuna.
 

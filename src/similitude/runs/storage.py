@@ -57,25 +57,27 @@ class Store:
             return self.storage.get_study_id_from_name(name)
 
 
-def open_store(where: str | Path, *, curves: Path | None = None) -> Store:
+def open_store(where: str | Path, *, curves: Path | None = None, create: bool = True) -> Store:
     """Open a place of studies.
 
     Args:
         where: A folder (made if it is not there), or an Optuna storage URL such as `sqlite:///study.db`.
         curves: Folder of the curves; by default `curves` in the folder, or `similitude-runs/curves` for a
             URL.
+        create: False to make nothing that is not there.
 
     Raises:
         StudyError: The place cannot be opened, or what is there is damaged.
     """
     if "://" in str(where):
-        return _open_url(str(where), curves or _URL_CURVES)
+        return _open_url(str(where), curves or _URL_CURVES, create=create)
     folder = Path(where)
     path = folder / JOURNAL
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_fault(folder, error) from error
+    if create:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_fault(folder, error) from error
     journal = JournalFile(path)
     try:
         storage = JournalStorage(journal)
@@ -86,7 +88,7 @@ def open_store(where: str | Path, *, curves: Path | None = None) -> Store:
     return Store(storage, curves or folder / "curves", str(path), journal.batch)
 
 
-def _open_url(url: str, curves: Path) -> Store:
+def _open_url(url: str, curves: Path, *, create: bool) -> Store:
     # Databases are optional here: whoever keeps a journal file need not load SQLAlchemy.
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
@@ -102,6 +104,8 @@ def _open_url(url: str, curves: Path) -> Store:
     # SQLite ignores SELECT ... FOR UPDATE, so two processes could take the same cell: a lock file settles it.
     # It is not on the database itself, because closing any handle of that file would drop SQLite's own locks.
     file = parsed.database if parsed.get_backend_name() == "sqlite" else None
+    if file and not create and not Path(file).exists():
+        raise StudyError(f"There is no database {file}. Give the URL with which the study was run.")
     lock = FileLock(Path(file + ".lock")) if file and file != ":memory:" else None
     with translated(where):
         try:
