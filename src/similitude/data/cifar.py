@@ -77,7 +77,7 @@ def read_cifar(path: str | Path, classes: int = 10, *, licence: str = "not state
         DataError: Files are missing, damaged, of another data set, or hostile; pickles are read as plain data
             (see `similitude.data.pickles`), so nothing in them is executed.
 
-    Cost: about 400 MB of memory at the peak and a few seconds.
+    Cost: a few seconds, and at the peak about 4 times the size of the largest batch beyond the images.
     """
     layouts = LAYOUTS[classes]
     wanted = {file for layout in layouts for file in layout.files}
