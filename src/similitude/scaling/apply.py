@@ -33,8 +33,8 @@ def apply_(plan: Plan, model: nn.Module) -> nn.Module:
         return model
     if before is not None:
         raise PlanError(
-            f"this model was already scaled by a plan from {before.base} to {before.target} ({before.rule}). "
-            f"Build a new one with make({plan.target}) and apply one plan to it."
+            f"this model was already scaled by a plan from {before.base} to {before.target} "
+            f"({before.rule}). Build a new one with make({plan.target}) and apply one plan to it."
         )
     tensors = _match(plan, model)
     if not plan.is_identity:
@@ -55,9 +55,8 @@ def groups(plan: Plan, model: nn.Module, *, lr: float, **optimizer_defaults: Any
     if plan.decay == "gradient" and given.get("weight_decay") and not plan.is_identity:
         warnings.warn(
             f"{plan.optimizer} adds weight_decay to the gradient and then normalizes both, so no factor "
-            "makes it "
-            "transfer across widths; it is left as it is. Use torch.optim.AdamW for a weight decay that "
-            "transfers.",
+            "makes it transfer across widths; it is left as it is. Use torch.optim.AdamW for a weight "
+            "decay that transfers.",
             stacklevel=3,
         )
     by_name = {name: row for row in plan.rows for name in (row.name, *row.aliases)}
@@ -114,8 +113,7 @@ def _match(plan: Plan, model: nn.Module) -> dict[str, nn.Parameter]:
         parts += [f"it lacks {some(missing)}"] if missing else []
         raise PlanError(
             f"this model is not the one that the plan was made for: {'; '.join(parts)}. Build it with the "
-            "factory that "
-            "made the plan, or make a new plan."
+            "factory that made the plan, or make a new plan."
         )
     for row in plan.rows:
         if tuple(tensors[row.name].shape) != row.shape:
@@ -130,8 +128,8 @@ def _other_size(plan: Plan, row: PlanRow, shape: tuple[int, ...]) -> PlanError:
         if len(ratios) == 1:
             width = f", as at width {plan.base * ratios.pop():.6g}"
     return PlanError(
-        f"{row.name!r} has shape {shape}{width}, but the plan is for {row.shape}, width {plan.target}. "
-        f"Pass the model of make({plan.target}), or make a plan for this width."
+        f"{row.name!r} has shape {shape}{width}, but the plan is for {row.shape}, width {plan.target}. Pass "
+        f"the model of make({plan.target}), or make a plan for this width."
     )
 
 
@@ -140,8 +138,7 @@ def _check_untouched(row: PlanRow, tensor: torch.Tensor) -> None:
     if tensor.is_meta:
         raise PlanError(
             f"{row.name!r} is on the meta device and has no values to rescale. Materialize and initialize "
-            "the "
-            "model first, then apply the plan."
+            "the model first, then apply the plan."
         )
     if row.own_rms is not None:
         rms = math.sqrt(float(tensor.detach().abs().double().square().mean())) if tensor.numel() else 0.0
@@ -159,8 +156,8 @@ def _check_untouched(row: PlanRow, tensor: torch.Tensor) -> None:
         if peak > row.own_bound * (1 + 2 * rounding):
             raise PlanError(
                 f"{row.name!r} has an entry of size {peak:.6g}, but a fresh one stays below "
-                f"{row.own_bound:.6g}: it "
-                "was trained, loaded or changed. Apply a plan once, right after building the model."
+                f"{row.own_bound:.6g}: it was trained, loaded or changed. Apply a plan once, right after "
+                "building the model."
             )
 
 
@@ -177,8 +174,8 @@ def _check_options(plan: Plan, lr: float, options: dict[str, Any]) -> None:
     if unknown:
         raise PlanError(
             f"{plan.optimizer} takes no {some(unknown)}. A group may set lr, "
-            f"{', '.join(sorted(plan.defaults))}; "
-            "if you train with another optimizer, make the plan for it: plan(..., optimizer=...)."
+            f"{', '.join(sorted(plan.defaults))}; if you train with another optimizer, make the plan for "
+            "it: plan(..., optimizer=...)."
         )
     for name in _SCALED:
         value = options.get(name, 0.0)
@@ -200,8 +197,8 @@ def _ungrouped(plan: Plan, missing: list[str], of: int) -> PlanError:
         why = " ".join(f"{name!r}: {reasons[name]}." for name in missing[:3])
         return RoleError(f'{text} {why} Name their roles: roles={{"{missing[0]}": "input"}}.')
     return PlanError(
-        f"{text} make({plan.target}) does not have them: group them by hand or add them inside the "
-        "factory, then "
+        f"{text} make({plan.target}) does not have them: group them by hand or add them inside the factory, "
+        "then "
         f'name their roles: roles={{"{missing[0]}": "input"}}.'
     )
 

@@ -83,9 +83,8 @@ def build(make: Factory, width: int, *, seed: int = 0) -> nn.Module:
             model = make(width)
     except Exception as error:
         raise FactoryError(
-            f"make({width}) failed with {type(error).__name__}: {error}. make must take the width alone "
-            "and return an "
-            "nn.Module: wrap it, e.g. lambda width: Model(hidden=width)."
+            f"make({width}) failed with {type(error).__name__}: {error}. make must take the width alone and "
+            "return an nn.Module: wrap it, e.g. lambda width: Model(hidden=width)."
         ) from error
     if not isinstance(model, nn.Module):
         raise FactoryError(
@@ -95,8 +94,7 @@ def build(make: Factory, width: int, *, seed: int = 0) -> nn.Module:
     if lazy:
         raise FactoryError(
             f"make({width}) leaves {some(lazy)} without a shape (a lazy module). Run the model once on an "
-            "input "
-            "inside make, or use modules with explicit sizes."
+            "input inside make, or use modules with explicit sizes."
         )
     return model
 
@@ -140,8 +138,7 @@ def compare(make: Factory, base: int, target: int) -> Comparison:
     if base != target and all(t.base_shape == t.shape for t in tensors):
         raise PlanError(
             f"make({base}) and make({target}) have the same shapes: the width that make receives changes "
-            "nothing. "
-            "Pass it on to the model's hidden sizes."
+            "nothing. Pass it on to the model's hidden sizes."
         )
     return Comparison(small, large, tensors)
 
@@ -186,8 +183,7 @@ def _pair(names: tuple[str, ...], small: nn.Module, large: nn.Module) -> TensorP
         (b == 0) != (t == 0) for b, t in zip(base_shape, shape, strict=False)
     ):
         raise PlanError(
-            f"{names[0]!r} has shape {base_shape} at the base and {shape} at the target: not one tensor "
-            "at two widths. "
-            "Keep the structure fixed while the width changes."
+            f"{names[0]!r} has shape {base_shape} at the base and {shape} at the target: not one tensor at "
+            "two widths. Keep the structure fixed while the width changes."
         )
     return TensorPair(uses, base_shape, shape)

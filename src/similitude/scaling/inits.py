@@ -218,10 +218,8 @@ def _extrapolated(
         if not own.law or (own.law == "fixed" and own.ratio != 1.0):
             raise PlanError(
                 f"the target has {comparison.size:,} parameters, too many to build here, and the init of "
-                f"{name!r} "
-                f"follows no simple law between widths {low} and {high} (rms x{own.ratio:.4g}). "
-                "Initialize it with "
-                "a power of its fan-in or fan-out, or plan for a smaller target."
+                f"{name!r} follows no simple law between widths {low} and {high} (rms x{own.ratio:.4g}). "
+                "Initialize it with a power of its fan-in or fan-out, or plan for a smaller target."
             )
         ratio = 1.0 if own.law == "fixed" else laws(role, comparison.ratio)[own.law]
         to_target = 1.0 if own.law == "fixed" else laws(climb_roles[name], climb.ratio)[own.law]
@@ -245,10 +243,9 @@ def _affordable(make: Factory, base: int, target: int) -> tuple[int, int]:
         if len(widths) == 2:
             return min(widths), max(widths)
     raise PlanError(
-        f"the model has more than {MOST_PARAMETERS:,} parameters at width {max(base, target)} and no two "
-        "of the widths "
-        f"{base}, {2 * base}, {4 * base}, {base // 2}, ... can be built to measure its init. Choose a "
-        "smaller base."
+        f"the model has more than {MOST_PARAMETERS:,} parameters at width {max(base, target)} and no two of "
+        f"the widths {base}, {2 * base}, {4 * base}, {base // 2}, ... can be built to measure its init. "
+        "Choose a smaller base."
     )
 
 

@@ -64,8 +64,7 @@ def _instantiate(optimizer: Any) -> torch.optim.Optimizer:
     if not callable(optimizer):
         raise PlanError(
             f"optimizer={optimizer!r} is not an optimizer. Pass a class such as torch.optim.AdamW, an "
-            "instance, or a "
-            f"callable that takes parameters. Supported are {_SUPPORTED}."
+            f"instance, or a callable that takes parameters. Supported are {_SUPPORTED}."
         )
     parameter = torch.nn.Parameter(torch.zeros(1, device="cpu"))
     try:
@@ -73,9 +72,8 @@ def _instantiate(optimizer: Any) -> torch.optim.Optimizer:
     except Exception as error:
         name = getattr(optimizer, "__name__", repr(optimizer))
         raise PlanError(
-            f"optimizer {name} cannot be built from parameters alone: {type(error).__name__}: {error}. "
-            "Pass a class, "
-            "an instance, or functools.partial(cls, ...) with the arguments that it needs."
+            f"optimizer {name} cannot be built from parameters alone: {type(error).__name__}: {error}. Pass "
+            "a class, an instance, or functools.partial(cls, ...) with the arguments that it needs."
         ) from error
     if not isinstance(instance, torch.optim.Optimizer):
         raise PlanError(

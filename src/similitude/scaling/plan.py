@@ -189,9 +189,8 @@ def _notes(
     ends = [row.name for row in rows if row.role == "output"]
     if len(ends) > 1:
         notes.append(
-            f"{len(ends)} matrices lead from a growing side to a fixed one: {some(ends)}. Each is taken "
-            "as a head; one "
-            "inside the network would be a finite bottleneck, for which no exact rule exists"
+            f"{len(ends)} matrices lead from a growing side to a fixed one: {some(ends)}. Each is taken as "
+            "a head; one inside the network would be a finite bottleneck, for which no exact rule exists"
         )
     fixed_heads = _fixed_heads(comparison)
     if fixed_heads:
@@ -200,14 +199,13 @@ def _notes(
             f"the number of attention heads stays {heads} in {name!r}"
             + (f" and {len(fixed_heads) - 1} more" if len(fixed_heads) > 1 else "")
             + f" while the width grows x{comparison.ratio:g}, so the head size grows: attention logits then "
-            "need 1/d instead of 1/sqrt(d), which this plan does not fold. Let the number of heads grow with "
-            "the width"
+            "need 1/d instead of 1/sqrt(d), which this plan does not fold. Let the number of heads grow "
+            "with the width"
         )
     if spec.decay == "gradient":
         notes.append(
-            f"{spec.name} normalizes weight decay together with the gradient: no factor transfers it, so "
-            "it stays as it "
-            "is. AdamW's transfers"
+            f"{spec.name} normalizes weight decay together with the gradient: no factor transfers it, so it "
+            "stays as it is. AdamW's transfers"
         )
     return notes
 

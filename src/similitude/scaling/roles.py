@@ -96,8 +96,7 @@ def _infer_one(tensor: TensorPair, override: str | None) -> RoleResult:
             uses = " and ".join(f"{u.name!r} ({r.role})" for u, r in zip(tensor.uses, results, strict=True))
             reason = (
                 f"one tensor with two roles: {uses} are tied, and the roles need different factors. Untie "
-                "them (for "
-                "transformers: tie_word_embeddings=False), or name the role that it shall have: "
+                "them (for transformers: tie_word_embeddings=False), or name the role that it shall have: "
                 f'roles={{"{tensor.name}": "{first.role}"}}'
             )
             return RoleResult(tensor.name, None, 1.0, 1.0, reason)
@@ -144,10 +143,9 @@ def _of_matrix(tensor: TensorPair, name: str, kind: str, sides: Sides) -> RoleRe
         octaves = math.log2(r_in), math.log2(r_out)
         if abs(octaves[0] - octaves[1]) > _ALIKE * max(map(abs, octaves)):
             reason = (
-                "could be an output or a hidden matrix: both its sides differ between base and target, "
-                "and not alike "
-                f"(fan-in {_arrow(sides.fan_in)} is x{r_in:.3g}, fan-out {_arrow(sides.fan_out)} is "
-                f"x{r_out:.3g}). Keep what is not a width fixed (num_classes, vocabulary), "
+                "could be an output or a hidden matrix: both its sides differ between base and target, and "
+                f"not alike (fan-in {_arrow(sides.fan_in)} is x{r_in:.3g}, fan-out {_arrow(sides.fan_out)} "
+                f"is x{r_out:.3g}). Keep what is not a width fixed (num_classes, vocabulary), "
                 f'or pass roles={{"{tensor.name}": "output"}} (or "hidden")'
             )
             return RoleResult(name, None, 1.0, 1.0, reason, sides)

@@ -38,15 +38,13 @@ def unused_parameters(make: Factory, width: int, sample: Any, *, seed: int = 0) 
                 loss.backward()
     except Exception as error:
         raise PlanError(
-            f"make({width}) cannot take the sample: {type(error).__name__}: {error}. Pass one input "
-            "tensor, a tuple of "
-            "positional arguments, or a dict of keyword arguments, as the model is called."
+            f"make({width}) cannot take the sample: {type(error).__name__}: {error}. Pass one input tensor, "
+            "a tuple of positional arguments, or a dict of keyword arguments, as the model is called."
         ) from error
     if not isinstance(loss, torch.Tensor):
         raise PlanError(
             f"make({width}) returned no tensor that depends on its parameters for the sample, so what it "
-            "reaches cannot "
-            "be told. Pass a sample for which the model returns its output."
+            "reaches cannot be told. Pass a sample for which the model returns its output."
         )
     return [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
 
