@@ -32,6 +32,7 @@ def bits(x):
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory):
+    # Making one takes a second, copying it nothing.
     file = tmp_path_factory.mktemp("sqlite") / "empty.db"
     optuna.storages.RDBStorage(f"sqlite:///{file}").engine.dispose()
     return file
@@ -42,9 +43,7 @@ def place(request, tmp_path):
     """Return a function that opens the ledger of one place, as another process would."""
     where = tmp_path / "study"
     if request.param == "sqlite":
-        shutil.copy(
-            request.getfixturevalue("empty_database"), tmp_path / "study.db"
-        )  # making one takes a second
+        shutil.copy(request.getfixturevalue("empty_database"), tmp_path / "study.db")
         where = f"sqlite:///{tmp_path}/study.db"
 
     def reopen(name="demo", **options):

@@ -261,6 +261,11 @@ class Ledger:
                     recovered.append(cell)
             return recovered
 
+    def cells(self) -> tuple[Cell, ...]:
+        """Return every cell of the study, finished or not, in the order in which they were populated."""
+        with self._reading():
+            return tuple(records.canonical(self._trials.all()))
+
     def finished(self) -> dict[Cell, Result]:
         """Return the results of all finished cells, in the order in which the cells were populated."""
         with self._reading():
