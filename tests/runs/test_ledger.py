@@ -12,7 +12,9 @@ import pytest
 from similitude.core.errors import StudyError
 from similitude.runs.grid import Cell, cells
 from similitude.runs.lease import LeaseLostError
-from similitude.runs.ledger import Ledger, Status, studies
+from similitude.runs.ledger import Ledger, studies
+from similitude.runs.records import Status
+from similitude.runs.trials import Trials
 
 GRID = cells(lr=[0.1, 0.2, 0.3], rule=["sp", "mup"], width=64)
 CURVE = pl.DataFrame({"step": [0, 1, 2], "loss": [1.5, math.nan, math.inf]})
@@ -196,6 +198,29 @@ def test_running_trials_without_a_lease_are_recovered(place):
     assert ledger.status().running == 1
     assert ledger.recover() == [GRID[0]]
     assert ledger.status() == Status(waiting=1, running=0, finished=0, failed=0)
+
+
+def test_a_recovery_that_is_killed_half_way_is_finished_by_the_next(place, monkeypatch):
+    clock = Clock()
+    one, two = place(clock=clock), place(clock=clock)
+    one.populate(GRID[:1])
+    one.claim(GRID, lease_seconds=60)
+    clock.now += 61
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trials, "end", killed)
+        with pytest.raises(KeyboardInterrupt):
+            two.recover()
+    assert two.status() == Status(waiting=0, running=1, finished=0, failed=0)
+    assert two.claim(GRID) == []
+    assert two.recover() == [GRID[0]]
+    assert len(two.study.trials) == 2
+    (lease,) = two.claim(GRID)
+    two.finish(lease, 1.0)
+    assert two.status() == Status(waiting=0, running=0, finished=1, failed=0)
 
 
 def test_leases_are_kept_in_the_background(place):
