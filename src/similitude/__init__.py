@@ -52,10 +52,14 @@ _HOMES = {
     "write_report": "report.html",
 }
 
+_PACKAGES = frozenset({"claims", "data", "models", "report", "runs", "scaling", "studies", "training"})
+
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"similitude.{name}")
     if name in _HOMES:
         value = getattr(import_module(f"similitude.{_HOMES[name]}"), name)
         globals()[name] = value

@@ -14,7 +14,9 @@ HIGHEST = 16  # a pixel counts the dark cells of 4x4
 
 
 def read_digits() -> ImageSet:
-    """Read scikit-learn's digits; the first 1,500 are for training and the other 297 are held out.
+    """Read scikit-learn's digits; 1,500 are for training and the other 297 are held out.
+
+    The images lie there by writer. The split is of one fixed shuffle, so that both parts have every writer.
 
     Pixels are counts from 0 to 16, which become 0 to 255.
     """
@@ -23,6 +25,8 @@ def read_digits() -> ImageSet:
     bunch: Any = load_digits()
     images = np.rint(np.asarray(bunch["images"]) * (255 / HIGHEST)).astype(np.uint8)[..., None]
     labels = np.asarray(bunch["target"], dtype=np.int64)
+    order = np.random.default_rng(0).permutation(len(labels))
+    images, labels = images[order], labels[order]
     return ImageSet(
         name="digits",
         train_images=images[:TRAIN],

@@ -24,10 +24,15 @@ _WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.")  # names that torch.compile 
 _SCALED = ("eps", "weight_decay")
 
 
-def apply_(plan: Plan, model: nn.Module) -> nn.Module:
-    """Rescale a freshly built target in place; see `Plan.apply_`."""
+def require_roles(plan: Plan) -> None:
+    """Raise `RoleError` if a tensor of the plan has no role."""
     if plan.refused:
         raise RoleError(_refusals(plan))
+
+
+def apply_(plan: Plan, model: nn.Module) -> nn.Module:
+    """Rescale a freshly built target in place; see `Plan.apply_`."""
+    require_roles(plan)
     before = _applied.get(model)
     if before == plan:
         return model

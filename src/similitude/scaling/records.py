@@ -104,6 +104,14 @@ class Plan:
     decay: str = "shrink"
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
+    def raise_if_bad(self) -> None:
+        """Raise if a tensor was refused.
+
+        Raises:
+            RoleError: The plan has refused tensors, and cannot be applied.
+        """
+        apply.require_roles(self)
+
     def apply_(self, model: nn.Module) -> nn.Module:
         """Rescale the initial values of a freshly built target in place, and return it.
 
