@@ -21,24 +21,25 @@ CLASSES = 10
 def mlp(images: ImageSet | None = None) -> Experiment:
     """Return the MLP experiment: three hidden layers, Adam, widths 64 to 256, images with fresh noise.
 
-    The noise keeps the few images of the smaller set from being memorised, so that the learning rate matters.
+    The noise keeps a small set from being memorised, so that the learning rate matters to the end. With 150 steps
+    the optimum lies where the loss is curved, well inside the grid at every width and rule.
 
     Args:
-        images: The data; by default Fashion-MNIST where its package is installed, else scikit-learn's digits.
+        images: The data; scikit-learn's digits by default.
     """
-    images = images or default_images()
+    images = images or load("digits")
     return Experiment(
         name="mlp",
         make=functools.partial(make_mlp, inputs=int(np.prod(images.train_images.shape[1:]))),
         batches=ImageBatches(images, batch_size=128, noise=1.0),
         widths=(64, 128, 256),
-        lrs=rates(2**-11, 2**-4, 8),
+        lrs=rates(2**-10, 2**-4, 10),
         steps=150,
     )
 
 
 def gpt() -> Experiment:
-    """Return the GPT experiment: two blocks, Adam, widths 64 to 128, characters of a novel."""
+    """Return the GPT experiment: one block, Adam, widths 64 to 128, characters of a novel."""
     steps = 100
     batches = TextBatches(load("text"), batch_size=8, context=32, vocabulary=64)
     return Experiment(
@@ -46,7 +47,7 @@ def gpt() -> Experiment:
         make=functools.partial(make_gpt, vocabulary=batches.vocabulary, context=batches.context),
         batches=batches,
         widths=(64, 96, 128),
-        lrs=rates(2**-11, 2**-5, 7),
+        lrs=rates(2**-10, 2**-5, 6),
         steps=steps,
         schedule=WarmupLinear(steps, warmup=10),
     )
@@ -59,15 +60,16 @@ def make_mlp(width: int, *, inputs: int) -> nn.Module:
 
 def make_gpt(width: int, *, vocabulary: int, context: int) -> nn.Module:
     """Return the GPT of one width, its head zero; heads of 16 dimensions, more of them as it grows."""
-    return GPT(vocabulary, context, width=width, depth=2, head_dim=16, zero_head=True)
+    return GPT(vocabulary, context, width=width, depth=1, head_dim=16, zero_head=True)
 
 
-def default_images() -> ImageSet:
-    """Return Fashion-MNIST at half its resolution where its package is installed, else scikit-learn's digits."""
-    try:
-        return halved(load("fashion-mnist"))
-    except DataError:
-        return load("digits")
+def images_of(name: str) -> ImageSet:
+    """Load an image set; those larger than 16 x 16 pixels at half their resolution, to keep the minute."""
+    images = load(name)
+    if not isinstance(images, ImageSet):
+        raise DataError(f"'{name}' is a text, and the MLP learns images. `similitude data list` has the image sets.")
+    height, width = images.train_images.shape[1:3]
+    return images if max(height, width) <= 16 else halved(images)
 
 
 def halved(images: ImageSet) -> ImageSet:
