@@ -27,13 +27,14 @@ def _digits() -> Experiment:
 @claim(
     "17.transfer",
     paper=17,
-    statement="Under muP the optimal learning rate of Adam is stable across width; in the standard parametrization it "
-    "is not (Figure 1).",
-    claimed="shift under muP within 0.25 octave per doubling and at most 0.4 of the shift under sp, which falls by 0.25 or more",
+    statement="Under muP the optimal learning rate of Adam is stable across width; in the standard "
+    "parametrization it is not (Figure 1).",
+    claimed="shift under muP within 0.25 octave per doubling and at most 0.4 of that under sp, which falls "
+    "by 0.25 or more",
     minutes=0.6,
 )
 def transfer() -> Measured:
-    """Sweep the learning rate of the MLP under both parametrizations, and compare the shifts of the optimum."""
+    """Sweep the learning rate of the MLP under both parametrizations; compare the shifts of the optimum."""
     with tempfile.TemporaryDirectory() as folder:
         study = run(_digits(), folder)
     sp, mup = study.transfers["sp"], study.transfers["mup"]
@@ -44,7 +45,7 @@ def transfer() -> Measured:
         verdict = Verdict(Outcome.CANNOT_TELL, "an optimum was not found", evidence, (mup.verdict.summary,))
         return Measured(float("nan"), None, "octaves per doubling of width", verdict)
     holds = sp.shift <= -0.25 and abs(mup.shift) <= min(0.25, 0.4 * abs(sp.shift))
-    summary = f"the optimum moves by {mup.shift:+.2f} octave per doubling under muP and by {sp.shift:+.2f} under sp"
+    summary = f"the optimum moves by {mup.shift:+.2f} octave per doubling under muP, {sp.shift:+.2f} under sp"
     verdict = Verdict(Outcome.OK if holds else Outcome.INCONSISTENT, summary, evidence)
     return Measured(mup.shift, mup.shift_interval, "octaves per doubling of width", verdict)
 
@@ -57,7 +58,7 @@ def transfer() -> Measured:
     minutes=0.6,
 )
 def wider_is_better() -> Measured:
-    """Train the MLP at its base's best learning rate, at the smallest and the largest width, and pair the seeds."""
+    """Train the MLP at its base's best learning rate at the smallest and largest width, paired by seed."""
     experiment = _digits()
     ends = (experiment.base, experiment.widths[-1])
     # The rate is chosen at the base alone, as a user would, and on other seeds than those that are compared.
@@ -86,7 +87,9 @@ def wider_is_better() -> Measured:
 
 def _finals(experiment: Experiment, width: int, lrs: Sequence[float], *, seeds: Sequence[int]) -> np.ndarray:
     """Final losses under muP at one width, shape (rates, seeds)."""
-    made = plan(experiment.make, base=experiment.base, target=width, optimizer=experiment.optimizer, rule="mup")
+    made = plan(
+        experiment.make, base=experiment.base, target=width, optimizer=experiment.optimizer, rule="mup"
+    )
     results = train_ensemble(
         functools.partial(experiment.make, width),
         [Replica(seed, lr) for lr in lrs for seed in seeds],

@@ -1,4 +1,4 @@
-"""The registry of claims: each a statement of a paper with a measurement that does not use the paper's formula."""
+"""The registry of claims: statements of papers, each with a measurement that uses no formula of the paper."""
 
 from __future__ import annotations
 
@@ -110,7 +110,8 @@ def select(names: Sequence[str]) -> list[Entry]:
         if not matching:
             close = difflib.get_close_matches(name, entries, n=3, cutoff=0.3)
             raise SimilitudeError(
-                f"there is no claim '{name}'. " + (f"Did you mean {' or '.join(close)}? " if close else "")
+                f"there is no claim '{name}'. "
+                + (f"Did you mean {' or '.join(close)}? " if close else "")
                 + "`similitude claims list` has them all."
             )
         chosen.update({e.name: e for e in matching})

@@ -9,16 +9,14 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from similitude import __version__
+from similitude.cli.exits import FAULT, GOOD, INTERRUPTED, WRONG_USE
 from similitude.core.errors import SimilitudeError
-
-WRONG_USE = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 app = App(
     name="similitude",
     help="Tune the scale model, build the real thing: hyperparameters that transfer across width.\n\n"
-    "Exit codes: 0 good, 1 a bad verdict, 2 wrong use, 3 not enough evidence, 130 interrupted. "
-    "With SIMILITUDE_DEBUG=1 errors show their traceback.",
+    "Exit codes: 0 good, 1 a bad verdict, 2 wrong use, 3 not enough evidence, 70 a fault of ours, 130 "
+    "interrupted. With SIMILITUDE_DEBUG=1 errors show their traceback.",
     version=__version__,
     help_format="plaintext",
 )
@@ -28,18 +26,26 @@ _COMMANDS = {
     "quickstart": "Show hyperparameters transferring, on real data, in two minutes; leaves a report.",
     "plan": "Show how every tensor of your model scales from one width to another.",
     "transfer": "Sweep the learning rate of your model at several widths; say whether the optimum transfers.",
-    "report": "Write the report of a study again, or list the studies of a folder.",
+    "report": "Write the report of stored studies again; nothing is trained.",
 }
 for _name, _help in _COMMANDS.items():
     app.command(f"similitude.cli.{_name}:{_name}", name=_name, help=_help)
 
 data = App(name="data", help="The data sets that similitude knows, and where they are.")
-data.command("similitude.cli.data:list_", name="list", help="List data sets, whether they are here, and how to get them.")
+data.command(
+    "similitude.cli.data:list_",
+    name="list",
+    help="List data sets, whether they are here, and how to get them.",
+)
 app.command(data)
 
 claims = App(name="claims", help="What the papers claim, measured here.")
-claims.command("similitude.cli.claims:list_", name="list", help="List the claims and the papers that make them.")
-claims.command("similitude.cli.claims:run", name="run", help="Measure claims: claimed, measured, pass or fail.")
+claims.command(
+    "similitude.cli.claims:list_", name="list", help="List the claims and the papers that make them."
+)
+claims.command(
+    "similitude.cli.claims:run", name="run", help="Measure claims: claimed, measured, pass or fail."
+)
 app.command(claims)
 
 
@@ -63,5 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(GOOD)
+    except Exception as error:
+        if os.environ.get("SIMILITUDE_DEBUG"):
+            raise
+        text = " ".join(str(error).split())
+        print(
+            f"similitude: unexpected {type(error).__name__}: {text}. Finished runs are kept. Set "
+            "SIMILITUDE_DEBUG=1 and run the same command again to see where it comes from; if that is not "
+            "your own code, please report it.",
+            file=sys.stderr,
+        )
+        sys.exit(FAULT)
+    sys.exit(code if isinstance(code, int) else GOOD)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from similitude.cli.exits import GOOD
 from similitude.cli.screen import Screen
 
 
@@ -17,21 +18,21 @@ def list_(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
     json:
         Print one JSON object on standard output.
     """
-    from rich.table import Table
+    with Screen(as_json=json) as screen:
+        from rich.table import Table
 
-    from similitude.data import available
+        from similitude.data import available
 
-    screen = Screen(as_json=json)
-    listings = available()
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("name", "kind", "here", "what", "licence"):
-        table.add_column(column, overflow="fold")
-    for entry in listings:
-        here = "file" if entry.needs_path else "yes" if entry.found else "no"
-        table.add_row(entry.name, entry.kind, here, entry.size, entry.licence)
-    screen.say(table)
-    screen.say("")
-    for entry in listings:
-        screen.say(f"{entry.name}: {entry.where if entry.found else entry.get}")
-    screen.result({"data": [entry.to_dict() for entry in listings]})
-    return 0
+        listings = available()
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for column in ("name", "kind", "here", "what", "licence"):
+            table.add_column(column, overflow="fold")
+        for entry in listings:
+            here = "file" if entry.needs_path else "yes" if entry.found else "no"
+            table.add_row(entry.name, entry.kind, here, entry.size, entry.licence)
+        screen.say(table)
+        screen.say("")
+        for entry in listings:
+            screen.say(f"{entry.name}: {entry.where if entry.found else entry.get}")
+        screen.result({"data": [entry.to_dict() for entry in listings]})
+    return GOOD

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
 import os
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from similitude.core.errors import FactoryError, GridError
+from similitude.core.errors import FactoryError
+
+MODEL = "a function of the width that returns a model, e.g. def make(width): ..."
 
 
 def load_object(reference: str) -> Any:
@@ -24,58 +27,35 @@ def load_object(reference: str) -> Any:
         raise FactoryError(
             f"'{reference}' names no object: write module:name or file.py:name, e.g. mypackage.model:make."
         )
-    module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place, reference)
-    try:
-        found: Any = module
-        for part in name.split("."):
+    module = _load_file(Path(place), reference) if place.endswith(".py") else _load_module(place, reference)
+    found: Any = module
+    for part in name.split("."):
+        try:
             found = getattr(found, part)
-    except AttributeError as error:
-        close = difflib.get_close_matches(name, [n for n in vars(module) if not n.startswith("_")], n=3)
-        hint = f" Did you mean {' or '.join(f'{place}:{c}' for c in close)}?" if close else ""
-        raise FactoryError(f"'{place}' has no '{name}'.{hint}") from error
+        except AttributeError as error:
+            public = [n for n in vars(module) if not n.startswith("_")]
+            hint = did_you_mean(name, public, form=f"{place}:{{}}")
+            raise FactoryError(
+                f"'{place}' has no '{name}'. "
+                f"{hint or f'It is looked for in {_home(module)}; check the name.'}"
+            ) from error
     return found
 
 
-def load_factory(reference: str) -> Any:
+def load_factory(reference: str, *, what: str = MODEL) -> Callable[..., Any]:
     """Import a callable; see `load_object`.
+
+    Args:
+        reference: Its place.
+        what: What to name instead, for the message.
 
     Raises:
         FactoryError: It cannot be imported or called.
     """
     found = load_object(reference)
     if not callable(found):
-        raise FactoryError(
-            f"'{reference}' is a {type(found).__name__}, which cannot be called. Name a function of the width that "
-            "returns a model, e.g. def make(width): ..."
-        )
+        raise FactoryError(f"'{reference}' is a {type(found).__name__}, which cannot be called. Name {what}.")
     return found
-
-
-def _load_module(name: str, reference: str) -> Any:
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
-            raise FactoryError(f"importing '{name}' failed: {type(error).__name__}: {error}.") from error
-        raise FactoryError(
-            f"there is no module '{error.name}' for '{reference}'. It is looked for in the current folder ({here}) and "
-            "where Python finds packages; check the name, or give a file: path/to/file.py:name."
-        ) from error
-    except Exception as error:
-        raise FactoryError(f"importing '{name}' failed: {type(error).__name__}: {error}.") from error
-
-
-def _load_file(path: Path) -> Any:
-    if not path.is_file():
-        raise FactoryError(f"there is no file '{path}'.")
-    folder = str(path.resolve().parent)
-    # The file's own folder comes first, so that it can import its neighbours and worker processes can find it.
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    return _load_module(path.stem, str(path))
 
 
 def load_optimizer(reference: str) -> Any:
@@ -85,7 +65,7 @@ def load_optimizer(reference: str) -> Any:
         FactoryError: There is none of this name.
     """
     if ":" in reference:
-        return load_factory(reference)
+        return load_factory(reference, what="a function of the parameters that returns an optimizer")
     import torch
 
     known = {
@@ -94,74 +74,80 @@ def load_optimizer(reference: str) -> Any:
         if isinstance(value, type) and issubclass(value, torch.optim.Optimizer) and name != "Optimizer"
     }
     if reference not in known:
-        close = difflib.get_close_matches(reference, known, n=2, cutoff=0.4)
-        hint = f" Did you mean {' or '.join(close)}?" if close else ""
-        raise FactoryError(f"torch.optim has no optimizer '{reference}'.{hint} Or name your own as module:name.")
+        by_case = {name.lower(): name for name in known}
+        close = by_case.get(reference.lower())
+        hint = f"Did you mean {close}?" if close else did_you_mean(reference, known)
+        raise FactoryError(
+            f"torch.optim has no optimizer '{reference}'. {hint + ' ' if hint else ''}Or name your own as "
+            "module:name."
+        )
     return getattr(torch.optim, reference)
 
 
-def load_batches(reference: str, *, batch_size: int, context: int, noise: float) -> Any:
-    """Find batches: a data set by name, `name=path` for the user's own files, or `module:name` of an object.
+def did_you_mean(name: str, known: Iterable[str], *, form: str = "{}") -> str:
+    """Return "Did you mean A or B?" with the names most like one that is not known; empty if none is.
 
-    Raises:
-        DataError: The data set is unknown, not here, or malformed.
-        FactoryError: The object cannot be imported, or has not the methods of `similitude.data.batches.Batches`.
+    Args:
+        name: The name.
+        known: The names that exist.
+        form: How to write one of them.
     """
-    from similitude.data import ImageSet, load
-    from similitude.data.batches import Batches, ImageBatches, TextBatches
-
-    name, equals, path = reference.partition("=")
-    if not equals and ":" in reference:
-        found = load_object(reference)
-        found = found() if isinstance(found, type) or not isinstance(found, Batches) and callable(found) else found
-        missing = [m for m in ("batch", "evaluation", "describe") if not callable(getattr(found, m, None))]
-        if missing:
-            raise FactoryError(
-                f"'{reference}' gives no batches: it has no {', '.join(missing)}. An object of batches has batch(seed, "
-                "step), evaluation() and describe(); see similitude.data.batches.Batches."
-            )
-        return found
-    data = load(name, path=path if equals else None)
-    if isinstance(data, ImageSet):
-        return ImageBatches(data, batch_size=batch_size, noise=noise)
-    return TextBatches(data, batch_size=batch_size, context=context)
+    close = difflib.get_close_matches(name, sorted(known), n=2, cutoff=0.6)
+    return f"Did you mean {' or '.join(form.format(c) for c in close)}?" if close else ""
 
 
-def rate(text: str, option: str) -> float:
-    """Read a learning rate: a number, or a power such as 2^-7.5.
-
-    Raises:
-        GridError: It is neither.
-    """
-    base, power, exponent = text.partition("^")
+def _load_module(name: str, reference: str) -> ModuleType:
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
     try:
-        return float(base) ** float(exponent) if power else float(text)
-    except (ValueError, ZeroDivisionError, OverflowError) as error:
-        raise GridError(f"{option} {text}: write a positive number, e.g. 0.001 or 2^-10.") from error
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
+            raise _failed(name, error) from error
+        there = [p.stem for p in Path(here).glob("*.py")] + [
+            p.parent.name for p in Path(here).glob("*/__init__.py")
+        ]
+        hint = did_you_mean(name, there, form=f"{{}}:{reference.rpartition(':')[2]}")
+        raise FactoryError(
+            f"there is no module '{error.name}' for '{reference}'. It is looked for in the current folder "
+            f"({here}) and where Python finds packages. "
+            f"{hint or 'Check the name, or give a file: path/to/file.py:name.'}"
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise _failed(name, error) from error
 
 
-def numbers(text: str, option: str) -> tuple[int, ...]:
-    """Read whole numbers separated by commas.
+def _load_file(path: Path, reference: str) -> ModuleType:
+    if not path.is_file():
+        wanted = reference.rpartition(":")[2]
+        files = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        hint = did_you_mean(path.name, files, form=f"{path.parent / '{}'}:{wanted}")
+        raise FactoryError(f"there is no file '{path}'. {hint or f'The current folder is {os.getcwd()}.'}")
+    if "." in path.stem:
+        raise FactoryError(
+            f"'{path}' cannot be imported: '{path.stem}' is read as a module inside a package, because of "
+            f"the dot. Rename it, e.g. {path.stem.replace('.', '_')}.py."
+        )
+    folder = str(path.resolve().parent)
+    # The file's own folder comes first: it can import its neighbours, and worker processes can find it.
+    if sys.path[0] != folder:
+        sys.path.insert(0, folder)
+    module = _load_module(path.stem, reference)
+    if Path(_home(module)).resolve() != path.resolve():
+        raise FactoryError(
+            f"'{path}' cannot be imported: another module '{path.stem}' is in use ({_home(module)}). Rename "
+            f"the file, e.g. my_{path.stem}.py."
+        )
+    return module
 
-    Raises:
-        GridError: One of them is not a whole number.
-    """
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise GridError(f"{option} {text}: write whole numbers separated by commas, e.g. 64,128,256.") from error
+
+def _failed(name: str, error: BaseException) -> FactoryError:
+    return FactoryError(
+        f"importing '{name}' failed: {type(error).__name__}: {error}. To see where: "
+        f"{Path(sys.executable).name} -c 'import {name}'"
+    )
 
 
-def schedule_of(name: str, *, steps: int, warmup: int) -> Any:
-    """Return a schedule by its name.
-
-    Raises:
-        GridError: The warmup is longer than the run.
-    """
-    from similitude.training.schedule import WarmupCosine, WarmupLinear, constant
-
-    if steps < 1 or not 0 <= warmup <= steps:
-        raise GridError(f"--steps {steps} --warmup {warmup}: give at least 1 step, and a warmup of 0 to {steps} steps.")
-    if name == "constant":
-        return WarmupLinear(steps, warmup, final=1.0) if warmup else constant
-    return {"linear": WarmupLinear, "cosine": WarmupCosine}[name](steps, warmup)
+def _home(module: ModuleType) -> str:
+    return getattr(module, "__file__", None) or "Python itself"

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from similitude.cli.exits import BAD_VERDICT, GOOD
 from similitude.cli.screen import Screen
 
 
@@ -45,21 +46,21 @@ def plan(
     json:
         Print the plan as one JSON object on standard output.
     """
-    screen = Screen(as_json=json)
-    from similitude.cli.factories import load_factory, load_optimizer
-    from similitude.report.terminal import plan_table
-    from similitude.scaling.plan import plan as make_plan
+    with Screen(as_json=json) as screen:
+        from similitude.cli.factories import load_factory, load_optimizer
+        from similitude.report.terminal import plan_table
+        from similitude.scaling.plan import plan as make_plan
 
-    made = make_plan(
-        load_factory(factory),
-        base=base,
-        target=target,
-        optimizer=load_optimizer(optimizer),
-        rule=rule,
-        roles=role,
-    )
-    screen.say(plan_table(made))
-    if save is not None:
-        screen.say(f"plan written to {made.save(save)}")
-    screen.result(made.to_dict())
-    return 1 if made.refused else 0
+        made = make_plan(
+            load_factory(factory),
+            base=base,
+            target=target,
+            optimizer=load_optimizer(optimizer),
+            rule=rule,
+            roles=role,
+        )
+        screen.say(plan_table(made))
+        if save is not None:
+            screen.say(f"Plan written to {made.save(save)}")
+        screen.result(made.to_dict())
+    return BAD_VERDICT if made.refused else GOOD

@@ -1,13 +1,17 @@
-"""`similitude report`: the report of a stored study again, or the list of the studies in a folder."""
+"""`similitude report`: the report of stored studies again."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from similitude.cli.exits import GOOD
 from similitude.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from similitude.studies.records import TransferStudy
 
 
 def report(
@@ -22,7 +26,7 @@ def report(
     Parameters
     ----------
     storage:
-        The folder or Optuna storage URL of the studies.
+        The folder or Optuna storage URL of the studies; a folder without any stands for the folders in it.
     names:
         Studies to report; all of the storage if none is named.
     out:
@@ -30,24 +34,55 @@ def report(
     json:
         Print the studies as one JSON object on standard output.
     """
-    screen = Screen(as_json=json)
-    import similitude as sim
-    from similitude.core.errors import StudyError
-    from similitude.report.terminal import transfer_summary
-    from similitude.runs.ledger import studies as stored
+    with Screen(as_json=json) as screen:
+        import similitude as sim
+        from similitude.cli.watch import report_path
+        from similitude.report.terminal import transfer_summary
 
-    if "://" not in storage and not Path(storage).exists():
-        raise StudyError(f"there is no folder '{storage}'. Name the folder that the study was run with (--out or --storage).")
-    known = stored(storage)
-    if not known:
-        inside = sorted(p.parent.name for p in Path(storage).glob("*/study.journal")) if "://" not in storage else []
-        hint = f" Its folders {', '.join(inside)} have some: similitude report {storage}/{inside[0]}" if inside else ""
-        raise StudyError(f"there are no studies in '{storage}'.{hint}")
-    studies = [sim.read_study(storage, name) for name in names or known]
-    for study in studies:
-        screen.say(transfer_summary(study))
-    where = out or (Path("report.html") if "://" in storage else Path(storage) / "report.html")
-    path = sim.write_report(studies, where)
-    screen.say(f"Report: {path.resolve()}")
-    screen.result({"experiments": [s.to_dict() for s in studies], "report": str(path.resolve())})
-    return 0
+        studies = _read(screen, storage, names)
+        for study in studies:
+            screen.say(transfer_summary(study))
+        path = sim.write_report(studies, report_path(storage, out)).resolve()
+        screen.say(f"Report: {path}")
+        screen.result({"experiments": [s.to_dict() for s in studies], "report": str(path)})
+    return GOOD
+
+
+def _read(screen: Screen, storage: str, names: tuple[str, ...]) -> list[TransferStudy]:
+    """Read the named studies, or all transfer studies, of a storage or of the folders inside a folder."""
+    from similitude.cli.factories import did_you_mean
+    from similitude.core.errors import StudyError
+    from similitude.runs.ledger import studies as names_in
+    from similitude.studies.read import read_study
+
+    places = [storage]
+    if "://" not in storage:
+        if not Path(storage).is_dir():
+            raise StudyError(
+                f"there is no folder '{storage}'. Name the folder that the study was run with: its --out or "
+                "--storage."
+            )
+        if not names_in(storage):
+            places = [str(journal.parent) for journal in sorted(Path(storage).glob("*/study.journal"))]
+    known = [(name, place) for place in places for name in names_in(place)]
+    for name in names:
+        if name not in {n for n, _ in known}:
+            there = ", ".join(repr(n) for n, _ in known) or "none"
+            hint = did_you_mean(name, [n for n, _ in known])
+            raise StudyError(
+                f"there is no study '{name}' in '{storage}'; studies there: {there}. {hint}".strip()
+            )
+    if names:
+        return [read_study(place, name) for wanted in names for name, place in known if name == wanted]
+    found = []
+    for name, place in known:
+        try:
+            found.append(read_study(place, name))
+        except StudyError as error:
+            screen.say(f"Left out: {error}")
+    if not found:
+        raise StudyError(
+            f"there are no transfer studies in '{storage}' or its folders. Run one first, e.g. similitude "
+            "quickstart, or name the folder or Optuna storage URL that has some."
+        )
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -14,31 +15,56 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from similitude.core.errors import SimilitudeError
+
 if TYPE_CHECKING:
-    from similitude.studies.run import Progress as StudyProgress
+    from types import TracebackType
+
+    from similitude.studies.jobs import Progress as StudyProgress
 
 
 class Screen:
-    """Where a command prints.
+    """Where a command prints, as a context: the JSON object is printed when the body ends.
 
     Args:
-        as_json: Everything but the one JSON object goes to standard error.
+        as_json: Everything but the one JSON object goes to standard error, also what the user's own code
+            prints, here or in worker processes. A body that fails gives `{"error": {"type", "message"}}`.
     """
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
         self.notes = Console(stderr=True, highlight=False)
         self.out = self.notes if as_json else Console(highlight=False)
+        self._object: dict[str, Any] | None = None
+
+    def __enter__(self) -> Screen:
+        if self.as_json:
+            self._stdout, sys.stdout = sys.stdout, sys.stderr
+            self._descriptor = _divert(self._stdout)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.as_json:
+            return
+        sys.stdout = self._stdout
+        if self._descriptor is not None:
+            os.dup2(self._descriptor, 1)
+            os.close(self._descriptor)
+        if isinstance(error, SimilitudeError | KeyboardInterrupt):
+            self._object = {"error": {"type": type(error).__name__, "message": str(error)}}
+        if self._object is not None:
+            sys.stdout.write(json.dumps(finite(self._object), indent=2, allow_nan=False) + "\n")
+            sys.stdout.flush()
 
     def say(self, *things: Any) -> None:
         """Print text or rich renderables for people."""
         self.out.print(*things, soft_wrap=all(isinstance(t, str) for t in things))
 
     def result(self, data: dict[str, Any]) -> None:
-        """Print the JSON object if it was asked for; numbers that JSON lacks become null."""
-        if self.as_json:
-            sys.stdout.write(json.dumps(finite(data), indent=2) + "\n")
-            sys.stdout.flush()
+        """Set the JSON object to print if it was asked for; numbers that JSON lacks become null."""
+        self._object = data
 
     @contextmanager
     def progress(self) -> Iterator[ProgressBar]:
@@ -80,7 +106,9 @@ class ProgressBar:
         text = f"{left:3.0f} s left" if math.isfinite(left) else ""
         if self._console.is_terminal:
             if progress.study not in self._tasks:
-                self._tasks[progress.study] = self.bar.add_task("", total=progress.cells, study="", left="", label="")
+                self._tasks[progress.study] = self.bar.add_task(
+                    "", total=progress.cells, study="", left="", label=""
+                )
             # The bar moves with the work within a batched program, not only when its runs are finished.
             shown = max(progress.cells_done, progress.cells * share * 0.999 if share < 1 else progress.cells)
             self.bar.update(
@@ -91,10 +119,8 @@ class ProgressBar:
                 label=progress.label,
             )
         elif progress.label != self._label:
-            self._console.print(
-                Text(f"{progress.study}: {progress.label}, {progress.cells_done} of {progress.cells} runs done {text}"),
-                soft_wrap=True,
-            )
+            done = f"{progress.cells_done} of {progress.cells} runs done"
+            self._console.print(Text(f"{progress.study}: {progress.label}, {done} {text}"), soft_wrap=True)
         self._label = progress.label
 
 
@@ -105,3 +131,16 @@ def finite(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return [finite(value) for value in data]
     return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def _divert(stream: Any) -> int | None:
+    """Let file descriptor 1 write to standard error; return a copy of what it was, None if it is not ours."""
+    try:
+        if stream.fileno() != 1:
+            return None
+    except (AttributeError, OSError, ValueError):  # not a file: a test or an embedding program took it
+        return None
+    stream.flush()
+    copy = os.dup(1)
+    os.dup2(2, 1)
+    return copy

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from similitude.cli.exits import INTERRUPTED, NOT_ENOUGH, WRONG_USE
 from similitude.cli.screen import Screen
 
 
@@ -15,7 +16,9 @@ def transfer(
     /,
     *,
     data: str,
-    widths: Annotated[str, Parameter(help="Widths, separated by commas; the smallest is the base.")] = "64,128,256",
+    widths: Annotated[
+        str, Parameter(help="Widths, separated by commas; the smallest is the base.")
+    ] = "64,128,256",
     lr_min: str = "2^-11",
     lr_max: str = "2^-4",
     points: int = 8,
@@ -24,11 +27,12 @@ def transfer(
     loss: str = "similitude.training.losses:cross_entropy",
     steps: int = 200,
     seeds: int = 3,
-    batch_size: int = 64,
-    context: int = 32,
-    noise: float = 0.0,
+    batch_size: int | None = None,
+    context: int | None = None,
+    noise: float | None = None,
     schedule: Literal["constant", "linear", "cosine"] = "constant",
     warmup: int = 0,
+    role: Annotated[dict[str, str] | None, Parameter(negative="")] = None,
     name: str | None = None,
     storage: str = "similitude-runs",
     workers: int = 1,
@@ -37,16 +41,16 @@ def transfer(
 ) -> int:
     """Train your model at several widths and learning rates, and say whether the best rate transfers.
 
-    Finished runs are kept, and the same command continues after an interruption. The exit code is that of the last
-    rule's verdict: 0 transfers, 1 it does not, 3 not enough evidence.
+    Finished runs are kept, and the same command continues after an interruption. The exit code is that of
+    the last rule's verdict: 0 transfers, 1 it does not, 3 not enough evidence.
 
     Parameters
     ----------
     factory:
         A function of the width that returns a model, as module:name or file.py:name.
     data:
-        A data set (see `similitude data list`), name=path for your own files (npz=images.npz), or module:name of an
-        object with batch(seed, step), evaluation() and describe().
+        A data set (see `similitude data list`), name=path for your own files (npz=images.npz), or module:name
+        of an object with batch(seed, step), evaluation() and describe().
     lr_min:
         Smallest learning rate; powers of two may be written 2^-11.
     lr_max:
@@ -64,15 +68,17 @@ def transfer(
     seeds:
         Number of seeds.
     batch_size:
-        Images or text sequences per batch.
+        Images (64 by default) or text sequences (8) per batch.
     context:
-        Characters per sequence of a text.
+        Characters per sequence of a text; 32 by default.
     noise:
-        Standard deviation of fresh noise on images, in units of their own.
+        Standard deviation of fresh noise on images, in units of their own; 0 by default.
     schedule:
         Learning rate over the steps.
     warmup:
         Steps of linear warmup.
+    role:
+        Role of a tensor that shapes cannot tell: --role.pos input (names may be globs).
     name:
         Name of the study in its storage; the factory's name by default.
     storage:
@@ -84,38 +90,45 @@ def transfer(
     json:
         Print one JSON object on standard output, and all else on standard error.
     """
-    screen = Screen(as_json=json)
-    import similitude as sim
-    from similitude.cli.factories import load_batches, load_factory, load_optimizer, numbers, rate, schedule_of
-    from similitude.cli.quickstart import found
-    from similitude.report.terminal import transfer_summary
+    with Screen(as_json=json) as screen:
+        from similitude.cli.batches import load_batches
+        from similitude.cli.factories import load_factory, load_optimizer
+        from similitude.cli.options import at_least, rate, schedule_of, whole_numbers
+        from similitude.cli.watch import describe, report_path, watch, write_page
+        from similitude.runs.engine import InProcess
+        from similitude.runs.pool import ProcessPool
+        from similitude.studies.experiment import Experiment, rates
 
-    experiment = sim.Experiment(
-        name=name or factory.rpartition(":")[2],
-        make=load_factory(factory),
-        batches=load_batches(data, batch_size=batch_size, context=context, noise=noise),
-        widths=numbers(widths, "--widths"),
-        lrs=sim.rates(rate(lr_min, "--lr-min"), rate(lr_max, "--lr-max"), points),
-        rules=tuple(r.strip() for r in rules.split(",") if r.strip()),
-        loss=load_factory(loss),
-        optimizer=load_optimizer(optimizer),
-        steps=steps,
-        seeds=tuple(range(seeds)),
-        schedule=schedule_of(schedule, steps=steps, warmup=warmup),
-    )
-    engine = sim.InProcess() if workers == 1 else sim.ProcessPool(workers=workers)
-    interrupted = False
-    try:
-        with screen.progress() as bar:
-            study = sim.run(experiment, storage, engine=engine, on_progress=bar)
-    except sim.StudyInterrupted as stop:
-        study, interrupted = stop.study, True
-    screen.say(found(study))
-    screen.say(transfer_summary(study))
-    where = report or (Path("report.html") if "://" in storage else Path(storage) / "report.html")
-    path = sim.write_report(study, where)
+        at_least(steps, 1, "--steps")
+        at_least(seeds, 1, "--seeds")
+        at_least(workers, 1, "--workers")
+        batches, vain = load_batches(data, batch_size=batch_size, context=context, noise=noise)
+        experiment = Experiment(
+            name=name or factory.rpartition(":")[2],
+            make=load_factory(factory),
+            batches=batches,
+            widths=whole_numbers(widths, "--widths"),
+            lrs=rates(rate(lr_min, "--lr-min"), rate(lr_max, "--lr-max"), points),
+            rules=tuple(r.strip() for r in rules.split(",") if r.strip()),
+            loss=load_factory(loss, what="a function loss(model, batch) that returns one number"),
+            optimizer=load_optimizer(optimizer),
+            steps=steps,
+            seeds=tuple(range(seeds)),
+            schedule=schedule_of(schedule, steps=steps, warmup=warmup),
+            roles=role,
+        )
+        for option in vain:
+            screen.say(f"Note: {option} has no effect on --data {data}.")
+        screen.say(describe(experiment))
+        engine = InProcess() if workers == 1 else ProcessPool(workers=workers)
+        study, interrupted = watch(screen, experiment, storage, engine=engine)
+        page = write_page(screen, study, report_path(storage, report))
+        screen.result(
+            {**study.to_dict(), "interrupted": interrupted, "report": None if page is None else str(page)}
+        )
     if interrupted:
-        screen.say("Interrupted: finished runs are kept, and the same command continues from them.")
-    screen.say(f"Report: {path.resolve()}")
-    screen.result({**study.to_dict(), "interrupted": interrupted, "report": str(path.resolve())})
-    return 130 if interrupted else study.transfers[experiment.rules[-1]].verdict.exit_code
+        return INTERRUPTED
+    if page is None:
+        return WRONG_USE
+    # A study that others are still at cannot say yet what it will say.
+    return NOT_ENOUGH if study.cells_missing else study.transfers[experiment.rules[-1]].verdict.exit_code

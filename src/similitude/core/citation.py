@@ -26,10 +26,22 @@ class Paper:
 _LIST = [
     (1, "The Optimization Landscape of SGD Across the Feature Learning Strength", "2410.04642"),
     (2, "Super Consistency of Neural Network Landscapes and Learning Rate Transfer", "2402.17457"),
-    (3, "Towards Training Without Depth Limits: Batch Normalization Without Gradient Explosion", "2310.02012"),
-    (4, "Alternating Gradient Flows: A Theory of Feature Learning in Two-layer Neural Networks", "2506.06489"),
+    (
+        3,
+        "Towards Training Without Depth Limits: Batch Normalization Without Gradient Explosion",
+        "2310.02012",
+    ),
+    (
+        4,
+        "Alternating Gradient Flows: A Theory of Feature Learning in Two-layer Neural Networks",
+        "2506.06489",
+    ),
     (5, "Saddle-to-Saddle Dynamics in Deep ReLU Networks", "2505.21722"),
-    (6, "More is Better: when Infinite Overparameterization is Optimal and Overfitting is Obligatory", "2311.14646"),
+    (
+        6,
+        "More is Better: when Infinite Overparameterization is Optimal and Overfitting is Obligatory",
+        "2311.14646",
+    ),
     (7, "A Spectral Condition for Feature Learning", "2310.17813"),
     (8, "Les Houches Lectures on Deep Learning at Large and Infinite Width", "2309.01592"),
     (9, "An Agnostic View on the Cost of Overfitting in (Kernel) Ridge Regression", "2306.13185"),
@@ -39,13 +51,29 @@ _LIST = [
     (13, "Tensor Programs VI: Feature Learning in Infinite-Depth Neural Networks", "2310.02244"),
     (14, "Tensor Programs IVb: Adaptive Optimization in the Infinite-Width Limit", "2308.01814"),
     (15, "Width and Depth Limits Commute in Residual Networks", "2302.00453"),
-    (16, "High-dimensional Asymptotics of Feature Learning: How One Gradient Step Improves the Representation", "2205.01445"),
-    (17, "Tensor Programs V: Tuning Large Neural Networks via Zero-Shot Hyperparameter Transfer", "2203.03466"),
+    (
+        16,
+        "High-dimensional Asymptotics of Feature Learning: How One Gradient Step Improves the Representation",
+        "2205.01445",
+    ),
+    (
+        17,
+        "Tensor Programs V: Tuning Large Neural Networks via Zero-Shot Hyperparameter Transfer",
+        "2203.03466",
+    ),
     (18, "CLUES: Few-Shot Learning Evaluation in Natural Language Understanding", "2111.02570"),
-    (19, "Implicit Acceleration and Feature Learning in Infinitely Wide Neural Networks with Bottlenecks", "2107.00364"),
+    (
+        19,
+        "Implicit Acceleration and Feature Learning in Infinitely Wide Neural Networks with Bottlenecks",
+        "2107.00364",
+    ),
     (20, "3DB: A Framework for Debugging Computer Vision Models", "2106.03805"),
-    (21, "Tensor Programs IIb: Architectural Universality of Neural Tangent Kernel Training Dynamics", "2105.03703"),
-]  # fmt: skip
+    (
+        21,
+        "Tensor Programs IIb: Architectural Universality of Neural Tangent Kernel Training Dynamics",
+        "2105.03703",
+    ),
+]
 PAPERS: dict[int, Paper] = {number: Paper(number, title, arxiv) for number, title, arxiv in _LIST}
 
 

@@ -1,4 +1,4 @@
-"""Errors that a user meets: each says what is wrong, which law it breaks with which numbers, and what to do."""
+"""Errors that a user meets: each says what is wrong, which law it breaks by how much, and what to do."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def numpy_generator(seed: int, *labels: object) -> np.random.Generator:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Run code that draws from the global generators (a user's model factory) under a seed, then restore them.
+    """Run code that draws from the global generators (a user's factory) under a seed, then restore them.
 
     torch (CPU), NumPy's legacy generator and `random` are seeded with `seed` and restored on exit.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -17,13 +19,13 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Batches(Protocol):
-    """What a training run reads: any object with these two methods and a `describe`.
+    """What a training run reads: any object with these three methods.
 
     A batch is any nest of tuples, lists and dicts of tensors; the loss takes it as it comes.
     """
 
     def batch(self, seed: int, step: int) -> Any:
-        """Return the training batch of one step of the run with this seed; the same arguments, the same batch."""
+        """Return the training batch of one step of the run with this seed, always the same one."""
         ...
 
     def evaluation(self) -> Any:
@@ -31,8 +33,48 @@ class Batches(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """Return names and plain values that say what the batches are; a study is continued only on equal ones."""
+        """Return names and plain values that say what the batches are; studies go on only with equal ones."""
         ...
+
+
+def check_batches(batches: Any, name: str = "batches") -> None:
+    """Raise unless an object has the methods of `Batches`.
+
+    Args:
+        batches: The object.
+        name: What the user calls it.
+
+    Raises:
+        DataError: A method is missing.
+    """
+    missing = [m for m in ("batch", "evaluation", "describe") if not callable(getattr(batches, m, None))]
+    if missing:
+        raise DataError(
+            f"{name} is a {type(batches).__name__} and has no {', '.join(f'{m}()' for m in missing)}: "
+            "batches have batch(seed, step), evaluation() and describe(). Wrap your data so, or use "
+            "ImageBatches or TextBatches of similitude.data.batches."
+        )
+
+
+def describe_batches(batches: Batches) -> dict[str, Any]:
+    """Return what batches say of themselves, as a dict by name.
+
+    Raises:
+        DataError: `describe()` gives something else.
+    """
+    try:
+        said = batches.describe()
+    except Exception as error:
+        raise DataError(
+            f"{type(batches).__name__}.describe() failed: {type(error).__name__}: {error}. It takes no "
+            "arguments and returns names with plain values, e.g. {'data': 'mine', 'batch_size': 64}."
+        ) from error
+    if not isinstance(said, Mapping) or not all(isinstance(key, str) for key in said):
+        raise DataError(
+            f"{type(batches).__name__}.describe() gives a {type(said).__name__}: a study knows its data "
+            "again by names with plain values. Return e.g. {'data': 'mine', 'batch_size': 64}."
+        )
+    return dict(said)
 
 
 @dataclass(frozen=True)
@@ -76,7 +118,9 @@ class ImageBatches:
         x = ((images.astype(np.float32) - mean) / std).transpose(0, 3, 1, 2)
         if self.noise:
             x = x + self.noise * rng.standard_normal(x.shape, dtype=np.float32)
-        return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)), torch.from_numpy(labels.astype(np.int64))
+        return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)), torch.from_numpy(
+            labels.astype(np.int64)
+        )
 
     def batch(self, seed: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return images drawn with replacement from the training set."""
@@ -99,6 +143,12 @@ class ImageBatches:
         """Return what identifies these batches."""
         return {
             "data": self.images.name,
+            "digest": _digest(
+                self.images.train_images,
+                self.images.train_labels,
+                self.images.test_images,
+                self.images.test_labels,
+            ),
             "images": len(self.images.train_labels),
             "batch_size": self.batch_size,
             "noise": self.noise,
@@ -134,19 +184,22 @@ class TextBatches:
     def __post_init__(self) -> None:
         if min(self.batch_size, self.context, self.evaluate) < 1 or self.vocabulary < 2:
             raise DataError(
-                f"TextBatches: batch_size={self.batch_size}, context={self.context}, evaluate={self.evaluate} must "
-                f"be at least 1 and vocabulary={self.vocabulary} at least 2."
+                f"TextBatches: batch_size={self.batch_size}, context={self.context} and "
+                f"evaluate={self.evaluate} must be at least 1, and vocabulary={self.vocabulary} at least 2."
             )
         for part in (self.text.train, self.text.test):
             if len(part) <= self.context + 1:
                 raise DataError(
-                    f"TextBatches: a part of '{self.text.name}' has {len(part)} characters, fewer than context + 2 = "
-                    f"{self.context + 2}. Use a longer text or a smaller context."
+                    f"TextBatches: a part of '{self.text.name}' has {len(part)} characters, fewer than "
+                    f"context + 2 = {self.context + 2}. Use a longer text or a smaller context."
                 )
         train = self._codes(self.text.train)
         symbols, counts = np.unique(train, return_counts=True)
         alphabet = np.sort(symbols[np.argsort(-counts, kind="stable")[: self.vocabulary - 1]])
-        parts = {"train": self._tokens(train, alphabet), "test": self._tokens(self._codes(self.text.test), alphabet)}
+        parts = {
+            "train": self._tokens(train, alphabet),
+            "test": self._tokens(self._codes(self.text.test), alphabet),
+        }
         object.__setattr__(self, "_parts", parts)
 
     @staticmethod
@@ -182,9 +235,18 @@ class TextBatches:
         """Return what identifies these batches."""
         return {
             "data": self.text.name,
+            "digest": _digest(self._parts["train"], self._parts["test"]),
             "characters": len(self.text.train),
             "batch_size": self.batch_size,
             "context": self.context,
             "vocabulary": self.vocabulary,
             "evaluation_sequences": self.evaluate,
         }
+
+
+def _digest(*arrays: np.ndarray) -> str:
+    """Tell data from other data of the same name and size: 12 hexadecimal digits of their SHA-256."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:12]

@@ -6,13 +6,21 @@ import difflib
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 from similitude.core.errors import DataError
 from similitude.data.entries import ENTRIES, VARIABLE, Entry
 from similitude.data.files import reading
 from similitude.data.folder import read_folder
 from similitude.data.sets import ImageSet, TextSet
+
+Images = Literal[
+    "digits", "photos", "fashion-mnist", "mnist", "cifar-10", "cifar-100", "idx", "npz", "image-folder"
+]
+"""Names whose data are an `ImageSet`."""
+
+Texts = Literal["text", "wikitext-2", "wikitext-103", "text8", "enwik8", "text-file"]
+"""Names whose data are a `TextSet`."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,18 @@ class Listing:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return asdict(self)
+
+
+@overload
+def load(name: Images, *, path: str | Path | None = None, size: int | None = None) -> ImageSet: ...
+
+
+@overload
+def load(name: Texts, *, path: str | Path | None = None, size: int | None = None) -> TextSet: ...
+
+
+@overload
+def load(name: str, *, path: str | Path | None = None, size: int | None = None) -> ImageSet | TextSet: ...
 
 
 def load(name: str, *, path: str | Path | None = None, size: int | None = None) -> ImageSet | TextSet:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import nn
 
 from similitude.core.errors import GridError
-from similitude.data.batches import Batches
+from similitude.data.batches import Batches, check_batches, describe_batches
 from similitude.runs.grid import Cell, cells
+from similitude.scaling.axes import build_shapes
 from similitude.scaling.optimizers import OptimizerLike, resolve
 from similitude.studies.grid_checks import check_rates, check_widths
+from similitude.studies.names import name_of
 from similitude.training.loop import Loss
 from similitude.training.losses import cross_entropy
 from similitude.training.schedule import Schedule, constant
@@ -40,6 +42,11 @@ class Experiment:
         steps: Optimizer steps per run.
         seeds: Seeds, each an initialization and an order of the data.
         schedule: Multiplier of the learning rate by step.
+        roles: Roles of tensors that shapes cannot tell, by name or glob, e.g. `{"pos": "input"}`.
+
+    Raises:
+        GridError: The widths, rates, rules, seeds or steps are no grid of runs.
+        DataError: `batches` lacks a method.
     """
 
     name: str
@@ -53,6 +60,7 @@ class Experiment:
     steps: int = 200
     seeds: tuple[int, ...] = (0, 1, 2)
     schedule: Schedule = constant
+    roles: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", check_widths(self.widths))
@@ -60,9 +68,17 @@ class Experiment:
         if not self.rules or len(set(self.rules)) != len(self.rules):
             raise GridError(f"rules={self.rules!r}: name at least one rule, each once, e.g. ('sp', 'mup').")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
-            raise GridError(f"seeds={self.seeds!r}: give at least one seed, each once; 3 give an interval.")
-        if self.steps < 1:
-            raise GridError(f"steps={self.steps}: a run needs at least 1 optimizer step.")
+            raise GridError(f"seeds={self.seeds!r}: give at least one seed, each once, e.g. (0, 1, 2).")
+        for seed in self.seeds:
+            if not isinstance(seed, Integral) or isinstance(seed, bool):
+                raise GridError(
+                    f"seeds={self.seeds!r}: {seed!r} is not a whole number. Pass e.g. seeds=(0, 1, 2)."
+                )
+        if not isinstance(self.steps, Integral) or self.steps < 1:
+            raise GridError(
+                f"steps={self.steps!r}: a run needs a whole number of optimizer steps, at least 1, e.g. 200."
+            )
+        check_batches(self.batches)
 
     @property
     def base(self) -> int:
@@ -72,47 +88,38 @@ class Experiment:
     def grid(self) -> tuple[Cell, ...]:
         """Return every cell, the base width's once for all rules."""
         shared = cells(rule=BASE, width=self.base, lr=self.lrs, seed=self.seeds)
-        larger = self.widths[1:]
-        return shared + (
-            cells(rule=self.rules, width=larger, lr=self.lrs, seed=self.seeds) if larger else ()
-        )
+        return shared + cells(rule=self.rules, width=self.widths[1:], lr=self.lrs, seed=self.seeds)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what decides a cell's result besides the cell: results of another fingerprint never mix."""
+        """Return what decides a cell's result besides the cell: results of another fingerprint never mix.
+
+        It is the same in every process.
+
+        Raises:
+            FactoryError: The model cannot be built.
+            DataError: The batches do not say what they are.
+        """
         spec = resolve(self.optimizer)
-        return {
-            "model": describe(self.make),
+        mine = {
+            "model": name_of(self.make),
             "tensors at the base": _shapes(self.make, self.base),
             "base width": self.base,
-            "loss": describe(self.loss),
+            "loss": name_of(self.loss),
             "optimizer": spec.name,
             "optimizer options": {k: v for k, v in sorted(spec.defaults.items()) if v is not None},
             "steps": self.steps,
-            "schedule": describe(self.schedule),
-            **self.batches.describe(),
+            "schedule": name_of(self.schedule),
         }
-
-
-def describe(thing: Any) -> str:
-    """Name a function, a partial or an object in a way that is the same in every process."""
-    if isinstance(thing, functools.partial):
-        options = [*map(repr, thing.args), *(f"{k}={v!r}" for k, v in sorted(thing.keywords.items()))]
-        return f"{describe(thing.func)}({', '.join(options)})"
-    if hasattr(thing, "__qualname__"):
-        module = getattr(thing, "__module__", None)
-        return f"{module}.{thing.__qualname__}" if module else thing.__qualname__
-    text = repr(thing)
-    return type(thing).__qualname__ if " at 0x" in text else text
+        if self.roles:
+            mine["roles"] = dict(sorted(self.roles.items()))
+        data = describe_batches(self.batches)
+        return mine | {f"batches: {key}" if key in mine else key: value for key, value in data.items()}
 
 
 def _shapes(make: Callable[[int], nn.Module], width: int) -> str:
-    """Digest names and shapes of the model's tensors, so that an edited model is another experiment."""
-    try:
-        with torch.device("meta"):
-            model = make(width)
-    except Exception:  # A factory that cannot build on meta builds for real.
-        model = make(width)
-    text = repr([(name, tuple(p.shape)) for name, p in model.named_parameters()])
+    """Digest the model's tensors by name, shape and type, so that an edited model is another experiment."""
+    model = build_shapes(make, width)
+    text = repr([(name, tuple(p.shape), str(p.dtype)) for name, p in model.named_parameters()])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -128,8 +135,9 @@ def rates(low: float, high: float, points: int) -> tuple[float, ...]:
     """
     if points < 2 or not 0 < low < high < float("inf"):
         raise GridError(
-            f"learning rates from {low} to {high} at {points} points: give 0 < lowest < highest and at least 5 points "
-            "(e.g. 2^-11 to 2^-4 at 8), so that the optimum can lie inside."
+            f"{points} learning rate{'' if points == 1 else 's'} from {low:g} to {high:g} are no grid: give "
+            "0 < lowest < highest, and at least 5 points so that the optimum can lie inside, e.g. "
+            "--lr-min 2^-11 --lr-max 2^-4 --points 8."
         )
     factor = (high / low) ** (1 / (points - 1))
     inner: Sequence[float] = [low * factor**i for i in range(1, points - 1)]

@@ -1,4 +1,4 @@
-"""Read a transfer study back from its ledger: the same result as when it was run, without running anything."""
+"""Read a transfer study back from its ledger: the same result as when it was run, and nothing is run."""
 
 from __future__ import annotations
 
@@ -28,15 +28,14 @@ def read_study(storage: str | Path, name: str) -> TransferStudy:
     Raises:
         StudyError: There is no such study, or it is no transfer study.
     """
-    if name not in studies(storage):
-        known = ", ".join(map(repr, studies(storage))) or "none"
-        raise StudyError(f"no study {name!r} in {storage}; there are: {known}.")
     ledger = Ledger.open(storage, name, create=False)
     grid = ledger.cells()
     if PLANS not in ledger.study.user_attrs or not grid:
+        others = ", ".join(repr(other) for other in studies(storage) if other != name) or "none"
+        plans = "plans" if PLANS in ledger.study.user_attrs else "no plans"
         raise StudyError(
-            f"study {name!r} in {storage} is no transfer study of similitude (it has no plans). Name another one: "
-            f"{', '.join(map(repr, studies(storage)))}."
+            f"study {name!r} in {storage} is no transfer study: it has {len(grid)} cells and {plans}. Name "
+            f"another one; others there: {others}."
         )
     rules = tuple(json.loads(ledger.study.user_attrs[PLANS]))
     return assemble(ledger, rules, grid=grid, found=None, seconds=0.0)
@@ -54,7 +53,8 @@ def assemble(
         found: How many of them were finished before; None if all that are.
         seconds: Wall-clock time of the run.
     """
-    results = {cell: result for cell, result in ledger.finished().items() if cell in set(grid)}
+    wanted = set(grid)
+    results = {cell: result for cell, result in ledger.finished().items() if cell in wanted}
     plans = {rule: Plan.from_dict(d) for rule, d in json.loads(ledger.study.user_attrs[PLANS]).items()}
     already = len(results) if found is None else found
     return TransferStudy(

@@ -1,0 +1,81 @@
+"""Read the values of options: numbers, powers of two, lists, names of schedules."""
+
+from __future__ import annotations
+
+from similitude.core.errors import GridError
+from similitude.training.schedule import Schedule, WarmupCosine, WarmupLinear, constant
+
+
+def rate(text: str, option: str) -> float:
+    """Read a learning rate: a number, or a power such as 2^-7.5.
+
+    Args:
+        text: What the user wrote.
+        option: For which option, for the message.
+
+    Raises:
+        GridError: It is neither, or not positive.
+
+    Example:
+        >>> rate("2^-3", "--lr-min"), rate("1e-3", "--lr-min")
+        (0.125, 0.001)
+    """
+    base, power, exponent = text.partition("^")
+    try:
+        value = float(base) ** float(exponent) if power else float(text)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        value = None
+    # A negative base to a fractional power is complex.
+    if not isinstance(value, float) or not 0 < value < float("inf"):
+        raise GridError(
+            f"{option} {text} is not a positive learning rate. Write a number above 0, e.g. 0.001, or a "
+            "power, e.g. 2^-10."
+        )
+    return value
+
+
+def whole_numbers(text: str, option: str) -> tuple[int, ...]:
+    """Read whole numbers separated by commas.
+
+    Raises:
+        GridError: One of them is not a whole number.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        wrong = next(part for part in text.split(",") if not part.strip().removeprefix("-").isdecimal())
+        raise GridError(
+            f"{option} {text}: '{wrong}' is not a whole number. Write whole numbers separated by commas, "
+            "e.g. 64,128,256."
+        ) from error
+
+
+def at_least(value: int, least: int, option: str) -> int:
+    """Return a number that is large enough.
+
+    Raises:
+        GridError: It is smaller than `least`.
+    """
+    if value < least:
+        raise GridError(f"{option} {value} is too small: give at least {least}.")
+    return value
+
+
+def schedule_of(name: str, *, steps: int, warmup: int) -> Schedule:
+    """Return a schedule by its name: "constant", "linear" or "cosine".
+
+    Args:
+        name: Its name.
+        steps: Number of training steps.
+        warmup: Steps of linear warmup before.
+
+    Raises:
+        GridError: The warmup is longer than the run.
+    """
+    if not 0 <= warmup <= steps:
+        raise GridError(
+            f"--warmup {warmup} does not fit into --steps {steps}: give 0 to {steps} steps of warmup."
+        )
+    if name == "constant":
+        return WarmupLinear(steps, warmup, final=1.0) if warmup else constant
+    return {"linear": WarmupLinear, "cosine": WarmupCosine}[name](steps, warmup)
