@@ -1,5 +1,6 @@
 import copy
 import math
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -10,7 +11,7 @@ import report_cases as cases
 
 from similitude.core.errors import ReportError
 from similitude.report.costs import costs
-from similitude.report.figures import figures
+from similitude.report.figures import figures, save_figures
 from similitude.report.optima import optima
 from similitude.report.scale import loss_ticks, loss_window, mean_losses, octave_ticks
 from similitude.report.svg import draw
@@ -189,3 +190,23 @@ def test_importing_the_package_imports_no_heavy_library():
     code = "import sys, similitude.report; print({'matplotlib', 'jinja2', 'rich'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+def test_saved_figures_are_svg_files_of_their_own(tmp_path):
+    study = cases.study()
+    paths = save_figures(study, tmp_path / "new")
+    panels = [panel for figure in figures(study) for panel in figure.panels]
+    assert len(paths) == len(panels) == len({p.name for p in paths})
+    for path, panel in zip(paths, panels, strict=True):
+        root = ET.parse(path).getroot()
+        style = next(e.text for e in root.iter() if e.tag.endswith("style"))
+        assert style is not None
+        used = set(re.findall(r"var\(--(\w+)\)", path.read_text()))
+        assert used <= set(re.findall(r"--(\w+):", style))
+        assert [t.text for t in root.iter() if t.tag.endswith("text")] == texts(panel)
+
+
+def test_saving_into_a_file_says_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReportError, match="Pass a path elsewhere"):
+        save_figures(cases.study(), tmp_path / "file")

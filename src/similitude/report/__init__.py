@@ -6,13 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from similitude.report.figures import save_figures
     from similitude.report.html import write_report
     from similitude.report.terminal import plan_table, transfer_summary
 
-__all__ = ["plan_table", "transfer_summary", "write_report"]
+__all__ = ["plan_table", "save_figures", "transfer_summary", "write_report"]
 
 _HOMES = {
     "plan_table": "similitude.report.terminal",
+    "save_figures": "similitude.report.figures",
     "transfer_summary": "similitude.report.terminal",
     "write_report": "similitude.report.html",
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from functools import singledispatch
+from pathlib import Path
 
 from similitude.core.errors import ReportError
 from similitude.report.costs import costs
+from similitude.report.files import write_atomically
 from similitude.report.optima import optima
 from similitude.report.svg import Figure
 from similitude.report.u_curves import u_curves
@@ -34,3 +37,26 @@ def figures(result: object) -> list[Figure]:
 def _transfer_study(study: TransferStudy) -> list[Figure]:
     drawn = (u_curves(study), optima(study), costs(study))
     return [figure for figure in drawn if figure is not None]
+
+
+def save_figures(result: object, folder: str | os.PathLike[str]) -> list[Path]:
+    """Write every panel of a result's figures as an SVG file of its own, for papers and pages.
+
+    Args:
+        result: What `figures` takes.
+        folder: Where to write; it is made if it is not there.
+
+    Returns:
+        The files, named by study, figure and panel, e.g. `mlp-optima.svg` and `mlp-curves-1.svg`.
+
+    Raises:
+        ReportError: The type of `result` is not registered, or a file cannot be written.
+    """
+    study = str(getattr(result, "name", type(result).__name__))
+    paths = []
+    for figure in figures(result):
+        for number, panel in enumerate(figure.panels):
+            parts = [study, figure.key, *([str(number + 1)] if len(figure.panels) > 1 else [])]
+            name = "".join(c if c.isalnum() or c in "-_" else "-" for c in "-".join(parts))
+            paths.append(write_atomically(Path(folder) / f"{name}.svg", panel.standalone()))
+    return paths

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from similitude.report.palette import stand_in, themed
+from similitude.report.palette import css_variables, stand_in, themed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -36,6 +36,16 @@ class Panel:
     def placed(self, prefix: str) -> str:
         """Return the SVG with ids that start with `prefix`, which no other panel on the page may have."""
         return self.svg.replace(_PLACEHOLDER, f"{prefix}-")
+
+    def standalone(self) -> str:
+        """Return the SVG as a file of its own, with its colours for light and dark and a background."""
+        style = (
+            f"<style>svg {{ {css_variables(dark=False)} background: var(--page); "
+            "font-family: system-ui, sans-serif; } "
+            f"@media (prefers-color-scheme: dark) {{ svg {{ {css_variables(dark=True)} }} }}</style>"
+        )
+        head, separator, body = self.placed("figure").partition(">")
+        return f'<?xml version="1.0" encoding="utf-8"?>\n{head}{separator}\n{style}{body}\n'
 
 
 @dataclass(frozen=True)
