@@ -81,7 +81,8 @@ def wider_is_better() -> Measured:
         outcome, word = Outcome.INCONSISTENT, "higher"
     else:
         outcome, word = Outcome.TOO_NOISY, "not clearly different"
-    summary = f"at learning rate {best:.3g} the loss at width {ends[1]} is {word} than at width {ends[0]}: {mean:+.4f}"
+    what = f"the loss at width {ends[1]} is {word} than at width {ends[0]}: {mean:+.4f}"
+    summary = f"at learning rate {best:.3g} {what}"
     return Measured(mean, interval, "nats of test loss", Verdict(outcome, summary, evidence))
 
 

@@ -47,6 +47,10 @@ def check_batches(batches: Any, name: str = "batches") -> None:
     Raises:
         DataError: A method is missing.
     """
+    if isinstance(batches, type):
+        raise DataError(
+            f"{name}: {batches.__name__} is a class. Pass an object of it: {batches.__name__}(...)."
+        )
     missing = [m for m in ("batch", "evaluation", "describe") if not callable(getattr(batches, m, None))]
     if missing:
         raise DataError(

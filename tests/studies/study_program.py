@@ -1,0 +1,51 @@
+"""A transfer study as a program of its own, for tests that kill it.
+
+study_program.py FOLDER          run the study, print how many cells were found and run
+study_program.py FOLDER KILLS    run it so many times, each killed at a random moment; print the exit codes
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from similitude.studies.experiment import Experiment
+from similitude.studies.run import plan_all, run
+from tests.cases import tiny_experiment
+
+LONGEST_SECONDS = 0.35  # of one life, from its first write on: about two of the study's seven programs
+
+
+def experiment() -> Experiment:
+    return tiny_experiment(widths=(8, 12, 16, 24), steps=60, seeds=(0, 1, 2))
+
+
+def main(folder: str, kills: int = 0) -> None:
+    torch.set_num_threads(1)
+    if not kills:
+        study = run(experiment(), folder)
+        print(study.cells_found, study.cells_run)
+        return
+    plan_all(experiment())  # so that what torch imports late is not imported anew in every life
+    moments = random.Random(0)
+    journal = Path(folder, "study.journal")
+    for _ in range(kills):
+        before = journal.stat().st_size if journal.exists() else 0
+        child = os.fork()
+        if not child:
+            run(experiment(), folder)
+            os._exit(0)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and (journal.stat().st_size if journal.exists() else 0) <= before:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, LONGEST_SECONDS))
+        os.kill(child, signal.SIGKILL)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))
