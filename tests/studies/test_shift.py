@@ -12,9 +12,10 @@ from tests.studies.loss_curves import bowl, cliff, drawn, flat, lopsided
 from similitude.core.citation import cite
 from similitude.core.errors import BadVerdictError, GridError, NotEnoughEvidenceError
 from similitude.core.verdict import Outcome
-from similitude.studies.penalty import penalty
+from similitude.studies.penalty import Penalty, penalty
 from similitude.studies.records import Curve
 from similitude.studies.shift import transfer
+from similitude.studies.shift_verdict import Measured, Tolerances, judge
 
 WIDTHS = (64, 128, 256)
 
@@ -60,7 +61,8 @@ def test_an_optimum_that_stays_transfers(shape) -> None:
 
 def test_the_shift_of_exact_parabolas_is_the_least_squares_slope() -> None:
     centres, widths = [0.3, 0.1, -0.9, -1.2], (32, 64, 256, 512)
-    result = transfer("sp", family(bowl, centres, widths=widths, noise=0.0))
+    parabola = lambda x: np.exp(0.02 * x**2)  # noqa: E731
+    result = transfer("sp", family(parabola, centres, widths=widths, noise=0.0))
     slope = np.polyfit(np.log2(widths), np.array(centres), 1)[0]
     assert result.shift == pytest.approx(slope, abs=1e-9)
     assert result.shift_interval == pytest.approx((slope, slope), abs=1e-6)
@@ -138,6 +140,42 @@ def test_intervals_that_show_neither_are_cannot_tell() -> None:
     assert "neither shown to stay nor to move" in result.verdict.summary
     assert "--seeds" in result.verdict.next
     assert "--widths 64,128,256,512" in result.verdict.next
+
+
+@pytest.mark.parametrize(
+    ("shift", "interval", "excess", "stderr", "outcome"),
+    [
+        (0.1, (-0.3, 0.45), 0.2, 0.15, Outcome.TRANSFERS),  # cost unclear, but within twice the tolerance
+        (0.1, (-0.7, 0.9), 0.01, 0.01, Outcome.TRANSFERS),  # shift unclear, but surely cheap
+        (0.1, (-0.7, 0.9), 0.01, 0.05, Outcome.CANNOT_TELL),  # neither is clear
+        (0.2, (0.1, 0.3), 0.01, 0.01, Outcome.CANNOT_TELL),  # moves within tolerance: does it stay?
+        (0.1, (0.05, 0.2), 0.01, 0.01, Outcome.TRANSFERS),  # moves, but surely less than the tolerance
+        (0.4, (-0.1, 0.9), 0.01, 0.01, Outcome.CANNOT_TELL),
+        (0.4, (0.1, 0.9), 0.01, 0.01, Outcome.SHIFTS),
+        (0.1, (-0.1, 0.2), 0.2, 0.01, Outcome.SHIFTS),  # little moves, and it costs a fifth
+        (0.1, (-0.1, 0.2), 0.04, None, Outcome.TRANSFERS),
+        (0.1, (-0.1, 0.2), 0.2, None, Outcome.CANNOT_TELL),  # one seed: a cost without an error
+    ],
+)
+def test_what_decides_between_staying_and_moving(shift, interval, excess, stderr, outcome) -> None:
+    curves = tuple(family(bowl, [0, 0, 0]))
+    optima = transfer("mup", curves).optima
+    cost = Penalty(1 + excess, 1.0, stderr)
+    verdict = judge(Measured("mup", curves, optima, shift, interval, cost), Tolerances(0.25, 0.05))
+    assert verdict.outcome is outcome
+
+
+def test_the_cost_of_a_rate_beside_the_best_is_small_against_noise() -> None:
+    """The best mean of a noisy grid is too good; what that adds to the cost stays within its error."""
+    costs = [
+        penalty(drawn(bowl, np.random.default_rng(seed), noise=0.05, step=0.5, points=17), 2**0.3)
+        for seed in range(100)
+    ]
+    found = [cost for cost in costs if cost is not None and cost.stderr is not None]
+    assert len(found) == 100
+    assert all(cost.excess >= -1e-12 for cost in found)
+    assert np.median([cost.relative for cost in found]) < 0.05
+    assert np.mean([cost.excess > max(0.05, 2 * (cost.stderr or 0)) for cost in found]) < 0.1
 
 
 @pytest.mark.parametrize("widths", [0, 1])

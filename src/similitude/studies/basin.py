@@ -1,7 +1,7 @@
-"""The part of a loss curve that says where its minimum is: points around the best rate, cliffs made harmless.
+"""The part of a loss curve that says where its minimum is: log losses around the best rate, walls capped.
 
 Just right of the best learning rate losses often explode. Such a wall says "not here", and nothing about
-where the minimum is: its height is replaced by several modest ones, which together stand for not knowing it.
+where the minimum is: the first one on a side is kept with its height capped, what is behind it is dropped.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from similitude.studies.minimum import Array
+from similitude.studies.noise import Array, mean_losses
 
-STEPS = 3  # points kept on each side of the best one, and more while they are not clearly worse
-STEEP = 1.25  # a parabola's rise at distance d is at most the other side's at d + one step; more is a wall
-NOISE = 4.0  # standard errors of a difference that noise alone is allowed
-WALL_BESIDE = (-0.3, 0.5, 2.0)  # heights given to a wall beside the best rate, in that other side's rise:
-# below zero, the loss would still fall at the wall's rate were it not for the wall
-WALL_FARTHER = (0.25, 0.75, 1.5)  # heights given to a wall farther away
+REACH = 2.5  # octaves on each side of the best rate within which log loss is near enough to a parabola
+CEILING = 0.6  # natural log: rises above it (losses 1.8 times the best) are walls
+STEEP = 3.0  # a parabola's two neighbours of its best point rise in this ratio a quarter step off the vertex
+LEAST = 4  # points, where the grid has them: a parabola and one degree of freedom for its misfit
+TYPICAL = 0.3  # median rise within reach given to losses without a logarithm, which have no unit of their own
 
 
 @dataclass(frozen=True)
@@ -27,120 +26,73 @@ class Basin:
     """The points of a loss curve around its best one.
 
     Attributes:
-        x: log2 of the learning rates, shape (points,).
-        seeds: Losses per rate, arrays of shape (seeds,).
-        means: Variants of the mean losses, shape (variants, points); they differ in the heights of walls.
-        measured: Whether a mean is the measured one, shape (points,).
-        wall_beside: Whether there is a wall right beside the best rate.
+        x: log2 of the learning rates, increasing, shape (points,).
+        best: log2 of the best rate on the grid.
+        seeds: Log losses per rate, arrays of shape (seeds,).
+        rise: Their means above the smallest one, at most `ceiling`, shape (points,).
+        ceiling: Rise above which a point is a wall.
+        wall: Whether a point is one, shape (points,).
     """
 
     x: Array
+    best: float
     seeds: list[Array]
-    means: Array
-    measured: NDArray[np.bool_]
-    wall_beside: bool
+    rise: Array
+    ceiling: float
+    wall: NDArray[np.bool_]
+
+    @property
+    def wall_beside(self) -> bool:
+        """Whether there is a wall right beside the best rate."""
+        i = int(np.searchsorted(self.x, self.best))
+        return bool(self.wall[max(i - 1, 0) : i + 2].any())
 
 
-@dataclass(frozen=True)
-class Noise:
-    """Noise near the minimum: standard error of the difference of two means, and its degrees of freedom."""
-
-    stderr: float
-    df: int
-
-
-def mean_losses(seeds: Sequence[Array]) -> Array:
-    """Return the mean loss per rate, shape (rates,); inf where any seed diverged."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.array([row.mean() if np.isfinite(row).all() else np.inf for row in seeds])
-
-
-def noise_near(seeds: Sequence[Array], means: Array) -> Noise:
-    """Pool the noise over the rates near the best one, after removing what a seed adds to every rate alike.
-
-    Args:
-        seeds: Losses per rate, arrays of shape (seeds,); the best rate is finite.
-        means: Their means, shape (rates,).
-
-    Returns:
-        The noise; 0 with 0 degrees of freedom where there is one seed.
-    """
-    best = int(np.argmin(means))
-    near = [
-        i for i in range(max(0, best - STEPS), min(len(means), best + STEPS + 1)) if np.isfinite(means[i])
-    ]
-    rows = [seeds[i] - means[i] for i in sorted(near, key=lambda i: means[i])[: STEPS + 1]]
-    counts = [len(row) for row in rows]
-    if len(set(counts)) == 1:
-        residuals = np.array(rows)
-        residuals = residuals - residuals.mean(0)
-        df = (len(rows) - 1) * (counts[0] - 1)
-        squares = float((residuals**2).sum())
-    else:
-        df = sum(counts) - len(counts)
-        squares = float(sum((row**2).sum() for row in rows))
-    return Noise(float(np.sqrt(squares / df * 2 / np.mean(counts))) if df else 0.0, df)
-
-
-def basin(x: Array, seeds: Sequence[Array], *, means: Array, noise: Noise) -> Basin:
+def basin(x: Array, seeds: Sequence[Array]) -> Basin:
     """Cut the neighbourhood of the best rate out of a curve.
+
+    On each side it reaches `REACH` octaves, or to the first wall: a rate at which a seed diverged, or whose
+    rise is above the ceiling. The ceiling is `CEILING`, more where even the best rate's lower neighbour
+    rises above a third of it: such a curve is steep for its grid, not walled in. Each side has a point and
+    both together `LEAST`, as far as the grid has them in front of its walls.
 
     Args:
         x: log2 of the learning rates, increasing, shape (rates,).
-        seeds: Losses per rate.
-        means: Mean losses, inf where a rate diverged, at least one finite, shape (rates,).
-        noise: What `noise_near` says.
+        seeds: Losses per rate, arrays of shape (seeds,); at least one rate has no diverged seed.
     """
+    heights = _logs(x, seeds)
+    means = mean_losses(heights)
     best = int(np.argmin(means))
-    distance, rise = x - x[best], means - means[best]
-    beside = [abs(distance[i]) for i in (best - 1, best + 1) if 0 <= i < len(x)]
-    step = max(beside, default=0.0)
-    slack = NOISE * noise.stderr
-
-    def is_wall(i: int) -> bool:
-        usual = _mirrored_rise(distance, rise, i, step)
-        return not np.isfinite(rise[i]) or (usual is not None and rise[i] > STEEP * usual + slack)
-
-    def reach(direction: int) -> int:
-        i = best
-        while 0 <= i + direction < len(x) and (abs(i - best) < STEPS or rise[i] < slack):
-            i += direction
-            if is_wall(i):
-                break
-        return i
-
-    first, last = reach(-1), reach(+1)
+    rise = means - means[best]
+    ceiling = max(CEILING, STEEP * min((v for v in rise[_beside(best)] if 0 < v < np.inf), default=0.0))
+    wall = rise > ceiling
+    first = last = best
+    while first > 0 and not wall[first] and (first == best or x[best] - x[first - 1] <= REACH):
+        first -= 1
+    while last < len(x) - 1 and not wall[last] and (last == best or x[last + 1] - x[best] <= REACH):
+        last += 1
+    while last - first + 1 < LEAST:
+        more = [i for i, end in ((first - 1, first), (last + 1, last)) if 0 <= i < len(x) and not wall[end]]
+        if not more:
+            break
+        nearest = min(more, key=lambda i: abs(x[i] - x[best]))
+        first, last = min(first, nearest), max(last, nearest)
     inside = slice(first, last + 1)
-    walls = {i for i in (first, last) if i != best and is_wall(i)}
-    heights = means[inside]
-    variants = np.tile(heights, (len(WALL_BESIDE) if walls else 1, 1))
-    tallest = max((float(rise[i]) for i in range(first, last + 1) if i not in walls), default=0.0)
-    for i in walls:
-        usual = _mirrored_rise(distance, rise, i, step)
-        unit = max(tallest if usual is None else usual, slack / 2)
-        levels = WALL_BESIDE if abs(i - best) == 1 else WALL_FARTHER
-        variants[:, i - first] = means[best] + np.array(levels) * unit
-    measured = np.array([i not in walls for i in range(first, last + 1)])
     return Basin(
-        x[inside],
-        [seeds[i] for i in range(first, last + 1)],
-        variants,
-        measured,
-        any(abs(i - best) == 1 for i in walls),
+        x[inside], float(x[best]), heights[inside], rise[inside].clip(max=ceiling), ceiling, wall[inside]
     )
 
 
-def _mirrored_rise(distance: Array, rise: Array, i: int, step: float) -> float | None:
-    """Return the rise on the best rate's other side, one step farther away than point `i`; None if unknown.
+def _beside(i: int) -> slice:
+    return slice(max(i - 1, 0), i + 2)
 
-    A parabola's minimum is within half a step of the best point, hence the step.
-    """
-    other = np.flatnonzero((distance * distance[i] < 0) & np.isfinite(rise))
-    if len(other) == 0:
-        return None
-    order = other[np.argsort(np.abs(distance[other]))]
-    far, height = np.abs(distance[order]), rise[order]
-    wanted = abs(distance[i]) + step
-    if wanted <= far[-1]:
-        return float(np.interp(wanted, [0.0, *far], [0.0, *height]))
-    return float(height[-1] * (wanted / far[-1]) ** 2) if len(far) > 1 else None
+
+def _logs(x: Array, seeds: Sequence[Array]) -> list[Array]:
+    """Return log losses; where a loss is not positive, losses in units that make them comparable to logs."""
+    if all((row[np.isfinite(row)] > 0).all() for row in seeds):
+        return [np.log(row) for row in seeds]
+    means = mean_losses(seeds)
+    near = np.isfinite(means) & (np.abs(x - x[np.argmin(means)]) <= REACH)
+    rise = means[near] - means.min()
+    scale = float(np.median(rise[rise > 0])) / TYPICAL if (rise > 0).any() else 1.0
+    return [row / scale for row in seeds]

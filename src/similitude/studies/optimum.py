@@ -6,10 +6,11 @@ import numpy as np
 
 from similitude.core.seeding import numpy_generator
 from similitude.core.verdict import Outcome, Verdict
-from similitude.studies.basin import basin, mean_losses, noise_near
+from similitude.studies.basin import basin
 from similitude.studies.grid_checks import check_rates
-from similitude.studies.minimum import Array, minimum
+from similitude.studies.minimum import minimum
 from similitude.studies.next_steps import rate_text, widen
+from similitude.studies.noise import Array, mean_losses, noise_near
 from similitude.studies.optimum_verdict import Refined, Sides, judge
 from similitude.studies.records import Curve, Optimum
 
@@ -17,10 +18,14 @@ from similitude.studies.records import Curve, Optimum
 def optimum(curve: Curve, *, seed: int = 0, draws: int = 2000, level: float = 0.95) -> Optimum:
     """Find the best learning rate of one width from final losses on a grid.
 
-    The losses around the best rate are described by a parabola in log2 of the rate plus a smooth misfit
-    (see `similitude.studies.minimum`), so the minimum lies between grid points and its interval holds for
-    flat, lopsided and noisy curves. A rate at which any seed diverged is worse than all at which none did.
-    The price: where the curve is a parabola to begin with, intervals are two to three times too wide.
+    The log losses within a few octaves of the best rate are fitted by a parabola in log2 of the rate that
+    trusts points less the higher they are (`similitude.studies.minimum`), so the minimum lies between grid
+    points. A rate at which any seed diverged is worse than all at which none did.
+
+    The interval is of the parabola's vertex: it covers noise and misfit. Where the curve is lopsided or ends
+    in a cliff, the vertex lies up to an octave on its gentle side, at every width alike, and the interval
+    does not cover that. It drops out of the shift over widths, for which these intervals are made, as long
+    as the grid reaches 2.5 octaves beyond each optimum.
 
     Args:
         curve: Losses over learning rates; rates without any loss are left out.
@@ -36,7 +41,7 @@ def optimum(curve: Curve, *, seed: int = 0, draws: int = 2000, level: float = 0.
 
     Example:
         >>> rates = [2.0**k for k in range(-6, 1)]
-        >>> best = optimum(Curve(64, tuple(rates), tuple((1 + (k + 3.3) ** 2,) for k in range(-6, 1))))
+        >>> best = optimum(Curve(64, tuple(rates), tuple((1.1 ** (k + 3.3) ** 2,) for k in range(-6, 1))))
         >>> round(float(np.log2(best.lr)), 6)
         -3.3
     """
@@ -51,17 +56,8 @@ def optimum(curve: Curve, *, seed: int = 0, draws: int = 2000, level: float = 0.
         return _nowhere(curve, Outcome.DIVERGED, text, widen([curve], low=True, high=False))
     noise = noise_near(seeds, means)
     best = int(np.argmin(means))
-    around = basin(x, seeds, means=means, noise=noise)
-    found = None
-    if len(around.x) >= 3:
-        found = minimum(
-            around.x,
-            around.seeds,
-            means=around.means,
-            measured=around.measured,
-            generator=numpy_generator(seed, "optimum", curve.width),
-            draws=draws,
-        )
+    around = basin(x, seeds)
+    found = minimum(around, generator=numpy_generator(seed, "optimum", curve.width), draws=draws)
     at = x[best] if found is None else found.at
     at = float(np.clip(at, x[0], x[-1]))  # rounding alone could leave the grid
     bounds = None

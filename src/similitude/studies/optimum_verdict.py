@@ -8,9 +8,8 @@ import numpy as np
 from scipy.stats import t as student
 
 from similitude.core.verdict import Evidence, Outcome, Verdict
-from similitude.studies.basin import Noise
-from similitude.studies.minimum import Array
 from similitude.studies.next_steps import finer, more_seeds, rate_text, widen
+from similitude.studies.noise import Array, Noise
 from similitude.studies.records import Curve
 
 WIDEST = 2.5  # octaves; a cliff beside the best rate of an octave grid leaves 2, noise may add a little

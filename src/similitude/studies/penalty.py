@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from similitude.studies.basin import mean_losses
-from similitude.studies.minimum import Array
+from similitude.studies.noise import Array, mean_losses
 from similitude.studies.records import Curve
 
 

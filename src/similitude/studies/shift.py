@@ -13,7 +13,7 @@ import numpy as np
 
 from similitude.core.citation import cites
 from similitude.core.errors import GridError
-from similitude.studies.minimum import Array
+from similitude.studies.noise import Array
 from similitude.studies.optimum import optimum
 from similitude.studies.penalty import penalty
 from similitude.studies.records import Curve, Optimum, Transfer

@@ -10,6 +10,8 @@ from similitude.studies.next_steps import more_seeds, rate_text, widen
 from similitude.studies.penalty import Penalty
 from similitude.studies.records import Curve, Optimum
 
+MARGIN = 2.0  # of the equivalence test of the shift, in tolerances
+
 
 @dataclass(frozen=True)
 class Tolerances:
@@ -37,9 +39,11 @@ def judge(measured: Measured, tolerances: Tolerances) -> Verdict:
     `shifts`: the interval of the shift excludes 0 and |shift| is above its tolerance, or the loss at the
     transferred rate is above the best by more than its tolerance and by more than two standard errors.
     `transfers`: nothing speaks for a shift (|shift| within tolerance, its interval holds 0 or lies within
-    the tolerance) and one of two equivalence tests succeeds: the interval of the shift lies within the
-    tolerance, or the cost of transferring is within its tolerance with two standard errors to spare. Without
-    an equivalence a wide interval around 0 would pass for a transfer, so it is `cannot_tell`.
+    the tolerance; the cost within its tolerance or two standard errors) and one of two equivalence tests
+    succeeds. Either the interval of the shift lies within `MARGIN` times the tolerance: the estimate may use
+    up the tolerance, and its error as much again. Or the cost is within its tolerance with two standard
+    errors to spare: where the basin is flat the rate may be anywhere in it, and nothing is lost. Without
+    either, an interval so wide that it holds everything would pass for a transfer, so it is `cannot_tell`.
 
     Args:
         measured: The optima, the shift and the penalty.
@@ -134,8 +138,8 @@ def _judge_shift(measured: Measured, tolerances: Tolerances, evidence: tuple[Evi
     assert cost is not None
     low, high = interval
     holds_zero = low <= 0 <= high
-    inside = -tolerances.shift <= low and high <= tolerances.shift
-    stays = abs(shift) <= tolerances.shift and (holds_zero or inside)
+    farthest = max(-low, high)
+    stays = abs(shift) <= tolerances.shift and (holds_zero or farthest <= tolerances.shift)
     moves = abs(shift) > tolerances.shift and not holds_zero
     allowed = tolerances.loss * abs(cost.at_best)
     error = cost.stderr
@@ -153,7 +157,7 @@ def _judge_shift(measured: Measured, tolerances: Tolerances, evidence: tuple[Evi
     )
     if moves or costly:
         return Verdict(Outcome.SHIFTS, text, evidence, _causes(measured.rule, shift), _after_shift(measured))
-    if stays and cheap and (inside or surely_cheap):
+    if stays and cheap and (farthest <= MARGIN * tolerances.shift or surely_cheap):
         return Verdict(Outcome.TRANSFERS, text, evidence)
     doubts = ("the intervals are too wide for a shift of this size", "the widths are too close to each other")
     widest = max(range(len(measured.optima)), key=lambda i: _octaves(measured.optima[i]))
