@@ -267,6 +267,27 @@ def test_scaled_rates_and_losses_scale_the_optimum(octaves: float, factor: float
     assert math.log2(second.lr) - math.log2(first.lr) == pytest.approx(octaves, abs=1e-6)
 
 
+LOSS = st.one_of(st.sampled_from([NAN, INF, -INF, 0.0, 1e-300, 1e308, -1e308]), st.floats(-5, 5))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    losses=st.lists(st.lists(LOSS, max_size=3), max_size=8),
+    gaps=st.lists(st.sampled_from([0.01, 0.5, 1.0, 4.0]), min_size=8, max_size=8),
+)
+@pytest.mark.filterwarnings("error")
+def test_whatever_the_losses_the_rate_is_in_the_grid_and_in_its_interval(losses: list, gaps: list) -> None:
+    x = np.cumsum(gaps)[: len(losses)] - 8
+    best = optimum(curve(x, losses), draws=50)
+    assert best.verdict.summary
+    if best.lr is None:
+        assert best.verdict.outcome in (Outcome.DIVERGED, Outcome.CANNOT_TELL)
+        return
+    assert x[0] - 1e-9 <= math.log2(best.lr) <= x[-1] + 1e-9
+    if best.interval is not None:
+        assert best.interval[0] <= best.lr <= best.interval[1]
+
+
 def test_a_seed_repeats_its_draws_and_leaves_the_global_generator_alone() -> None:
     curve_ = drawn(bowl, np.random.default_rng(8), noise=0.02)
     np.random.seed(0)

@@ -102,8 +102,7 @@ def minimum(around: Basin, *, generator: np.random.Generator, draws: int = 2000)
 def _fit(design: Array, weights: Array) -> Array:
     """Return the matrix that takes the means to the coefficients of weighted least squares."""
     root = np.sqrt(weights)
-    inverse: Array = np.linalg.pinv(root[:, None] * design)
-    return inverse * root
+    return np.asarray(np.linalg.pinv(root[:, None] * design), np.float64) * root
 
 
 def _vertex(coefficients: Array, t: Array, otherwise: Array) -> Array:

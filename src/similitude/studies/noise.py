@@ -1,4 +1,4 @@
-"""Mean final losses over learning rates, and their noise near the best rate."""
+"""Final losses over learning rates: as arrays, their means, and their noise near the best rate."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from similitude.studies.grid_checks import check_rates
+from similitude.studies.records import Curve
+
 Array = NDArray[np.float64]
 
 STEPS = 3  # points on each side of the best one at which noise is measured
+LARGEST = 1e100  # a loss above it has diverged; its square would not be a number
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,25 @@ class Noise:
     df: int
 
 
+def cells(curve: Curve) -> tuple[Array, list[Array]]:
+    """Return log2 of the rates that have losses, in increasing order, and their losses; nan where diverged.
+
+    Args:
+        curve: Losses over learning rates, in any order.
+
+    Raises:
+        GridError: A rate is not positive and finite, or is there twice.
+    """
+    check_rates(curve.lrs, least=0)
+    rows = [(rate, np.array(row, float)) for rate, row in zip(curve.lrs, curve.losses, strict=False) if row]
+    rows.sort(key=lambda pair: pair[0])
+    seeds = [np.where(np.abs(row) <= LARGEST, row, np.nan) for _, row in rows]
+    return np.log2([rate for rate, _ in rows]), seeds
+
+
 def mean_losses(seeds: Sequence[Array]) -> Array:
     """Return the mean loss per rate, shape (rates,); inf where any seed diverged."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.array([row.mean() if np.isfinite(row).all() else np.inf for row in seeds])
+    return np.array([row.mean() if np.isfinite(row).all() else np.inf for row in seeds])
 
 
 def noise_near(seeds: Sequence[Array], means: Array) -> Noise:

@@ -7,10 +7,9 @@ import numpy as np
 from similitude.core.seeding import numpy_generator
 from similitude.core.verdict import Outcome, Verdict
 from similitude.studies.basin import basin
-from similitude.studies.grid_checks import check_rates
 from similitude.studies.minimum import minimum
 from similitude.studies.next_steps import rate_text, widen
-from similitude.studies.noise import Array, mean_losses, noise_near
+from similitude.studies.noise import Array, cells, mean_losses, noise_near
 from similitude.studies.optimum_verdict import Refined, Sides, judge
 from similitude.studies.records import Curve, Optimum
 
@@ -45,7 +44,7 @@ def optimum(curve: Curve, *, seed: int = 0, draws: int = 2000, level: float = 0.
         >>> round(float(np.log2(best.lr)), 6)
         -3.3
     """
-    x, seeds = _cells(curve)
+    x, seeds = cells(curve)
     if len(x) == 0:
         return _nowhere(
             curve, Outcome.CANNOT_TELL, f"no run of width {curve.width} is finished", "run the study again"
@@ -75,14 +74,6 @@ def optimum(curve: Curve, *, seed: int = 0, draws: int = 2000, level: float = 0.
         draws=() if found is None else tuple(found.draws.tolist()),
         verdict=judge(Refined(curve, x, means, at, bounds, around.wall_beside), sides),
     )
-
-
-def _cells(curve: Curve) -> tuple[Array, list[Array]]:
-    """Return log2 of the rates that have losses, in increasing order, and their losses."""
-    check_rates(curve.lrs, least=0)
-    rows = [(rate, row) for rate, row in zip(curve.lrs, curve.losses, strict=False) if len(row)]
-    rows.sort(key=lambda pair: pair[0])
-    return np.log2([rate for rate, _ in rows]), [np.array(row, float) for _, row in rows]
 
 
 def _stderr(row: Array) -> float:

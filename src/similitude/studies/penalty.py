@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from similitude.studies.noise import Array, mean_losses
+from similitude.studies.noise import Array, cells, mean_losses
 from similitude.studies.records import Curve
 
 
@@ -50,8 +50,7 @@ def penalty(curve: Curve, lr: float) -> Penalty | None:
     Returns:
         The penalty, or None where the rate is outside the grid or every rate diverged.
     """
-    rows = sorted((math.log2(rate), row) for rate, row in zip(curve.lrs, curve.losses, strict=False) if row)
-    x, seeds = np.array([r for r, _ in rows]), [np.array(row, float) for _, row in rows]
+    x, seeds = cells(curve)
     means = mean_losses(seeds)
     at = math.log2(lr)
     if not np.isfinite(means).any() or not x[0] - 1e-9 <= at <= x[-1] + 1e-9:
