@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.cases import TeacherBatches, tiny_experiment, toy_mlp
+from tests.studies import study_program
 from torch import nn
 
 import similitude as sim
@@ -23,8 +25,6 @@ from similitude.studies.experiment import BASE
 from similitude.studies.jobs import Progress
 from similitude.training.build import build_model
 from similitude.training.loop import train
-from tests.cases import TeacherBatches, tiny_experiment, toy_mlp
-from tests.studies import study_program
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -105,7 +105,7 @@ def test_a_study_that_is_not_there_is_named_with_those_that_are(done, tmp_path):
     with pytest.raises(StudyError, match=r"no study 'tinny'.*'tiny'"):
         sim.read_study(done[0], "tinny")
     Ledger.open(tmp_path, "other", fingerprint={"a": 1})
-    with pytest.raises(StudyError, match="'other'.* is no transfer study: it has 0 cells and no plans"):
+    with pytest.raises(StudyError, match=r"'other'.* is no transfer study: it has 0 cells and no plans"):
         sim.read_study(tmp_path, "other")
 
 

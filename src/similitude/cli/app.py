@@ -19,6 +19,7 @@ app = App(
     "interrupted. With SIMILITUDE_DEBUG=1 errors show their traceback.",
     version=__version__,
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
 
 # Commands are named by their place and imported when called, so that `similitude --help` stays instant.

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from similitude.cli.exits import BAD_VERDICT, GOOD
+from similitude.cli.roles import Roles
 from similitude.cli.screen import Screen
 
 
@@ -19,7 +20,7 @@ def plan(
     target: int,
     optimizer: str = "AdamW",
     rule: Literal["mup", "sp", "ntp"] = "mup",
-    role: Annotated[dict[str, str] | None, Parameter(negative="")] = None,
+    role: Roles = None,
     save: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -40,7 +41,7 @@ def plan(
     rule:
         Parametrization.
     role:
-        Role of a tensor that shapes cannot tell: --role.pos input (names may be globs).
+        Role of a tensor that shapes cannot tell: --role.blocks.0.gate input (names may be globs).
     save:
         Write the plan to this JSON file.
     json:

@@ -15,7 +15,9 @@ from similitude.cli.screen import Screen
 def quickstart(
     *,
     only: Annotated[tuple[Literal["mlp", "gpt"], ...], Parameter(negative="")] = (),
+    images: str = "digits",
     out: Path = Path("similitude-runs"),
+    workers: int | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Train small networks of several widths on real data, and see whether the best learning rate stays put.
@@ -27,8 +29,13 @@ def quickstart(
     ----------
     only:
         Run this experiment alone.
+    images:
+        Images that the MLP learns: digits (always here), fashion-mnist (where its package is installed), photos,
+        or another image set of `similitude data list`.
     out:
         Folder for the study and the report; finished runs found there are not run again.
+    workers:
+        Processes that train side by side, each with its share of the cores; one per core by default.
     json:
         Print one JSON object on standard output, and all else on standard error.
     """
@@ -39,10 +46,14 @@ def quickstart(
         import similitude as sim
         from similitude.cli.watch import describe, report_path, watch, write_page
         from similitude.report.terminal import plan_table
+        from similitude.runs.engine import available_cores
         from similitude.studies import reference
 
-        makers = {"mlp": reference.mlp, "gpt": reference.gpt}
-        folder = out / "quickstart"
+        makers = {"mlp": lambda: reference.mlp(reference.images_of(images)), "gpt": reference.gpt}
+        # Workers of one thread each lose nothing to threads that wait for one another on a busy machine.
+        count = workers if workers is not None else available_cores()
+        engine = sim.InProcess() if count == 1 else sim.ProcessPool(workers=count)
+        folder = out / ("quickstart" if images == "digits" else f"quickstart-{images}")
         studies: list[sim.TransferStudy] = []
         interrupted = False
         for name in dict.fromkeys(only) or makers:
@@ -58,7 +69,7 @@ def quickstart(
                     rule=experiment.rules[-1],
                 )
                 screen.say(plan_table(made))
-                study, interrupted = watch(screen, experiment, folder)
+                study, interrupted = watch(screen, experiment, folder, engine=engine)
             except KeyboardInterrupt:  # before its first run: the report has the experiments before it
                 if not studies:
                     raise

@@ -33,8 +33,9 @@ class Screen:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        self.notes = Console(stderr=True, highlight=False)
-        self.out = self.notes if as_json else Console(highlight=False)
+        # Without markup and emoji: a path or a name may hold brackets and colons.
+        self.notes = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self.out = self.notes if as_json else Console(highlight=False, markup=False, emoji=False)
         self._object: dict[str, Any] | None = None
 
     def __enter__(self) -> Screen:

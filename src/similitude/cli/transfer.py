@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from similitude.cli.exits import INTERRUPTED, NOT_ENOUGH, WRONG_USE
+from similitude.cli.roles import Roles
 from similitude.cli.screen import Screen
 
 
@@ -32,7 +33,7 @@ def transfer(
     noise: float | None = None,
     schedule: Literal["constant", "linear", "cosine"] = "constant",
     warmup: int = 0,
-    role: Annotated[dict[str, str] | None, Parameter(negative="")] = None,
+    role: Roles = None,
     name: str | None = None,
     storage: str = "similitude-runs",
     workers: int = 1,
@@ -78,7 +79,7 @@ def transfer(
     warmup:
         Steps of linear warmup.
     role:
-        Role of a tensor that shapes cannot tell: --role.pos input (names may be globs).
+        Role of a tensor that shapes cannot tell: --role.blocks.0.gate input (names may be globs).
     name:
         Name of the study in its storage; the factory's name by default.
     storage:
