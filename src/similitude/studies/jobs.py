@@ -147,6 +147,10 @@ class Meter:
         self._done, self._cells_done, self._cells = 0.0, found, cells
         self._report = on_progress
 
+    def begin(self) -> None:
+        """Note that the work begins."""
+        self._tell("starting", 0.0)
+
     def step(self, job: Job, step: int, runs: int) -> None:
         """Note that the runs of a job have made a step, counted from 0."""
         self._tell(str(job), self._done + job.cost * (step + 1) / self._steps)
@@ -176,6 +180,8 @@ def work(ledger: Ledger, experiment: Experiment, jobs: Sequence[Job], engine: En
     Raises:
         StudyError: Training failed, or a result cannot be stored; cells that are not finished wait again.
     """
+    if jobs:
+        meter.begin()
     if isinstance(engine, InProcess):
         for job in jobs:
             train = functools.partial(run_job, experiment, on_step=functools.partial(meter.step, job))
@@ -184,7 +190,9 @@ def work(ledger: Ledger, experiment: Experiment, jobs: Sequence[Job], engine: En
             except JobsFailedError as error:
                 raise error.__cause__ or error from None  # of one job, its own error says it all
     else:
-        _take_and_run(ledger, jobs, engine, functools.partial(run_job, experiment), meter)
+        # The longest first, so that no worker is left with one at the end.
+        ordered = sorted(jobs, key=lambda job: job.cost, reverse=True)
+        _take_and_run(ledger, ordered, engine, functools.partial(run_job, experiment), meter)
 
 
 def _take_and_run(

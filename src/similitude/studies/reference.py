@@ -33,7 +33,7 @@ def mlp(images: ImageSet | None = None) -> Experiment:
         make=functools.partial(make_mlp, inputs=int(np.prod(images.train_images.shape[1:]))),
         batches=ImageBatches(images, batch_size=128, noise=1.0),
         widths=(64, 128, 256),
-        lrs=rates(2**-10, 2**-4, 10),
+        lrs=rates(2**-11, 2**-4.5, 14),
         steps=150,
     )
 
