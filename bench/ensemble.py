@@ -53,7 +53,9 @@ def timed(function, *arguments) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=5, help="timed pairs per case; the median ratio is reported")
+    parser.add_argument(
+        "--pairs", type=int, default=5, help="timed pairs per case; the median ratio is reported"
+    )
     parser.add_argument("--steps", type=int, default=20, help="optimizer steps per run")
     parser.add_argument("--cases", nargs="*", help="e.g. mlp-64 gpt-64; all if none is given")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -67,7 +69,10 @@ def main() -> None:
 
     results = {}
     runs = len(RATES) * len(SEEDS)
-    print(f"{runs} runs, {options.steps} steps, {torch.get_num_threads()} threads, torch {torch.__version__}", flush=True)
+    print(
+        f"{runs} runs, {options.steps} steps, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        flush=True,
+    )
     print(f"{'case':<10}{'stacked':>8}{'plain s':>10}{'batched s':>11}{'ratio':>8}   spread", flush=True)
     for name in options.cases or cases:
         make, batches = cases[name]

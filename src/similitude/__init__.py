@@ -54,7 +54,32 @@ _HOMES = {
 
 _PACKAGES = frozenset({"claims", "data", "models", "report", "runs", "scaling", "studies", "training"})
 
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+__all__ = [
+    "Claim",
+    "Curve",
+    "Experiment",
+    "InProcess",
+    "Optimum",
+    "Outcome",
+    "Plan",
+    "ProcessPool",
+    "Replica",
+    "SimilitudeError",
+    "StudyInterrupted",
+    "Transfer",
+    "TransferStudy",
+    "Verdict",
+    "__version__",
+    "cite",
+    "plan",
+    "rates",
+    "read_study",
+    "run",
+    "train",
+    "train_ensemble",
+    "transfer",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.oracles.vertex import vertex, vertex_sd
-from tests.studies.loss_curves import bowl, cliff, drawn, jump, lopsided, true_minimum
 
 from similitude.core.verdict import Outcome
 from similitude.studies.noise import mean_losses
 from similitude.studies.optimum import optimum
 from similitude.studies.records import Curve
+from tests.oracles.vertex import vertex, vertex_sd
+from tests.studies.loss_curves import bowl, cliff, drawn, jump, lopsided, true_minimum
 
 NAN, INF = math.nan, math.inf
 

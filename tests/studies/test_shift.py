@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 import pytest
-from tests.studies.loss_curves import bowl, cliff, drawn, flat, lopsided
 
 from similitude.core.citation import cite
 from similitude.core.errors import BadVerdictError, GridError, NotEnoughEvidenceError
@@ -16,6 +15,7 @@ from similitude.studies.penalty import Penalty, penalty
 from similitude.studies.records import Curve
 from similitude.studies.shift import transfer
 from similitude.studies.shift_verdict import Measured, Tolerances, judge
+from tests.studies.loss_curves import bowl, cliff, drawn, flat, lopsided
 
 WIDTHS = (64, 128, 256)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.studies.loss_curves import SHAPES, drawn
 
 from similitude.core.verdict import Outcome
 from similitude.studies.records import Curve, Transfer
 from similitude.studies.shift import transfer
+from tests.studies.loss_curves import SHAPES, drawn
 
 WIDTHS = (64, 128, 256)
 MEASURED = Path(__file__).parent / "curves" / "mlp_digits_adam.json"

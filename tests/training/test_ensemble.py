@@ -56,7 +56,9 @@ def test_equals_the_plain_loop(name, dtype, tolerance):
     batches = TeacherBatches(dtype=dtype)
     make = functools.partial(toy_mlp, dtype=dtype)
     replicas = [Replica(seed, lr) for lr in (best / 4, best / 2, best) for seed in (0, 1, 2)]
-    stacked = train_ensemble(make, replicas, batches=batches, loss=cross_entropy, steps=STEPS, optimizer=optimizer)
+    stacked = train_ensemble(
+        make, replicas, batches=batches, loss=cross_entropy, steps=STEPS, optimizer=optimizer
+    )
     single = [alone(make, r, batches=batches, optimizer=optimizer) for r in replicas]
     assert largest_difference(stacked, single) < tolerance
     assert all(r.losses[-1] < r.losses[0] for r in stacked)  # they did train
@@ -100,11 +102,16 @@ def test_a_transformer_equals_the_plain_loop():
 def test_replicas_may_differ_in_every_scalar_hyperparameter():
     batches = TeacherBatches()
     for optimizer, options in (
-        (torch.optim.SGD, [{}, {"momentum": 0.9}, {"momentum": 0.5, "nesterov": True}, {"weight_decay": 0.1}]),
+        (
+            torch.optim.SGD,
+            [{}, {"momentum": 0.9}, {"momentum": 0.5, "nesterov": True}, {"weight_decay": 0.1}],
+        ),
         (torch.optim.AdamW, [{}, {"betas": (0.5, 0.9)}, {"eps": 1e-2}, {"weight_decay": 0.5}]),
     ):
         replicas = [Replica(0, 0.01, o) for o in options]
-        stacked = train_ensemble(toy_mlp, replicas, batches=batches, loss=cross_entropy, steps=20, optimizer=optimizer)
+        stacked = train_ensemble(
+            toy_mlp, replicas, batches=batches, loss=cross_entropy, steps=20, optimizer=optimizer
+        )
         single = [alone(toy_mlp, r, batches=batches, optimizer=optimizer, steps=20) for r in replicas]
         assert largest_difference(stacked, single) < 1e-10
         assert len({r.final for r in stacked}) == len(options)
@@ -165,7 +172,9 @@ def test_global_generators_and_threads_are_left_alone():
     def make():
         return nn.Sequential(nn.Linear(16, 8), nn.Dropout(0.5), nn.Linear(8, 4)).double()
 
-    train_ensemble(make, [Replica(0, 0.01), Replica(1, 0.01)], batches=TeacherBatches(), loss=cross_entropy, steps=3)
+    train_ensemble(
+        make, [Replica(0, 0.01), Replica(1, 0.01)], batches=TeacherBatches(), loss=cross_entropy, steps=3
+    )
     assert torch.equal(state, torch.get_rng_state())
     assert torch.get_num_threads() == threads
 
@@ -178,7 +187,9 @@ def test_frozen_parameters_stay():
 
     batches = TeacherBatches()
     replica = Replica(0, 0.1)
-    stacked = train_ensemble(make, [replica], batches=batches, loss=cross_entropy, steps=10, optimizer=torch.optim.SGD)
+    stacked = train_ensemble(
+        make, [replica], batches=batches, loss=cross_entropy, steps=10, optimizer=torch.optim.SGD
+    )
     single = alone(make, replica, batches=batches, optimizer=torch.optim.SGD, steps=10)
     assert largest_difference(stacked, [single]) < 1e-12
 

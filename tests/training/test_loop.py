@@ -40,7 +40,10 @@ def test_is_the_textbook_loop():
 
 def test_the_schedule_multiplies_and_is_undone():
     _, optimizer, result = run(schedule=lambda step: 0.0 if step < 5 else 1.0)
-    untouched = [cross_entropy(run(steps=1, schedule=lambda _: 0.0)[0], TeacherBatches().batch(0, s)).item() for s in range(6)]
+    untouched = [
+        cross_entropy(run(steps=1, schedule=lambda _: 0.0)[0], TeacherBatches().batch(0, s)).item()
+        for s in range(6)
+    ]
     assert result.losses[:6].tolist() == untouched
     assert optimizer.param_groups[0]["lr"] == 0.1
 

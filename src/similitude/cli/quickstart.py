@@ -30,8 +30,8 @@ def quickstart(
     only:
         Run this experiment alone.
     images:
-        Images that the MLP learns: digits (always here), fashion-mnist (where its package is installed), photos,
-        or another image set of `similitude data list`.
+        Images that the MLP learns: digits (always here), fashion-mnist (where its package is installed),
+        photos, or another image set of `similitude data list`.
     out:
         Folder for the study and the report; finished runs found there are not run again.
     workers:

@@ -15,8 +15,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from similitude.core.errors import SimilitudeError
-
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -53,7 +51,7 @@ class Screen:
         if self._descriptor is not None:
             os.dup2(self._descriptor, 1)
             os.close(self._descriptor)
-        if isinstance(error, SimilitudeError | KeyboardInterrupt):
+        if isinstance(error, Exception | KeyboardInterrupt):
             self._object = {"error": {"type": type(error).__name__, "message": str(error)}}
         if self._object is not None:
             sys.stdout.write(json.dumps(finite(self._object), indent=2, allow_nan=False) + "\n")

@@ -105,10 +105,10 @@ class ImageBatches:
     _moments: tuple[float, float] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1 or self.evaluate < 1 or self.noise < 0:
+        if self.batch_size < 1 or self.evaluate < 1 or not 0 <= self.noise < float("inf"):
             raise DataError(
                 f"ImageBatches: batch_size={self.batch_size}, evaluate={self.evaluate}, noise={self.noise}: "
-                "sizes must be at least 1 and the noise at least 0."
+                "sizes must be at least 1, and the noise finite and at least 0."
             )
         pixels = self.images.train_images
         object.__setattr__(self, "_moments", (float(pixels.mean()), float(max(pixels.std(), 1e-6))))
@@ -192,10 +192,10 @@ class TextBatches:
                 f"evaluate={self.evaluate} must be at least 1, and vocabulary={self.vocabulary} at least 2."
             )
         for part in (self.text.train, self.text.test):
-            if len(part) <= self.context + 1:
+            if len(part) <= self.context:
                 raise DataError(
                     f"TextBatches: a part of '{self.text.name}' has {len(part)} characters, fewer than "
-                    f"context + 2 = {self.context + 2}. Use a longer text or a smaller context."
+                    f"context + 1 = {self.context + 1}. Use a longer text or a smaller context."
                 )
         train = self._codes(self.text.train)
         symbols, counts = np.unique(train, return_counts=True)
@@ -218,7 +218,7 @@ class TextBatches:
         import torch
 
         tokens = self._parts[part]
-        starts = rng.integers(len(tokens) - self.context - 1, size=count)
+        starts = rng.integers(len(tokens) - self.context, size=count)
         windows = tokens[starts[:, None] + np.arange(self.context + 1)]
         both = torch.from_numpy(windows)
         return both[:, :-1].contiguous(), both[:, 1:].contiguous()

@@ -1,0 +1,1 @@
+"""Transfer studies: what is run, the optimum of every width, its shift with width, and verdicts."""

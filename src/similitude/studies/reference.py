@@ -67,7 +67,9 @@ def images_of(name: str) -> ImageSet:
     """Load an image set; those larger than 16 x 16 pixels at half their resolution, to keep the minute."""
     images = load(name)
     if not isinstance(images, ImageSet):
-        raise DataError(f"'{name}' is a text, and the MLP learns images. `similitude data list` has the image sets.")
+        raise DataError(
+            f"'{name}' is a text, and the MLP learns images. `similitude data list` has the image sets."
+        )
     height, width = images.train_images.shape[1:3]
     return images if max(height, width) <= 16 else halved(images)
 

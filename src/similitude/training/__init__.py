@@ -1,0 +1,1 @@
+"""Training: the plain loop, and many runs of one model as one batched program."""

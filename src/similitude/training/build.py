@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -26,5 +26,6 @@ def build_optimizer(optimizer: OptimizerLike, groups: Iterable[Any]) -> torch.op
     """Build an optimizer over parameters or groups from a class, an instance (its options) or a callable."""
     if isinstance(optimizer, torch.optim.Optimizer):
         defaults = {k: v for k, v in optimizer.defaults.items() if k != "decoupled_weight_decay"}
-        return type(optimizer)(list(groups), **defaults)
+        rebuild = cast("Callable[..., torch.optim.Optimizer]", type(optimizer))
+        return rebuild(list(groups), **defaults)
     return optimizer(list(groups))

@@ -101,7 +101,8 @@ def train_ensemble(
     probe = build_optimizer(optimizer, [nn.Parameter(torch.zeros(1))])
     if not can_stack(probe):
         return [
-            _alone(make, r, batches, loss, steps, optimizer, plan, schedule, on_step=on_step) for r in replicas
+            _alone(make, r, batches, loss, steps, optimizer, plan, schedule, on_step=on_step)
+            for r in replicas
         ]
     size = stack if stack is not None else stack_size(models[seeds[0]], len(replicas))
     results: list[RunResult] = []
@@ -204,7 +205,9 @@ def _train_stack(
 
     factors = {}
     if plan is not None:
-        factors = {f"model.{r.name}": {"lr": r.lr, "eps": r.eps, "weight_decay": r.weight_decay} for r in plan.rows}
+        factors = {
+            f"model.{r.name}": {"lr": r.lr, "eps": r.eps, "weight_decay": r.weight_decay} for r in plan.rows
+        }
     update = StackedOptimizer(
         type(probe), params, hyperparameters=_hyperparameters(probe, replicas), factors=factors
     )
@@ -232,7 +235,9 @@ def _train_stack(
         if held_out is not None:
             together.eval()
             with torch.no_grad():
-                at_end = vmap(one, in_dims=(0, 0, 0, None), randomness="different")(params, fixed, buffers, held_out)
+                at_end = vmap(one, in_dims=(0, 0, 0, None), randomness="different")(
+                    params, fixed, buffers, held_out
+                )
             evaluations = at_end.double().tolist()
             together.train()
     bad = np.maximum.accumulate(~np.isfinite(losses), axis=0)

@@ -42,7 +42,9 @@ class StackedOptimizer:
         factors: Mapping[str, Mapping[str, float]],
     ) -> None:
         if kind not in SUPPORTED:
-            raise PlanError(f"{kind.__name__} cannot be stacked; only {', '.join(c.__name__ for c in SUPPORTED)} can.")
+            raise PlanError(
+                f"{kind.__name__} cannot be stacked; only {', '.join(c.__name__ for c in SUPPORTED)} can."
+            )
         self._adam = kind is not torch.optim.SGD
         self._decoupled = kind is torch.optim.AdamW
         self._params = dict(params)
@@ -54,7 +56,9 @@ class StackedOptimizer:
         momentum = self._values.get("momentum")
         self._has_momentum = momentum is not None and bool((momentum != 0).any())
         self._has_decay = bool((self._values["weight_decay"] != 0).any())
-        self._same_betas = self._adam and all(bool((self._values[b] == self._values[b][0]).all()) for b in ("beta1", "beta2"))
+        self._same_betas = self._adam and all(
+            bool((self._values[b] == self._values[b][0]).all()) for b in ("beta1", "beta2")
+        )
 
     def _per_replica(self, values: Tensor, like: Tensor) -> Tensor:
         """Shape (replicas, 1, ..., 1) in the tensor's dtype; computed in float64 first, as Python floats are."""
