@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from tests.cases import tiny_experiment
 
 import similitude as sim
 from similitude.runs.ledger import Ledger
+from tests.cases import tiny_experiment
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_what_is_no_transfer_study_is_left_out_and_said(runs):
         (["nowhere"], "there is no folder 'nowhere'"),
         (["user_models.py"], "there is no folder 'user_models.py'"),
         (["."], "no transfer studies in '.'"),
-        (["runs/a", "onne"], "there is no study 'onne' in 'runs/a'; studies there: 'one', 'two'. Did you mean one?"),
+        (["runs/a", "onne"], "no study 'onne' in 'runs/a'; studies there: 'one', 'two'. Did you mean one?"),
         (["runs/a", "--out", "runs"], "it is a folder"),
         (["runs/a", "--out", "user_models.py/x.html"], "a part of the path is a file"),
         (["sqlite:///no.db"], "There is no database no.db"),

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import torch
-from tests.cases import tiny_experiment
 
 from similitude.studies.experiment import Experiment
 from similitude.studies.run import plan_all, run
+from tests.cases import tiny_experiment
 
 LONGEST_SECONDS = 0.35  # of one life, from its first write on: about two of the study's seven programs
 

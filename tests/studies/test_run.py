@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.cases import TeacherBatches, tiny_experiment, toy_mlp
-from tests.studies import study_program
 from torch import nn
 
 import similitude as sim
@@ -25,6 +23,8 @@ from similitude.studies.experiment import BASE
 from similitude.studies.jobs import Progress
 from similitude.training.build import build_model
 from similitude.training.loop import train
+from tests.cases import TeacherBatches, tiny_experiment, toy_mlp
+from tests.studies import study_program
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "PYTHONPATH": str(ROOT)}

@@ -1,0 +1,62 @@
+"""The registry of claims, and the claims themselves (slow: a minute each)."""
+
+import pytest
+
+from similitude.claims import registry
+from similitude.claims.registry import Measured, claim, measure, registered, select
+from similitude.core.citation import PAPERS
+from similitude.core.errors import SimilitudeError
+from similitude.core.verdict import Outcome, Verdict
+
+
+def test_every_claim_is_whole():
+    entries = registered()
+    assert {"17.transfer", "17.wider_is_better"} <= set(entries)
+    for name, entry in entries.items():
+        assert entry.name == name
+        assert name.startswith(f"{entry.paper}.")
+        assert entry.source is PAPERS[entry.paper]
+        assert entry.statement.endswith(".")
+        assert entry.claimed
+        assert entry.minutes > 0
+        assert entry.measurement.__doc__
+    assert list(entries) == sorted(entries, key=lambda name: (int(name.partition(".")[0]), name))
+
+
+def test_selection():
+    everything = list(registered())
+    assert [e.name for e in select([])] == everything
+    assert [e.name for e in select(["17"])] == [n for n in everything if n.startswith("17.")]
+    assert [e.name for e in select(["17.transfer", "17.transfer"])] == ["17.transfer"]
+    with pytest.raises(SimilitudeError, match=r"no claim '17.transfers'. Did you mean 17.transfer"):
+        select(["17.transfers"])
+    with pytest.raises(SimilitudeError, match="`similitude claims list` has them all"):
+        select(["x"])
+
+
+def test_a_claim_is_measured_and_judged(monkeypatch):
+    monkeypatch.setattr(registry, "_ENTRIES", {})
+
+    @claim("7.half", paper=7, statement="It is a half.", claimed="0.5", minutes=0.1)
+    def half() -> Measured:
+        """Measure."""
+        return Measured(0.7, None, "units", Verdict(Outcome.INCONSISTENT, "it is 0.7"))
+
+    result = measure(registered()["7.half"])
+    assert (result.name, result.measured, result.passed, result.claimed) == ("7.half", 0.7, False, "0.5")
+    assert 0 <= result.seconds < 1
+    with pytest.raises(ValueError, match="registered twice"):
+        claim("7.half", paper=7, statement="", claimed="", minutes=1)(half)
+
+
+@pytest.mark.parametrize(("name", "paper"), [("7.x", 17), ("99.x", 99), ("x", 7)])
+def test_a_claim_begins_with_its_paper(name, paper):
+    with pytest.raises(ValueError, match="begin with the number of a known paper"):
+        claim(name, paper=paper, statement="", claimed="", minutes=1)(lambda: None)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(registered()))
+def test_the_claim_holds_here(name):
+    result = measure(registered()[name])
+    assert result.passed, result.verdict
