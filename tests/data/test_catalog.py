@@ -21,15 +21,22 @@ def no_data_folder(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("SIMILITUDE_DATA", raising=False)
 
 
-def test_digits_are_scikit_learns():
+def test_digits_are_scikit_learns_shuffled_once():
     from sklearn.datasets import load_digits
 
     data, theirs = load("digits"), load_digits()
     assert isinstance(data, ImageSet)
     images = np.concatenate([data.train_images, data.test_images])[..., 0]
-    assert np.abs(images * (16 / 255) - theirs.images).max() < 0.05  # type: ignore[attr-defined]
-    np.testing.assert_array_equal(np.concatenate([data.train_labels, data.test_labels]), theirs.target)  # type: ignore[attr-defined]
+    labels = np.concatenate([data.train_labels, data.test_labels])
     assert (images.min(), images.max()) == (0, 255)
+    counts = np.rint(images * (16 / 255)).astype(int).reshape(len(images), -1)
+    ours = np.column_stack([counts, labels])
+    wanted = np.column_stack([theirs.data.astype(int), theirs.target])  # type: ignore[attr-defined]
+    assert not np.array_equal(ours, wanted)
+    np.testing.assert_array_equal(ours[np.lexsort(ours.T)], wanted[np.lexsort(wanted.T)])
+    again = load("digits")
+    assert isinstance(again, ImageSet)
+    np.testing.assert_array_equal(again.test_labels, data.test_labels)
 
 
 def test_the_users_path_wins_over_the_data_folder_over_packages(

@@ -26,6 +26,10 @@ def build_optimizer(optimizer: OptimizerLike, groups: Iterable[Any]) -> torch.op
     """Build an optimizer over parameters or groups from a class, an instance (its options) or a callable."""
     if isinstance(optimizer, torch.optim.Optimizer):
         defaults = {k: v for k, v in optimizer.defaults.items() if k != "decoupled_weight_decay"}
-        rebuild = cast("Callable[..., torch.optim.Optimizer]", type(optimizer))
-        return rebuild(list(groups), **defaults)
-    return optimizer(list(groups))
+        return _callable(type(optimizer))(list(groups), **defaults)
+    return _callable(optimizer)(list(groups))
+
+
+def _callable(optimizer: OptimizerLike) -> Callable[..., torch.optim.Optimizer]:
+    """A subclass's signature is its own; that of the base class, which type checkers see, is no guide."""
+    return cast("Callable[..., torch.optim.Optimizer]", optimizer)
