@@ -1,5 +1,6 @@
 """`similitude report`: stored studies, those of sub-folders, and places that have none."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,19 @@ from similitude.runs.ledger import Ledger
 from tests.cases import tiny_experiment
 
 
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """Two studies in folder `a`, one in folder `b`."""
+    folder = tmp_path_factory.mktemp("stored")
+    for place, name in (("a", "one"), ("a", "two"), ("b", "three")):
+        sim.run(tiny_experiment(name=name, lrs=(0.01, 0.02, 0.04), steps=2), folder / place)
+    return folder
+
+
 @pytest.fixture
-def runs(cli):
-    """Two studies in `runs/a`, one in `runs/b`, none in `runs` itself."""
-    for folder, name in (("runs/a", "one"), ("runs/a", "two"), ("runs/b", "three")):
-        sim.run(tiny_experiment(name=name, lrs=(0.01, 0.02, 0.04), steps=2), folder)
+def runs(cli, stored):
+    """The studies as `runs/a` and `runs/b`, none in `runs` itself."""
+    shutil.copytree(stored, "runs")
     return cli
 
 

@@ -149,7 +149,8 @@ def test_progress_counts_up_to_the_whole(tmp_path):
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
     assert seen[-1].cells_done == seen[-1].cells == CELLS
-    assert list(dict.fromkeys(p.label for p in seen)) == ["base width 8", "sp width 16", "mup width 16"]
+    labels = list(dict.fromkeys(p.label for p in seen))
+    assert labels == ["starting", "base width 8", "sp width 16", "mup width 16"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
