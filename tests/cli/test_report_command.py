@@ -43,6 +43,14 @@ def test_named_studies_in_their_order_and_the_file_to_write(runs):
     assert ran.json["report"] == str(Path("page.html").resolve())
 
 
+def test_figures_are_written_on_request(runs):
+    ran = runs("report", "runs/a", "one", "--figures", "pictures")
+    assert ran.code == 0
+    saved = {path.name for path in Path("pictures").iterdir()}
+    assert "one-optima.svg" in saved
+    assert all(name in ran.out for name in saved)
+
+
 def test_a_folder_of_folders_stands_for_them_all(runs):
     assert names(runs("report", "runs", "--json")) == ["one", "two", "three"]
     assert names(runs("report", "runs", "three", "--json")) == ["three"]

@@ -19,6 +19,7 @@ def report(
     /,
     *names: str,
     out: Path | None = None,
+    figures: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Write one HTML report of stored studies; nothing is trained.
@@ -31,12 +32,15 @@ def report(
         Studies to report; all of the storage if none is named.
     out:
         The HTML file; report.html in the storage folder by default.
+    figures:
+        Also write every figure as an SVG file of its own into this folder.
     json:
         Print the studies as one JSON object on standard output.
     """
     with Screen(as_json=json) as screen:
         import similitude as sim
         from similitude.cli.watch import report_path
+        from similitude.report.figures import save_figures
         from similitude.report.terminal import transfer_summary
 
         studies = _read(screen, storage, names)
@@ -44,6 +48,9 @@ def report(
             screen.say(transfer_summary(study))
         path = sim.write_report(studies, report_path(storage, out)).resolve()
         screen.say(f"Report: {path}")
+        if figures is not None:
+            for saved in [saved for study in studies for saved in save_figures(study, figures)]:
+                screen.say(f"Figure: {saved.resolve()}")
         screen.result({"experiments": [s.to_dict() for s in studies], "report": str(path)})
     return GOOD
 
