@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument(
         "--pairs", type=int, default=5, help="timed pairs per case; the median ratio is reported"
     )
-    parser.add_argument("--steps", type=int, default=20, help="optimizer steps per run")
+    parser.add_argument("--steps", type=int, default=50, help="optimizer steps per run")
     parser.add_argument("--cases", nargs="*", help="e.g. mlp-64 gpt-64; all if none is given")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()

@@ -243,3 +243,27 @@ def test_transformers_gpt2(tied):
 
 def test_the_plan_cites_its_paper():
     assert [c.paper.number for c in cite(plan)] == [17]
+
+
+def test_an_init_that_is_not_finite_is_refused_by_name():
+    def make(width):
+        model = nn.Linear(width, width)
+        nn.init.constant_(model.weight, float("nan"))
+        return model
+
+    with pytest.raises(PlanError, match=r"'weight'.*not finite"):
+        plan(make, base=8, target=16)
+
+
+def test_a_factory_that_exits_is_an_error_of_the_factory():
+    def make(width):
+        raise SystemExit(5)
+
+    with pytest.raises(FactoryError, match="SystemExit"):
+        plan(make, base=8, target=16)
+
+
+def test_a_folder_is_no_place_for_a_plan(tmp_path):
+    made = plan(lambda width: nn.Linear(width, width), base=8, target=16)
+    with pytest.raises(PlanError, match="it is a folder"):
+        made.save(tmp_path)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from similitude.studies.names import name_of
+from similitude.studies.names import code_of, name_of
 from similitude.training.schedule import WarmupCosine
 from tests.cases import tiny_experiment, toy_mlp
 
@@ -86,8 +86,20 @@ def test_a_fingerprint_is_the_same_in_every_process():
 def test_a_script_has_its_files_name_however_it_is_started(tmp_path):
     script = tmp_path / "my_models.py"
     script.write_text(
-        "from similitude.studies.names import name_of\ndef make(width): ...\n"
+        "from similitude.studies.names import code_of, name_of\ndef make(width): ...\n"
         "if __name__ == '__main__':\n    print(name_of(make))\n"
     )
     ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "my_models.make"
+
+
+def test_code_tells_an_edited_model_from_the_one_before():
+    def one(width):
+        return torch.nn.Sequential(torch.nn.Linear(4, width), torch.nn.ReLU())
+
+    def other(width):
+        return torch.nn.Sequential(torch.nn.Linear(4, width), torch.nn.Tanh())
+
+    assert code_of(one, one(8)) == code_of(functools.partial(one), one(8))
+    assert code_of(one, one(8)) != code_of(other, other(8))
+    assert "class" not in code_of(len, one(8))

@@ -227,7 +227,7 @@ def test_nan_at_every_rate_is_a_verdict(tmp_path):
         ({"optimizer": torch.optim.SGD}, "optimizer was Adam, is now SGD"),
         ({"optimizer": functools.partial(torch.optim.Adam, eps=1e-6)}, "options.eps was 1e-08, is now 1e-06"),
         ({"batches": TeacherBatches(size=17)}, "batch_size was 16, is now 17"),
-        ({"make": functools.partial(toy_mlp, classes=5)}, "tensors at the base was"),
+        ({"make": functools.partial(toy_mlp, classes=5)}, "code of the model was"),
         ({"widths": (16, 32)}, "base width was 8, is now 16"),
         ({"roles": {"0.weight": "input"}}, "roles.0.weight was not set, is now input"),
     ],

@@ -209,3 +209,22 @@ def test_stacks_are_of_nearly_equal_size_and_never_too_small():
     assert stack_size(small, 33) == 33
     assert stack_size(large, 33) == 4
     assert stack_size(large, 2) == 2
+
+
+class Branching(nn.Module):
+    """Its path depends on the data, which cannot be batched."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = toy_mlp()
+
+    def forward(self, x):
+        return self.inner(x) if x.sum().item() > 0 else self.inner(2 * x)
+
+
+def test_a_model_that_cannot_be_stacked_trains_one_run_after_another():
+    batches = TeacherBatches()
+    replicas = [Replica(0, 0.01), Replica(1, 0.01)]
+    results = train_ensemble(Branching, replicas, batches=batches, loss=cross_entropy, steps=10)
+    single = [alone(Branching, r, batches=batches, optimizer=torch.optim.Adam, steps=10) for r in replicas]
+    assert largest_difference(results, single) == 0

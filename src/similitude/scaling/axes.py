@@ -81,7 +81,7 @@ def build(make: Factory, width: int, *, seed: int = 0) -> nn.Module:
     try:
         with seeded(seed):
             model = make(width)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a factory that exits must not choose our exit code
         raise FactoryError(
             f"make({width}) failed with {type(error).__name__}: {error}. make must take the width alone and "
             "return an nn.Module: wrap it, e.g. lambda width: Model(hidden=width)."

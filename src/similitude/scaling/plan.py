@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
@@ -86,6 +87,12 @@ def plan(
         results = infer(comparison, roles)
         planned = tuple(_undecided(r) for r in results) if rule == "sp" else results
         own = measure(make, comparison, planned, base=base, target=target, seed=seed)
+    broken = [name for name, init in own.items() if not math.isfinite(init.ratio)]
+    if broken:
+        raise PlanError(
+            f"the initial values of {some(broken)} are not finite (nan or inf), so nothing can be planned from them. "
+            "Mend the initialization in the model."
+        )
     rows: list[PlanRow] = []
     refused: list[Refusal] = []
     for tensor, result in zip(comparison.tensors, results, strict=True):

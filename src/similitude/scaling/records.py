@@ -186,6 +186,10 @@ class Plan:
             PlanError: The file cannot be written.
         """
         path = Path(path)
+        if path.is_dir() or not path.name:
+            raise PlanError(
+                f"the plan cannot be written to {path}: it is a folder. Name a file, e.g. plan.json."
+            )
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

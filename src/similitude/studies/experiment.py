@@ -17,7 +17,7 @@ from similitude.runs.grid import Cell, cells
 from similitude.scaling.axes import build_shapes
 from similitude.scaling.optimizers import OptimizerLike, resolve
 from similitude.studies.grid_checks import check_rates, check_widths
-from similitude.studies.names import name_of
+from similitude.studies.names import code_of, name_of
 from similitude.training.loop import Loss
 from similitude.training.losses import cross_entropy
 from similitude.training.schedule import Schedule, constant
@@ -102,7 +102,7 @@ class Experiment:
         spec = resolve(self.optimizer)
         mine = {
             "model": name_of(self.make),
-            "tensors at the base": _shapes(self.make, self.base),
+            "code of the model": _digest(self.make, self.base),
             "base width": self.base,
             "loss": name_of(self.loss),
             "optimizer": spec.name,
@@ -116,10 +116,11 @@ class Experiment:
         return mine | {f"batches: {key}" if key in mine else key: value for key, value in data.items()}
 
 
-def _shapes(make: Callable[[int], nn.Module], width: int) -> str:
-    """Digest the model's tensors by name, shape and type, so that an edited model is another experiment."""
+def _digest(make: Callable[[int], nn.Module], width: int) -> str:
+    """Digest the model's tensors, modules and source code, so that an edited model is another experiment."""
     model = build_shapes(make, width)
     text = repr([(name, tuple(p.shape), str(p.dtype)) for name, p in model.named_parameters()])
+    text += code_of(make, model)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import re
@@ -11,6 +12,26 @@ from pathlib import Path
 from typing import Any
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def code_of(make: Any, model: Any) -> str:
+    """Return the text of what a model computes: its modules as they print, and the source of the user's own code.
+
+    Code of torch is left out; where Python has no source (a session typed by hand), the printed modules remain.
+
+    Args:
+        make: The factory.
+        model: A model that it built.
+    """
+    while isinstance(make, functools.partial):
+        make = make.func
+    owned = {type(module) for module in model.modules() if not type(module).__module__.startswith("torch.")}
+    own = sorted(owned, key=lambda kind: f"{kind.__module__}.{kind.__qualname__}")
+    texts = [_ADDRESS.sub("", repr(model))]
+    for thing in (make, *own):
+        with contextlib.suppress(OSError, TypeError):
+            texts.append(inspect.getsource(thing))
+    return "\n".join(texts)
 
 
 def name_of(thing: Any) -> str:

@@ -158,6 +158,8 @@ def _judge_shift(measured: Measured, tolerances: Tolerances, evidence: tuple[Evi
     if moves or costly:
         return Verdict(Outcome.SHIFTS, text, evidence, _causes(measured.rule, shift), _after_shift(measured))
     if stays and cheap and (farthest <= MARGIN * tolerances.shift or surely_cheap):
+        if farthest > tolerances.shift:  # the interval alone would leave room for a shift that matters
+            text += f"; the interval reaches beyond {tolerances.shift:g}, what decides is that the rate costs so little"
         return Verdict(Outcome.TRANSFERS, text, evidence)
     doubts = ("the intervals are too wide for a shift of this size", "the widths are too close to each other")
     widest = max(range(len(measured.optima)), key=lambda i: _octaves(measured.optima[i]))

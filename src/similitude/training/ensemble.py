@@ -74,7 +74,8 @@ def train_ensemble(
         loss: `loss(model, batch) -> scalar`; it may use any attribute or method of the model.
         steps: Optimizer steps per run.
         optimizer: Optimizer class, `functools.partial` of one, or instance (its options are taken).
-            SGD, Adam and AdamW are stacked; every other class runs in the plain loop, one run after another.
+            SGD, Adam and AdamW are stacked; every other class runs in the plain loop, one run after another, and
+            so does a model that cannot be stacked (control flow that depends on data).
         plan: Rescales initial values and gives each tensor its factors of lr, eps and weight decay.
         schedule: Multiplier of the learning rate by step.
         stack: Runs per batched program; None chooses by the size of the model.
@@ -108,7 +109,16 @@ def train_ensemble(
     results: list[RunResult] = []
     for start in range(0, len(replicas), size):
         part = replicas[start : start + size]
-        results += _train_stack(models, part, probe, batches, loss, steps, plan, schedule, on_step)
+        try:
+            results += _train_stack(models, part, probe, batches, loss, steps, plan, schedule, on_step)
+        except RuntimeError as error:
+            # Control flow that depends on data, and operations without a batching rule, cannot be stacked.
+            if "vmap" not in str(error):
+                raise
+            results += [
+                _alone(make, r, batches, loss, steps, optimizer, plan, schedule, on_step=on_step)
+                for r in part
+            ]
     return results
 
 
