@@ -150,7 +150,7 @@ def test_the_same_study_gives_the_same_bytes(tmp_path):
 
 def test_incomplete_studies_say_so():
     text = Page(render(cases.interrupted())).text
-    assert "Interrupted: 181 of 198 cells are missing" in text
+    assert "Not finished: 181 of 198 cells are missing" in text
     assert "are not run twice" in text
     assert "no width is complete yet" in text
     empty = cases.study(

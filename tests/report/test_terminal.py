@@ -55,7 +55,7 @@ def test_verdicts_come_with_evidence_causes_and_the_next_command():
 
 def test_an_interrupted_study_says_so_and_still_shows_what_is_there():
     text = re.sub(r"\s+", " ", shown(transfer_summary(cases.interrupted())))
-    assert "Interrupted: 181 of 198 cells are missing" in text
+    assert "Not finished: 181 of 198 cells are missing" in text
     assert "2^-6.3 (0.013)" in text
     shown(transfer_summary(cases.study(transfers={})))
 

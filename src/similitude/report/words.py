@@ -123,6 +123,6 @@ def interruption(study: TransferStudy) -> str:
         return ""
     total = study.cells_found + study.cells_run + study.cells_missing
     return (
-        f"Interrupted: {study.cells_missing} of {total} cells are missing, so curves, intervals and verdicts "
+        f"Not finished: {study.cells_missing} of {total} cells are missing, so curves, intervals and verdicts "
         "are provisional. Run the same command again to finish; the cells that are there are not run twice."
     )
