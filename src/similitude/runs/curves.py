@@ -11,7 +11,7 @@ from urllib.parse import quote
 import polars as pl
 
 from similitude.core.errors import StudyError
-from similitude.runs.faults import storage_fault
+from similitude.runs.faults import put_on_disk, storage_fault
 
 
 class CurveFolder:
@@ -63,14 +63,7 @@ class CurveFolder:
         if not self._unflushed or os.name == "nt":
             return
         self._unflushed = False
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise storage_fault(self.path, error) from error
+        put_on_disk(self.path, os.O_RDONLY)
 
     def read(self, trial: int) -> pl.DataFrame:
         """Read a curve.

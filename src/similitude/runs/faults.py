@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 from similitude.core.errors import StudyError
@@ -10,6 +11,26 @@ from similitude.core.errors import StudyError
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NOT_A_FOLDER = {errno.ENOTDIR, errno.EEXIST}
+
+
+def put_on_disk(path: Path, flags: int) -> None:
+    """Wait until what was written to a file, or the names in a folder, would survive a loss of power.
+
+    Args:
+        path: The file or folder.
+        flags: How `os.open` is to open it.
+
+    Raises:
+        StudyError: The disk refuses.
+    """
+    try:
+        descriptor = os.open(path, flags)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise storage_fault(path, error) from error
 
 
 def storage_fault(path: Path, error: OSError) -> StudyError:

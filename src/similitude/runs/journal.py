@@ -16,7 +16,7 @@ from typing import Any
 from optuna.storages.journal import BaseJournalBackend
 
 from similitude.core.errors import StudyError
-from similitude.runs.faults import storage_fault
+from similitude.runs.faults import put_on_disk, storage_fault
 from similitude.runs.lock import FileLock
 
 _BLOCK = 1 << 16
@@ -114,17 +114,7 @@ class JournalFile(BaseJournalBackend):
                 self._batches -= 1
                 if not self._batches and self._unflushed:
                     self._unflushed = False
-                    self._flush()
-
-    def _flush(self) -> None:
-        try:
-            descriptor = os.open(self.path, os.O_RDWR)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise storage_fault(self.path, error) from error
+                    put_on_disk(self.path, os.O_RDWR)
 
     def _cut_torn_line(self, descriptor: int, *, keep: bool) -> None:
         size = os.fstat(descriptor).st_size
