@@ -18,7 +18,7 @@ from similitude.scaling import apply
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_FORMAT = 1
+_FORMAT = 2
 _FACTORS = ("fan_in_ratio", "fan_out_ratio", "init", "rescale", "lr", "eps", "weight_decay")
 _HEADER = ("tensor", "role", "shape", "fan-in", "fan-out", "init", "rescale", "lr", "eps", "wd")
 
@@ -40,8 +40,14 @@ class PlanRow:
         lr: Factor on the learning rate.
         eps: Factor on Adam's eps.
         weight_decay: Factor on the weight decay.
-        reason: What was seen, what was assumed, and which rule gave the factors.
+        evidence: What the tensor was seen to do in the traced forward pass.
+        reason: Which rule gave the factors, and what the tensor's own init does.
         aliases: Other names of the same tensor, where it is tied.
+        family: The optimizer family that trains this tensor.
+        fan_in: Fan-in at base and target, in entries; None where the tensor is no matrix.
+        fan_out: The same for the fan-out.
+        multiplier: Product of the forward multipliers that are folded into this tensor; 1 for most.
+        carries: One sentence for each multiplier that the tensor carries.
         own_rms: Root mean square of the target's untouched init; None where it is not checked.
         own_tolerance: Largest relative deviation of its square that chance explains.
         own_bound: Largest absolute value of the untouched target where its init is uniform.
@@ -60,6 +66,12 @@ class PlanRow:
     weight_decay: float
     reason: str
     aliases: tuple[str, ...] = ()
+    evidence: str = ""
+    family: str = ""
+    fan_in: tuple[float, float] | None = None
+    fan_out: tuple[float, float] | None = None
+    multiplier: float = 1.0
+    carries: tuple[str, ...] = ()
     own_rms: float | None = None
     own_tolerance: float = 0.0
     own_bound: float | None = None
@@ -75,6 +87,34 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Hook:
+    """A multiplier that no tensor can carry: the input of one module is scaled in the forward pass.
+
+    Attributes:
+        module: Name of the module.
+        factor: What its first positional input is multiplied by.
+        reason: Which multiplier it is, and why no tensor can carry it.
+    """
+
+    module: str
+    factor: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A residual branch: a value that is added to one of its own ancestors through at least one matrix.
+
+    Attributes:
+        ends: Tensors that produce the branch's value last; a multiplier on the branch can go there.
+        inside: Every tensor between the stream and the branch's end, `ends` included.
+    """
+
+    ends: tuple[str, ...]
+    inside: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """How every tensor of the target is initialized and trained, relative to the base.
 
@@ -84,25 +124,31 @@ class Plan:
         rule: Name of the parametrization.
         optimizer: Class name of the optimizer.
         family: The optimizer's family, "sgd" or "entrywise".
-        base: Width that hyperparameters are tuned at.
-        target: Width that the plan is for.
+        base: Size that hyperparameters are tuned at, e.g. `{"width": 256}`.
+        target: Size that the plan is for.
         rows: One row per tensor, in the model's order.
         refused: Tensors without a row; while there are any, the plan cannot be applied.
         notes: What a user should know and the rows cannot say.
         decay: "shrink" or "gradient", see `similitude.scaling.optimizers.OptimizerSpec`.
         defaults: The optimizer's own defaults (eps, weight decay, ...), which `groups` starts from.
+        hooks: Multipliers that go into the forward pass because no tensor can carry them; mostly none.
+        branches: The residual branches that were found, in the order of the forward pass.
+        knobs: Multipliers of the base by role, as given: `{"lookup": {"lr": 0.125}}`.
     """
 
     rule: str
     optimizer: str
     family: str
-    base: int
-    target: int
+    base: Mapping[str, int]
+    target: Mapping[str, int]
     rows: tuple[PlanRow, ...]
     refused: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
     decay: str = "shrink"
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    hooks: tuple[Hook, ...] = ()
+    branches: tuple[Branch, ...] = ()
+    knobs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def raise_if_bad(self) -> None:
         """Raise if a tensor was refused.
@@ -175,6 +221,8 @@ class Plan:
             values["rows"] = tuple(_record(PlanRow, row) for row in data["rows"])
             values["refused"] = tuple(_record(Refusal, row) for row in data["refused"])
             values["notes"] = tuple(data["notes"])
+            values["hooks"] = tuple(_record(Hook, hook) for hook in data["hooks"])
+            values["branches"] = tuple(_record(Branch, branch) for branch in data["branches"])
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise PlanError(f"the plan is incomplete: {error}. Make and save it again.") from error
