@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import torch
@@ -13,6 +14,9 @@ from torch import nn
 
 from similitude.core.errors import PlanError, RoleError
 from similitude.scaling.axes import some
+from similitude.scaling.hooks import ScaleInput, missing_hooks
+from similitude.scaling.matching import match, parameters, require_roles, unwrapped
+from similitude.scaling.plan_text import call, size, sizes
 
 if TYPE_CHECKING:
     from similitude.scaling.records import Plan, PlanRow
@@ -20,28 +24,30 @@ if TYPE_CHECKING:
 # Which plan a live model was scaled by. Keyed weakly by the model, so nothing is stored on it or its
 # parameters.
 _applied: WeakKeyDictionary[nn.Module, Plan] = WeakKeyDictionary()
-_WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.")  # names that torch.compile and FSDP add
 _SCALED = ("eps", "weight_decay")
 
 
-def require_roles(plan: Plan) -> None:
-    """Raise `RoleError` if a tensor of the plan has no role."""
-    if plan.refused:
-        raise RoleError(_refusals(plan))
+@runtime_checkable
+class _Sharded(Protocol):
+    """What a DTensor has; its module is not part of every build of torch."""
+
+    def full_tensor(self) -> torch.Tensor: ...
 
 
 def apply_(plan: Plan, model: nn.Module) -> nn.Module:
     """Rescale a freshly built target in place; see `Plan.apply_`."""
     require_roles(plan)
-    before = _applied.get(model)
+    plain = unwrapped(model)
+    before = _applied.get(plain)
     if before == plan:
         return model
     if before is not None:
         raise PlanError(
-            f"this model was already scaled by a plan from {before.base} to {before.target} "
-            f"({before.rule}). Build a new one with make({plan.target}) and apply one plan to it."
+            f"this model was already scaled by a plan for {sizes(before.base, before.target)} "
+            f"({before.rule}). Build a new one with {call(plan.target)} and apply one plan to it."
         )
-    tensors = _match(plan, model)
+    tensors = match(plan, model)
+    hooks = missing_hooks(plan, model)
     if not plan.is_identity:
         for row in plan.rows:
             _check_untouched(row, tensors[row.name])
@@ -49,33 +55,81 @@ def apply_(plan: Plan, model: nn.Module) -> nn.Module:
         for row in plan.rows:
             if row.rescale != 1.0:
                 tensors[row.name].mul_(row.rescale)
-    _applied[model] = plan
+    for module, hook in hooks:
+        module.register_forward_pre_hook(ScaleInput(hook.factor))
+    _applied[plain] = plan
     return model
 
 
-def groups(plan: Plan, model: nn.Module, *, lr: float, **optimizer_defaults: Any) -> list[dict[str, Any]]:
+def groups(
+    plan: Plan, model: nn.Module, *, lr: float | torch.Tensor, **optimizer_defaults: Any
+) -> list[dict[str, Any]]:
     """Return parameter groups with the plan's factors; see `Plan.groups`."""
-    _check_options(plan, lr, optimizer_defaults)
-    given = {k: plan.defaults[k] for k in _SCALED if plan.defaults.get(k)} | optimizer_defaults
+    tensors = trainable(plan, model)
+    family_of = {name: row.family or plan.family for row in plan.rows for name in (row.name, *row.aliases)}
+    others = [name for name in tensors if family_of[name] != plan.family]
+    if others:
+        verb = "is" if len(others) == 1 else "are"
+        raise PlanError(
+            f"{len(others)} of {len(tensors)} trainable tensors {verb} not for {plan.optimizer}, which takes the "
+            f"matrices inside the network alone: {some(others)}. Train them by a second optimizer: "
+            f"similitude.split(plan, model, matrix=torch.optim.{plan.optimizer}, rest=torch.optim.AdamW, lr=..., "
+            "rest_lr=...)."
+        )
+    return group(plan, tensors, lr=lr, options=optimizer_defaults)
+
+
+def trainable(plan: Plan, model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the trainable tensors of the target by name, a tied one once, after matching it with the plan.
+
+    Raises:
+        RoleError: A trainable tensor was refused.
+        PlanError: The model is not the target of the plan.
+    """
+    known = {name for row in plan.rows for name in (row.name, *row.aliases)}
+    tensors = {n: p for n, p in parameters(model).items() if p.requires_grad}
+    missing = [name for name in tensors if name not in known]
+    if missing:
+        raise _ungrouped(plan, missing, len(tensors))
+    match(plan, model)
+    return tensors
+
+
+def group(
+    plan: Plan,
+    tensors: Mapping[str, nn.Parameter],
+    *,
+    lr: float | torch.Tensor,
+    options: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Put tensors with the same factors into one group each, with the factors worked in.
+
+    Args:
+        plan: The plan, made for the optimizer that will take the groups.
+        tensors: Some or all of what `trainable` returns.
+        lr: Learning rate as tuned at the base.
+        options: Other options as tuned at the base.
+
+    Raises:
+        PlanError: An option does not exist for the plan's optimizer or has an impossible value.
+    """
+    _check_options(plan, lr, options)
+    given = {k: plan.defaults[k] for k in _SCALED if plan.defaults.get(k)} | dict(options)
     if plan.decay == "gradient" and given.get("weight_decay") and not plan.is_identity:
         warnings.warn(
             f"{plan.optimizer} adds weight_decay to the gradient and then normalizes both, so no factor "
             "makes it transfer across widths; it is left as it is. Use torch.optim.AdamW for a weight "
             "decay that transfers.",
-            stacklevel=3,
+            stacklevel=4,
         )
     by_name = {name: row for row in plan.rows for name in (row.name, *row.aliases)}
-    trainable = {n: p for n, p in _parameters(model).items() if p.requires_grad}
-    missing = [name for name in trainable if name not in by_name]
-    if missing:
-        raise _ungrouped(plan, missing, len(trainable))
-    _match(plan, model)
     found: dict[tuple[float, float, float], dict[str, Any]] = {}
-    for name, parameter in trainable.items():
+    for name, parameter in tensors.items():
         row = by_name[name]
         key = (row.lr, row.eps, row.weight_decay)
         if key not in found:
-            scaled = {"lr": lr * row.lr, **given}
+            # The product with a tensor is a new tensor: schedulers that fill one in place reach one group.
+            scaled = {"lr": lr * row.lr, "lr_factor": row.lr, **given}
             if given.get("eps") is not None:
                 scaled["eps"] = given["eps"] * row.eps
             if given.get("weight_decay") is not None:
@@ -83,59 +137,8 @@ def groups(plan: Plan, model: nn.Module, *, lr: float, **optimizer_defaults: Any
             found[key] = {"params": [], **scaled}
         found[key]["params"].append(parameter)
     result = list(found.values())
-    assert sum(len(group["params"]) for group in result) == len({id(p) for p in trainable.values()})
+    assert sum(len(g["params"]) for g in result) == len({id(p) for p in tensors.values()})
     return result
-
-
-def _parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Name the parameters as the plain model does, whatever wraps it; a tied tensor appears once."""
-    wrapped = isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel)
-    return {_plain(name, wrapped): parameter for name, parameter in model.named_parameters()}
-
-
-def _plain(name: str, wrapped: bool) -> str:
-    for prefix in _WRAPPERS:
-        name = name.replace(prefix, "")
-    return name.removeprefix("module.") if wrapped else name
-
-
-def _match(plan: Plan, model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the model's tensors by row name, after checking names, ties and shapes."""
-    have = _parameters(model)
-    first_names = {name: row.name for row in plan.rows for name in (row.name, *row.aliases)}
-    refused = {refusal.name for refusal in plan.refused}
-    tensors: dict[str, nn.Parameter] = {}
-    extra = []
-    for name, parameter in have.items():
-        row_name = first_names.get(name)
-        if row_name is None or row_name in tensors:
-            extra += [] if name in refused else [name]
-        else:
-            tensors[row_name] = parameter
-    missing = [row.name for row in plan.rows if row.name not in tensors]
-    if extra or missing:
-        parts = [f"it has {some(extra)}, which the plan lacks"] if extra else []
-        parts += [f"it lacks {some(missing)}"] if missing else []
-        raise PlanError(
-            f"this model is not the one that the plan was made for: {'; '.join(parts)}. Build it with the "
-            "factory that made the plan, or make a new plan."
-        )
-    for row in plan.rows:
-        if tuple(tensors[row.name].shape) != row.shape:
-            raise _other_size(plan, row, tuple(tensors[row.name].shape))
-    return tensors
-
-
-def _other_size(plan: Plan, row: PlanRow, shape: tuple[int, ...]) -> PlanError:
-    width = ""
-    if len(shape) == len(row.shape):
-        ratios = {s / b for s, b, t in zip(shape, row.base_shape, row.shape, strict=True) if b != t and b}
-        if len(ratios) == 1:
-            width = f", as at width {plan.base * ratios.pop():.6g}"
-    return PlanError(
-        f"{row.name!r} has shape {shape}{width}, but the plan is for {row.shape}, width {plan.target}. Pass "
-        f"the model of make({plan.target}), or make a plan for this width."
-    )
 
 
 def _check_untouched(row: PlanRow, tensor: torch.Tensor) -> None:
@@ -145,8 +148,10 @@ def _check_untouched(row: PlanRow, tensor: torch.Tensor) -> None:
             f"{row.name!r} is on the meta device and has no values to rescale. Materialize and initialize "
             "the model first, then apply the plan."
         )
+    values = tensor.detach().abs()
     if row.own_rms is not None:
-        rms = math.sqrt(float(tensor.detach().abs().double().square().mean())) if tensor.numel() else 0.0
+        square = _number(values.double().square().sum()) / values.numel() if values.numel() else 0.0
+        rms = math.sqrt(square)
         if not _near(rms, row.own_rms, row.own_tolerance):
             scaled = row.rescale != 1.0 and _near(rms, row.own_rms * row.rescale, row.own_tolerance)
             raise PlanError(
@@ -155,9 +160,9 @@ def _check_untouched(row: PlanRow, tensor: torch.Tensor) -> None:
                 + ("scaled by this plan already" if scaled else "trained, loaded or changed")
                 + ". Apply a plan once, right after building the model."
             )
-    if row.own_bound is not None and tensor.numel():
-        rounding = torch.finfo(tensor.dtype).eps
-        peak = float(tensor.detach().abs().max())
+    if row.own_bound is not None and values.numel():
+        rounding = torch.finfo(values.dtype).eps
+        peak = _number(values.max())
         if peak > row.own_bound * (1 + 2 * rounding):
             raise PlanError(
                 f"{row.name!r} has an entry of size {peak:.6g}, but a fresh one stays below "
@@ -166,14 +171,20 @@ def _check_untouched(row: PlanRow, tensor: torch.Tensor) -> None:
             )
 
 
+def _number(value: torch.Tensor) -> float:
+    """Read a reduction; that of a sharded tensor (FSDP2) is only complete once all its parts are combined."""
+    return float(value.full_tensor() if isinstance(value, _Sharded) else value)
+
+
 def _near(rms: float, expected: float, tolerance: float) -> bool:
     return abs(rms**2 - expected**2) <= tolerance * expected**2
 
 
-def _check_options(plan: Plan, lr: float, options: dict[str, Any]) -> None:
-    if not _is_number(lr) or lr <= 0:
+def _check_options(plan: Plan, lr: float | torch.Tensor, options: Mapping[str, Any]) -> None:
+    number = lr.item() if isinstance(lr, torch.Tensor) and lr.numel() == 1 else lr
+    if not _is_number(number) or number <= 0:
         raise PlanError(
-            f"lr={lr!r} is not a learning rate. Pass a positive number, as tuned at width {plan.base}."
+            f"lr={lr!r} is not a learning rate. Pass a positive number, as tuned at {size(plan.base)}."
         )
     unknown = [k for k in options if k not in plan.defaults]
     if unknown:
@@ -186,11 +197,11 @@ def _check_options(plan: Plan, lr: float, options: dict[str, Any]) -> None:
         value = options.get(name, 0.0)
         if not _is_number(value) or value < 0:
             raise PlanError(
-                f"{name}={value!r} is not a number of at least 0. Pass it as tuned at width {plan.base}."
+                f"{name}={value!r} is not a number of at least 0. Pass it as tuned at {size(plan.base)}."
             )
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -202,14 +213,7 @@ def _ungrouped(plan: Plan, missing: list[str], of: int) -> PlanError:
         why = " ".join(f"{name!r}: {reasons[name]}." for name in missing[:3])
         return RoleError(f'{text} {why} Name their roles: roles={{"{missing[0]}": "input"}}.')
     return PlanError(
-        f"{text} make({plan.target}) does not have them: group them by hand or add them inside the factory, "
+        f"{text} {call(plan.target)} does not have them: group them by hand or add them inside the factory, "
         "then "
         f'name their roles: roles={{"{missing[0]}": "input"}}.'
     )
-
-
-def _refusals(plan: Plan) -> str:
-    reasons = "; ".join(f"{r.name!r}: {r.reason}" for r in plan.refused[:4])
-    more = f"; and {len(plan.refused) - 4} more" if len(plan.refused) > 4 else ""
-    count = "1 tensor has" if len(plan.refused) == 1 else f"{len(plan.refused)} tensors have"
-    return f"{count} no role, so the plan cannot be applied. {reasons}{more}."

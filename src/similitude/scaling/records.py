@@ -1,26 +1,22 @@
-"""The plan as data: one row per tensor, JSON round trip, tables for the terminal."""
+"""The plan as data: one row per tensor, and what stands beside the rows. Saved by `plan_json`, shown by
+`plan_text`."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
-from similitude.core.errors import PlanError
-from similitude.scaling import apply
+from similitude.scaling import apply, matching, plan_json, plan_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_FORMAT = 2
-_FACTORS = ("fan_in_ratio", "fan_out_ratio", "init", "rescale", "lr", "eps", "weight_decay")
-_HEADER = ("tensor", "role", "shape", "fan-in", "fan-out", "init", "rescale", "lr", "eps", "wd")
+    from similitude.scaling.explain import Explanation
 
 
 @dataclass(frozen=True)
@@ -29,8 +25,8 @@ class PlanRow:
 
     Attributes:
         name: The tensor's name in the model.
-        role: What it does: one of `similitude.scaling.rules.ROLES`, or "undecided" where no factor depends
-            on it.
+        role: What it does: one of `similitude.scaling.rules.ROLES`; "unused" where the sample does not
+            reach it; "undecided" where no factor depends on it.
         shape: Shape at the target.
         base_shape: Shape at the base.
         fan_in_ratio: Target over base of the side that is contracted; 1 where it does not grow.
@@ -123,9 +119,9 @@ class Plan:
     Attributes:
         rule: Name of the parametrization.
         optimizer: Class name of the optimizer.
-        family: The optimizer's family, "sgd" or "entrywise".
-        base: Size that hyperparameters are tuned at, e.g. `{"width": 256}`.
-        target: Size that the plan is for.
+        family: The optimizer's family, one of `similitude.scaling.rules.FAMILIES`.
+        base: Size that hyperparameters are tuned at, by dial: `{"width": 256}`.
+        target: Size that the plan is for, by the same dials.
         rows: One row per tensor, in the model's order.
         refused: Tensors without a row; while there are any, the plan cannot be applied.
         notes: What a user should know and the rows cannot say.
@@ -156,76 +152,86 @@ class Plan:
         Raises:
             RoleError: The plan has refused tensors, and cannot be applied.
         """
-        apply.require_roles(self)
+        matching.require_roles(self)
 
     def apply_(self, model: nn.Module) -> nn.Module:
         """Rescale the initial values of a freshly built target in place, and return it.
 
-        Applying the same plan to the same model again changes nothing.
+        Where the plan has hooks, they are registered too. Applying the same plan to the same model again
+        changes nothing.
 
         Args:
-            model: The target as `make(target)` returns it, on any device and in any floating-point type.
+            model: The target as `make(target)` returns it, on any device that holds values and in any
+                floating-point type; FSDP2 shards and `torch.compile` wrappers are fine.
 
         Raises:
             RoleError: The plan has refused tensors.
-            PlanError: The model is not the target, was trained, or was scaled before.
+            PlanError: The model is not the target, was trained or scaled before, has no values yet (meta
+                device), or is compiled although the plan has hooks.
         """
         return apply.apply_(self, model)
 
-    def groups(self, model: nn.Module, *, lr: float, **optimizer_defaults: Any) -> list[dict[str, Any]]:
+    def groups(
+        self, model: nn.Module, *, lr: float | torch.Tensor, **optimizer_defaults: Any
+    ) -> list[dict[str, Any]]:
         """Return plain parameter groups for the optimizer, with the factors worked in.
 
         Args:
             model: The target.
-            lr: Learning rate as tuned at the base.
+            lr: Learning rate as tuned at the base; a tensor of one number stays a tensor, as `capturable`
+                optimizers need.
             **optimizer_defaults: Other options as tuned at the base (`weight_decay`, `eps`, `betas`, ...).
+                Give them here and not to the optimizer, whose own values lose against those of a group.
                 What is not given is the default of the optimizer that the plan was made for.
 
         Returns:
-            One group per set of factors; every trainable tensor is in exactly one.
+            One group per set of factors; every trainable tensor is in exactly one. Each group also holds
+            `"lr_factor"`, its rate over `lr`.
 
         Raises:
             RoleError: A trainable tensor was refused.
-            PlanError: The model is not the target, or an option does not exist or has an impossible value.
+            PlanError: The model is not the target, an option does not exist or has an impossible value, or
+                the plan trains matrices and the rest by two optimizers (`similitude.split` makes both).
 
         Example:
             `torch.optim.AdamW(plan.groups(model, lr=3e-3, weight_decay=0.1))`
         """
         return apply.groups(self, model, lr=lr, **optimizer_defaults)
 
+    def explain(self, name: str) -> Explanation:
+        """Derive every factor of one tensor; see `similitude.scaling.explain.explain`.
+
+        Args:
+            name: Name of the tensor, or of one that it is tied to.
+
+        Raises:
+            PlanError: The plan has no tensor of this name; close names are listed.
+        """
+        from similitude.scaling.explain import explain
+
+        return explain(self, name)
+
     @property
     def is_identity(self) -> bool:
         """Whether the plan changes nothing, as at the base size and under the rule sp."""
-        return not self.refused and all(
-            row.rescale == row.lr == row.eps == row.weight_decay == 1.0 for row in self.rows
+        return (
+            not self.refused
+            and all(hook.factor == 1.0 for hook in self.hooks)
+            and all(row.rescale == row.lr == row.eps == row.weight_decay == 1.0 for row in self.rows)
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {"format": _FORMAT, **json.loads(json.dumps(asdict(self), default=str))}
+        return plan_json.to_dict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Plan:
         """Read what `to_dict` wrote.
 
         Raises:
-            PlanError: The data is not a plan of this format.
+            PlanError: The data is not a plan of this format, or breaks a law that every plan keeps.
         """
-        if not isinstance(data, Mapping) or data.get("format") != _FORMAT:
-            found = data.get("format") if isinstance(data, Mapping) else type(data).__name__
-            raise PlanError(
-                f"this is not a plan of format {_FORMAT} (found {found}). Make and save it again."
-            )
-        try:
-            values = {f.name: data[f.name] for f in fields(cls)}
-            values["rows"] = tuple(_record(PlanRow, row) for row in data["rows"])
-            values["refused"] = tuple(_record(Refusal, row) for row in data["refused"])
-            values["notes"] = tuple(data["notes"])
-            values["hooks"] = tuple(_record(Hook, hook) for hook in data["hooks"])
-            values["branches"] = tuple(_record(Branch, branch) for branch in data["branches"])
-            return cls(**values)
-        except (KeyError, TypeError) as error:
-            raise PlanError(f"the plan is incomplete: {error}. Make and save it again.") from error
+        return plan_json.from_dict(data)
 
     def save(self, path: str | Path) -> Path:
         """Write the plan as JSON, whole or not at all, and return the path.
@@ -233,85 +239,19 @@ class Plan:
         Raises:
             PlanError: The file cannot be written.
         """
-        path = Path(path)
-        if path.is_dir() or not path.name:
-            raise PlanError(
-                f"the plan cannot be written to {path}: it is a folder. Name a file, e.g. plan.json."
-            )
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise PlanError(
-                f"the plan cannot be written to {path}: {error.strerror}. Choose another path."
-            ) from error
-        return path
+        return plan_json.save(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Plan:
         """Read a plan that `save` wrote.
 
         Raises:
-            PlanError: The file cannot be read or is not a plan.
+            PlanError: The file cannot be read, is not a plan, or was damaged; the row and the law are named.
         """
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise PlanError(f"the plan {path} cannot be read: {error.strerror}. Check the path.") from error
-        except ValueError as error:
-            raise PlanError(f"{path} is not a saved plan: {error}. Make and save it again.") from error
-        return cls.from_dict(data)
-
-    @property
-    def _title(self) -> str:
-        return f"{self.rule}, {self.optimizer}, width {self.base} -> {self.target}"
-
-    def _cells(self) -> list[tuple[str, ...]]:
-        return [
-            (row.name, row.role, _shapes(row), *(f"x{getattr(row, factor):.4g}" for factor in _FACTORS))
-            for row in self.rows
-        ]
-
-    def _remarks(self) -> list[str]:
-        refused = [f"REFUSED {r.name} {_size(r.shape)}: {r.reason}" for r in self.refused]
-        return refused + [f"note: {note}" for note in self.notes]
+        return plan_json.load(path)
 
     def __str__(self) -> str:
-        table = [_HEADER, *self._cells()]
-        widths = [max(len(line[i]) for line in table) for i in range(len(_HEADER))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-            for line in table
-        ]
-        reasons = [f"{row.name}: {row.reason}" for row in self.rows]
-        return "\n".join([self._title, *self._remarks(), *lines, "why", *reasons])
+        return plan_text.plain(self)
 
     def __rich__(self) -> RenderableType:
-        from rich.console import Group
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(title=self._title, title_justify="left")
-        for i, head in enumerate(_HEADER):
-            table.add_column(head, justify="right" if i > 2 else "left", overflow="fold")
-        for cells in self._cells():
-            table.add_row(*map(Text, cells))
-        remarks = [Text(r, style="red" if r.startswith("REFUSED") else "") for r in self._remarks()]
-        reasons = [Text(f"{row.name}: {row.reason}", style="dim") for row in self.rows]
-        return Group(*remarks, table, *reasons)
-
-
-def _record(kind: type, data: Mapping[str, Any]) -> Any:
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "scalar"
-
-
-def _shapes(row: PlanRow) -> str:
-    return _size(row.shape) if row.shape == row.base_shape else f"{_size(row.base_shape)}->{_size(row.shape)}"
+        return plan_text.table(self)
