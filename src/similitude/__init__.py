@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from similitude.runs.engine import InProcess
     from similitude.runs.pool import ProcessPool
     from similitude.scaling.plan import Plan, plan
+    from similitude.scaling.split import split
     from similitude.studies.experiment import Experiment, rates
     from similitude.studies.read import read_study
     from similitude.studies.records import Curve, Optimum, Transfer, TransferStudy
@@ -46,6 +47,7 @@ _HOMES = {
     "rates": "studies.experiment",
     "read_study": "studies.read",
     "run": "studies.run",
+    "split": "scaling.split",
     "train": "training.loop",
     "train_ensemble": "training.ensemble",
     "transfer": "studies.run",
@@ -75,6 +77,7 @@ __all__ = [
     "rates",
     "read_study",
     "run",
+    "split",
     "train",
     "train_ensemble",
     "transfer",

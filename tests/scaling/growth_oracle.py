@@ -34,9 +34,9 @@ class Growth:
 def network(
     t: dict[str, torch.Tensor], x: torch.Tensor, tokens: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    h = torch.tanh(x @ t["first"].T + t["table"][tokens] + t["shift"])
+    h = torch.tanh(x @ t["first"].T + t["table"][tokens] + t["shift"].view(-1))
     features = torch.tanh(h @ t["middle"].T)
-    return features @ t["last"].T + t["offset"], features
+    return features @ t["last"].T + t["offset"].view(-1), features
 
 
 def draw(width: int, init: Callable[[str], float], seed: int) -> dict[str, torch.Tensor]:
@@ -63,7 +63,10 @@ def growth(
     init: Callable[[str, int], float],
     step: Callable[[torch.Tensor, int], torch.optim.Optimizer],
 ) -> Growth:
-    """Fit slopes of log rms change against log width for a step on the tensor `name`."""
+    """Fit slopes of log rms change against log width for a step on the tensor `name`.
+
+    A vector is held as a matrix of one column, so that optimizers of matrices take it as well.
+    """
     logits, features = [], []
     for width in widths:
         squares = [0.0, 0.0]
@@ -73,6 +76,8 @@ def growth(
             push = torch.randn(BATCH, CLASSES, generator=g, dtype=torch.float64)
             tokens = torch.arange(BATCH) % TOKENS
             tensors = draw(width, lambda n, w=width: init(n, w), seed)
+            if tensors[name].ndim == 1:
+                tensors[name] = tensors[name].unsqueeze(1)
             tensors[name].requires_grad_(True)
             before = network(tensors, x, tokens)
             (before[0] * push).mean().backward()
@@ -83,6 +88,33 @@ def growth(
         logits.append(math.log(squares[0]) / 2)
         features.append(math.log(squares[1]) / 2 if squares[1] > 0 else float("nan"))
     return Growth(slope(widths, logits), slope(widths, features))
+
+
+def natural_norm(matrix: torch.Tensor) -> float:
+    """Return the spectral norm over sqrt(rows / columns): 1 times the size of what a unit input becomes."""
+    rows, columns = matrix.shape
+    return float(torch.linalg.matrix_norm(matrix, ord=2)) * (columns / rows) ** 0.5
+
+
+def stepped(
+    rows: int,
+    columns: int,
+    step: Callable[[torch.Tensor], torch.optim.Optimizer],
+    *,
+    seed: int = 0,
+) -> float:
+    """Return the natural norm of one optimizer step on a random gradient of rank one.
+
+    The gradient is that of a layer whose inputs have entries of 1 and whose outputs have gradients of
+    1 / rows, as every layer of a network that learns features.
+    """
+    g = torch.Generator().manual_seed(seed)
+    back = torch.randn(rows, 1, generator=g, dtype=torch.float64).sign() / rows
+    inputs = torch.randn(1, columns, generator=g, dtype=torch.float64).sign()
+    weight = torch.zeros(rows, columns, dtype=torch.float64, requires_grad=True)
+    weight.grad = back @ inputs
+    step(weight).step()
+    return natural_norm(weight.detach())
 
 
 def slope(widths: tuple[int, ...], values: list[float]) -> float:

@@ -1,0 +1,186 @@
+"""What a row of a plan gets for one optimizer: the rule's factors, folded multipliers and knobs together.
+
+The rule table knows ratios alone; here the optimizer's own scaling by shape, the way it decays weights, and the
+choice of what a matrix optimizer trains come in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from similitude.scaling.knobs import Knob, parse_knobs
+from similitude.scaling.optimizers import OptimizerLike, OptimizerSpec, resolve
+from similitude.scaling.rules import ROLES, Sizes, factors, fold
+
+if TYPE_CHECKING:
+    from similitude.scaling.records import Plan, PlanRow
+
+MATRIX_ROLES = ("hidden", "bottleneck")
+# Between what a rule says and what was seen of the tensor's own init, in `PlanRow.reason`.
+_OWN_INIT = "; own init"
+
+
+@dataclass(frozen=True)
+class TrainingFactors:
+    """How one tensor is initialized and trained by one optimizer, relative to the base.
+
+    Attributes:
+        family: Optimizer family that trains the tensor. Under an optimizer of matrices, everything that is
+            no matrix is "entrywise", as AdamW beside it.
+        init: Standard deviation of the initial values with multipliers and knobs; None where the rule leaves
+            the user's own init as it is (it is then multiplied by `scale`).
+        lr: Factor on the learning rate.
+        eps: Factor on eps.
+        weight_decay: Factor on the weight decay.
+        why: Each factor with its formula and numbers.
+        scale: The part of `init` that multiplies the user's own initial values whatever their law, constants
+            included: folded multipliers and knobs.
+    """
+
+    family: str
+    init: float | None
+    lr: float
+    eps: float
+    weight_decay: float
+    why: str
+    scale: float = 1.0
+
+
+def is_matrix(role: str | None, shape: tuple[int, ...]) -> bool:
+    """Tell whether an optimizer of matrices such as Muon trains a tensor.
+
+    It does where the tensor is a matrix inside the network, stored with two dimensions. Heads, embeddings,
+    vectors, convolutions and stacks of experts are trained entry by entry.
+
+    Example:
+        >>> is_matrix("hidden", (8, 8)), is_matrix("output", (3, 8)), is_matrix("hidden", (8, 8, 3, 3))
+        (True, False, False)
+    """
+    return role in MATRIX_ROLES and len(shape) == 2
+
+
+def training_factors(
+    rule: str,
+    role: str,
+    spec: OptimizerSpec,
+    *,
+    r_in: float,
+    r_out: float,
+    shape: tuple[int, ...],
+    base_shape: tuple[int, ...],
+    fan_in: Sizes | None = None,
+    fan_out: Sizes | None = None,
+    multiplier: float = 1.0,
+    knob: Knob | None = None,
+) -> TrainingFactors:
+    """Work out what one tensor gets from a rule, for one optimizer.
+
+    Args:
+        rule: One of `similitude.scaling.rules.RULES`.
+        role: One of `similitude.scaling.rules.ROLES`. Other roles ("unused", "undecided") are left as they
+            are.
+        spec: The optimizer.
+        r_in: Fan-in of the target over fan-in of the base; 1 where it does not grow.
+        r_out: The same for the fan-out.
+        shape: Shape of the tensor at the target.
+        base_shape: Shape of the tensor at the base.
+        fan_in: Fan-in at base and target, in entries, where it is known.
+        fan_out: The same for the fan-out.
+        multiplier: Product of the forward multipliers that the tensor carries, without its own knob.
+        knob: The knob of its role.
+
+    Raises:
+        PlanError: The rule or a number is not one that the table knows.
+
+    Example:
+        >>> import torch
+        >>> shapes = {"shape": (32, 32), "base_shape": (8, 8)}
+        >>> f = training_factors("mup", "hidden", resolve(torch.optim.Adam), r_in=4, r_out=4, **shapes)
+        >>> f.init, f.lr
+        (0.5, 0.25)
+    """
+    knob = knob or Knob()
+    family = spec.family
+    if family == "orthogonalized" and not is_matrix(role, shape):
+        family = "entrywise"
+    if role in ROLES:
+        ruled = factors(rule, role, family, r_in=r_in, r_out=r_out, fan_in=fan_in, fan_out=fan_out)
+    else:
+        ruled = replace(factors("sp", "finite", family, r_in=1, r_out=1), why=f"{role}: left as it is")
+    folded = fold(ruled, family, multiplier * knob.multiplier)
+    lr, weight_decay, why = folded.lr, folded.weight_decay, [folded.why]
+    if spec.decay == "gradient":
+        # The decay is a part of the gradient: it follows a folded multiplier exactly, and the rule not at all.
+        weight_decay = (multiplier * knob.multiplier) ** -2
+        why += [f"{spec.name}'s weight decay is part of the gradient and follows no rule of width"]
+    adjustment = spec.adjustment(base_shape, shape) if family == "orthogonalized" else 1.0
+    if adjustment != 1.0:
+        # The decay uses the group's learning rate, without the optimizer's own scale.
+        lr, weight_decay = lr / adjustment, weight_decay * adjustment
+        why += [f"lr / {adjustment:.6g}, by which {spec.name} itself scales the step for the shape"]
+    if knob.lr != 1.0:
+        why += [f"lr x {knob.lr:.6g} by your knob"]
+    if knob.init != 1.0:
+        why += [f"init x {knob.init:.6g} by your knob"]
+    return TrainingFactors(
+        family,
+        None if folded.init is None else folded.init * knob.init,
+        lr * knob.lr,
+        folded.eps,
+        weight_decay,
+        "; ".join(why),
+        folded.scale * knob.init,
+    )
+
+
+def for_optimizer(plan: Plan, optimizer: OptimizerLike) -> Plan:
+    """Return the same plan with the factors of another optimizer.
+
+    Roles, ratios, initial values and carried multipliers stay; learning rate, eps, weight decay and their
+    reasons are worked out anew.
+
+    Args:
+        plan: The plan, made for whatever optimizer.
+        optimizer: Class, instance, `functools.partial` or factory.
+
+    Raises:
+        PlanError: The optimizer has no rule.
+    """
+    spec = resolve(optimizer)
+    knobs = parse_knobs(plan.knobs)
+    others = tuple(note for note in plan.notes if not note.startswith(f"{plan.optimizer} "))
+    return replace(
+        plan,
+        optimizer=spec.name,
+        family=spec.family,
+        decay=spec.decay,
+        defaults=spec.defaults,
+        rows=tuple(_for_row(plan, row, spec, knobs) for row in plan.rows),
+        notes=others + spec.warnings,
+    )
+
+
+def _for_row(plan: Plan, row: PlanRow, spec: OptimizerSpec, knobs: dict[str, Knob]) -> PlanRow:
+    new = training_factors(
+        plan.rule,
+        row.role,
+        spec,
+        r_in=row.fan_in_ratio,
+        r_out=row.fan_out_ratio,
+        shape=row.shape,
+        base_shape=row.base_shape,
+        fan_in=row.fan_in,
+        fan_out=row.fan_out,
+        multiplier=row.multiplier,
+        knob=knobs.get(row.role),
+    )
+    _, seam, own = row.reason.partition(_OWN_INIT)
+    return replace(
+        row,
+        lr=new.lr,
+        eps=new.eps,
+        weight_decay=new.weight_decay,
+        family=new.family,
+        reason=new.why + seam + own,
+    )
