@@ -3,57 +3,67 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from numbers import Integral
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from similitude.core.citation import cites
-from similitude.core.errors import PlanError, SimilitudeError
-from similitude.scaling.axes import Comparison, Factory, TensorPair, compare, some
-from similitude.scaling.inits import OwnInit, measure
+from similitude.core.errors import PlanError, RoleError
+from similitude.scaling.axes import Comparison, Factory, TensorPair, as_size, compare, same_dials, some
+from similitude.scaling.factors import for_optimizer, is_matrix, training_factors
+from similitude.scaling.folding import Folds, fold
+from similitude.scaling.inits import OwnInit, Survey, own_inits, survey
+from similitude.scaling.knobs import Knob, Knobs, parse_knobs
 from similitude.scaling.optimizers import OptimizerLike, OptimizerSpec, resolve
-from similitude.scaling.records import Plan, PlanRow, Refusal
+from similitude.scaling.records import Branch, Hook, Plan, PlanRow, Refusal
 from similitude.scaling.roles import RoleResult, infer
 from similitude.scaling.rules import RULES, factors
-from similitude.scaling.sample import unused_parameters
+from similitude.scaling.structure import Sample, Structure, study
 
-__all__ = ["Plan", "PlanRow", "Refusal", "plan"]
+__all__ = ["Branch", "Hook", "Plan", "PlanRow", "Planner", "Refusal", "for_optimizer", "plan"]
 
-_HEAD_COUNTS = ("num_heads", "n_head", "n_heads", "heads", "num_attention_heads")
+SizeLike = int | Mapping[str, int]
 
 
 @cites(17, "Tables 3, 8 and 9")
+@cites(7, "Condition 1 and Section 3")
 def plan(
     make: Factory,
     *,
-    base: int,
-    target: int,
-    sample: Any = None,
+    base: SizeLike,
+    target: SizeLike,
+    sample: Sample = None,
     optimizer: OptimizerLike = torch.optim.AdamW,
     rule: str = "mup",
     roles: Mapping[str, str] | None = None,
+    knobs: Knobs | None = None,
+    loss: Callable[..., Any] | None = None,
     seed: int = 0,
 ) -> Plan:
     """Plan how hyperparameters tuned at one width carry over to another.
 
     The model stays the user's own: the plan rescales its initial values once and sets learning rate, eps
-    and weight decay per parameter group. At the base width every factor is exactly 1.
+    and weight decay per parameter group. What each tensor does is read off one traced forward pass at two small
+    sizes. At the base size every factor is exactly 1, unless a knob says otherwise.
 
     Args:
-        make: Function of the width that returns a model; everything else about the model stays fixed.
-        base: Width that hyperparameters are tuned at.
-        target: Width to plan for.
-        sample: An input of the model (a tensor, a tuple of positional or a dict of keyword arguments).
-            Parameters that it does not reach are named in `Plan.notes`.
+        make: Function of the width (by keyword `width` or by position) that returns a model; everything else
+            about the model stays fixed.
+        base: Size that hyperparameters are tuned at: a width, or a dict of dials such as `{"width": 256}`.
+        target: Size to plan for.
+        sample: What the model is called with: a tensor, a tuple of positional or a dict of keyword arguments;
+            or a function of the width that gives one, where its shape depends on it.
         optimizer: The optimizer that will train the model: class, instance, `functools.partial` or
-            factory; its eps and weight decay matter. SGD (with or without momentum), Adam and AdamW have
-            rules.
-        rule: "mup" (features learn alike at every width), "sp" (everything as the user wrote it) or "ntp"
-            (the kernel regime).
-        roles: Roles that are known better than shapes can tell, by tensor name or glob, e.g. `{"pos":
+            factory; its eps and weight decay matter.
+        rule: "mup" (features learn alike at every width), "spectral" (the same from sizes alone), "sp"
+            (everything as the user wrote it), "ntp" (the kernel regime) or "mean_field" (one hidden layer).
+        roles: Roles that are known better than the traced pass can tell, by tensor name or glob, e.g. `{"pos":
             "input"}`.
+        knobs: Multipliers of the base by role, e.g. `dict(embedding=1.0, head=1.0)`, or
+            `dict(embedding={"lr": 0.125})`; see `similitude.scaling.knobs`.
+        loss: `loss(model, sample)`; where given, it is traced in place of the model's own call.
         seed: Seed of the builds in which the user's own init is measured.
 
     Returns:
@@ -61,177 +71,293 @@ def plan(
 
     Raises:
         FactoryError: `make` cannot be called with a width or does not return a model.
-        PlanError: The two models cannot be compared, or the optimizer, rule or sample does not fit.
+        PlanError: The two models cannot be compared, or the optimizer, rule, knobs or sample does not fit.
         RoleError: `roles` names a tensor or role that does not exist.
 
     Example:
-        >>> row = plan(lambda n: torch.nn.Linear(n, n, bias=False), base=8, target=32).rows[0]
+        >>> make = lambda n: torch.nn.Sequential(torch.nn.Linear(8, n), torch.nn.Linear(n, n, bias=False))
+        >>> row = plan(make, base=8, target=32, sample=torch.zeros(4, 8)).rows[-1]
         >>> row.role, row.init, row.lr
         ('hidden', 0.5, 0.25)
 
-    Cost: shapes are compared without memory; the init is measured in up to 32 real builds of each size
-        (one build of a large model; none above 50 million parameters, where the init's law is extrapolated).
+    Cost: two traced forward passes and some real builds at small sizes near the base; the target is compared
+        by its shapes alone and never built.
     """
-    for name, width in (("base", base), ("target", target)):
-        if isinstance(width, bool) or not isinstance(width, Integral) or width < 1:
-            raise PlanError(f"{name}={width!r} is not a width. Pass a positive integer.")
-    if rule not in RULES:
-        raise PlanError(f"rule {rule!r} is unknown. Choose one of {', '.join(map(repr, RULES))}.")
-    base, target = int(base), int(target)
-    spec = resolve(optimizer)
-    comparison = compare(make, base, target)
-    if base == target:
-        results = infer(_beyond(make, base) or comparison, roles)
-        own: dict[str, OwnInit] = {}
-    else:
-        results = infer(comparison, roles)
-        planned = tuple(_undecided(r) for r in results) if rule == "sp" else results
-        own = measure(make, comparison, planned, base=base, target=target, seed=seed)
-    broken = [name for name, init in own.items() if not math.isfinite(init.ratio)]
-    if broken:
-        raise PlanError(
-            f"the initial values of {some(broken)} are not finite (nan or inf), so nothing can be planned from them. "
-            "Mend the initialization in the model."
-        )
-    rows: list[PlanRow] = []
-    refused: list[Refusal] = []
-    for tensor, result in zip(comparison.tensors, results, strict=True):
-        if result.role is None and rule != "sp" and base != target:
-            refused.append(Refusal(tensor.name, tensor.shape, result.evidence))
-        else:
-            rows.append(_row(tensor, result, own.get(tensor.name), rule, spec, base == target))
-    notes = _notes(comparison, rows, own, spec) if base != target else []
-    if sample is not None:
-        unused = unused_parameters(make, base, sample, seed=seed)
-        if unused:
-            notes.append(
-                f"never used by the sample: {some(unused, 12)}; their factors are as their shapes say"
+    planner = Planner(
+        make,
+        base=base,
+        sample=sample,
+        optimizer=optimizer,
+        rule=rule,
+        roles=roles,
+        knobs=knobs,
+        loss=loss,
+        seed=seed,
+    )
+    return planner.plan(target)
+
+
+class Planner:
+    """Plans from one base to many targets; the passes and the measured init are shared. Arguments as of `plan`."""
+
+    def __init__(
+        self,
+        make: Factory,
+        *,
+        base: SizeLike,
+        sample: Sample = None,
+        optimizer: OptimizerLike = torch.optim.AdamW,
+        rule: str = "mup",
+        roles: Mapping[str, str] | None = None,
+        knobs: Knobs | None = None,
+        loss: Callable[..., Any] | None = None,
+        seed: int = 0,
+    ) -> None:
+        if rule not in RULES:
+            raise PlanError(f"rule {rule!r} is unknown. Choose one of {', '.join(map(repr, RULES))}.")
+        if sample is None and rule != "sp":
+            raise PlanError(
+                "plan needs a sample: what a tensor does is read off one forward pass. Pass sample= what the "
+                "model is called with: a tensor, a tuple of positional arguments, or a dict of keyword arguments."
             )
-    return Plan(
-        rule,
-        spec.name,
-        spec.family,
-        base,
-        target,
-        tuple(rows),
-        tuple(refused),
-        tuple(notes),
-        spec.decay,
-        spec.defaults,
-    )
+        self.make, self.base = make, as_size(base, "base")
+        self.sample, self.loss, self.seed = sample, loss, seed
+        self.spec, self.rule = resolve(optimizer), rule
+        self.roles = dict(roles or {})
+        self.knobs = parse_knobs(knobs)
+        self._structure: Structure | None = None
+        self._survey: Survey | None = None
 
+    def plan(self, target: SizeLike) -> Plan:
+        """Plan for one target; see `similitude.scaling.plan.plan`."""
+        size = as_size(target, "target")
+        same_dials(self.base, size)
+        comparison = compare(self.make, self.base, size)
+        structure = self._trace(size)
+        if structure is None:
+            results = tuple(RoleResult(t.name, None, 1.0, 1.0, "not traced") for t in comparison.tensors)
+            folds = Folds()
+        else:
+            results = infer(comparison, structure, self.roles)
+            shapes = {t.name: (t.base_shape, t.shape) for t in comparison.tensors}
+            folds = fold(
+                structure,
+                results,
+                rule=self.rule,
+                shapes=shapes,
+                width_ratio=_width_ratio(self.base, size, comparison),
+                knobs=self.knobs,
+            )
+        own = self._own(comparison, results, size)
+        return self._assembled(size, comparison, structure, results, folds, own)
 
-def _row(
-    tensor: TensorPair, result: RoleResult, own: OwnInit | None, rule: str, spec: OptimizerSpec, at_base: bool
-) -> PlanRow:
-    role = result.role or "undecided"
-    aliases = tuple(use.name for use in tensor.uses[1:])
-    if at_base or own is None:
-        reason = f"{result.evidence} (seen at twice the base): target equals base, so nothing changes"
-        return PlanRow(
-            tensor.name,
-            role,
-            tensor.shape,
-            tensor.base_shape,
-            1.0,
-            1.0,
-            1.0,
-            1.0,
-            1.0,
-            1.0,
-            1.0,
-            reason,
-            aliases,
+    def _trace(self, target: Mapping[str, int]) -> Structure | None:
+        """Trace once; a rule that changes nothing needs no roles, so there a failure is no obstacle."""
+        if self._structure is None and self.sample is not None:
+            try:
+                self._structure = study(
+                    self.make, self.sample, base=self.base, target=target, loss=self.loss, seed=self.seed
+                )
+            except RoleError:
+                raise
+            except PlanError:
+                identity = self.rule == "sp" or dict(self.base) == dict(target)
+                if self.knobs or self.roles or not identity:
+                    raise
+        return self._structure
+
+    def _own(
+        self, comparison: Comparison, results: tuple[RoleResult, ...], target: Mapping[str, int]
+    ) -> dict[str, OwnInit]:
+        if dict(self.base) == dict(target):
+            return {}
+        if self._survey is None:
+            self._survey = survey(self.make, self.base, target, seed=self.seed)
+        named = tuple(
+            r if r.role is not None else RoleResult(r.name, "finite", 1.0, 1.0, r.evidence, r.fans)
+            for r in results
         )
-    scaled = factors(rule, result.role or "finite", spec.family, r_in=result.r_in, r_out=result.r_out)
-    # A tensor without spread (zeros, ones) is a choice of the user's, not a draw: it stays.
-    init = own.ratio if scaled.init is None or (own.law == "fixed" and own.rms != 0) else scaled.init
-    rescale = 1.0 if scaled.init is None or own.law == "fixed" else init / own.ratio
-    weight_decay = scaled.weight_decay if spec.decay == "shrink" else 1.0
-    law = {"": f"own init measured x{own.ratio:.4g}", "fixed": "own init has no spread"}.get(
-        own.law, f"own init {own.law}"
-    )
-    return PlanRow(
-        name=tensor.name,
-        role=role,
-        shape=tensor.shape,
-        base_shape=tensor.base_shape,
-        fan_in_ratio=result.r_in,
-        fan_out_ratio=result.r_out,
-        init=init,
-        rescale=rescale,
-        lr=scaled.lr,
-        eps=scaled.eps,
-        weight_decay=weight_decay,
-        reason=f"{result.evidence}: {scaled.why}; {law}",
-        aliases=aliases,
-        own_rms=own.rms,
-        own_tolerance=own.tolerance,
-        own_bound=own.bound,
-    )
+        own = own_inits(self._survey, comparison, named)
+        broken = [name for name, init in own.items() if not math.isfinite(init.ratio)]
+        if broken:
+            raise PlanError(
+                f"the initial values of {some(broken)} are not finite (nan or inf), so nothing can be planned "
+                "from them. Mend the initialization in the model."
+            )
+        return own
+
+    def _assembled(
+        self,
+        target: Mapping[str, int],
+        comparison: Comparison,
+        structure: Structure | None,
+        results: tuple[RoleResult, ...],
+        folds: Folds,
+        own: Mapping[str, OwnInit],
+    ) -> Plan:
+        at_base = dict(self.base) == dict(target)
+        by_name = {r.name: r for r in results}
+        rows: list[PlanRow] = []
+        refused: list[Refusal] = []
+        for tensor, result in zip(comparison.tensors, results, strict=True):
+            reason = folds.refused.get(tensor.name) or (result.evidence if result.role is None else "")
+            if reason and self.rule != "sp" and not (at_base and not self.knobs):
+                refused.append(Refusal(tensor.name, tensor.shape, reason))
+            else:
+                rows.append(self._row(tensor, result, by_name, folds, own))
+        return Plan(
+            self.rule,
+            self.spec.name,
+            self.spec.family,
+            dict(self.base),
+            dict(target),
+            tuple(rows),
+            tuple(refused),
+            tuple(_notes(structure, rows, folds, own, self.spec, self.rule) if not at_base else folds.notes),
+            self.spec.decay,
+            self.spec.defaults,
+            tuple(folds.hooks),
+            structure.branches if structure is not None else (),
+            {role: asdict(knob) for role, knob in self.knobs.items()},
+        )
+
+    def _row(
+        self,
+        tensor: TensorPair,
+        result: RoleResult,
+        by_name: Mapping[str, RoleResult],
+        folds: Folds,
+        own: Mapping[str, OwnInit],
+    ) -> PlanRow:
+        role = result.role or "undecided"
+        mine = own.get(tensor.name, _AS_BUILT)
+        shapes = (tensor.base_shape, tensor.shape)
+        fans = result.fans if role not in ("unused", "undecided") else None
+        sides = (
+            [(f.size(shapes[0]), f.size(shapes[1])) for f in (fans.fan_in, fans.fan_out)]
+            if fans
+            else [None, None]
+        )
+        multiplier = folds.multipliers.get(tensor.name, 1.0)
+        carries = list(folds.carries.get(tensor.name, ()))
+        if result.partner and self.rule != "sp":
+            factor = self._weight_norm(result, by_name, own)
+            multiplier *= factor
+            carries += [f"weight norm: x{factor:.4g}"] if factor != 1.0 else []
+        scaled = training_factors(
+            self.rule,
+            role,
+            self.spec,
+            r_in=result.r_in,
+            r_out=result.r_out,
+            fan_in=sides[0],
+            fan_out=sides[1],
+            base_shape=tensor.base_shape,
+            shape=tensor.shape,
+            multiplier=multiplier,
+            knob=self.knobs.get(role),
+        )
+        direction = bool(result.partner) and not result.gain
+        # A tensor without spread (zeros, ones) is a choice of the user's, not a draw: only multipliers move it.
+        as_is = scaled.init is None or mine.law == "fixed" or direction or role in ("unused", "undecided")
+        rescale = 1.0 if direction else scaled.scale if as_is else (scaled.init or 1.0) / mine.ratio
+        law = {"": "own init as measured", "fixed": "own init without spread"}.get(
+            mine.law, f"own init {mine.law}"
+        )
+        return PlanRow(
+            name=tensor.name,
+            role=role,
+            shape=tensor.shape,
+            base_shape=tensor.base_shape,
+            fan_in_ratio=result.r_in,
+            fan_out_ratio=result.r_out,
+            init=mine.ratio * rescale,
+            rescale=rescale,
+            lr=scaled.lr,
+            eps=scaled.eps,
+            weight_decay=scaled.weight_decay,
+            reason=f"{scaled.why}; {law}",
+            aliases=tensor.aliases,
+            evidence=result.evidence,
+            family=scaled.family,
+            fan_in=sides[0],
+            fan_out=sides[1],
+            multiplier=multiplier,
+            carries=tuple(carries),
+            own_rms=mine.rms,
+            own_tolerance=mine.tolerance,
+            own_bound=mine.bound,
+        )
+
+    def _weight_norm(
+        self, result: RoleResult, by_name: Mapping[str, RoleResult], own: Mapping[str, OwnInit]
+    ) -> float:
+        """Return the multiplier of one half of a weight-normalized matrix W = lengths x v / |v|.
+
+        The lengths are the scale of W's rows, init(W) sqrt(fan-in). The directions keep their own scale, so
+        that W = m v with m = init(W) / own init of v, and they are trained as if W were multiplied by m.
+        """
+        matrix = by_name[result.partner] if result.gain else result
+        if matrix.role is None:
+            return 1.0
+        init = factors(self.rule, matrix.role, "sgd", r_in=matrix.r_in, r_out=matrix.r_out).init or 1.0
+        if result.gain:
+            return init * math.sqrt(matrix.r_in)
+        return _own_ratio(own, result.name) / init
 
 
-def _beyond(make: Factory, base: int) -> Comparison | None:
-    """Compare the base with twice its width, which shows roles; None where the factory cannot give that."""
-    try:
-        return compare(make, base, 2 * base)
-    except SimilitudeError:
-        return None
+def _own_ratio(own: Mapping[str, OwnInit], name: str) -> float:
+    return own[name].ratio if name in own else 1.0
 
 
-def _undecided(result: RoleResult) -> RoleResult:
-    """Let a tensor without a role be measured where the rule needs none."""
-    if result.role is not None:
-        return result
-    return RoleResult(result.name, "finite", 1.0, 1.0, result.evidence, result.sides)
+def _width_ratio(base: Mapping[str, int], target: Mapping[str, int], comparison: Comparison) -> float:
+    return target["width"] / base["width"] if "width" in base else comparison.ratio
+
+
+_AS_BUILT = OwnInit(1.0, "constant", 0.0, None, 0.0, None)
 
 
 def _notes(
-    comparison: Comparison, rows: list[PlanRow], own: Mapping[str, OwnInit], spec: OptimizerSpec
+    structure: Structure | None,
+    rows: list[PlanRow],
+    folds: Folds,
+    own: Mapping[str, OwnInit],
+    spec: OptimizerSpec,
+    rule: str,
 ) -> list[str]:
-    notes = []
+    notes = list(folds.notes)
+    unused = [row.name for row in rows if row.role == "unused"]
+    if unused:
+        notes.append(
+            f"never used by the sample: {some(unused, 12)}. They are left as they are; pass a sample that reaches "
+            "them if they are trained"
+        )
     unlawful = [f"{name} (x{o.ratio:.4g} +- {100 * o.error:.2g} %)" for name, o in own.items() if not o.law]
-    if unlawful:
-        notes.append(f"own init follows no simple law and is used as measured: {', '.join(unlawful[:6])}")
-    ends = [row.name for row in rows if row.role == "output"]
-    if len(ends) > 1:
+    if unlawful and rule != "sp":
         notes.append(
-            f"{len(ends)} matrices lead from a growing side to a fixed one: {some(ends)}. Each is taken as "
-            "a head; one inside the network would be a finite bottleneck, for which no exact rule exists"
+            "own init follows no simple law, so its growth is fitted at small sizes: "
+            + ", ".join(unlawful[:6])
         )
-    fixed_heads = _fixed_heads(comparison)
-    if fixed_heads:
-        name, heads = fixed_heads[0]
+    narrow = [row.name for row in rows if row.role == "bottleneck"]
+    if narrow and rule not in ("sp",):
         notes.append(
-            f"the number of attention heads stays {heads} in {name!r}"
-            + (f" and {len(fixed_heads) - 1} more" if len(fixed_heads) > 1 else "")
-            + f" while the width grows x{comparison.ratio:g}, so the head size grows: attention logits then "
-            "need 1/d instead of 1/sqrt(d), which this plan does not fold. Let the number of heads grow "
-            "with the width"
+            f"finite bottlenecks inside a growing network: {some(narrow)}. No rule is exact for them; their init "
+            "follows fan-in^-1/2. Let their inner size grow with the width to transfer"
         )
-    if spec.decay == "gradient":
+    if rule == "mean_field" and sum(row.role == "hidden" for row in rows) > 0:
         notes.append(
-            f"{spec.name} normalizes weight decay together with the gradient: no factor transfers it, so it "
-            "stays as it is. AdamW's transfers"
+            "mean_field with hidden matrices degenerates: their signal at initialization vanishes with the width. "
+            "Use mup for more than one hidden layer"
         )
-    return notes
-
-
-def _fixed_heads(comparison: Comparison) -> list[tuple[str, int]]:
-    """Find attention modules whose number of heads stays while their parameters grow."""
-    growing = {use.name for t in comparison.tensors if t.shape != t.base_shape for use in t.uses}
-    found = []
-    for name, module in comparison.target.named_modules():
-        small = comparison.base.get_submodule(name)
-        for attribute in _HEAD_COUNTS:
-            heads = getattr(module, attribute, None)
-            prefix = f"{name}." if name else ""
-            if (
-                isinstance(heads, int)
-                and not isinstance(heads, bool)
-                and heads == getattr(small, attribute, None)
-                and any(n.startswith(prefix) for n in growing)
-            ):
-                found.append((name, heads))
-                break
-    return found
+    if structure is not None and not structure.matched:
+        notes.append(
+            "the forward pass takes other ways at other sizes (routing that depends on data), so uses were paired "
+            "by tensor"
+        )
+    matrices = [row for row in rows if is_matrix(row.role, row.shape)]
+    if spec.family == "orthogonalized" and len(matrices) < len(rows):
+        notes.append(
+            f"{spec.name} trains the {len(matrices)} matrices of the plan; factors of the other "
+            f"{len(rows) - len(matrices)} tensors are for AdamW: similitude.split makes one optimizer of both"
+        )
+    return notes + list(spec.warnings)

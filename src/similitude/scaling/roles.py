@@ -1,48 +1,28 @@
-"""The role of every parameter: from the module that owns it and the dimensions that grow with width."""
+"""The role of every parameter: from what it is contracted, added or multiplied with, and which sides grow."""
 
 from __future__ import annotations
 
 import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-import torch
-from torch import nn
-
 from similitude.core.errors import RoleError
-from similitude.scaling.axes import Comparison, TensorPair, Use, some
+from similitude.scaling.axes import Comparison, TensorPair, some
+from similitude.scaling.fans import Fan, Fans
 from similitude.scaling.rules import ROLES
+from similitude.scaling.structure import Structure, TensorUse
 
-_CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-# Modules whose matrices are stored as (out, in), apart from biases.
-_OUT_IN = (nn.Linear, nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase)
 # Sizes that are rounded to multiples grow almost alike; beyond a quarter of the exponent they are
 # different dials.
 _ALIKE = 0.25
-
-
-@dataclass(frozen=True)
-class Sides:
-    """Fan-in and fan-out of a matrix, each as (base, target). Kernel areas are left out: they do not grow."""
-
-    fan_in: tuple[float, float]
-    fan_out: tuple[float, float]
-
-    @property
-    def r_in(self) -> float:
-        """Target over base of the fan-in."""
-        return _ratio(self.fan_in)
-
-    @property
-    def r_out(self) -> float:
-        """Target over base of the fan-out."""
-        return _ratio(self.fan_out)
-
-    def __str__(self) -> str:
-        return f"{_arrow(self.fan_in)} in, {_arrow(self.fan_out)} out"
+_TABLES = ("lookup", "bias", "concat")
+_ELEMENTWISE = frozenset(
+    "gain bias divide concat lookup addcmul addcdiv lerp where maximum minimum pow copy_ alias_write "
+    "index_put index_put_ masked_scatter scatter slice_scatter select_scatter _prelu_kernel prelu "
+    "masked_fill index_add index_add_ scatter_add expand_as".split()
+)
 
 
 @dataclass(frozen=True)
@@ -51,11 +31,15 @@ class RoleResult:
 
     Attributes:
         name: The tensor's name.
-        role: One of `similitude.scaling.rules.ROLES`, or None.
+        role: One of `similitude.scaling.rules.ROLES`, "unused", or None.
         r_in: Fan-in ratio that the role uses; 1 where the fan-in does not grow.
         r_out: Fan-out ratio that the role uses.
-        evidence: What was seen and assumed.
-        sides: Fans of a matrix, where the tensor is one.
+        evidence: What was seen.
+        fans: Sides of a matrix, where the tensor is one.
+        tied: For a table that is also the head: its uses as a head, which need a multiplier of their own.
+        gain: Whether it holds the lengths of a weight-normalized matrix.
+        partner: Under weight norm, the tensor of the directions, or of the lengths.
+        overridden: Whether the role was given by the user.
     """
 
     name: str
@@ -63,14 +47,21 @@ class RoleResult:
     r_in: float
     r_out: float
     evidence: str
-    sides: Sides | None = None
+    fans: Fans | None = None
+    tied: tuple[TensorUse, ...] = ()
+    gain: bool = False
+    partner: str = ""
+    overridden: bool = False
 
 
-def infer(comparison: Comparison, roles: Mapping[str, str] | None = None) -> tuple[RoleResult, ...]:
+def infer(
+    comparison: Comparison, structure: Structure, roles: Mapping[str, str] | None = None
+) -> tuple[RoleResult, ...]:
     """Tell the role of every tensor of a comparison, in its order.
 
     Args:
-        comparison: The model family at two sizes.
+        comparison: The model family at base and target.
+        structure: What its forward pass does.
         roles: Roles that the user knows better, by tensor name or glob; an exact name wins, then the first
             match.
 
@@ -78,158 +69,179 @@ def infer(comparison: Comparison, roles: Mapping[str, str] | None = None) -> tup
         RoleError: A name in `roles` matches no tensor, or a role does not exist.
     """
     roles = dict(roles or {})
-    _check_overrides(roles, [use.name for tensor in comparison.tensors for use in tensor.uses])
-    return tuple(_infer_one(tensor, _override(tensor, roles)) for tensor in comparison.tensors)
-
-
-def _infer_one(tensor: TensorPair, override: str | None) -> RoleResult:
-    results = [_of_use(tensor, use) for use in tensor.uses]
-    first = results[0]
-    if override is not None:
-        return _overridden(tensor, override, first.sides)
-    if len(results) > 1:
-        also = f"; also used as {some(use.name for use in tensor.uses[1:])}"
-        refused = next((r for r in results if r.role is None), None)
-        if refused is not None:
-            return RoleResult(tensor.name, None, 1.0, 1.0, refused.evidence + also)
-        if len({(r.role, r.r_in, r.r_out) for r in results}) > 1:
-            uses = " and ".join(f"{u.name!r} ({r.role})" for u, r in zip(tensor.uses, results, strict=True))
-            reason = (
-                f"one tensor with two roles: {uses} are tied, and the roles need different factors. Untie "
-                "them (for transformers: tie_word_embeddings=False), or name the role that it shall have: "
-                f'roles={{"{tensor.name}": "{first.role}"}}'
-            )
-            return RoleResult(tensor.name, None, 1.0, 1.0, reason)
-        return RoleResult(
-            tensor.name, first.role, first.r_in, first.r_out, first.evidence + also, first.sides
-        )
-    return first
-
-
-def _of_use(tensor: TensorPair, use: Use) -> RoleResult:
-    """Tell the role that a tensor has in one of its uses."""
-    name, kind, ratios = use.name, type(use.owner).__name__, tensor.ratios
-    dims = " x ".join(_arrow((b, t)) for b, t in zip(tensor.base_shape, tensor.shape, strict=True))
-    growing = [r for r in ratios if r != 1.0]
-    computed = _computed(use)
-    if computed:
-        return RoleResult(name, None, 1.0, 1.0, f"{computed}; {_remedy(tensor)}")
-    if len(ratios) <= 1:
-        if growing:
-            return RoleResult(name, "vector", 1.0, growing[0], f"{kind} {use.local}, {dims} long")
-        return RoleResult(name, "finite", 1.0, 1.0, f"{kind} {use.local}, does not grow")
-    if isinstance(use.owner, nn.Embedding | nn.EmbeddingBag):
-        if ratios[0] != 1.0:
-            entries = _arrow(_pair(tensor, 0))
-            why = f"the number of entries changes, {entries}, which is not a width"
-            return RoleResult(
-                name, None, 1.0, 1.0, f"{kind} {dims}: {why}. Keep it fixed, or {_remedy(tensor)}"
-            )
-        role = "lookup" if growing else "finite"
-        return RoleResult(name, role, 1.0, ratios[1], f"{kind} of {dims}", Sides((1, 1), _pair(tensor, 1)))
-    sides = _sides(tensor, use)
-    if sides is not None:
-        kernel = ratios[2:] if isinstance(use.owner, _CONV + _TRANSPOSED) else ()
-        if any(r != 1.0 for r in kernel):
-            reason = f"the kernel of {kind} {dims} changes its size, which is not a width; {_remedy(tensor)}"
-            return RoleResult(name, None, 1.0, 1.0, reason)
-        return _of_matrix(tensor, name, kind, sides)
-    return _of_raw(tensor, name, f"{kind} {use.local} of {dims}")
-
-
-def _of_matrix(tensor: TensorPair, name: str, kind: str, sides: Sides) -> RoleResult:
-    r_in, r_out = sides.r_in, sides.r_out
-    if r_in != 1.0 and r_out != 1.0:
-        octaves = math.log2(r_in), math.log2(r_out)
-        if abs(octaves[0] - octaves[1]) > _ALIKE * max(map(abs, octaves)):
-            reason = (
-                "could be an output or a hidden matrix: both its sides differ between base and target, and "
-                f"not alike (fan-in {_arrow(sides.fan_in)} is x{r_in:.3g}, fan-out {_arrow(sides.fan_out)} "
-                f"is x{r_out:.3g}). Keep what is not a width fixed (num_classes, vocabulary), "
-                f'or pass roles={{"{tensor.name}": "output"}} (or "hidden")'
-            )
-            return RoleResult(name, None, 1.0, 1.0, reason, sides)
-        role = "hidden"
-    else:
-        role = "output" if r_in != 1.0 else "input" if r_out != 1.0 else "finite"
-    return RoleResult(name, role, r_in, r_out, f"{kind} {sides}", sides)
-
-
-def _of_raw(tensor: TensorPair, name: str, what: str) -> RoleResult:
-    """Tell the role of a tensor of two or more dimensions whose module says nothing about how it is used."""
-    grows = [i for i, r in enumerate(tensor.ratios) if r != 1.0]
-    if not grows:
-        return RoleResult(name, "finite", 1.0, 1.0, f"{what}, does not grow")
-    if len(grows) == 1:
-        r = tensor.ratios[grows[0]]
-        others = [n for i, n in enumerate(tensor.shape) if i != grows[0]]
-        if all(n == 1 for n in others):
-            return RoleResult(name, "vector", 1.0, r, f"{what}, a vector with broadcast dimensions")
-        if tensor.shape[0] == 1 and len(tensor.shape) > 2:
-            return RoleResult(
-                name,
-                "lookup",
-                1.0,
-                r,
-                f"{what}, taken as a table that is added: its first dimension broadcasts",
-            )
-        reason = f"{what} grows along one dimension and could be read along either: {_remedy(tensor)}"
-        return RoleResult(name, None, 1.0, 1.0, reason)
-    if len(grows) == 2 and tensor.ratios[grows[0]] == tensor.ratios[grows[1]] and not _is_bilinear(tensor):
-        out, in_ = grows
-        sides = Sides(_pair(tensor, in_), _pair(tensor, out))
-        return RoleResult(
-            name, "hidden", sides.r_in, sides.r_out, f"{what}, two sides that grow alike", sides
-        )
-    reason = (
-        f"{what} grows along {len(grows)} dimensions and more than one use explains it: {_remedy(tensor)}"
+    _check_overrides(
+        roles, [name for tensor in comparison.tensors for name in (tensor.name, *tensor.aliases)]
     )
-    return RoleResult(name, None, 1.0, 1.0, reason)
+    results = []
+    for tensor in comparison.tensors:
+        uses = structure.uses.get(tensor.name, ())
+        override = _override(tensor, roles)
+        results.append(_given(tensor, uses, override) if override is not None else _seen(tensor, uses))
+    return tuple(results)
 
 
-def _overridden(tensor: TensorPair, role: str, sides: Sides | None) -> RoleResult:
-    growing = [r for r in tensor.ratios if r != 1.0]
-    # Without a module that says which side is which, a matrix is taken as torch stores it: (out, in).
-    r_out = sides.r_out if sides is not None and sides.r_out != 1.0 else (growing or [1.0])[0]
-    r_in = sides.r_in if sides is not None and sides.r_in != 1.0 else (growing or [1.0])[-1]
-    used = {"hidden": (r_in, r_out), "output": (r_in, 1.0), "finite": (1.0, 1.0)}.get(role, (1.0, r_out))
-    dims = " x ".join(_arrow((b, t)) for b, t in zip(tensor.base_shape, tensor.shape, strict=True))
-    return RoleResult(tensor.name, role, *used, f"set by you, {dims or 'a scalar'}", sides)
+def _seen(tensor: TensorPair, uses: tuple[TensorUse, ...]) -> RoleResult:
+    if not uses:
+        return RoleResult(tensor.name, "unused", 1.0, 1.0, "never used by the sample")
+    found = [_of_use(tensor, use) for use in uses]
+    refused = next((r for r in found if r.role is None), None)
+    if refused is not None:
+        return RoleResult(tensor.name, None, 1.0, 1.0, f"{refused.evidence}; {_remedy(tensor)}", refused.fans)
+    kinds = {r.role for r in found}
+    heads = tuple(u for u, r in zip(uses, found, strict=True) if r.role == "output")
+    first = next((r for r in found if r.role in ("lookup", "input")), found[0])
+    if heads and kinds <= {"lookup", "input", "output"} and len(kinds) == 2:
+        head = next(r for r in found if r.role == "output")
+        return replace(first, evidence=f"{first.evidence}; also the head: {head.evidence}", tied=heads)
+    if kinds <= {"lookup", "vector", "input"}:
+        return replace(first, evidence=first.evidence + _times(uses))
+    if len(kinds) > 1 or len({(round(r.r_in, 9), round(r.r_out, 9)) for r in found}) > 1:
+        ways = "; ".join(dict.fromkeys(f"as {r.role} ({r.evidence})" for r in found))
+        reason = (
+            f"one tensor in roles that need different factors: {ways}. Use two tensors, or {_remedy(tensor)}"
+        )
+        return RoleResult(tensor.name, None, 1.0, 1.0, reason, found[0].fans)
+    return replace(found[0], evidence=found[0].evidence + _times(uses))
 
 
-def _sides(tensor: TensorPair, use: Use) -> Sides | None:
-    """Fans of a matrix whose module says which dimension is contracted."""
-    owner = use.owner
-    if isinstance(owner, _CONV) and len(tensor.shape) > 2:
-        return Sides(_pair(tensor, 1), _pair(tensor, 0))
-    if isinstance(owner, _TRANSPOSED) and isinstance(use.base_owner, _TRANSPOSED) and len(tensor.shape) > 2:
-        groups = use.base_owner.groups, owner.groups
-        (in_b, in_t), (out_b, out_t) = _pair(tensor, 0), _pair(tensor, 1)
-        return Sides((in_b / groups[0], in_t / groups[1]), (out_b * groups[0], out_t * groups[1]))
-    if isinstance(owner, _OUT_IN) and len(tensor.shape) == 2:
-        return Sides(_pair(tensor, 1), _pair(tensor, 0))
-    return None
+def _times(uses: tuple[TensorUse, ...]) -> str:
+    return f", used {len(uses)} times" if len(uses) > 1 else ""
 
 
-def _computed(use: Use) -> str:
-    """Say so where a tensor is only an ingredient of the weight that the model uses (weight norm)."""
-    if isinstance(use.owner, nn.utils.parametrize.ParametrizationList):
-        return "the weight is computed from this tensor by a parametrization, which hides its role"
-    for suffix in ("_g", "_v", "_orig"):
-        whole = use.local.removesuffix(suffix)
-        if whole != use.local and isinstance(getattr(use.owner, whole, None), torch.Tensor):
-            return (
-                f"{whole!r} is computed from this tensor (weight_norm, spectral_norm), which hides its role"
+def _of_use(tensor: TensorPair, use: TensorUse) -> RoleResult:
+    """Tell the role that a tensor has in one of its uses."""
+    if use.kind == "contract":
+        return _of_matrix(tensor, use)
+    if use.kind not in _ELEMENTWISE:
+        return _refused(tensor, f"seen only inside the operation {use.op}, which no rule covers")
+    growing = [i for i, r in enumerate(tensor.ratios) if r != 1.0]
+    if use.kind == "lookup" and growing and growing[0] == 0 and len(tensor.shape) > 1:
+        entries = _arrow(tensor.base_shape[0], tensor.shape[0])
+        return _refused(
+            tensor, f"a table whose number of entries changes, {entries}, which is not a width. Keep it fixed"
+        )
+    dims = (
+        " x ".join(_arrow(b, t) for b, t in zip(tensor.base_shape, tensor.shape, strict=True)) or "a scalar"
+    )
+    did = {"lookup": "rows looked up", "gain": "multiplied", "bias": "added", "concat": "concatenated"}
+    what = f"{did.get(use.kind, use.op)} ({use.op}), {dims}"
+    if not growing:
+        return RoleResult(tensor.name, "finite", 1.0, 1.0, f"{what}, does not grow")
+    if len(growing) > 1:
+        return _refused(
+            tensor,
+            f"{what}: it grows along {len(growing)} dimensions and acts entry by entry, for which there is no rule",
+        )
+    at = growing[0]
+    table = use.kind in _TABLES and sum(n > 1 for n in tensor.shape) > 1
+    fans = Fans(Fan(), Fan((at,)))
+    return RoleResult(tensor.name, "lookup" if table else "vector", 1.0, tensor.ratios[at], what, fans)
+
+
+def _of_matrix(tensor: TensorPair, use: TensorUse) -> RoleResult:
+    if use.fans is None:
+        return _refused(tensor, use.problem)
+    odd = sorted(use.how - {"normalized"})
+    if odd:
+        return _refused(
+            tensor,
+            f"the matrix that meets the activation is computed from it by {', '.join(odd)}, not linearly",
+        )
+    fans, shapes = use.fans, (tensor.base_shape, tensor.shape)
+    if use.gain_of:
+        return RoleResult(
+            tensor.name,
+            "vector" if any(r != 1.0 for r in tensor.ratios) else "finite",
+            1.0,
+            max(tensor.ratios, default=1.0),
+            f"lengths of the matrix whose directions are {use.partner!r} (weight norm)",
+            gain=True,
+            partner=use.partner,
+        )
+    r_in, r_out = fans.fan_in.ratio(*shapes), fans.fan_out.ratio(*shapes)
+    batch = [i for i in use.batched if tensor.ratios[i] != 1.0]
+    sides = (
+        f"contracted ({use.op}) over {_sizes(fans.fan_in, shapes)}, gives {_sizes(fans.fan_out, shapes)}"
+        + (f", {use.parts} tensors as one matrix" if use.parts > 1 else "")
+    )
+    if batch and use.op == "convolution":
+        batch = []  # the groups of a convolution that has one per channel: the kept side counts them
+    if batch:
+        entries = _arrow(tensor.base_shape[batch[0]], tensor.shape[batch[0]])
+        if "grouped" in use.op or r_in != 1.0:
+            return _refused(
+                tensor,
+                f"{sides}: the number of matrices in the stack changes, {entries}, which is not a width. Fix it",
             )
-    return ""
+        r_out *= tensor.ratios[batch[0]]
+        fans = Fans(fans.fan_in, Fan((*fans.fan_out.dims, batch[0]), fans.fan_out.factor))
+    if use.partner:
+        sides += f", its lengths in {use.partner!r} (weight norm)"
+    result = replace(_by_growth(tensor, use, fans, r_in, r_out, sides), partner=use.partner)
+    if "normalized" in use.how and result.role not in (None, "finite") and (r_in != r_out or r_in == 1.0):
+        return _refused(
+            tensor,
+            f"{sides}, divided by its own norm: no initial scale and no learning rate can give it the right size",
+        )
+    return result
 
 
-def _is_bilinear(tensor: TensorPair) -> bool:
-    return any(isinstance(use.owner, nn.Bilinear) for use in tensor.uses)
+def _by_growth(
+    tensor: TensorPair, use: TensorUse, fans: Fans, r_in: float, r_out: float, sides: str
+) -> RoleResult:
+    name = tensor.name
+    if r_in == 1.0:
+        return RoleResult(name, "input" if r_out != 1.0 else "finite", 1.0, r_out, sides, fans)
+    octaves = math.log2(r_in), math.log2(r_out)
+    alike = abs(octaves[0] - octaves[1]) <= _ALIKE * max(map(abs, octaves))
+    if r_out != 1.0 and not alike and not use.read_later:
+        return _refused(
+            tensor,
+            f"could be an output or a hidden matrix: nothing reads what it gives, and both its sides differ between "
+            f"base and target, not alike (fan-in x{r_in:.3g}, fan-out x{r_out:.3g}). Keep what is not a width fixed "
+            "(classes, vocabulary)",
+            fans,
+        )
+    if r_out == 1.0 and not use.read_later:
+        return RoleResult(name, "output", r_in, 1.0, f"{sides}, which nothing contracts again", fans)
+    if r_out == 1.0 or octaves[1] < (1 - _ALIKE) * octaves[0]:
+        return RoleResult(name, "bottleneck", r_in, r_out, f"{sides}, which is contracted again", fans)
+    return RoleResult(name, "hidden", r_in, r_out, sides, fans)
+
+
+def _refused(tensor: TensorPair, reason: str, fans: Fans | None = None) -> RoleResult:
+    return RoleResult(tensor.name, None, 1.0, 1.0, reason, fans)
+
+
+def _given(tensor: TensorPair, uses: tuple[TensorUse, ...], role: str) -> RoleResult:
+    """Believe the user's role; the sides are as seen, or as torch stores a matrix where none were."""
+    fans = next((u.fans for u in uses if u.fans is not None), None)
+    growing = [i for i, r in enumerate(tensor.ratios) if r != 1.0]
+    if fans is None and growing:
+        fans = Fans(
+            Fan((growing[-1],)) if len(growing) > 1 or role == "output" else Fan(), Fan((growing[0],))
+        )
+    shapes = (tensor.base_shape, tensor.shape)
+    largest = max(tensor.ratios, default=1.0)
+    r_in = fans.fan_in.ratio(*shapes) if fans is not None else 1.0
+    r_out = fans.fan_out.ratio(*shapes) if fans is not None else 1.0
+    r_in, r_out = (r if r != 1.0 else largest for r in (r_in, r_out))
+    used = {"hidden": (r_in, r_out), "bottleneck": (r_in, 1.0), "output": (r_in, 1.0), "finite": (1.0, 1.0)}
+    dims = " x ".join(_arrow(b, t) for b, t in zip(tensor.base_shape, tensor.shape, strict=True))
+    ratios = used.get(role, (1.0, r_out))
+    tied = (
+        tuple(u for u in uses if u.kind == "contract" and not u.read_later)
+        if role in ("lookup", "input")
+        else ()
+    )
+    tied = tied if len(tied) < len(uses) else ()
+    return RoleResult(
+        tensor.name, role, *ratios, f"set by you, {dims or 'a scalar'}", fans, tied, overridden=True
+    )
 
 
 def _override(tensor: TensorPair, roles: Mapping[str, str]) -> str | None:
-    names = [use.name for use in tensor.uses]
+    names = (tensor.name, *tensor.aliases)
     exact = next((roles[name] for name in names if name in roles), None)
     if exact is not None:
         return exact
@@ -255,13 +267,9 @@ def _remedy(tensor: TensorPair) -> str:
     return f'name its role: roles={{"{tensor.name}": "input"}} (or {", ".join(map(repr, ROLES[1:]))})'
 
 
-def _pair(tensor: TensorPair, dim: int) -> tuple[int, int]:
-    return tensor.base_shape[dim], tensor.shape[dim]
+def _sizes(fan: Fan, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> str:
+    return _arrow(fan.size(shapes[0]), fan.size(shapes[1]))
 
 
-def _ratio(sizes: tuple[float, float]) -> float:
-    return 1.0 if sizes[0] == sizes[1] else sizes[1] / sizes[0]
-
-
-def _arrow(sizes: tuple[float, float]) -> str:
-    return f"{sizes[0]:.0f}" if sizes[0] == sizes[1] else f"{sizes[0]:.0f}->{sizes[1]:.0f}"
+def _arrow(before: float, after: float) -> str:
+    return f"{before:.0f}" if before == after else f"{before:.0f}->{after:.0f}"

@@ -1,0 +1,544 @@
+"""What every value of a traced pass is made of, and every use of a parameter: by an abstract run of the graph.
+
+Nothing here knows a class or a name: a weight is what it is contracted, added or multiplied with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Any
+
+from similitude.scaling import ops
+from similitude.scaling.ops import Contraction, Side, contraction
+from similitude.scaling.trace import Node, Ref, Trace
+
+Dims = tuple[tuple[int, ...] | None, ...]
+"""For every dimension of a value the dimensions of its parameter that it runs over; None where unknown."""
+
+_NONE: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What a value that depends on parameters alone is made of.
+
+    Attributes:
+        dims: Parameter name -> which of its dimensions each dimension of the value runs over.
+        how: Operations between the parameter and this value that are not linear, e.g. "exp" or "normalized".
+        scale: Product of the constants that it was multiplied by.
+        gain: Under weight norm, the parameter that holds the lengths; `dims` then names the direction.
+    """
+
+    dims: dict[str, Dims]
+    how: frozenset[str] = frozenset()
+    scale: float = 1.0
+    gain: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one value is made of.
+
+    Attributes:
+        weight: Set for a value that depends on parameters and constants alone.
+        active: Whether it depends on the input of the model, or mixes parameters by position (a lookup).
+        carriers: Uses whose common rescaling rescales this value by the same factor; None where there are none.
+        origin: Uses that the value comes from without another contraction in between.
+        scale: Product of the constants that it was multiplied by since its carriers.
+        logits: Contractions of two activations that the value is linear in.
+        root: The value that it is a view of.
+        skips: Roots that reach it through additions alone.
+        ancestors: Bit set of the nodes that it depends on.
+    """
+
+    weight: Weight | None = None
+    active: bool = False
+    carriers: frozenset[int] | None = None
+    origin: frozenset[int] = _NONE
+    scale: float = 1.0
+    logits: frozenset[int] = _NONE
+    root: int = -1
+    skips: frozenset[int] = _NONE
+    ancestors: int = 0
+
+
+@dataclass(frozen=True)
+class Use:
+    """One operation in which parameters meet an activation.
+
+    Attributes:
+        index: Its number among the uses.
+        node: The operation.
+        kind: "contract", "lookup", "gain", "bias", "divide", "concat" or the name of an operation.
+        weight: The operand that is made of parameters.
+        weight_value: Its value.
+        operand: The value of the activation; -1 for a lookup.
+        output: The value that it gives.
+        contracted: Sizes of the contracted dimensions of the operand, with the dimensions themselves.
+        kept: The same for the produced dimensions.
+        groups: Groups of a convolution.
+        transposed: Whether it is a transposed convolution.
+        module: Innermost module that ran it.
+    """
+
+    index: int
+    node: int
+    kind: str
+    weight: Weight
+    weight_value: int
+    operand: int
+    output: int
+    contracted: tuple[int, ...] = ()
+    kept: tuple[int, ...] = ()
+    groups: int = 1
+    transposed: bool = False
+    module: str = ""
+
+
+@dataclass(frozen=True)
+class Logits:
+    """A contraction of two activations.
+
+    Attributes:
+        index: Number of its node.
+        left: Value of the first operand (queries, as a rule).
+        right: Value of the second.
+        size: Length of the contracted dimension.
+        module: Innermost module that ran it.
+    """
+
+    index: int
+    left: int
+    right: int
+    size: int
+    module: str
+
+
+@dataclass
+class Flow:
+    """Everything that one traced pass says.
+
+    Attributes:
+        trace: The pass.
+        facts: By value.
+        uses: In order.
+        logits: Contractions of two activations, in order.
+        readers: For each use the nodes that read it other than linearly.
+        adds: Nodes that add two activations of one shape.
+        read_later: Uses whose output is contracted again, by a parameter or an activation.
+        contractions: Node of every contraction of an activation -> its use, or -1 between two activations.
+        scales: Constant that a use's output is multiplied by before it is read, by use.
+        logit_scales: The same for the contractions of two activations, by node.
+    """
+
+    trace: Trace
+    facts: list[Facts]
+    uses: list[Use] = field(default_factory=list)
+    logits: list[Logits] = field(default_factory=list)
+    readers: dict[int, set[int]] = field(default_factory=dict)
+    adds: list[int] = field(default_factory=list)
+    read_later: set[int] = field(default_factory=set)
+    contractions: dict[int, int] = field(default_factory=dict)
+    scales: dict[int, float] = field(default_factory=dict)
+    logit_scales: dict[int, float] = field(default_factory=dict)
+
+
+def analyse(trace: Trace) -> Flow:
+    """Run the graph over facts instead of numbers.
+
+    Returns:
+        Facts of every value, and the uses of parameters in the order of the pass.
+    """
+    facts = [
+        Facts(root=v.index, weight=Weight({v.name: tuple((i,) for i in range(len(v.shape)))}))
+        if v.kind == "parameter"
+        else Facts(root=v.index)
+        for v in trace.values
+    ]
+    flow = Flow(trace, facts)
+    interpreter = _Interpreter(flow)
+    for node in trace.nodes:
+        interpreter.run(node)
+    return flow
+
+
+class _Interpreter:
+    def __init__(self, flow: Flow) -> None:
+        self.flow, self.facts, self.values = flow, flow.facts, flow.trace.values
+        self.rank = {v.index: len(v.shape) for v in self.values}
+
+    def run(self, node: Node) -> None:
+        """Set the facts of a node's outputs."""
+        inputs = [self.facts[i] for i in node.inputs]
+        ancestors = reduce(int.__or__, (f.ancestors for f in inputs), 1 << node.index)
+        if node.op == "input":
+            self._set(node, Facts(active=True, ancestors=ancestors))
+            return
+        weighty = any(f.weight is not None for f in inputs)
+        active = any(f.active for f in inputs)
+        found = contraction(node, self.rank)
+        if found is not None and active:
+            result = self._contract(node, found)
+        elif ops.ATTENTION in node.op and active:
+            result = self._attention(node)
+        elif node.op in ops.LOOKUP and inputs and inputs[0].weight is not None:
+            result = self._lookup(node)
+            active = result.weight is None
+        elif weighty and not active:
+            result = Facts(weight=self._derive(node, inputs))
+        elif not active:
+            result = Facts()
+        elif node.op in ops.NORM:
+            result = self._norm(node, inputs)
+        else:
+            result = self._elementwise(node, inputs)
+        self._set(
+            node, replace(result, ancestors=ancestors, active=result.weight is None and (active or weighty))
+        )
+        self._note_readers(node)
+
+    def _set(self, node: Node, facts: Facts) -> None:
+        same = node.op in ops.SHAPE and len(node.inputs) > 0
+        for output in node.outputs:
+            root = self.facts[node.inputs[0]].root if same else output
+            skips = facts.skips or frozenset([root])
+            self.facts[output] = replace(facts, root=root, skips=skips)
+        for use in facts.carriers or ():
+            self.flow.scales[use] = facts.scale
+        for logits in facts.logits:
+            self.flow.logit_scales[logits] = facts.scale
+
+    def _note_readers(self, node: Node) -> None:
+        """Note where the linear part behind a carrier ends."""
+        after = self.facts[node.outputs[0]].carriers or _NONE if node.outputs else _NONE
+        fused = ops.ATTENTION in node.op
+        for i, value in enumerate(node.inputs):
+            kept = _NONE if fused and i < 2 else after
+            for use in (self.facts[value].carriers or _NONE) - kept:
+                self.flow.readers.setdefault(use, set()).add(node.index)
+
+    # -- parameters that meet parameters ------------------------------------------------------------------
+
+    def _derive(self, node: Node, inputs: list[Facts]) -> Weight:
+        parts = [(v, f.weight) for v, f in zip(node.inputs, inputs, strict=True) if f.weight is not None]
+        _, first = parts[0]
+        how = frozenset().union(*(w.how for _, w in parts))
+        names = {name for _, w in parts for name in w.dims}
+        unknown = {name: _unknown(self.rank[node.outputs[0]]) for name in names}
+        if node.op == "_weight_norm_interface" and len(parts) == 2:
+            direction, gain = first, parts[1][1]
+            return Weight(direction.dims, how, direction.scale, next(iter(gain.dims)))
+        if node.op in ops.SHAPE and len(parts) == 1:
+            return replace(first, dims={n: self._moved(node, d) for n, d in first.dims.items()})
+        if node.op in ops.JOIN:
+            dims = {n: d for _, w in parts for n, d in w.dims.items()}
+            stacked = {n: ((None, *d) if node.op == "stack" else d) for n, d in dims.items()}
+            return Weight(stacked, how, first.scale)
+        if node.op in (*ops.MUL, *ops.DIV, "neg") and len(parts) == 1:
+            constant = self._constant(node)
+            scale = first.scale if constant is None else first.scale * constant
+            return replace(first, scale=scale, dims=first.dims if self._same_shape(node, first) else unknown)
+        if node.op in ops.ADD and len(parts) == 2:
+            dims = {n: d for _, w in parts for n, d in w.dims.items()}
+            rank = self.rank[node.outputs[0]]
+            return Weight({n: _pad(d, rank) for n, d in dims.items()}, how, first.scale)
+        if node.op in ("zeros_like", "ones_like", "empty_like", "full_like", "new_zeros", "new_ones"):
+            return replace(first, how=how | {node.op})
+        if len(parts) > 1:
+            normalized = set(first.dims) == set(parts[1][1].dims) and node.op in (*ops.DIV, *ops.MUL)
+            if normalized and self._same_shape(node, first):
+                return Weight(first.dims, frozenset({"normalized"}), first.scale)
+            return Weight(unknown, how | {f"product ({node.op})"}, first.scale)
+        dims = first.dims if self._same_shape(node, first) else unknown
+        return replace(first, dims=dims, how=how | {node.op})
+
+    def _same_shape(self, node: Node, weight: Weight) -> bool:
+        return all(len(d) == self.rank[node.outputs[0]] for d in weight.dims.values())
+
+    def _moved(self, node: Node, dims: Dims) -> Dims:
+        """Follow the dimensions of a parameter through an operation on shapes."""
+        shape, new = self.values[node.inputs[0]].shape, self.values[node.outputs[0]].shape
+        args = [a for a in node.args if not isinstance(a, Ref)]
+        if node.op == "t":
+            return dims[::-1]
+        if node.op in ("transpose", "swapaxes"):
+            order = list(range(len(dims)))
+            a, b = int(args[0]) % len(dims), int(args[1]) % len(dims)
+            order[a], order[b] = order[b], order[a]
+            return tuple(dims[i] for i in order)
+        if node.op == "permute":
+            return tuple(dims[int(i) % len(dims)] for i in args[0])
+        if node.op == "unsqueeze":
+            at = int(args[0]) % (len(dims) + 1)
+            return (*dims[:at], (), *dims[at:])
+        if node.op in ("select", "unbind"):
+            at = int(args[0]) % len(dims) if args else 0
+            return tuple(d for i, d in enumerate(dims) if i != at)
+        if node.op == "expand":
+            padded: Dims = (*((),) * (len(new) - len(dims)), *dims)
+            return padded
+        if len(shape) == len(new) and node.op not in ("view", "reshape", "_unsafe_view", "as_strided"):
+            return dims
+        return _regroup(shape, new, dims)
+
+    # -- parameters that meet activations -----------------------------------------------------------------
+
+    def _use(self, node: Node, kind: str, value: int, operand: int, **more: Any) -> int:
+        weight = self.facts[value].weight
+        assert weight is not None, "a use has a parameter"
+        use = Use(
+            len(self.flow.uses),
+            node.index,
+            kind,
+            weight,
+            value,
+            operand,
+            node.outputs[0] if node.outputs else -1,
+            module=node.module,
+            **more,
+        )
+        self.flow.uses.append(use)
+        return use.index
+
+    def _contract(self, node: Node, found: Contraction) -> Facts:
+        left, right = self.facts[found.left.value], self.facts[found.right.value]
+        for side, other in ((found.right, found.left), (found.left, found.right)):
+            if self.facts[side.value].weight is not None:
+                return self._matrix(node, found, side, other)
+        if left.active and right.active:
+            return self._two_activations(node, found.left, found.right)
+        operand = left if left.active else right
+        self._read(operand)
+        return Facts(carriers=operand.carriers, origin=operand.origin, scale=operand.scale)
+
+    def _matrix(self, node: Node, found: Contraction, side: Side, other: Side) -> Facts:
+        use = self._use(
+            node,
+            "contract",
+            side.value,
+            other.value,
+            contracted=side.contracted,
+            kept=side.kept,
+            groups=found.groups,
+            transposed=found.transposed,
+        )
+        self._read(self.facts[other.value])
+        self.flow.contractions[node.index] = use
+        carriers = frozenset([use])
+        if found.bias is not None and self.facts[found.bias].weight is not None:
+            carriers |= {self._use(node, "bias", found.bias, other.value)}
+        elif found.bias is not None:
+            added = self.facts[found.bias]
+            return Facts(carriers=_joined([carriers, added.carriers]), origin=carriers | added.origin)
+        return Facts(carriers=carriers, origin=carriers)
+
+    def _two_activations(self, node: Node, left: Side, right: Side) -> Facts:
+        a, b = self.facts[left.value], self.facts[right.value]
+        size = 1
+        for dim in left.contracted:
+            size *= self.values[left.value].shape[dim]
+        self._read(a)
+        self._read(b)
+        self.flow.logits.append(Logits(node.index, left.value, right.value, size, node.module))
+        self.flow.contractions[node.index] = -1
+        return Facts(origin=a.origin | b.origin, logits=frozenset([node.index]))
+
+    def _attention(self, node: Node) -> Facts:
+        q, k, v = (self.facts[i] for i in node.inputs[:3])
+        width = self.values[node.inputs[0]].shape[-1]
+        given = node.kwargs.get("scale")
+        scale = float(given) if given is not None else width**-0.5
+        for facts in (q, k, v):
+            self._read(facts)
+        self.flow.logits.append(Logits(node.index, node.inputs[0], node.inputs[1], width, node.module))
+        self.flow.logit_scales[node.index] = scale
+        self.flow.contractions[node.index] = -1
+        return Facts(carriers=v.carriers, origin=q.origin | k.origin | v.origin, scale=v.scale)
+
+    def _read(self, facts: Facts) -> None:
+        self.flow.read_later |= facts.origin
+
+    def _lookup(self, node: Node) -> Facts:
+        table = node.inputs[0]
+        weight = self.facts[table].weight
+        if self.rank[table] > 2 and weight is not None:  # whole matrices are selected, e.g. of experts
+            more = self.rank[node.outputs[0]] - self.rank[table] + 1
+            return Facts(
+                weight=replace(weight, dims={n: (*_unknown(more), *d[1:]) for n, d in weight.dims.items()})
+            )
+        use = self._use(node, "lookup", table, -1)
+        return Facts(carriers=frozenset([use]), origin=frozenset([use]))
+
+    def _norm(self, node: Node, inputs: list[Facts]) -> Facts:
+        kinds = iter(("gain", "bias"))
+        uses = frozenset(
+            self._use(node, next(kinds), value, node.inputs[0])
+            for value, f in zip(node.inputs[1:], inputs[1:], strict=True)
+            if f.weight is not None
+        )
+        return Facts(carriers=uses or None, origin=inputs[0].origin | uses)
+
+    def _elementwise(self, node: Node, inputs: list[Facts]) -> Facts:
+        active = [f for f in inputs if f.active]
+        if not active:
+            return Facts()
+        weights = [
+            (v, f) for v, f in zip(node.inputs, inputs, strict=True) if f.weight is not None and not f.active
+        ]
+        origin = frozenset().union(*(f.origin for f in active))
+        if node.op in ops.CHOICE:
+            return Facts(origin=_NONE)
+        if weights:
+            return self._with_weight(node, weights, active, origin)
+        if node.op in ops.ADD:
+            return self._added(node, inputs, active, origin)
+        if node.op in (*ops.MUL, *ops.DIV):
+            return self._scaled(node, inputs, active, origin)
+        if node.op in ops.JOIN:
+            return Facts(carriers=_joined([f.carriers for f in active]), origin=origin, scale=active[0].scale)
+        if len(active) == 1 or node.op in (*ops.SHAPE, "copy_"):
+            source = active[0]
+            if node.op in ops.SHAPE:
+                return replace(source, weight=None)
+            if node.op in ops.LINEAR | ops.HOMOGENEOUS:
+                linear = node.op in ops.LINEAR
+                logits = source.logits if linear else _NONE
+                return Facts(carriers=source.carriers, origin=origin, scale=source.scale, logits=logits)
+            if node.op in ("masked_fill", "masked_fill_", "where"):
+                return Facts(origin=origin, logits=source.logits, scale=source.scale)
+        return Facts(origin=origin)
+
+    def _with_weight(
+        self, node: Node, weights: list[tuple[int, Facts]], active: list[Facts], origin: frozenset[int]
+    ) -> Facts:
+        operand = next(v for v in node.inputs if self.facts[v].active)
+        kind = (
+            "bias"
+            if node.op in ops.ADD
+            else "gain"
+            if node.op in ops.MUL
+            else "divide"
+            if node.op in ops.DIV
+            else "concat"
+            if node.op in ops.JOIN
+            else node.op
+        )
+        uses = frozenset(self._use(node, kind, value, operand) for value, _ in weights)
+        if kind == "gain":
+            return Facts(carriers=uses, origin=origin | uses, logits=_NONE)
+        if kind in ("bias", "concat"):
+            carriers = _joined([*(f.carriers for f in active), uses])
+            skips = active[0].skips if kind == "bias" else _NONE
+            logits = active[0].logits if kind == "bias" else _NONE
+            scale = active[0].scale
+            return Facts(carriers=carriers, origin=origin | uses, skips=skips, logits=logits, scale=scale)
+        return Facts(origin=origin | uses)
+
+    def _added(self, node: Node, inputs: list[Facts], active: list[Facts], origin: frozenset[int]) -> Facts:
+        logits = frozenset().union(*(f.logits for f in active))
+        scale = next((f.scale for f in active if f.logits), active[0].scale)
+        if len(active) == 1 and len(inputs) == 1 and self._constant(node) == 0:
+            return Facts(carriers=active[0].carriers, origin=origin, scale=scale, logits=logits)
+        if len(active) < 2:
+            return Facts(origin=origin, scale=scale, logits=logits, skips=active[0].skips)
+        shapes = [self.values[v].shape for v in node.inputs[:2]]
+        same = [f.scale == active[0].scale for f in active]
+        carriers = _joined([f.carriers for f in active]) if all(same) else None
+        skips = _NONE
+        if shapes[0] == shapes[1] and len(shapes[0]) >= 2:
+            self.flow.adds.append(node.index)
+            skips = frozenset([node.outputs[0]]).union(*(f.skips for f in active))
+        return Facts(carriers=carriers, origin=origin, scale=scale, logits=logits, skips=skips)
+
+    def _scaled(self, node: Node, inputs: list[Facts], active: list[Facts], origin: frozenset[int]) -> Facts:
+        if len(active) == 1 and (len(inputs) == 1 or node.op in ops.MUL or inputs[0].active):
+            constant = self._constant(node)
+            scale = active[0].scale * (1.0 if constant is None else constant)
+            return Facts(carriers=active[0].carriers, origin=origin, scale=scale, logits=active[0].logits)
+        if len(active) == 2:
+            # Of a value and a gate that broadcasts against it only the value is read on.
+            sizes = [_numel(self.values[v].shape) for v in node.inputs[:2]]
+            if sizes[0] != sizes[1]:
+                return Facts(origin=active[0 if sizes[0] > sizes[1] else 1].origin)
+        return Facts(origin=origin)
+
+    def _constant(self, node: Node) -> float | None:
+        """Return the number that a node multiplies its tensor by; None where it is no single number."""
+        numbers = [a for a in node.args[:2] if isinstance(a, int | float) and not isinstance(a, bool)]
+        items = [
+            self.values[v].item
+            for v in node.inputs
+            if not self.facts[v].active and self.facts[v].weight is None
+        ]
+        known: list[float] = [float(n) for n in numbers] + [i for i in items if i is not None]
+        if node.op == "neg":
+            return -1.0
+        if len(known) != 1:
+            return None
+        if node.op in ops.DIV:
+            return 1.0 / known[0] if known[0] else None
+        return known[0]
+
+
+def _joined(parts: list[frozenset[int] | None]) -> frozenset[int] | None:
+    """Return all carriers of a sum; None where a part has none, for then the sum does not scale as a whole."""
+    known = [p for p in parts if p is not None]
+    return frozenset().union(*known) if known and len(known) == len(parts) else None
+
+
+def _unknown(rank: int) -> Dims:
+    return (None,) * rank
+
+
+def _pad(dims: Dims, rank: int) -> Dims:
+    return (*((),) * (rank - len(dims)), *dims) if len(dims) <= rank else _unknown(rank)
+
+
+def _numel(shape: tuple[int, ...]) -> int:
+    return reduce(int.__mul__, shape, 1)
+
+
+def _regroup(shape: tuple[int, ...], new: tuple[int, ...], dims: Dims) -> Dims:
+    """Follow dimensions through a view: merged ones are products; the parts of a split one are unknown."""
+    result: list[tuple[int, ...] | None] = []
+    for old_group, new_group in _groups(shape, new):
+        merged: tuple[int, ...] | None = ()
+        for i in old_group:
+            part = dims[i]
+            merged = None if merged is None or part is None else merged + part
+        real = [j for j in new_group if new[j] != 1]
+        for j in new_group:
+            result.append(merged if len(real) <= 1 and (not real or j == real[0]) else None)
+    if len(result) != len(new):
+        return _unknown(len(new))
+    return tuple(result)
+
+
+def _groups(shape: tuple[int, ...], new: tuple[int, ...]) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield the smallest runs of dimensions with equal products."""
+    i = j = 0
+    while i < len(shape) or j < len(new):
+        left, right = [], []
+        a = b = 1
+        if i < len(shape):
+            left.append(i)
+            a *= shape[i]
+            i += 1
+        if j < len(new):
+            right.append(j)
+            b *= new[j]
+            j += 1
+        while a != b:
+            if a < b and i < len(shape):
+                left.append(i)
+                a *= shape[i]
+                i += 1
+            elif j < len(new):
+                right.append(j)
+                b *= new[j]
+                j += 1
+            else:
+                return
+        yield left, right

@@ -1,0 +1,126 @@
+"""What ATen operations do to scale and axes: contractions, lookups, and operations that keep a scale factor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from similitude.scaling.trace import Node, Ref
+
+SHAPE = frozenset(
+    "view _unsafe_view reshape _reshape_alias t transpose permute movedim slice select narrow split "
+    "split_with_sizes unsafe_split unsafe_split_with_sizes unbind chunk expand clone _to_copy to unsqueeze "
+    "squeeze alias detach contiguous as_strided lift_fresh lift_fresh_copy roll flip unfold repeat tile "
+    "repeat_interleave pixel_shuffle pixel_unshuffle im2col col2im constant_pad_nd view_as_real "
+    "view_as_complex diagonal unfold_backward slice_scatter native_dropout dropout gather index index_select "
+    "positive swapaxes".split()
+)
+"""Operations that move entries and leave their values."""
+
+LINEAR = frozenset(
+    "neg sum mean cumsum avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d "
+    "adaptive_avg_pool1d upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d "
+    "upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d _upsample_nearest_exact1d "
+    "_upsample_nearest_exact2d _upsample_bilinear2d_aa _fft_r2c _fft_c2c _fft_c2r tril triu conj real imag".split()
+)
+"""Operations of one activation that are linear in it."""
+
+HOMOGENEOUS = frozenset(
+    "relu relu_ leaky_relu leaky_relu_ abs max_pool1d_with_indices max_pool2d_with_indices "
+    "max_pool3d_with_indices max_pool2d max_pool1d amax amin max min maximum minimum adaptive_max_pool2d "
+    "prelu".split()
+)
+"""Operations that a positive factor passes through."""
+
+JOIN = frozenset("cat stack concat hstack vstack".split())
+
+ADD = frozenset("add add_ sub sub_ rsub".split())
+MUL = frozenset("mul mul_".split())
+DIV = frozenset("div div_".split())
+
+NORM = frozenset(
+    "native_layer_norm native_group_norm native_batch_norm cudnn_batch_norm miopen_batch_norm "
+    "_native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_with_update "
+    "_batch_norm_no_update batch_norm layer_norm group_norm _fused_rms_norm rms_norm".split()
+)
+"""Fused normalizations; weight operands are a gain and then a bias."""
+
+LOOKUP = frozenset("embedding index_select index gather _embedding_bag _embedding_bag_forward_only".split())
+"""Operations that read rows of a table by index."""
+
+CHOICE = frozenset("_softmax _log_softmax softmax log_softmax topk sort argmax argmin bernoulli".split())
+"""Operations after which a value weighs or selects, and is not read as features any more."""
+
+ATTENTION = "scaled_dot_product"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One operand of a contraction: its value, and which of its dimensions are contracted, kept or batched."""
+
+    value: int
+    contracted: tuple[int, ...]
+    kept: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """A product of two tensors that sums over an index.
+
+    Attributes:
+        left: First operand.
+        right: Second operand.
+        bias: A tensor that is added to the product.
+        groups: Number of groups of a convolution.
+        transposed: Whether a convolution is transposed.
+    """
+
+    left: Side
+    right: Side
+    bias: int | None = None
+    groups: int = 1
+    transposed: bool = False
+
+
+def contraction(node: Node, rank: dict[int, int]) -> Contraction | None:
+    """Read a node as a contraction; None if it is not one.
+
+    Args:
+        node: The operation.
+        rank: Number of dimensions of a value.
+    """
+    refs = [a.value if isinstance(a, Ref) else None for a in node.args]
+    op = node.op
+    if op in ("mm", "bmm", "dot", "vdot", "mv"):
+        return _product(refs[0], refs[1], None, rank)
+    if op in ("addmm", "baddbmm", "addmv", "addbmm"):
+        return _product(refs[1], refs[2], refs[0], rank)
+    if op == "_addmm_activation":
+        return _product(refs[1], refs[2], refs[0], rank)
+    if op == "linear":
+        x, w = _known(refs[0]), _known(refs[1])
+        bias = refs[2] if len(refs) > 2 else None
+        return Contraction(Side(x, (rank[x] - 1,), ()), Side(w, (1,), (0,)), bias)
+    if op in ("convolution", "_convolution"):
+        x, w = _known(refs[0]), _known(refs[1])
+        kernel = tuple(range(2, rank[w]))
+        transposed, groups = bool(node.args[6]), int(node.args[8])
+        sides = Side(w, (0, *kernel), (1,)) if transposed else Side(w, (1, *kernel), (0,))
+        return Contraction(Side(x, (1,), ()), sides, refs[2], groups, transposed)
+    if op in ("_grouped_mm", "grouped_mm", "_grouped_mm_fallback", "grouped_mm_fallback"):
+        x, w = _known(refs[0]), _known(refs[1])
+        return Contraction(Side(x, (rank[x] - 1,), ()), Side(w, (rank[w] - 2,), (rank[w] - 1,)))
+    return None
+
+
+def _product(left: int | None, right: int | None, bias: int | None, rank: dict[int, int]) -> Contraction:
+    a, b = _known(left), _known(right)
+    return Contraction(
+        Side(a, (rank[a] - 1,), (rank[a] - 2,) if rank[a] > 1 else ()),
+        Side(b, (max(0, rank[b] - 2),), (rank[b] - 1,) if rank[b] > 1 else ()),
+        bias,
+    )
+
+
+def _known(value: int | None) -> int:
+    assert value is not None, "a contraction has two tensor operands"
+    return value

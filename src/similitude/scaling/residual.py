@@ -1,0 +1,53 @@
+"""Residual branches of a traced pass: additions in which one side descends from the other through a matrix."""
+
+from __future__ import annotations
+
+from similitude.scaling.dataflow import Flow
+from similitude.scaling.records import Branch
+
+
+def branches(flow: Flow) -> tuple[Branch, ...]:
+    """Find the residual branches of a pass, in its order.
+
+    An addition is residual where one operand, or a summand of it, is an ancestor of the other operand through
+    at least one contraction. Concatenation, gates and polynomials such as x + x^3 are not.
+    """
+    producer = {value: node.index for node in flow.trace.nodes for value in node.outputs}
+    found = []
+    for add in flow.adds:
+        left, right = flow.trace.nodes[add].inputs[:2]
+        for stream, branch in ((left, right), (right, left)):
+            through = _between(flow, stream, branch, producer)
+            if through is not None:
+                found.append(_branch(flow, branch, through))
+                break
+    return tuple(dict.fromkeys(found))
+
+
+def _between(flow: Flow, stream: int, branch: int, producer: dict[int, int]) -> int | None:
+    """Return the node of the summand of `stream` that the branch starts from; None where there is none."""
+    below = flow.facts[branch].ancestors
+    starts = []
+    for root in flow.facts[stream].skips | {flow.facts[stream].root}:
+        node = producer.get(root)
+        if node is None or not below >> node & 1:
+            continue
+        if any(_has(flow, c, node) and below >> c & 1 for c in flow.contractions if c != node):
+            starts.append(node)
+    return max(starts, default=None)
+
+
+def _has(flow: Flow, node: int, ancestor: int) -> bool:
+    outputs = flow.trace.nodes[node].outputs
+    return bool(outputs) and bool(flow.facts[outputs[0]].ancestors >> ancestor & 1)
+
+
+def _branch(flow: Flow, value: int, start: int) -> Branch:
+    facts = flow.facts[value]
+    inside: dict[str, None] = {}
+    for use in flow.uses:
+        if facts.ancestors >> use.node & 1 and _has(flow, use.node, start):
+            inside.update(dict.fromkeys((*use.weight.dims, *filter(None, [use.weight.gain]))))
+    last = facts.carriers if facts.carriers is not None else facts.origin
+    ends = {name: None for use in sorted(last) for name in flow.uses[use].weight.dims if name in inside}
+    return Branch(tuple(ends), tuple(inside))

@@ -1,0 +1,416 @@
+"""The same forward pass at two small sizes, side by side: uses of every tensor with their sides, forward
+numbers that change with the size, attention logits, and residual branches."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from similitude.core.errors import PlanError, SimilitudeError
+from similitude.core.seeding import derive
+from similitude.scaling.axes import Factory, Size, at_width, build, build_shapes
+from similitude.scaling.dataflow import Flow, Use, analyse
+from similitude.scaling.fans import Fan, Fans
+from similitude.scaling.records import Branch
+from similitude.scaling.residual import branches
+from similitude.scaling.trace import trace
+
+Sample = Any
+"""A tensor, a tuple of positional or a mapping of keyword arguments, or a function of the width that gives one."""
+
+_MOST_PARAMETERS = 60_000_000  # of a model that is traced, so that planning takes seconds
+_FLAT = 0.02  # exponents of the width below this are rounding
+
+
+@dataclass(frozen=True)
+class TensorUse:
+    """One use of one tensor, seen at both sizes.
+
+    Attributes:
+        index: Number of the use in the pass at the smaller size.
+        kind: "contract", "lookup", "gain", "bias", "concat" or the name of an operation.
+        op: The operation, as PyTorch calls it.
+        module: Innermost module that ran it.
+        fans: Sides, where the tensor is contracted.
+        problem: Why the sides cannot be told, if so.
+        how: Operations between the tensor and its use that are not linear.
+        gain_of: Whether this tensor holds the lengths of a weight-normalized matrix.
+        partner: Under weight norm, the other of the two tensors of lengths and directions.
+        read_later: Whether what it produces is contracted again.
+        batched: Dimensions of the tensor that neither side contains, e.g. experts or heads.
+        exponent: Power of the width by which the forward pass multiplies this use's output.
+        before: The same for what it is contracted with.
+        parts: How many tensors make the weight.
+    """
+
+    index: int
+    kind: str
+    op: str
+    module: str
+    fans: Fans | None = None
+    problem: str = ""
+    how: frozenset[str] = frozenset()
+    gain_of: bool = False
+    partner: str = ""
+    read_later: bool = False
+    batched: tuple[int, ...] = ()
+    exponent: float = 0.0
+    before: float = 0.0
+    parts: int = 1
+
+
+@dataclass(frozen=True)
+class Attention:
+    """A contraction of two activations over a side that grows.
+
+    Attributes:
+        node: Its node in the pass at the smaller size.
+        growth: Power of the width by which the contracted side grows.
+        exponent: Power of the width of the constants that already multiply the logits.
+        operands: Carriers of its two operands; None where nothing can carry a factor.
+        origin: Uses that either operand comes from.
+        module: Innermost module that ran it.
+    """
+
+    node: int
+    growth: float
+    exponent: float
+    operands: tuple[frozenset[int] | None, frozenset[int] | None]
+    origin: frozenset[int]
+    module: str
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a model family does with its tensors, whatever the target's size.
+
+    Attributes:
+        sizes: The two sizes that were traced.
+        flow: The pass at the smaller one.
+        uses: Per tensor, in the order of the pass.
+        attention: Contractions of two activations over a growing side.
+        branches: Residual branches.
+        unused: Tensors that the pass does not reach.
+        matched: Whether both passes ran the same operations.
+    """
+
+    sizes: tuple[Size, Size]
+    flow: Flow
+    uses: Mapping[str, tuple[TensorUse, ...]]
+    attention: tuple[Attention, ...]
+    branches: tuple[Branch, ...]
+    unused: tuple[str, ...]
+    matched: bool
+
+
+def study(
+    make: Factory, sample: Sample, *, base: Size, target: Size, loss: Callable[..., Any] | None, seed: int
+) -> Structure:
+    """Trace a model family at two small sizes and compare the passes.
+
+    Args:
+        make: The family.
+        sample: What the model is called with.
+        base: Size of the base.
+        target: Size of the target; it is traced only where the family has no other size.
+        loss: `loss(model, sample)`, traced instead of the model's own call where given.
+        seed: Seed of the builds.
+
+    Raises:
+        PlanError: The model cannot be called with the sample, or no two sizes can be traced.
+    """
+    small, large, flows, models = _two_passes(make, sample, base, target, loss, seed)
+    shapes = [flow.trace.shapes for flow in flows]
+    ratio = math.log(large["width"] / small["width"]) if "width" in small else _ratio(shapes)
+    first, second = flows
+    matched = [n.op for n in first.trace.nodes] == [n.op for n in second.trace.nodes]
+    uses: dict[str, list[TensorUse]] = {name: [] for name in shapes[0]}
+    for a, b in _pairs(first, second, matched):
+        for name in a.weight.dims:
+            if name in uses:
+                uses[name].append(_use(name, a, b, flows, shapes, ratio))
+        if a.weight.gain in uses:
+            uses[a.weight.gain].append(
+                _use(next(iter(a.weight.dims)), a, b, flows, shapes, ratio, gain_of=True)
+            )
+    del models
+    return Structure(
+        (small, large),
+        first,
+        {name: tuple(found) for name, found in uses.items()},
+        tuple(_attention(first, second, ratio)),
+        branches(first),
+        tuple(name for name, found in uses.items() if not found),
+        matched,
+    )
+
+
+def call_of(sample: Any, loss: Callable[..., Any] | None) -> Callable[[nn.Module], Any]:
+    """Return the function that runs a model on a sample: its loss where there is one, else the model itself."""
+    args = sample if isinstance(sample, tuple | list) else () if isinstance(sample, Mapping) else (sample,)
+    kwargs = dict(sample) if isinstance(sample, Mapping) else {}
+
+    def run(model: nn.Module) -> Any:
+        if loss is not None:
+            return loss(model, sample)
+        return model(*args, **kwargs)
+
+    return run
+
+
+def sample_at(sample: Sample, size: Size) -> Any:
+    """Return the sample for one size."""
+    if callable(sample) and not isinstance(sample, Mapping):
+        return sample(size.get("width", next(iter(size.values()))))
+    return sample
+
+
+def _two_passes(
+    make: Factory, sample: Sample, base: Size, target: Size, loss: Callable[..., Any] | None, seed: int
+) -> tuple[Size, Size, tuple[Flow, Flow], list[nn.Module]]:
+    flows: list[tuple[Size, Flow]] = []
+    models: list[nn.Module] = []
+    problem: SimilitudeError | None = None
+    for size in _candidates(make, base, target):
+        try:
+            model = build(make, size, seed=derive(seed, "trace"))
+            models.append(model)
+            flows.append((size, _pass(model, sample_at(sample, size), size, loss, seed)))
+        except SimilitudeError as error:
+            if size == base:
+                raise
+            problem = error
+            continue
+        if len(flows) == 2:
+            (a, one), (b, two) = sorted(
+                flows, key=lambda f: sum(math.prod(s) for s in f[1].trace.shapes.values())
+            )
+            return a, b, (one, two), models
+    raise PlanError(
+        f"only one size of the model can be traced ({dict(base)}), and two are needed to see what grows"
+        + (f": {problem}" if problem is not None else ".")
+        + " Let make build a second small size, e.g. twice the base's width, and pass a sample that fits "
+        "every size (a function of the width where its shape depends on it)."
+    )
+
+
+def _candidates(make: Factory, base: Size, target: Size) -> list[Size]:
+    """List sizes to trace: small ones near the base, the target last."""
+    width = base.get("width", next(iter(base.values())))
+    wanted = [width, 2 * width, width // 2, 4 * width, width // 4, 3 * width, 3 * width // 2, width // 8]
+    sizes: list[Size] = []
+    for each in wanted:
+        size = at_width(base, each) if each >= 1 else base
+        if size not in sizes and _affordable(make, size, base):
+            sizes.append(size)
+    if target not in sizes and _affordable(make, target, base):
+        sizes.append(target)
+    return sizes
+
+
+def _affordable(make: Factory, size: Size, base: Size) -> bool:
+    try:
+        shapes = build_shapes(make, size)
+        if sum(p.numel() for p in shapes.parameters()) > _MOST_PARAMETERS:
+            return False
+        if size == base:
+            return True
+        here = [tuple(p.shape) for p in shapes.parameters()]
+        there = [tuple(p.shape) for p in build_shapes(make, base).parameters()]
+        return len(here) == len(there) and here != there
+    except SimilitudeError:
+        if size == base:
+            raise
+        return False
+
+
+def _pass(model: nn.Module, sample: Any, size: Size, loss: Callable[..., Any] | None, seed: int) -> Flow:
+    try:
+        return analyse(
+            trace(model, call_of(sample, loss), inputs=sample, seed=derive(seed, "trace", "forward"))
+        )
+    except SimilitudeError:
+        raise
+    except Exception as error:
+        what = "loss(model, sample) fails" if loss is not None else "the model cannot take the sample"
+        raise PlanError(
+            f"at {_words(size)} {what}: {type(error).__name__}: {error}. Pass one input tensor, a tuple of "
+            "positional arguments, or a dict of keyword arguments, as the model is called; a function of the "
+            "width where its shape depends on it."
+        ) from error
+
+
+def _words(size: Size) -> str:
+    return ", ".join(f"{dial} {value}" for dial, value in size.items())
+
+
+def _ratio(shapes: list[dict[str, tuple[int, ...]]]) -> float:
+    pairs = [(a, b) for n in shapes[0] for a, b in zip(shapes[0][n], shapes[1][n], strict=True) if a != b]
+    return math.log(max(set(pairs), key=pairs.count)[1] / max(set(pairs), key=pairs.count)[0])
+
+
+def _pairs(first: Flow, second: Flow, matched: bool) -> list[tuple[Use, Use]]:
+    """Pair the uses of both passes: one to one, or by parameters where the passes took different ways."""
+    if matched:
+        return list(zip(first.uses, second.uses, strict=True))
+    by_key: dict[Any, list[Use]] = defaultdict(list)
+    for use in second.uses:
+        by_key[_key(use)].append(use)
+    found, seen = [], set()
+    for use in first.uses:
+        others = by_key.get(_key(use))
+        if others:
+            found.append((use, others.pop(0) if len(others) > 1 else others[0]))
+            seen.add(_key(use))
+    return found
+
+
+def _key(use: Use) -> Any:
+    return use.kind, tuple(sorted(use.weight.dims)), use.weight.gain, use.kept
+
+
+def _use(
+    name: str,
+    a: Use,
+    b: Use,
+    flows: tuple[Flow, Flow],
+    shapes: list[dict[str, tuple[int, ...]]],
+    ratio: float,
+    *,
+    gain_of: bool = False,
+) -> TensorUse:
+    first, second = flows
+    fans, problem, batched = None, "", ()
+    if a.kind == "contract":
+        fans, problem = _fans(name, a, b, flows, shapes)
+        if fans is not None:
+            inside = {*fans.fan_in.dims, *fans.fan_out.dims}
+            batched = tuple(i for i in range(len(shapes[0][name])) if i not in inside)
+    before = 0.0
+    if a.operand >= 0 and a.kind == "contract":
+        before = _exponent(first.facts[a.operand].scale, second.facts[b.operand].scale, ratio)
+    own = _exponent(a.weight.scale, b.weight.scale, ratio)
+    after = _exponent(first.scales.get(a.index, 1.0), second.scales.get(b.index, 1.0), ratio)
+    return TensorUse(
+        a.index,
+        a.kind,
+        first.trace.nodes[a.node].op,
+        a.module,
+        fans,
+        problem,
+        a.weight.how,
+        gain_of,
+        name if gain_of else a.weight.gain,
+        a.index in first.read_later,
+        batched,
+        own + after,
+        before,
+        len(a.weight.dims),
+    )
+
+
+def _exponent(before: float, after: float, ratio: float) -> float:
+    if before == after or before == 0 or after == 0:
+        return 0.0
+    exponent = math.log(abs(after / before)) / ratio
+    near = round(4 * exponent) / 4
+    exponent = near if abs(exponent - near) < _FLAT else exponent
+    return exponent if abs(exponent) > _FLAT else 0.0
+
+
+def _fans(
+    name: str, a: Use, b: Use, flows: tuple[Flow, Flow], shapes: list[dict[str, tuple[int, ...]]]
+) -> tuple[Fans | None, str]:
+    sizes = [_sizes(use, flow) for use, flow in ((a, flows[0]), (b, flows[1]))]
+    dims = a.weight.dims[name]
+    known = [_merge(dims, a.contracted), _merge(dims, a.kept)]
+    pair = shapes[0][name], shapes[1][name]
+    fan_in = _fan(sizes[0][0], sizes[1][0], known[0], pair, avoid=known[1] or ())
+    fan_out = None
+    if fan_in is not None:
+        fan_out = _fan(sizes[0][1], sizes[1][1], known[1], pair, avoid=fan_in.dims)
+    if fan_in is None or fan_out is None:
+        side = "fan-in" if fan_in is None else "fan-out"
+        i = 0 if fan_in is None else 1
+        return None, (
+            f"its {side} is {sizes[0][i]:g} at the smaller traced size and {sizes[1][i]:g} at the larger, which "
+            f"no product of its own dimensions {pair[0]} and {pair[1]} explains"
+        )
+    return Fans(fan_in, fan_out), ""
+
+
+def _sizes(use: Use, flow: Flow) -> tuple[float, float]:
+    shape = flow.trace.values[use.weight_value].shape
+    fan_in = math.prod(shape[d] for d in use.contracted)
+    fan_out = math.prod(shape[d] for d in use.kept)
+    if use.transposed:
+        return fan_in / use.groups, fan_out * use.groups
+    return fan_in, fan_out
+
+
+def _merge(dims: tuple[tuple[int, ...] | None, ...], which: tuple[int, ...]) -> tuple[int, ...] | None:
+    parts = [dims[d] if d < len(dims) else None for d in which]
+    if any(p is None for p in parts):
+        return None
+    return tuple(i for p in parts if p is not None for i in p)
+
+
+def _fan(
+    small: float,
+    large: float,
+    known: tuple[int, ...] | None,
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    *,
+    avoid: tuple[int, ...],
+) -> Fan | None:
+    if small == large:
+        whole = known is not None and _same(known, shapes) and math.prod(shapes[0][d] for d in known) == small
+        return Fan(known) if known is not None and whole else Fan((), small)
+    subsets = [known] if known is not None else _subsets(len(shapes[0]), avoid)
+    for exact in (True, False):
+        for dims in subsets:
+            factors = [n / math.prod(s[d] for d in dims) for n, s in zip((small, large), shapes, strict=True)]
+            if math.isclose(factors[0], factors[1]) and (not exact or factors[0] == 1.0):
+                return Fan(tuple(dims), factors[0])
+    return None
+
+
+def _same(dims: tuple[int, ...], shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> bool:
+    return all(shapes[0][d] == shapes[1][d] for d in dims)
+
+
+def _subsets(rank: int, avoid: tuple[int, ...]) -> list[tuple[int, ...]]:
+    free = [d for d in range(rank) if d not in avoid]
+    return [c for n in range(1, len(free) + 1) for c in itertools.combinations(free, n)]
+
+
+def _attention(first: Flow, second: Flow, ratio: float) -> list[Attention]:
+    found = []
+    if len(first.logits) != len(second.logits):
+        return found
+    for a, b in zip(first.logits, second.logits, strict=True):
+        growth = _exponent(a.size, b.size, ratio)
+        if growth == 0:
+            continue
+        scales = []
+        for flow, each in ((first, a), (second, b)):
+            sides = flow.facts[each.left].scale * flow.facts[each.right].scale
+            scales.append(sides * flow.logit_scales.get(each.index, 1.0))
+        left, right = first.facts[a.left], first.facts[a.right]
+        found.append(
+            Attention(
+                a.index,
+                growth,
+                _exponent(scales[0], scales[1], ratio),
+                (left.carriers, right.carriers),
+                left.origin | right.origin,
+                a.module,
+            )
+        )
+    return found

@@ -1,0 +1,254 @@
+"""One forward pass as a graph: every operation with its operands, seen below autograd with real tensors."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map_only
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from similitude.core.seeding import seeded
+
+Observer = Callable[["Node", Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
+
+
+@dataclass(frozen=True)
+class Ref:
+    """Stands for a tensor among the arguments of a node."""
+
+    value: int
+
+
+@dataclass(frozen=True)
+class Value:
+    """One tensor of the pass.
+
+    Attributes:
+        index: Its number.
+        shape: Its shape.
+        kind: "parameter", "const" (a buffer, or made from nothing), "input" or "computed".
+        name: Name of the parameter or buffer.
+        item: Its value where it is one floating-point number.
+    """
+
+    index: int
+    shape: tuple[int, ...]
+    kind: str
+    name: str = ""
+    item: float | None = None
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation.
+
+    Attributes:
+        index: Its number, in order of execution.
+        op: Name of the ATen operation without overload, e.g. "addmm".
+        inputs: Values of its tensor arguments, in order.
+        outputs: Values that it gives, in order.
+        args: Positional arguments, tensors replaced by `Ref`.
+        kwargs: Keyword arguments, likewise.
+        module: Name of the innermost module that ran it.
+    """
+
+    index: int
+    op: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    module: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A forward pass.
+
+    Attributes:
+        nodes: Operations in order.
+        values: Tensors by number.
+        entries: First tensor argument of each module call, as (module, value).
+        shapes: Shape of every parameter of the model by its first name.
+    """
+
+    nodes: tuple[Node, ...]
+    values: tuple[Value, ...]
+    entries: tuple[tuple[str, int], ...]
+    shapes: dict[str, tuple[int, ...]]
+
+
+def trace(
+    model: nn.Module,
+    call: Callable[[nn.Module], Any],
+    *,
+    inputs: Any = (),
+    seed: int = 0,
+    observer: Observer | None = None,
+) -> Trace:
+    """Run `call(model)` once in eval mode without gradients, and record every operation.
+
+    Fused paths that hide what a weight is used for (the encoder layer's fast path, oneDNN's recurrent nets)
+    are switched off for the call and restored after it.
+
+    Args:
+        model: A model of one's own, in eval mode afterwards as before.
+        call: Runs the forward pass.
+        inputs: Whatever tensors the call feeds to the model, nested as they are.
+        seed: Seed of random layers; global generators are left as they were.
+        observer: Called after each operation with its node, the function, its arguments and result.
+    """
+    recorder = _Recorder(model, inputs, observer)
+    training = {module: module.training for module in model.modules()}
+    model.eval()
+    hooks = [
+        hook
+        for name, module in model.named_modules()
+        for hook in (
+            module.register_forward_pre_hook(recorder.entering(name), with_kwargs=True, prepend=True),
+            module.register_forward_hook(recorder.leaving, always_call=True),
+        )
+    ]
+    try:
+        with seeded(seed), torch.no_grad(), unfused(), recorder:
+            call(model)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, mode in training.items():
+            module.training = mode
+    shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    return Trace(tuple(recorder.nodes), tuple(recorder.values), tuple(recorder.entries), shapes)
+
+
+@contextlib.contextmanager
+def unfused() -> Iterator[None]:
+    """Switch off kernels that hide the uses of weights, for the time of a pass."""
+    fastpath = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    flags = _set_onednn(False)
+    try:
+        with torch.compiler.set_stance("force_eager"):
+            yield
+    finally:
+        _set_onednn(*flags)
+        torch.backends.mha.set_fastpath_enabled(fastpath)
+
+
+def _set_onednn(*flags: Any) -> tuple[Any, ...]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of TF32 on Intel GPUs whatever is set
+        return torch.backends.mkldnn.set_flags(*flags)
+
+
+class _Recorder(TorchDispatchMode):
+    def __init__(self, model: nn.Module, inputs: Any, observer: Observer | None) -> None:
+        super().__init__()
+        self.nodes: list[Node] = []
+        self.values: list[Value] = []
+        self.entries: list[tuple[str, int]] = []
+        self._observer = observer
+        self._modules: list[str] = []
+        self._of: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._sharing: dict[int, list[weakref.ref[torch.Tensor]]] = {}
+        for name, parameter in model.named_parameters():
+            self._register(parameter, "parameter", name)
+        for name, buffer in model.named_buffers():
+            self._register(buffer, "const", name)
+        for tensor in tree_flatten(inputs)[0]:
+            if isinstance(tensor, torch.Tensor):
+                self._enter(tensor)
+
+    def entering(self, name: str) -> Callable[..., None]:
+        """Return the hook that notes where the pass is."""
+
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            self._modules.append(name)
+            tensor = next((t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)), None)
+            if tensor is not None:
+                self.entries.append((name, self._index(tensor)))
+
+        return hook
+
+    def leaving(self, module: nn.Module, args: Any, output: Any) -> None:
+        """Note that the pass has left a module."""
+        self._modules.pop()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        before = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
+        inputs = tuple(self._index(t) for t in before)
+        plain_args, plain_kwargs = tree_map_only(torch.Tensor, lambda t: Ref(self._index(t)), (args, kwargs))
+        out = func(*args, **kwargs)
+        made = [t for t in tree_flatten(out)[0] if isinstance(t, torch.Tensor)]
+        written = [t for t in _written(func, args, kwargs) if not any(t is m for m in made)]
+        outputs = tuple(self._register(t, "computed" if inputs else "const") for t in [*made, *written])
+        node = self._node(func._schema.name.split("::")[1], inputs, outputs, plain_args, plain_kwargs)
+        changed = {id(t) for t in _written(func, args, kwargs)}
+        for tensor, value in zip([*made, *written], outputs, strict=True):
+            if id(tensor) in changed:
+                self._spread(tensor, value)
+        if self._observer is not None:
+            self._observer(node, func, args, kwargs, out)
+        return out
+
+    def _node(self, op: str, inputs: Any, outputs: Any, args: Any = (), kwargs: Any = None) -> Node:
+        module = self._modules[-1] if self._modules else ""
+        node = Node(len(self.nodes), op, inputs, outputs, args, kwargs or {}, module)
+        self.nodes.append(node)
+        return node
+
+    def _enter(self, tensor: torch.Tensor) -> int:
+        value = self._register(tensor, "input")
+        self._node("input", (), (value,))
+        return value
+
+    def _index(self, tensor: torch.Tensor) -> int:
+        known = self._of.get(tensor)
+        return self._register(tensor, "const") if known is None else known
+
+    def _register(self, tensor: torch.Tensor, kind: str, name: str = "") -> int:
+        single = tensor.numel() == 1 and tensor.is_floating_point() and not tensor.is_meta
+        item = float(tensor.detach()) if single else None
+        value = Value(len(self.values), tuple(tensor.shape), kind, name, item)
+        self.values.append(value)
+        self._of[tensor] = value.index
+        if tensor.layout == torch.strided:
+            self._sharing.setdefault(_storage(tensor), []).append(weakref.ref(tensor))
+        return value.index
+
+    def _spread(self, tensor: torch.Tensor, value: int) -> None:
+        """Let every other view of a tensor that was written in place depend on what was written."""
+        others = [t for t in (r() for r in self._sharing.get(_storage(tensor), ())) if t is not None]
+        seen = {id(tensor)}
+        for other in others:
+            if id(other) in seen:
+                continue
+            seen.add(id(other))
+            old = self._of[other]
+            new = self._register(other, "computed")
+            self._node("alias_write", (old, value), (new,))
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    """List the tensors that an operation changes in place."""
+    found = []
+    for i, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            given = args[i] if i < len(args) else kwargs.get(argument.name)
+            found += [t for t in tree_flatten(given)[0] if isinstance(t, torch.Tensor)]
+    return found
