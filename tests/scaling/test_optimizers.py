@@ -1,18 +1,23 @@
-"""Family, decay and defaults of everything that can stand for an optimizer."""
+"""Family, decay, defaults and own scale of everything that can stand for an optimizer."""
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import pytest
 import torch
-from torch.optim import SGD, Adam, AdamW
+from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, Muon, NAdam, RMSprop
 
 from similitude.core.errors import PlanError
 from similitude.scaling.optimizers import resolve
 
 
 class Mine(AdamW):
+    pass
+
+
+class MyMuon(Muon):
     pass
 
 
@@ -25,11 +30,22 @@ def _parameter() -> list[torch.nn.Parameter]:
     [
         (SGD, "SGD", "sgd", "shrink", None, 0),
         (partial(SGD, lr=0.1, momentum=0.9, weight_decay=1e-4), "SGD", "sgd", "shrink", None, 1e-4),
+        (partial(SGD, momentum=0.9, nesterov=True, fused=True), "SGD", "sgd", "shrink", None, 0),
         (Adam, "Adam", "entrywise", "gradient", 1e-8, 0),
         (lambda p: Adam(p, eps=1e-6, amsgrad=True), "Adam", "entrywise", "gradient", 1e-6, 0),
+        (partial(Adam, decoupled_weight_decay=True), "Adam", "entrywise", "shrink", 1e-8, 0),
         (AdamW, "AdamW", "entrywise", "shrink", 1e-8, 1e-2),
         (AdamW(_parameter(), weight_decay=0.1, foreach=True), "AdamW", "entrywise", "shrink", 1e-8, 0.1),
+        (partial(AdamW, fused=True), "AdamW", "entrywise", "shrink", 1e-8, 1e-2),
+        (partial(AdamW, capturable=True, lr=torch.tensor(1e-3)), "AdamW", "entrywise", "shrink", 1e-8, 1e-2),
         (Mine, "Mine", "entrywise", "shrink", 1e-8, 1e-2),
+        (NAdam, "NAdam", "entrywise", "gradient", 1e-8, 0),
+        (partial(NAdam, decoupled_weight_decay=True), "NAdam", "entrywise", "shrink", 1e-8, 0),
+        (Adamax, "Adamax", "entrywise", "gradient", 1e-8, 0),
+        (RMSprop, "RMSprop", "entrywise", "gradient", 1e-8, 0),
+        (Adagrad, "Adagrad", "entrywise", "gradient", 1e-10, 0),
+        (Muon, "Muon", "orthogonalized", "shrink", 1e-7, 0.1),
+        (partial(MyMuon, adjust_lr_fn="match_rms_adamw"), "MyMuon", "orthogonalized", "shrink", 1e-7, 0.1),
     ],
 )
 def test_what_a_plan_learns_about_an_optimizer(optimizer, name, family, decay, eps, weight_decay):
@@ -39,19 +55,77 @@ def test_what_a_plan_learns_about_an_optimizer(optimizer, name, family, decay, e
     assert "lr" not in spec.defaults
 
 
+SHAPES = [((64, 64), (256, 256)), ((16, 64), (16, 256)), ((64, 16), (256, 16)), ((8, 64), (128, 256))]
+
+
+@pytest.mark.parametrize(("base_shape", "shape"), SHAPES)
+@pytest.mark.parametrize("adjust", [None, "original", "match_rms_adamw"])
+def test_the_own_scale_of_muon_is_what_a_step_has_beyond_an_orthogonal_matrix(adjust, base_shape, shape):
+    """Two real steps on gradients of rank one, whose orthogonalized spectral norm knows no shape."""
+
+    def size(shape: tuple[int, ...]) -> float:
+        weight = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
+        weight.grad = torch.ones(shape, dtype=torch.float64)
+        Muon([weight], lr=1.0, weight_decay=0.0, adjust_lr_fn=adjust).step()
+        return float(torch.linalg.matrix_norm(weight.detach(), ord=2))
+
+    spec = resolve(partial(Muon, adjust_lr_fn=adjust))
+    assert spec.adjustment(base_shape, shape) == pytest.approx(size(shape) / size(base_shape), rel=0.01)
+
+
+def test_the_own_scale_is_exact_for_powers_of_four_and_one_elsewhere():
+    muon, rms = resolve(Muon), resolve(partial(Muon, adjust_lr_fn="match_rms_adamw"))
+    assert muon.adjustment((64, 64), (256, 256)) == 1.0
+    assert muon.adjustment((48, 48), (768, 48)) == 4.0
+    assert rms.adjustment((24, 24), (96, 96)) == 2.0
+    assert muon.adjustment((64,), (256,)) == rms.adjustment((3, 3, 3, 3), (9, 9, 3, 3)) == 1.0
+    assert resolve(AdamW).adjustment((8, 8), (32, 8)) == 1.0
+
+
+def test_what_folding_cannot_keep_is_warned_about():
+    assert resolve(AdamW).warnings == resolve(SGD).warnings == ()
+    for optimizer, text in (
+        (Adam, "normalizes weight decay together with the gradient"),
+        (partial(Adagrad, initial_accumulator_value=0.1), "initial_accumulator_value=0.1"),
+        (Muon, "bfloat16"),
+    ):
+        spec = resolve(optimizer)
+        assert any(text in warning for warning in spec.warnings)
+        assert all(warning.startswith(f"{spec.name} ") for warning in spec.warnings)
+
+
 @pytest.mark.parametrize(
     ("optimizer", "text"),
     [
         (
-            torch.optim.RMSprop,
-            r"optimizer RMSprop has no rule yet.*SGD \(with or without momentum\), Adam, AdamW",
+            torch.optim.Adadelta,
+            r"optimizer Adadelta has no rule yet.*SGD \(with or without momentum\), Adam,",
         ),
+        (torch.optim.RAdam, "RAdam has no rule yet: its first steps follow the raw gradient"),
         (torch.optim.LBFGS, "LBFGS has no rule"),
         ("adamw", "optimizer='adamw' is not an optimizer"),
         (lambda p: p, "returned a list, not a torch.optim.Optimizer"),
         (lambda p, lr: SGD(p, lr=lr), "cannot be built from parameters alone: TypeError"),
+        (partial(AdamW, eps=-1.0), "cannot be built from parameters alone: ValueError"),
     ],
 )
 def test_what_has_no_rule_is_told(optimizer, text):
     with pytest.raises(PlanError, match=text):
         resolve(optimizer)
+
+
+def test_radam_is_refused_for_a_reason():
+    """Its first step is the raw gradient, a hundred times smaller for a gradient that is; later ones are not."""
+    sizes = []
+    for scale in (1.0, 0.01):
+        weight = torch.zeros(1, requires_grad=True)
+        optimizer = torch.optim.RAdam([weight], lr=1.0)
+        seen = []
+        for _ in range(12):
+            before = weight.item()
+            weight.grad = torch.full((1,), scale)
+            optimizer.step()
+            seen.append(before - weight.item())
+        sizes.append(seen)
+    assert math.isclose(sizes[0][0] / sizes[1][0], 100, rel_tol=1e-3)
+    assert math.isclose(sizes[0][-1] / sizes[1][-1], 1, rel_tol=1e-3)
