@@ -12,9 +12,8 @@ from scipy import stats
 from similitude.claims.registry import Measured, claim
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.data import load
-from similitude.scaling.plan import plan
 from similitude.studies import reference
-from similitude.studies.experiment import Experiment
+from similitude.studies.experiment import Experiment, planner_of
 from similitude.studies.run import run
 from similitude.training.ensemble import Replica, train_ensemble
 
@@ -88,9 +87,7 @@ def wider_is_better() -> Measured:
 
 def _finals(experiment: Experiment, width: int, lrs: Sequence[float], *, seeds: Sequence[int]) -> np.ndarray:
     """Final losses under muP at one width, shape (rates, seeds)."""
-    made = plan(
-        experiment.make, base=experiment.base, target=width, optimizer=experiment.optimizer, rule="mup"
-    )
+    made = planner_of(experiment).plan(width, rule="mup")
     results = train_ensemble(
         functools.partial(experiment.make, width),
         [Replica(seed, lr) for lr in lrs for seed in seeds],

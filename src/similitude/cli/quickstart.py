@@ -48,6 +48,7 @@ def quickstart(
         from similitude.report.terminal import plan_table
         from similitude.runs.engine import available_cores
         from similitude.studies import reference
+        from similitude.studies.experiment import planner_of
 
         makers = {"mlp": lambda: reference.mlp(reference.images_of(images)), "gpt": reference.gpt}
         # Workers of one thread each lose nothing to threads that wait for one another on a busy machine.
@@ -61,13 +62,7 @@ def quickstart(
                 experiment = makers[name]()
                 screen.say("")
                 screen.say(f"[{name}] {describe(experiment)}")
-                made = sim.plan(
-                    experiment.make,
-                    base=experiment.base,
-                    target=experiment.widths[-1],
-                    optimizer=experiment.optimizer,
-                    rule=experiment.rules[-1],
-                )
+                made = planner_of(experiment).plan(experiment.widths[-1])
                 screen.say(plan_table(made))
                 study, interrupted = watch(screen, experiment, folder, engine=engine)
             except KeyboardInterrupt:  # before its first run: the report has the experiments before it

@@ -1,148 +1,19 @@
-"""What every value of a traced pass is made of, and every use of a parameter: by an abstract run of the graph.
+"""Every use of a parameter in a traced pass, and what every value is made of: by an abstract run of the graph.
 
 Nothing here knows a class or a name: a weight is what it is contracted, added or multiplied with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 from similitude.scaling import ops
+from similitude.scaling.dims import moved, pad, unknown
+from similitude.scaling.facts import NONE, Facts, Flow, Logits, Use, Weight
 from similitude.scaling.ops import Contraction, Side, contraction
-from similitude.scaling.trace import Node, Ref, Trace
-
-Dims = tuple[tuple[int, ...] | None, ...]
-"""For every dimension of a value the dimensions of its parameter that it runs over; None where unknown."""
-
-_NONE: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
-class Weight:
-    """What a value that depends on parameters alone is made of.
-
-    Attributes:
-        dims: Parameter name -> which of its dimensions each dimension of the value runs over.
-        how: Operations between the parameter and this value that are not linear, e.g. "exp" or "normalized".
-        scale: Product of the constants that it was multiplied by.
-        gain: Under weight norm, the parameter that holds the lengths; `dims` then names the direction.
-    """
-
-    dims: dict[str, Dims]
-    how: frozenset[str] = frozenset()
-    scale: float = 1.0
-    gain: str = ""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What one value is made of.
-
-    Attributes:
-        weight: Set for a value that depends on parameters and constants alone.
-        active: Whether it depends on the input of the model, or mixes parameters by position (a lookup).
-        carriers: Uses whose common rescaling rescales this value by the same factor; None where there are none.
-        origin: Uses that the value comes from without another contraction in between.
-        scale: Product of the constants that it was multiplied by since its carriers.
-        logits: Contractions of two activations that the value is linear in.
-        root: The value that it is a view of.
-        skips: Roots that reach it through additions alone.
-        ancestors: Bit set of the nodes that it depends on.
-    """
-
-    weight: Weight | None = None
-    active: bool = False
-    carriers: frozenset[int] | None = None
-    origin: frozenset[int] = _NONE
-    scale: float = 1.0
-    logits: frozenset[int] = _NONE
-    root: int = -1
-    skips: frozenset[int] = _NONE
-    ancestors: int = 0
-
-
-@dataclass(frozen=True)
-class Use:
-    """One operation in which parameters meet an activation.
-
-    Attributes:
-        index: Its number among the uses.
-        node: The operation.
-        kind: "contract", "lookup", "gain", "bias", "divide", "concat" or the name of an operation.
-        weight: The operand that is made of parameters.
-        weight_value: Its value.
-        operand: The value of the activation; -1 for a lookup.
-        output: The value that it gives.
-        contracted: Sizes of the contracted dimensions of the operand, with the dimensions themselves.
-        kept: The same for the produced dimensions.
-        groups: Groups of a convolution.
-        transposed: Whether it is a transposed convolution.
-        module: Innermost module that ran it.
-    """
-
-    index: int
-    node: int
-    kind: str
-    weight: Weight
-    weight_value: int
-    operand: int
-    output: int
-    contracted: tuple[int, ...] = ()
-    kept: tuple[int, ...] = ()
-    groups: int = 1
-    transposed: bool = False
-    module: str = ""
-
-
-@dataclass(frozen=True)
-class Logits:
-    """A contraction of two activations.
-
-    Attributes:
-        index: Number of its node.
-        left: Value of the first operand (queries, as a rule).
-        right: Value of the second.
-        size: Length of the contracted dimension.
-        module: Innermost module that ran it.
-    """
-
-    index: int
-    left: int
-    right: int
-    size: int
-    module: str
-
-
-@dataclass
-class Flow:
-    """Everything that one traced pass says.
-
-    Attributes:
-        trace: The pass.
-        facts: By value.
-        uses: In order.
-        logits: Contractions of two activations, in order.
-        readers: For each use the nodes that read it other than linearly.
-        adds: Nodes that add two activations of one shape.
-        read_later: Uses whose output is contracted again, by a parameter or an activation.
-        contractions: Node of every contraction of an activation -> its use, or -1 between two activations.
-        scales: Constant that a use's output is multiplied by before it is read, by use.
-        logit_scales: The same for the contractions of two activations, by node.
-    """
-
-    trace: Trace
-    facts: list[Facts]
-    uses: list[Use] = field(default_factory=list)
-    logits: list[Logits] = field(default_factory=list)
-    readers: dict[int, set[int]] = field(default_factory=dict)
-    adds: list[int] = field(default_factory=list)
-    read_later: set[int] = field(default_factory=set)
-    contractions: dict[int, int] = field(default_factory=dict)
-    scales: dict[int, float] = field(default_factory=dict)
-    logit_scales: dict[int, float] = field(default_factory=dict)
+from similitude.scaling.trace import Node, Trace
 
 
 def analyse(trace: Trace) -> Flow:
@@ -212,11 +83,11 @@ class _Interpreter:
 
     def _note_readers(self, node: Node) -> None:
         """Note where the linear part behind a carrier ends."""
-        after = self.facts[node.outputs[0]].carriers or _NONE if node.outputs else _NONE
+        after = self.facts[node.outputs[0]].carriers or NONE if node.outputs else NONE
         fused = ops.ATTENTION in node.op
         for i, value in enumerate(node.inputs):
-            kept = _NONE if fused and i < 2 else after
-            for use in (self.facts[value].carriers or _NONE) - kept:
+            kept = NONE if fused and i < 2 else after
+            for use in (self.facts[value].carriers or NONE) - kept:
                 self.flow.readers.setdefault(use, set()).add(node.index)
 
     # -- parameters that meet parameters ------------------------------------------------------------------
@@ -226,12 +97,13 @@ class _Interpreter:
         _, first = parts[0]
         how = frozenset().union(*(w.how for _, w in parts))
         names = {name for _, w in parts for name in w.dims}
-        unknown = {name: _unknown(self.rank[node.outputs[0]]) for name in names}
+        blank = {name: unknown(self.rank[node.outputs[0]]) for name in names}
         if node.op == "_weight_norm_interface" and len(parts) == 2:
             direction, gain = first, parts[1][1]
             return Weight(direction.dims, how, direction.scale, next(iter(gain.dims)))
         if node.op in ops.SHAPE and len(parts) == 1:
-            return replace(first, dims={n: self._moved(node, d) for n, d in first.dims.items()})
+            shape, new = self.values[node.inputs[0]].shape, self.values[node.outputs[0]].shape
+            return replace(first, dims={n: moved(node, d, shape, new) for n, d in first.dims.items()})
         if node.op in ops.JOIN:
             dims = {n: d for _, w in parts for n, d in w.dims.items()}
             stacked = {n: ((None, *d) if node.op == "stack" else d) for n, d in dims.items()}
@@ -239,49 +111,23 @@ class _Interpreter:
         if node.op in (*ops.MUL, *ops.DIV, "neg") and len(parts) == 1:
             constant = self._constant(node)
             scale = first.scale if constant is None else first.scale * constant
-            return replace(first, scale=scale, dims=first.dims if self._same_shape(node, first) else unknown)
+            return replace(first, scale=scale, dims=first.dims if self._same_shape(node, first) else blank)
         if node.op in ops.ADD and len(parts) == 2:
             dims = {n: d for _, w in parts for n, d in w.dims.items()}
             rank = self.rank[node.outputs[0]]
-            return Weight({n: _pad(d, rank) for n, d in dims.items()}, how, first.scale)
+            return Weight({n: pad(d, rank) for n, d in dims.items()}, how, first.scale)
         if node.op in ("zeros_like", "ones_like", "empty_like", "full_like", "new_zeros", "new_ones"):
             return replace(first, how=how | {node.op})
         if len(parts) > 1:
             normalized = set(first.dims) == set(parts[1][1].dims) and node.op in (*ops.DIV, *ops.MUL)
             if normalized and self._same_shape(node, first):
                 return Weight(first.dims, frozenset({"normalized"}), first.scale)
-            return Weight(unknown, how | {f"product ({node.op})"}, first.scale)
-        dims = first.dims if self._same_shape(node, first) else unknown
+            return Weight(blank, how | {f"product ({node.op})"}, first.scale)
+        dims = first.dims if self._same_shape(node, first) else blank
         return replace(first, dims=dims, how=how | {node.op})
 
     def _same_shape(self, node: Node, weight: Weight) -> bool:
         return all(len(d) == self.rank[node.outputs[0]] for d in weight.dims.values())
-
-    def _moved(self, node: Node, dims: Dims) -> Dims:
-        """Follow the dimensions of a parameter through an operation on shapes."""
-        shape, new = self.values[node.inputs[0]].shape, self.values[node.outputs[0]].shape
-        args = [a for a in node.args if not isinstance(a, Ref)]
-        if node.op == "t":
-            return dims[::-1]
-        if node.op in ("transpose", "swapaxes"):
-            order = list(range(len(dims)))
-            a, b = int(args[0]) % len(dims), int(args[1]) % len(dims)
-            order[a], order[b] = order[b], order[a]
-            return tuple(dims[i] for i in order)
-        if node.op == "permute":
-            return tuple(dims[int(i) % len(dims)] for i in args[0])
-        if node.op == "unsqueeze":
-            at = int(args[0]) % (len(dims) + 1)
-            return (*dims[:at], (), *dims[at:])
-        if node.op in ("select", "unbind"):
-            at = int(args[0]) % len(dims) if args else 0
-            return tuple(d for i, d in enumerate(dims) if i != at)
-        if node.op == "expand":
-            padded: Dims = (*((),) * (len(new) - len(dims)), *dims)
-            return padded
-        if len(shape) == len(new) and node.op not in ("view", "reshape", "_unsafe_view", "as_strided"):
-            return dims
-        return _regroup(shape, new, dims)
 
     # -- parameters that meet activations -----------------------------------------------------------------
 
@@ -366,7 +212,7 @@ class _Interpreter:
         if self.rank[table] > 2 and weight is not None:  # whole matrices are selected, e.g. of experts
             more = self.rank[node.outputs[0]] - self.rank[table] + 1
             return Facts(
-                weight=replace(weight, dims={n: (*_unknown(more), *d[1:]) for n, d in weight.dims.items()})
+                weight=replace(weight, dims={n: (*unknown(more), *d[1:]) for n, d in weight.dims.items()})
             )
         use = self._use(node, "lookup", table, -1)
         return Facts(carriers=frozenset([use]), origin=frozenset([use]))
@@ -389,7 +235,7 @@ class _Interpreter:
         ]
         origin = frozenset().union(*(f.origin for f in active))
         if node.op in ops.CHOICE:
-            return Facts(origin=_NONE)
+            return Facts(origin=NONE)
         if weights:
             return self._with_weight(node, weights, active, origin)
         if node.op in ops.ADD:
@@ -404,7 +250,7 @@ class _Interpreter:
                 return replace(source, weight=None)
             if node.op in ops.LINEAR | ops.HOMOGENEOUS:
                 linear = node.op in ops.LINEAR
-                logits = source.logits if linear else _NONE
+                logits = source.logits if linear else NONE
                 return Facts(carriers=source.carriers, origin=origin, scale=source.scale, logits=logits)
             if node.op in ("masked_fill", "masked_fill_", "where"):
                 return Facts(origin=origin, logits=source.logits, scale=source.scale)
@@ -427,11 +273,11 @@ class _Interpreter:
         )
         uses = frozenset(self._use(node, kind, value, operand) for value, _ in weights)
         if kind == "gain":
-            return Facts(carriers=uses, origin=origin | uses, logits=_NONE)
+            return Facts(carriers=uses, origin=origin | uses, logits=NONE)
         if kind in ("bias", "concat"):
             carriers = _joined([*(f.carriers for f in active), uses])
-            skips = active[0].skips if kind == "bias" else _NONE
-            logits = active[0].logits if kind == "bias" else _NONE
+            skips = active[0].skips if kind == "bias" else NONE
+            logits = active[0].logits if kind == "bias" else NONE
             scale = active[0].scale
             return Facts(carriers=carriers, origin=origin | uses, skips=skips, logits=logits, scale=scale)
         return Facts(origin=origin | uses)
@@ -446,7 +292,7 @@ class _Interpreter:
         shapes = [self.values[v].shape for v in node.inputs[:2]]
         same = [f.scale == active[0].scale for f in active]
         carriers = _joined([f.carriers for f in active]) if all(same) else None
-        skips = _NONE
+        skips = NONE
         if shapes[0] == shapes[1] and len(shapes[0]) >= 2:
             self.flow.adds.append(node.index)
             skips = frozenset([node.outputs[0]]).union(*(f.skips for f in active))
@@ -488,57 +334,5 @@ def _joined(parts: list[frozenset[int] | None]) -> frozenset[int] | None:
     return frozenset().union(*known) if known and len(known) == len(parts) else None
 
 
-def _unknown(rank: int) -> Dims:
-    return (None,) * rank
-
-
-def _pad(dims: Dims, rank: int) -> Dims:
-    return (*((),) * (rank - len(dims)), *dims) if len(dims) <= rank else _unknown(rank)
-
-
 def _numel(shape: tuple[int, ...]) -> int:
     return reduce(int.__mul__, shape, 1)
-
-
-def _regroup(shape: tuple[int, ...], new: tuple[int, ...], dims: Dims) -> Dims:
-    """Follow dimensions through a view: merged ones are products; the parts of a split one are unknown."""
-    result: list[tuple[int, ...] | None] = []
-    for old_group, new_group in _groups(shape, new):
-        merged: tuple[int, ...] | None = ()
-        for i in old_group:
-            part = dims[i]
-            merged = None if merged is None or part is None else merged + part
-        real = [j for j in new_group if new[j] != 1]
-        for j in new_group:
-            result.append(merged if len(real) <= 1 and (not real or j == real[0]) else None)
-    if len(result) != len(new):
-        return _unknown(len(new))
-    return tuple(result)
-
-
-def _groups(shape: tuple[int, ...], new: tuple[int, ...]) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield the smallest runs of dimensions with equal products."""
-    i = j = 0
-    while i < len(shape) or j < len(new):
-        left, right = [], []
-        a = b = 1
-        if i < len(shape):
-            left.append(i)
-            a *= shape[i]
-            i += 1
-        if j < len(new):
-            right.append(j)
-            b *= new[j]
-            j += 1
-        while a != b:
-            if a < b and i < len(shape):
-                left.append(i)
-                a *= shape[i]
-                i += 1
-            elif j < len(new):
-                right.append(j)
-                b *= new[j]
-                j += 1
-            else:
-                return
-        yield left, right

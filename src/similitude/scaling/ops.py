@@ -7,47 +7,155 @@ from dataclasses import dataclass
 from similitude.scaling.trace import Node, Ref
 
 SHAPE = frozenset(
-    "view _unsafe_view reshape _reshape_alias t transpose permute movedim slice select narrow split "
-    "split_with_sizes unsafe_split unsafe_split_with_sizes unbind chunk expand clone _to_copy to unsqueeze "
-    "squeeze alias detach contiguous as_strided lift_fresh lift_fresh_copy roll flip unfold repeat tile "
-    "repeat_interleave pixel_shuffle pixel_unshuffle im2col col2im constant_pad_nd view_as_real "
-    "view_as_complex diagonal unfold_backward slice_scatter native_dropout dropout gather index index_select "
-    "positive swapaxes".split()
+    [
+        "view",
+        "_unsafe_view",
+        "reshape",
+        "_reshape_alias",
+        "t",
+        "transpose",
+        "permute",
+        "movedim",
+        "slice",
+        "select",
+        "narrow",
+        "split",
+        "split_with_sizes",
+        "unsafe_split",
+        "unsafe_split_with_sizes",
+        "unbind",
+        "chunk",
+        "expand",
+        "clone",
+        "_to_copy",
+        "to",
+        "unsqueeze",
+        "squeeze",
+        "alias",
+        "detach",
+        "contiguous",
+        "as_strided",
+        "lift_fresh",
+        "lift_fresh_copy",
+        "roll",
+        "flip",
+        "unfold",
+        "repeat",
+        "tile",
+        "repeat_interleave",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "im2col",
+        "col2im",
+        "constant_pad_nd",
+        "view_as_real",
+        "view_as_complex",
+        "diagonal",
+        "unfold_backward",
+        "slice_scatter",
+        "native_dropout",
+        "dropout",
+        "gather",
+        "index",
+        "index_select",
+        "positive",
+        "swapaxes",
+    ]
 )
 """Operations that move entries and leave their values."""
 
 LINEAR = frozenset(
-    "neg sum mean cumsum avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d "
-    "adaptive_avg_pool1d upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d "
-    "upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d _upsample_nearest_exact1d "
-    "_upsample_nearest_exact2d _upsample_bilinear2d_aa _fft_r2c _fft_c2c _fft_c2r tril triu conj real imag".split()
+    [
+        "neg",
+        "sum",
+        "mean",
+        "cumsum",
+        "avg_pool1d",
+        "avg_pool2d",
+        "avg_pool3d",
+        "_adaptive_avg_pool2d",
+        "_adaptive_avg_pool3d",
+        "adaptive_avg_pool1d",
+        "upsample_nearest1d",
+        "upsample_nearest2d",
+        "upsample_nearest3d",
+        "upsample_linear1d",
+        "upsample_bilinear2d",
+        "upsample_trilinear3d",
+        "upsample_bicubic2d",
+        "_upsample_nearest_exact1d",
+        "_upsample_nearest_exact2d",
+        "_upsample_bilinear2d_aa",
+        "_fft_r2c",
+        "_fft_c2c",
+        "_fft_c2r",
+        "tril",
+        "triu",
+        "conj",
+        "real",
+        "imag",
+    ]
 )
 """Operations of one activation that are linear in it."""
 
 HOMOGENEOUS = frozenset(
-    "relu relu_ leaky_relu leaky_relu_ abs max_pool1d_with_indices max_pool2d_with_indices "
-    "max_pool3d_with_indices max_pool2d max_pool1d amax amin max min maximum minimum adaptive_max_pool2d "
-    "prelu".split()
+    [
+        "relu",
+        "relu_",
+        "leaky_relu",
+        "leaky_relu_",
+        "abs",
+        "max_pool1d_with_indices",
+        "max_pool2d_with_indices",
+        "max_pool3d_with_indices",
+        "max_pool2d",
+        "max_pool1d",
+        "amax",
+        "amin",
+        "max",
+        "min",
+        "maximum",
+        "minimum",
+        "adaptive_max_pool2d",
+        "prelu",
+    ]
 )
 """Operations that a positive factor passes through."""
 
-JOIN = frozenset("cat stack concat hstack vstack".split())
+JOIN = frozenset(["cat", "stack", "concat", "hstack", "vstack"])
 
-ADD = frozenset("add add_ sub sub_ rsub".split())
-MUL = frozenset("mul mul_".split())
-DIV = frozenset("div div_".split())
+ADD = frozenset(["add", "add_", "sub", "sub_", "rsub"])
+MUL = frozenset(["mul", "mul_"])
+DIV = frozenset(["div", "div_"])
 
 NORM = frozenset(
-    "native_layer_norm native_group_norm native_batch_norm cudnn_batch_norm miopen_batch_norm "
-    "_native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_with_update "
-    "_batch_norm_no_update batch_norm layer_norm group_norm _fused_rms_norm rms_norm".split()
+    [
+        "native_layer_norm",
+        "native_group_norm",
+        "native_batch_norm",
+        "cudnn_batch_norm",
+        "miopen_batch_norm",
+        "_native_batch_norm_legit",
+        "_native_batch_norm_legit_no_training",
+        "_batch_norm_with_update",
+        "_batch_norm_no_update",
+        "batch_norm",
+        "layer_norm",
+        "group_norm",
+        "_fused_rms_norm",
+        "rms_norm",
+    ]
 )
 """Fused normalizations; weight operands are a gain and then a bias."""
 
-LOOKUP = frozenset("embedding index_select index gather _embedding_bag _embedding_bag_forward_only".split())
+LOOKUP = frozenset(
+    ["embedding", "index_select", "index", "gather", "_embedding_bag", "_embedding_bag_forward_only"]
+)
 """Operations that read rows of a table by index."""
 
-CHOICE = frozenset("_softmax _log_softmax softmax log_softmax topk sort argmax argmin bernoulli".split())
+CHOICE = frozenset(
+    ["_softmax", "_log_softmax", "softmax", "log_softmax", "topk", "sort", "argmax", "argmin", "bernoulli"]
+)
 """Operations after which a value weighs or selects, and is not read as features any more."""
 
 ATTENTION = "scaled_dot_product"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from similitude.scaling.axes import Comparison, Factory, TensorPair, as_size, co
 from similitude.scaling.factors import for_optimizer, is_matrix, training_factors
 from similitude.scaling.folding import Folds, fold
 from similitude.scaling.inits import OwnInit, Survey, own_inits, survey
-from similitude.scaling.knobs import Knob, Knobs, parse_knobs
+from similitude.scaling.knobs import Knobs, parse_knobs
 from similitude.scaling.optimizers import OptimizerLike, OptimizerSpec, resolve
 from similitude.scaling.records import Branch, Hook, Plan, PlanRow, Refusal
 from similitude.scaling.roles import RoleResult, infer
@@ -97,6 +98,14 @@ def plan(
     return planner.plan(target)
 
 
+@dataclass
+class _Found:
+    """What planners of one family share, once it is traced and measured."""
+
+    structure: Structure | None = None
+    survey: Survey | None = None
+
+
 class Planner:
     """Plans from one base to many targets; the passes and the measured init are shared. Arguments as of `plan`."""
 
@@ -113,8 +122,6 @@ class Planner:
         loss: Callable[..., Any] | None = None,
         seed: int = 0,
     ) -> None:
-        if rule not in RULES:
-            raise PlanError(f"rule {rule!r} is unknown. Choose one of {', '.join(map(repr, RULES))}.")
         if sample is None and rule != "sp":
             raise PlanError(
                 "plan needs a sample: what a tensor does is read off one forward pass. Pass sample= what the "
@@ -122,14 +129,15 @@ class Planner:
             )
         self.make, self.base = make, as_size(base, "base")
         self.sample, self.loss, self.seed = sample, loss, seed
-        self.spec, self.rule = resolve(optimizer), rule
+        self.spec, self.rule = resolve(optimizer), known_rule(rule)
         self.roles = dict(roles or {})
         self.knobs = parse_knobs(knobs)
-        self._structure: Structure | None = None
-        self._survey: Survey | None = None
+        self._found = _Found()
 
-    def plan(self, target: SizeLike) -> Plan:
-        """Plan for one target; see `similitude.scaling.plan.plan`."""
+    def plan(self, target: SizeLike, *, rule: str | None = None) -> Plan:
+        """Plan for one target, under another rule where one is given; see `similitude.scaling.plan.plan`."""
+        if rule is not None and rule != self.rule:
+            return self.under(rule).plan(target)
         size = as_size(target, "target")
         same_dials(self.base, size)
         comparison = compare(self.make, self.base, size)
@@ -151,11 +159,17 @@ class Planner:
         own = self._own(comparison, results, size)
         return self._assembled(size, comparison, structure, results, folds, own)
 
+    def under(self, rule: str) -> Planner:
+        """Return the planner of another rule; what was traced and measured so far is shared."""
+        other = copy.copy(self)
+        other.rule = known_rule(rule)
+        return other
+
     def _trace(self, target: Mapping[str, int]) -> Structure | None:
         """Trace once; a rule that changes nothing needs no roles, so there a failure is no obstacle."""
-        if self._structure is None and self.sample is not None:
+        if self._found.structure is None and self.sample is not None:
             try:
-                self._structure = study(
+                self._found.structure = study(
                     self.make, self.sample, base=self.base, target=target, loss=self.loss, seed=self.seed
                 )
             except RoleError:
@@ -164,20 +178,20 @@ class Planner:
                 identity = self.rule == "sp" or dict(self.base) == dict(target)
                 if self.knobs or self.roles or not identity:
                     raise
-        return self._structure
+        return self._found.structure
 
     def _own(
         self, comparison: Comparison, results: tuple[RoleResult, ...], target: Mapping[str, int]
     ) -> dict[str, OwnInit]:
         if dict(self.base) == dict(target):
             return {}
-        if self._survey is None:
-            self._survey = survey(self.make, self.base, target, seed=self.seed)
+        if self._found.survey is None:
+            self._found.survey = survey(self.make, self.base, target, seed=self.seed)
         named = tuple(
             r if r.role is not None else RoleResult(r.name, "finite", 1.0, 1.0, r.evidence, r.fans)
             for r in results
         )
-        own = own_inits(self._survey, comparison, named)
+        own = own_inits(self._found.survey, comparison, named)
         broken = [name for name, init in own.items() if not math.isfinite(init.ratio)]
         if broken:
             raise PlanError(
@@ -304,6 +318,17 @@ class Planner:
         if result.gain:
             return init * math.sqrt(matrix.r_in)
         return _own_ratio(own, result.name) / init
+
+
+def known_rule(rule: str) -> str:
+    """Return the rule if there is one of its name.
+
+    Raises:
+        PlanError: There is none.
+    """
+    if rule not in RULES:
+        raise PlanError(f"rule {rule!r} is unknown. Choose one of {', '.join(map(repr, RULES))}.")
+    return rule
 
 
 def _own_ratio(own: Mapping[str, OwnInit], name: str) -> float:

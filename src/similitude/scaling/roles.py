@@ -19,9 +19,35 @@ from similitude.scaling.structure import Structure, TensorUse
 _ALIKE = 0.25
 _TABLES = ("lookup", "bias", "concat")
 _ELEMENTWISE = frozenset(
-    "gain bias divide concat lookup addcmul addcdiv lerp where maximum minimum pow copy_ alias_write "
-    "index_put index_put_ masked_scatter scatter slice_scatter select_scatter _prelu_kernel prelu "
-    "masked_fill index_add index_add_ scatter_add expand_as".split()
+    [
+        "gain",
+        "bias",
+        "divide",
+        "concat",
+        "lookup",
+        "addcmul",
+        "addcdiv",
+        "lerp",
+        "where",
+        "maximum",
+        "minimum",
+        "pow",
+        "copy_",
+        "alias_write",
+        "index_put",
+        "index_put_",
+        "masked_scatter",
+        "scatter",
+        "slice_scatter",
+        "select_scatter",
+        "_prelu_kernel",
+        "prelu",
+        "masked_fill",
+        "index_add",
+        "index_add_",
+        "scatter_add",
+        "expand_as",
+    ]
 )
 
 

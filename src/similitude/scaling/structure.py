@@ -14,7 +14,7 @@ from torch import nn
 
 from similitude.core.errors import PlanError, SimilitudeError
 from similitude.core.seeding import derive
-from similitude.scaling.axes import Factory, Size, at_width, build, build_shapes
+from similitude.scaling.axes import Factory, Size, build, small_sizes
 from similitude.scaling.dataflow import Flow, Use, analyse
 from similitude.scaling.fans import Fan, Fans
 from similitude.scaling.records import Branch
@@ -125,9 +125,9 @@ def study(
     Raises:
         PlanError: The model cannot be called with the sample, or no two sizes can be traced.
     """
-    small, large, flows, models = _two_passes(make, sample, base, target, loss, seed)
+    small, large, flows = _two_passes(make, sample, base, target, loss, seed)
     shapes = [flow.trace.shapes for flow in flows]
-    ratio = math.log(large["width"] / small["width"]) if "width" in small else _ratio(shapes)
+    ratio = math.log(large["width"] / small["width"])
     first, second = flows
     matched = [n.op for n in first.trace.nodes] == [n.op for n in second.trace.nodes]
     uses: dict[str, list[TensorUse]] = {name: [] for name in shapes[0]}
@@ -139,7 +139,6 @@ def study(
             uses[a.weight.gain].append(
                 _use(next(iter(a.weight.dims)), a, b, flows, shapes, ratio, gain_of=True)
             )
-    del models
     return Structure(
         (small, large),
         first,
@@ -153,106 +152,78 @@ def study(
 
 def call_of(sample: Any, loss: Callable[..., Any] | None) -> Callable[[nn.Module], Any]:
     """Return the function that runs a model on a sample: its loss where there is one, else the model itself."""
+    if loss is not None:
+        return lambda model: loss(model, sample)
     args = sample if isinstance(sample, tuple | list) else () if isinstance(sample, Mapping) else (sample,)
     kwargs = dict(sample) if isinstance(sample, Mapping) else {}
-
-    def run(model: nn.Module) -> Any:
-        if loss is not None:
-            return loss(model, sample)
-        return model(*args, **kwargs)
-
-    return run
+    return lambda model: model(*args, **kwargs)
 
 
 def sample_at(sample: Sample, size: Size) -> Any:
     """Return the sample for one size."""
     if callable(sample) and not isinstance(sample, Mapping):
-        return sample(size.get("width", next(iter(size.values()))))
+        return sample(size["width"])
     return sample
 
 
 def _two_passes(
     make: Factory, sample: Sample, base: Size, target: Size, loss: Callable[..., Any] | None, seed: int
-) -> tuple[Size, Size, tuple[Flow, Flow], list[nn.Module]]:
-    flows: list[tuple[Size, Flow]] = []
-    models: list[nn.Module] = []
+) -> tuple[Size, Size, tuple[Flow, Flow]]:
+    found: list[tuple[Size, Flow]] = []
     problem: SimilitudeError | None = None
     for size in _candidates(make, base, target):
         try:
-            model = build(make, size, seed=derive(seed, "trace"))
-            models.append(model)
-            flows.append((size, _pass(model, sample_at(sample, size), size, loss, seed)))
+            found.append((size, _pass(make, sample_at(sample, size), size, loss, seed)))
         except SimilitudeError as error:
-            if size == base:
+            if dict(size) == dict(base):
                 raise
             problem = error
             continue
-        if len(flows) == 2:
-            (a, one), (b, two) = sorted(
-                flows, key=lambda f: sum(math.prod(s) for s in f[1].trace.shapes.values())
-            )
-            return a, b, (one, two), models
+        if len(found) == 2:
+            (a, one), (b, two) = sorted(found, key=lambda f: f[0]["width"])
+            return a, b, (one, two)
     raise PlanError(
-        f"only one size of the model can be traced ({dict(base)}), and two are needed to see what grows"
-        + (f": {problem}" if problem is not None else ".")
+        f"only one size of the model can be traced ({_words(base)}), and two are needed to see what grows"
+        + (f". Another one failed: {problem}" if problem is not None else ".")
         + " Let make build a second small size, e.g. twice the base's width, and pass a sample that fits "
         "every size (a function of the width where its shape depends on it)."
     )
 
 
 def _candidates(make: Factory, base: Size, target: Size) -> list[Size]:
-    """List sizes to trace: small ones near the base, the target last."""
-    width = base.get("width", next(iter(base.values())))
-    wanted = [width, 2 * width, width // 2, 4 * width, width // 4, 3 * width, 3 * width // 2, width // 8]
-    sizes: list[Size] = []
-    for each in wanted:
-        size = at_width(base, each) if each >= 1 else base
-        if size not in sizes and _affordable(make, size, base):
-            sizes.append(size)
-    if target not in sizes and _affordable(make, target, base):
-        sizes.append(target)
-    return sizes
+    """List sizes to trace: the base, twice its width, then others by their distance from that."""
+    found = small_sizes(make, base, target, count=4, most_parameters=_MOST_PARAMETERS)
+    return sorted(
+        found, key=lambda size: (dict(size) != dict(base), abs(math.log2(size["width"] / base["width"]) - 1))
+    )
 
 
-def _affordable(make: Factory, size: Size, base: Size) -> bool:
-    try:
-        shapes = build_shapes(make, size)
-        if sum(p.numel() for p in shapes.parameters()) > _MOST_PARAMETERS:
-            return False
-        if size == base:
-            return True
-        here = [tuple(p.shape) for p in shapes.parameters()]
-        there = [tuple(p.shape) for p in build_shapes(make, base).parameters()]
-        return len(here) == len(there) and here != there
-    except SimilitudeError:
-        if size == base:
+def _pass(make: Factory, sample: Any, size: Size, loss: Callable[..., Any] | None, seed: int) -> Flow:
+    """Trace one size: its loss on the sample, or its own call where there is no loss or the loss needs more."""
+    first: Exception | None = None
+    for call in (call_of(sample, loss), call_of(sample, None)):
+        model = build(make, size, seed=derive(seed, "trace"))
+        try:
+            return analyse(trace(model, call, inputs=sample, seed=derive(seed, "trace", "forward")))
+        except SimilitudeError:
             raise
-        return False
-
-
-def _pass(model: nn.Module, sample: Any, size: Size, loss: Callable[..., Any] | None, seed: int) -> Flow:
-    try:
-        return analyse(
-            trace(model, call_of(sample, loss), inputs=sample, seed=derive(seed, "trace", "forward"))
-        )
-    except SimilitudeError:
-        raise
-    except Exception as error:
-        what = "loss(model, sample) fails" if loss is not None else "the model cannot take the sample"
-        raise PlanError(
-            f"at {_words(size)} {what}: {type(error).__name__}: {error}. Pass one input tensor, a tuple of "
-            "positional arguments, or a dict of keyword arguments, as the model is called; a function of the "
-            "width where its shape depends on it."
-        ) from error
+        except Exception as error:
+            first = first or error
+    assert first is not None, "the call failed"
+    what = (
+        "loss(model, sample) and model(sample) fail"
+        if loss is not None
+        else "the model cannot take the sample"
+    )
+    raise PlanError(
+        f"at {_words(size)} {what}: {type(first).__name__}: {first}. Pass one input tensor, a tuple of "
+        "positional arguments, or a dict of keyword arguments, as the model is called; a function of the "
+        "width where its shape depends on it."
+    ) from first
 
 
 def _words(size: Size) -> str:
     return ", ".join(f"{dial} {value}" for dial, value in size.items())
-
-
-def _ratio(shapes: list[dict[str, tuple[int, ...]]]) -> float:
-    pairs = [(a, b) for n in shapes[0] for a, b in zip(shapes[0][n], shapes[1][n], strict=True) if a != b]
-    return math.log(max(set(pairs), key=pairs.count)[1] / max(set(pairs), key=pairs.count)[0])
 
 
 def _pairs(first: Flow, second: Flow, matched: bool) -> list[tuple[Use, Use]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from numbers import Integral
 from typing import Any
 
@@ -15,7 +15,9 @@ from similitude.core.errors import GridError
 from similitude.data.batches import Batches, check_batches, describe_batches
 from similitude.runs.grid import Cell, cells
 from similitude.scaling.axes import build_shapes
+from similitude.scaling.knobs import Knobs, parse_knobs
 from similitude.scaling.optimizers import OptimizerLike, resolve
+from similitude.scaling.plan import Planner
 from similitude.studies.grid_checks import check_rates, check_widths
 from similitude.studies.names import code_of, name_of
 from similitude.training.loop import Loss
@@ -42,7 +44,8 @@ class Experiment:
         steps: Optimizer steps per run.
         seeds: Seeds, each an initialization and an order of the data.
         schedule: Multiplier of the learning rate by step.
-        roles: Roles of tensors that shapes cannot tell, by name or glob, e.g. `{"pos": "input"}`.
+        roles: Roles of tensors that the traced pass cannot tell, by name or glob, e.g. `{"pos": "input"}`.
+        knobs: Multipliers of the base by role; see `similitude.scaling.knobs`.
 
     Raises:
         GridError: The widths, rates, rules, seeds or steps are no grid of runs.
@@ -61,6 +64,7 @@ class Experiment:
     seeds: tuple[int, ...] = (0, 1, 2)
     schedule: Schedule = constant
     roles: Mapping[str, str] | None = None
+    knobs: Knobs | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", check_widths(self.widths))
@@ -112,6 +116,8 @@ class Experiment:
         }
         if self.roles:
             mine["roles"] = dict(sorted(self.roles.items()))
+        if self.knobs:
+            mine["knobs"] = {role: asdict(knob) for role, knob in sorted(parse_knobs(self.knobs).items())}
         data = describe_batches(self.batches)
         return mine | {f"batches: {key}" if key in mine else key: value for key, value in data.items()}
 
@@ -122,6 +128,25 @@ def _digest(make: Callable[[int], nn.Module], width: int) -> str:
     text = repr([(name, tuple(p.shape), str(p.dtype)) for name, p in model.named_parameters()])
     text += code_of(make, model)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def planner_of(experiment: Experiment) -> Planner:
+    """Return what plans every width and rule of an experiment, tracing its loss on its first batch.
+
+    Raises:
+        PlanError: The rule or the optimizer does not exist.
+        FactoryError: The model cannot be built.
+    """
+    return Planner(
+        experiment.make,
+        base=experiment.base,
+        sample=experiment.batches.batch(experiment.seeds[0], 0),
+        optimizer=experiment.optimizer,
+        rule=experiment.rules[-1],
+        roles=experiment.roles,
+        loss=experiment.loss,
+        knobs=experiment.knobs,
+    )
 
 
 def rates(low: float, high: float, points: int) -> tuple[float, ...]:

@@ -116,7 +116,9 @@ def jobs_of(
         model = build_shapes(experiment.make, width)
         size = stack_size(model, len(members))
         cost = sum(p.numel() for p in model.parameters()) + _CALL_COST
-        made = None if rule == BASE else plans[rule][width]
+        # At the base only knobs change anything, and they are the same under every rule.
+        named = experiment.rules[-1] if rule == BASE and experiment.knobs else rule
+        made = None if named == BASE else plans[named][width]
         for start in range(0, len(members), size):
             part = tuple(members[start : start + size])
             jobs.append(Job(made, part, float(cost * len(part))))

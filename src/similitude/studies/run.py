@@ -14,9 +14,10 @@ from similitude.core.citation import cites
 from similitude.data.batches import Batches
 from similitude.runs.engine import Engine, InProcess
 from similitude.runs.ledger import Ledger
+from similitude.scaling.knobs import Knobs
 from similitude.scaling.optimizers import OptimizerLike
-from similitude.scaling.plan import Plan, plan
-from similitude.studies.experiment import Experiment
+from similitude.scaling.plan import Plan
+from similitude.studies.experiment import Experiment, planner_of
 from similitude.studies.jobs import Meter, Progress, jobs_of, work
 from similitude.studies.probe import probe
 from similitude.studies.read import PLANS, assemble
@@ -54,6 +55,7 @@ def transfer(
     seeds: Sequence[int] = (0, 1, 2),
     schedule: Schedule = constant,
     roles: Mapping[str, str] | None = None,
+    knobs: Knobs | None = None,
     name: str = "study",
     storage: str | Path = DEFAULT_FOLDER,
     engine: Engine | None = None,
@@ -67,13 +69,14 @@ def transfer(
             `similitude.data.ImageBatches` and `TextBatches`.
         widths: Widths to train, the smallest being the base of every plan.
         lrs: Learning rates to try at every width; the optimum must lie inside.
-        rules: Parametrizations to compare, of "sp", "mup" and "ntp".
+        rules: Parametrizations to compare, e.g. "sp" and "mup"; all are in `similitude.scaling.rules.RULES`.
         loss: `loss(model, batch) -> scalar`.
         optimizer: Optimizer class, instance or `functools.partial`.
         steps: Optimizer steps per run.
         seeds: Seeds; three or more give an interval.
         schedule: Multiplier of the learning rate by step.
-        roles: Roles of tensors that shapes cannot tell, by name or glob, e.g. `{"pos": "input"}`.
+        roles: Roles of tensors that the traced pass cannot tell, by name or glob, e.g. `{"pos": "input"}`.
+        knobs: Multipliers of the base by role, at every width; see `similitude.scaling.knobs`.
         name: Name of the study in its storage.
         storage: A folder, or an Optuna storage URL. Finished cells found there are not run again.
         engine: Where to run: `InProcess()` (default) or `ProcessPool(workers=...)`.
@@ -105,6 +108,7 @@ def transfer(
         seeds=tuple(seeds),
         schedule=schedule,
         roles=roles,
+        knobs=knobs,
     )
     return run(experiment, storage, engine=engine, on_progress=on_progress)
 
@@ -146,18 +150,12 @@ def plan_all(experiment: Experiment) -> dict[str, dict[int, Plan]]:
     Raises:
         PlanError: A tensor's role cannot be told under a rule that needs it.
     """
+    planner = planner_of(experiment)
     plans: dict[str, dict[int, Plan]] = {}
     for rule in experiment.rules:
         plans[rule] = {}
         for width in experiment.widths:
-            made = plan(
-                experiment.make,
-                base=experiment.base,
-                target=width,
-                optimizer=experiment.optimizer,
-                rule=rule,
-                roles=experiment.roles,
-            )
+            made = planner.plan(width, rule=rule)
             made.raise_if_bad()
             plans[rule][width] = made
     return plans
