@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
 
 from similitude.core.errors import FactoryError, PlanError
-from similitude.scaling.axes import build, compare
+from similitude.scaling.axes import build, build_shapes, compare, parameter_count, small_sizes
 
 
 def mlp(width: int, depth: int = 2) -> nn.Sequential:
@@ -40,15 +42,15 @@ def test_a_factory_that_needs_real_values_is_built_for_real():
     assert not any(p.is_meta for p in compare(make, 4, 8).target.parameters())
 
 
-def test_tied_tensors_have_one_pair_with_two_uses():
+def test_tied_tensors_have_one_pair_with_two_names():
     def make(width: int) -> nn.Module:
         model = nn.ModuleDict({"tokens": nn.Embedding(5, width), "head": nn.Linear(width, 5, bias=False)})
         model["head"].weight = model["tokens"].weight
         return model
 
     (pair,) = compare(make, 4, 8).tensors
-    assert [use.name for use in pair.uses] == ["tokens.weight", "head.weight"]
-    assert [type(use.owner) for use in pair.uses] == [nn.Embedding, nn.Linear]
+    assert (pair.name, pair.aliases) == ("tokens.weight", ("head.weight",))
+    assert (pair.base_shape, pair.shape) == ((5, 4), (5, 8))
 
 
 def test_building_leaves_global_generators_alone():
@@ -84,8 +86,9 @@ def _tied_when_wide(width: int) -> nn.Module:
         (lambda: nn.Linear(1, 1), FactoryError, r"make\(4\) failed with TypeError.*takes 0 positional"),
         (lambda w: None, FactoryError, r"make\(4\) returned a NoneType, not an nn.Module"),
         (lambda w: 1 // 0, FactoryError, r"ZeroDivisionError: .*\. make must take the width alone"),
+        (lambda width: 1 // 0, FactoryError, r"make\(width=4\) failed with ZeroDivisionError"),
         (nn.LazyLinear, FactoryError, r"leaves 'weight', 'bias' without a shape"),
-        (nn.Linear(2, 2), FactoryError, r"make\(4\) failed"),
+        (nn.Linear(2, 2), FactoryError, r"make\(width=4\) failed"),
         ("models:mlp", FactoryError, "is not callable"),
     ],
 )
@@ -96,6 +99,103 @@ def test_what_is_wrong_with_a_factory_is_said(make, error, text):
 
 def test_depth_error_names_examples_and_counts():
     with pytest.raises(
-        PlanError, match=r"2 only at 8 \('2.weight', '2.bias'\). Keep depth and structure fixed"
+        PlanError, match=r"2 only in make\(8\) \('2.weight', '2.bias'\). Keep depth and structure fixed"
     ):
         compare(lambda w: mlp(w, depth=w // 4 + 1), 4, 8)
+
+
+def test_dials_reach_the_factory():
+    def make(depth: int, width: int) -> nn.Sequential:
+        return mlp(width, depth)
+
+    comparison = compare(make, {"width": 4, "depth": 3}, {"depth": 3, "width": 12})
+    assert [t.shape for t in comparison.tensors][::2] == [(12, 8), (12, 12), (12, 12)]
+    assert len(build(make, {"width": 4, "depth": 5})) == 5
+    assert len(build_shapes(make, {"width": 4, "depth": 5})) == 5
+    with pytest.raises(PlanError, match=r"depth \(2 -> 3\) differs"):
+        compare(make, {"width": 4, "depth": 2}, {"width": 8, "depth": 3})
+
+
+def test_a_factory_without_a_dial_of_the_size_says_what_it_must_take():
+    with pytest.raises(
+        FactoryError,
+        match=r"make\(4, 2\) failed with TypeError: .*make must take width, depth and return an nn.Module: "
+        r"wrap it, e.g. lambda width, depth: Model\(width=width, depth=depth\)",
+    ):
+        build(lambda n: mlp(n), {"width": 4, "depth": 2})
+
+
+def widths(make: Callable[..., nn.Module], base: int, target: int, **options: int) -> list[int]:
+    return [size["width"] for size in small_sizes(make, base, target, **options)]
+
+
+def square(width: int) -> nn.Module:
+    return nn.Linear(width, width, bias=False)
+
+
+def only_multiples(of: int) -> Callable[[int], nn.Module]:
+    def make(width: int) -> nn.Module:
+        if width % of:
+            raise ValueError(f"{width} is not divisible by {of}")
+        return square(width)
+
+    return make
+
+
+def test_small_sizes_lie_around_the_base_and_leave_out_the_target():
+    assert widths(square, 64, 4096) == [64, 128, 256]
+    assert widths(square, 64, 128) == [32, 64, 256]
+    assert widths(square, 64, 32) == [64, 128, 256]
+    assert widths(square, 64, 4096, count=2) == [64, 128]
+    assert widths(square, 64, 64) == [64, 128, 256]
+    assert widths(square, 1, 512) == [1, 2, 4]
+
+
+def test_small_sizes_are_those_that_the_factory_builds():
+    assert widths(only_multiples(64), 64, 512) == [64, 128, 256]
+    assert widths(only_multiples(100), 100, 200) == [100, 300, 400]
+    assert widths(only_multiples(2), 6, 12) == [2, 6, 24]
+
+
+def test_small_sizes_are_affordable():
+    found = small_sizes(square, 4096, 2**17, most_parameters=2**20)
+    assert [size["width"] for size in found] == [256, 512, 1024]
+    assert all(parameter_count(build_shapes(square, size)) <= 2**20 for size in found)
+    # What is affordable goes below the base rather than above it.
+    assert widths(square, 1024, 2**17, most_parameters=2**20) == [256, 512, 1024]
+    assert widths(square, 4096, 2**17, most_parameters=0) == []
+
+
+def test_small_sizes_have_the_structure_of_the_base_and_grow():
+    def deeper_when_wide(width: int) -> nn.Module:
+        return mlp(width, 3 if width > 100 else 2)
+
+    assert widths(deeper_when_wide, 64, 96) == [16, 32, 64]
+
+    def capped(width: int) -> nn.Module:
+        return square(min(width, 64))
+
+    assert widths(capped, 64, 4096) == [16, 32, 64]
+
+
+@pytest.mark.parametrize(("most", "found"), [(2**20, [64, 256]), (10_000, [64])])
+def test_the_target_is_used_only_where_nothing_else_can_be_built(most, found):
+    shapes = {64: 64, 256: 256}
+
+    def make(width: int) -> nn.Module:
+        return square(shapes[width])
+
+    assert widths(make, 64, 256, most_parameters=most) == found
+
+
+def test_small_sizes_keep_the_other_dials():
+    def make(width: int, depth: int) -> nn.Module:
+        return mlp(width, depth)
+
+    found = small_sizes(make, {"width": 64, "depth": 3}, {"width": 512, "depth": 3})
+    assert found == tuple({"width": n, "depth": 3} for n in (64, 128, 256))
+
+
+def test_a_base_that_cannot_be_built_is_an_error():
+    with pytest.raises(FactoryError, match=r"make\(width=64\) failed with ValueError"):
+        small_sizes(only_multiples(100), 64, 4096)
