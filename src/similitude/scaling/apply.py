@@ -14,7 +14,7 @@ from torch import nn
 
 from similitude.core.errors import PlanError, RoleError
 from similitude.scaling.axes import some
-from similitude.scaling.hooks import ScaleInput, missing_hooks
+from similitude.scaling.hooks import install, missing_hooks
 from similitude.scaling.matching import match, parameters, require_roles, unwrapped
 from similitude.scaling.plan_text import call, size, sizes
 
@@ -47,7 +47,7 @@ def apply_(plan: Plan, model: nn.Module) -> nn.Module:
             f"({before.rule}). Build a new one with {call(plan.target)} and apply one plan to it."
         )
     tensors = match(plan, model)
-    hooks = missing_hooks(plan, model)
+    missing_hooks(plan, model)  # raises before anything is changed
     if not plan.is_identity:
         for row in plan.rows:
             _check_untouched(row, tensors[row.name])
@@ -55,8 +55,7 @@ def apply_(plan: Plan, model: nn.Module) -> nn.Module:
         for row in plan.rows:
             if row.rescale != 1.0:
                 tensors[row.name].mul_(row.rescale)
-    for module, hook in hooks:
-        module.register_forward_pre_hook(ScaleInput(hook.factor))
+    install(plan, model)
     _applied[plain] = plan
     return model
 

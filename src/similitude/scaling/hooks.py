@@ -49,6 +49,13 @@ class ScaleInput:
         return f"ScaleInput({self.factor!r})"
 
 
+def install(plan: Plan, model: nn.Module) -> nn.Module:
+    """Register the hooks that a model lacks; see `Plan.hook_`."""
+    for module, hook in missing_hooks(plan, model):
+        module.register_forward_pre_hook(ScaleInput(hook.factor))
+    return model
+
+
 def missing_hooks(plan: Plan, model: nn.Module) -> list[tuple[nn.Module, Hook]]:
     """Return the hooks of a plan that a model does not have yet, with their modules.
 

@@ -48,7 +48,8 @@ def from_dict(data: Mapping[str, Any]) -> Plan:
     _check_names(plan)
     if plan.base.keys() != plan.target.keys():
         raise PlanError(
-            f"the plan has base {dict(plan.base)} and target {dict(plan.target)}: other dials. {_AGAIN}"
+            f"the plan has base {dict(plan.base)} and target {dict(plan.target)}, but both must have the same "
+            f"dials. {_AGAIN}"
         )
     return plan
 

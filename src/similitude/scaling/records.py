@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from similitude.scaling import apply, matching, plan_json, plan_text
+from similitude.scaling.hooks import install
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -170,6 +171,20 @@ class Plan:
                 device), or is compiled although the plan has hooks.
         """
         return apply.apply_(self, model)
+
+    def hook_(self, model: nn.Module) -> nn.Module:
+        """Register the plan's hooks alone, and return the model.
+
+        For a model that loads its weights from a checkpoint of a scaled one: state dicts hold everything else
+        that a plan did to a model, but no hooks. Most plans have none.
+
+        Args:
+            model: The target, with or without values.
+
+        Raises:
+            PlanError: A module does not exist, is scaled by another plan, or the model is compiled already.
+        """
+        return install(self, model)
 
     def groups(
         self, model: nn.Module, *, lr: float | torch.Tensor, **optimizer_defaults: Any
