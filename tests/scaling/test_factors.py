@@ -116,10 +116,17 @@ def test_the_scale_of_the_optimizer_itself_is_taken_out(adjust, base_shape, shap
 
 
 def _row(row: PlanRow, spec: OptimizerSpec) -> tuple[float, float, float]:
-    fans = {"fan_in": row.fan_in, "fan_out": row.fan_out, "multiplier": row.multiplier}
-    shapes = {"shape": row.shape, "base_shape": row.base_shape}
     f = training_factors(
-        "mup", row.role, spec, r_in=row.fan_in_ratio, r_out=row.fan_out_ratio, **fans, **shapes
+        "mup",
+        row.role,
+        spec,
+        r_in=row.fan_in_ratio,
+        r_out=row.fan_out_ratio,
+        shape=row.shape,
+        base_shape=row.base_shape,
+        fan_in=row.fan_in,
+        fan_out=row.fan_out,
+        multiplier=row.multiplier,
     )
     return f.lr, f.eps, f.weight_decay
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import pytest
@@ -25,7 +25,7 @@ CARRIERS: dict[str, tuple[str, ...]] = {
     "embedding, by the table": ("positions",),
 }
 ROLE = {"query": "hidden", "key": "hidden", "value": "hidden", "out": "hidden", "head": "output"}
-SPECS: dict[str, Callable[..., optim.Optimizer]] = {
+SPECS: dict[str, partial[optim.Optimizer]] = {
     "sgd": partial(optim.SGD, lr=0.2),
     "sgd with weight decay": partial(optim.SGD, lr=0.2, weight_decay=0.05),
     "momentum": partial(optim.SGD, lr=0.05, momentum=0.9, weight_decay=0.05),
@@ -69,7 +69,7 @@ def draw() -> Tensors:
 
 
 def losses(
-    make: Callable[..., optim.Optimizer],
+    make: partial[optim.Optimizer],
     factors: Mapping[str, TrainingFactors],
     multipliers: Mapping[str, float],
     clip: float | None = None,
@@ -78,7 +78,7 @@ def losses(
     """Train with explicit `multipliers` and each tensor's `factors`; matrices alone go to Muon."""
     t = {name: (tensor * factors.get(name, ONE).scale).requires_grad_() for name, tensor in draw().items()}
     spec = resolve(make)
-    rest = partial(optim.AdamW, lr=0.02, eps=1e-3)
+    rest: partial[optim.Optimizer] = partial(optim.AdamW, lr=0.02, eps=1e-3)
     sides: dict[str, list[dict[str, object]]] = {}
     for name, tensor in t.items():
         muon = spec.family == "orthogonalized"

@@ -14,7 +14,7 @@ from similitude.scaling.rules import ROLES
 
 def test_every_way_to_write_a_knob():
     assert parse_knobs(None) == parse_knobs({}) == {}
-    assert parse_knobs({"embedding": 2, "head": 0.5, "matrix": np.float32(4)}) == {
+    assert parse_knobs({"embedding": 2, "head": 0.5, "matrix": np.float64(4)}) == {
         "lookup": Knob(multiplier=2.0),
         "output": Knob(multiplier=0.5),
         "hidden": Knob(multiplier=4.0),

@@ -100,7 +100,7 @@ def split(
     rest: MakeOptimizer = torch.optim.AdamW,
     matrix_options: Mapping[str, Any] | None = None,
     rest_options: Mapping[str, Any] | None = None,
-) -> torch.optim.Optimizer:
+) -> SplitOptimizer:
     """Make one optimizer that trains matrices by one class and everything else by another.
 
     Matrices are the tensors of role "hidden" or "bottleneck" that are stored with two dimensions; heads,
