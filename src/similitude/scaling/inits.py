@@ -1,68 +1,35 @@
-"""The user's own initialization, measured: how large each tensor is at the base and at the target.
+"""The user's own initialization: how each tensor's scale grows with the width, told from three small sizes.
 
-Nothing is assumed about the init. Each tensor's root mean square is measured in real builds; the ratio of
-target to base is replaced by the nearest simple law (a power of a fan ratio, or Xavier's) where the law
-lies within the statistical error, so that plans carry exact numbers.
+Nothing is assumed about the init, and the target is not built. Each tensor's root mean square is measured in
+real builds near the base. The simplest law that explains all of them within their statistical error (a power
+of one of the tensor's own sides, or of the width) gives the exact ratio of target to base; where none does,
+the fitted growth exponent gives it, and says so.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-import torch
-from torch import nn
+from similitude.core.errors import PlanError
+from similitude.scaling.axes import MOST_PARAMETERS, Comparison, build_shapes, parameter_count, small_sizes
+from similitude.scaling.fans import Fans
+from similitude.scaling.laws import Law, LawBook
+from similitude.scaling.moments import Moments, moments
+from similitude.scaling.sizes import WIDTH, Factory, Size, as_size, call_text
 
-from similitude.core.errors import FactoryError, PlanError
-from similitude.core.seeding import derive
-from similitude.scaling.axes import Comparison, Factory, build, build_shapes, compare
-from similitude.scaling.roles import RoleResult, infer
-
-MOST_PARAMETERS = 50_000_000  # larger models are not built to be measured
-_MOST_DRAWS = 32
-_DRAW_BUDGET = (
-    4_000_000  # parameters drawn in all for one width, so that small models are measured more often
-)
-_SIGMAS = 5.0
+_LAST_RESORT = 8 * MOST_PARAMETERS  # where nothing smaller can be built
+_SIGMAS = 5.0  # a law is given up where chance explains its misfit less often than five standard errors
+_TIE = 1.0  # difference of chi^2 up to which the simpler of two laws is taken
+_RIVAL = 9.0  # difference of chi^2 (three standard errors) up to which another law is not excluded
+_NOTABLE = 0.05  # relative difference at the target from which a rival law is worth a word
+_GAIN = math.log(2)  # usual gains of Xavier's law are 1 to 5/3
 _FEWEST_ENTRIES = 64  # below this the mean square of one draw says too little to recognize an untouched init
-_FEWEST_UNIFORM = 1000  # draws before a uniform distribution is told from others
 _CAST = 0.01  # relative change of a mean square that a cast to bfloat16 may cause
-
-
-@dataclass(frozen=True)
-class Moments:
-    """One tensor over several draws: count, means of x^2 and x^4, whether all are equal, largest |x|."""
-
-    count: int
-    square: float
-    fourth: float
-    constant: bool
-    peak: float
-
-    @property
-    def rms(self) -> float:
-        """Root mean square."""
-        return math.sqrt(self.square)
-
-    @property
-    def kurtosis(self) -> float:
-        """Mean of x^4 over the squared mean of x^2; 1 for a constant."""
-        return 1.0 if self.constant or self.square == 0 else max(1.0, self.fourth / self.square**2)
-
-    @property
-    def bound(self) -> float | None:
-        """Bound of |x| where the draws look uniform (torch's default init); a new draw will not pass it."""
-        edge = math.sqrt(3) * self.rms
-        looks_uniform = abs(self.kurtosis - 1.8) < 0.05 and abs(self.peak - edge) < 0.02 * edge
-        if self.count < _FEWEST_UNIFORM or not looks_uniform:
-            return None
-        # The largest of N uniform draws misses the bound by 1/N on average, by 20/N with probability e^-20.
-        return self.peak * (1 + 20 / self.count)
-
-    @property
-    def log_error(self) -> float:
-        """Standard error of log(rms)."""
-        return 0.5 * math.sqrt((self.kurtosis - 1) / max(1, self.count))
+_SAME = 0.01  # relative misfit of a power law up to which constants are taken to lie on it
+_EXACT = 1e-6  # relative error of values that are computed alike
 
 
 @dataclass(frozen=True)
@@ -70,13 +37,15 @@ class OwnInit:
     """How one tensor's own init grows from base to target.
 
     Attributes:
-        ratio: rms at the target over rms at the base; 1 where both are constant.
-        law: The law that the ratio follows, "constant" for a tensor without spread, "" where none fits.
-        error: Standard error of log(ratio) as measured.
+        ratio: rms at the target over rms at the base.
+        law: The law that gives the ratio, "fixed" for a tensor without spread, "" where none fits.
+        error: Standard error of log(ratio); 0 where a law gives it.
         rms: rms of the untouched target; None where it is not known well enough to be recognized.
         tolerance: Largest relative deviation of the mean square that chance explains in one draw of the
             target.
         bound: Largest absolute value of an untouched target whose init is uniform; None for other inits.
+        exponent: Growth exponent with the width where it had to be fitted.
+        note: What a user should know about the ratio: how it was fitted, or which other law is possible.
     """
 
     ratio: float
@@ -85,191 +54,256 @@ class OwnInit:
     rms: float | None
     tolerance: float
     bound: float | None
+    exponent: float | None = None
+    note: str = ""
 
 
-def moments(make: Factory, width: int, *, seed: int, draws: int | None = None) -> dict[str, Moments]:
-    """Measure every parameter of real builds at one width.
+class Traced(Protocol):
+    """What is known of a tensor's use: its name, its role (None where refused), its sides as a matrix."""
+
+    @property
+    def name(self) -> str:
+        """The tensor's name."""
+        ...
+
+    @property
+    def role(self) -> str | None:
+        """Its role; None where it was refused."""
+        ...
+
+    @property
+    def fans(self) -> Fans | None:
+        """Its sides; None where it is no matrix."""
+        ...
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Initial values of a model family, measured at small sizes.
+
+    Attributes:
+        sizes: The sizes, by ascending width.
+        moments: Moments of every parameter at each size.
+        shapes: Shape of every parameter at each size.
+        target_built: Whether the target is among the sizes, because the factory can build nothing else.
+    """
+
+    sizes: tuple[Size, ...]
+    moments: tuple[Mapping[str, Moments], ...]
+    shapes: tuple[Mapping[str, tuple[int, ...]], ...]
+    target_built: bool = False
+
+
+def survey(make: Factory, base: int | Size, target: int | Size, *, seed: int) -> Survey:
+    """Measure the initial values of a family at up to three sizes near the base.
+
+    The survey serves every target of the family; only the one named here is sure not to be built.
 
     Args:
-        make: Function of the width that returns a model.
-        width: The width to build.
+        make: Function of the dials that returns a model.
+        base: Size of the base.
+        target: The size that must not be built, unless nothing else than base and target can.
         seed: Seed of the builds.
-        draws: How many builds; by default more for small models.
 
-    Cost: `draws` builds in time, one build in memory.
+    Raises:
+        FactoryError: The base cannot be built.
+        PlanError: Fewer than two sizes can be built.
+
+    Cost: a few builds of at most 32 million parameters, seconds on one core (256 million where nothing
+        smaller can be built).
     """
-    sums: dict[str, list[float]] = {}
-    extremes: dict[str, list[float]] = {}
-    first: dict[str, list[float]] = {}
-    draw = 0
-    while draws is None or draw < draws:
-        model = build(make, width, seed=derive(seed, "init", width, draw))
-        size = 0
-        for name, parameter in model.named_parameters():
-            size += parameter.numel()
-            current, low, high = _sums(parameter)
-            total = sums.setdefault(name, [0.0, 0.0, 0.0])
-            sums[name] = [a + b for a, b in zip(total, current, strict=True)]
-            bounds = extremes.setdefault(name, [low, high])
-            extremes[name] = [min(bounds[0], low), max(bounds[1], high)]
-            if draw == 0:
-                first[name] = current
-        draw += 1
-        draws = draws or max(1, min(_MOST_DRAWS, _DRAW_BUDGET // max(1, size)))
-        if draw == 2 and all(total == [2 * v for v in first[name]] for name, total in sums.items()):
-            sums = first  # the factory seeds itself: further draws repeat the first
-            break
+    base, target = as_size(base, "base"), as_size(target, "target")
+    sizes = small_sizes(make, base, target)
+    if len(sizes) < 2:
+        sizes = small_sizes(make, base, target, most_parameters=_LAST_RESORT) or sizes
+    if len(sizes) < 2:
+        raise _too_few(make, base, target, sizes)
+    measured, shapes = [], []
+    for size in sizes:
+        measured.append(moments(make, size, seed=seed))
+        shapes.append({n: tuple(p.shape) for n, p in build_shapes(make, size).named_parameters()})
+    return Survey(sizes, tuple(measured), tuple(shapes), base != target and target in sizes)
+
+
+def own_inits(found: Survey, comparison: Comparison, results: Iterable[Traced]) -> dict[str, OwnInit]:
+    """Tell how the own init of every tensor with a role grows from base to target.
+
+    Args:
+        found: Initial values of the family at small sizes.
+        comparison: The family at base and target.
+        results: Role and sides of each tensor; those without a role are left out.
+
+    Returns:
+        One record per tensor with a role, by its name.
+    """
+    book = LawBook.of(comparison, found.shapes)
+    shapes = {t.name: t.shape for t in comparison.tensors}
     return {
-        name: Moments(int(n), s2 / max(1, n), s4 / max(1, n), low == high, max(-low, high))
-        for name, (n, s2, s4) in sums.items()
-        for low, high in [extremes[name]]
+        result.name: _own(
+            book,
+            result.name,
+            result.fans,
+            [m[result.name] for m in found.moments],
+            math.prod(shapes[result.name]),
+        )
+        for result in results
+        if result.role is not None
     }
 
 
 def measure(
-    make: Factory, comparison: Comparison, roles: tuple[RoleResult, ...], *, base: int, target: int, seed: int
+    make: Factory,
+    comparison: Comparison,
+    results: Iterable[Traced],
+    *,
+    base: int | Size,
+    target: int | Size,
+    seed: int,
 ) -> dict[str, OwnInit]:
-    """Measure how the own init of every tensor with a role grows from base to target.
-
-    A target of more than `MOST_PARAMETERS` parameters is not built: the laws are told at affordable widths
-    and evaluated at the target.
-
-    Raises:
-        PlanError: A model is too large to be built, and no two affordable widths tell the law of every
-            tensor.
-    """
-    if comparison.size <= MOST_PARAMETERS and _size(comparison.base) <= MOST_PARAMETERS:
-        small = moments(make, base, seed=seed)
-        large = moments(make, target, seed=seed)
-        one = {t.name: math.prod(t.shape) for t in comparison.tensors}
-        return {
-            role.name: _own(role, comparison.ratio, small[role.name], large[role.name], one[role.name])
-            for role in roles
-            if role.role is not None
-        }
-    return _extrapolated(make, comparison, roles, base=base, target=target, seed=seed)
+    """Survey a family and tell how its own init grows to one target; see `survey` and `own_inits`."""
+    return own_inits(survey(make, base, target, seed=seed), comparison, results)
 
 
-def laws(role: RoleResult, width_ratio: float) -> dict[str, float]:
-    """List the laws that a tensor's rms may follow, with the ratio of target to base that each gives.
+@dataclass(frozen=True)
+class _Fit:
+    """A law with its free constant fitted to the measured rms."""
 
-    Args:
-        role: The tensor's fans.
-        width_ratio: The commonest ratio of a growing dimension of the model: torch draws the bias of a
-            layer from the fan-in of its weight, which the bias's own shape does not show.
-    """
-    sides = role.sides
-    found = {"constant": 1.0}
-    if sides is not None:
-        before, after = (sides.fan_in[i] + sides.fan_out[i] for i in (0, 1))
-        found |= {
-            "fan_in^-1/2": sides.r_in**-0.5,
-            "fan_out^-1/2": sides.r_out**-0.5,
-            "xavier": math.sqrt(before / after),
-            "fan_in^-1": 1 / sides.r_in,
-            "fan_out^-1": 1 / sides.r_out,
-        }
-    return found | {
-        "width^-1/2": width_ratio**-0.5,
-        "width^-1": 1 / width_ratio,
-        "length^-1/2": role.r_out**-0.5,
-        "length^-1": 1 / role.r_out,
+    law: Law
+    chi2: float
+    log_constant: float  # log(rms) at the target
+    error: float  # of the constant
+
+
+def _own(book: LawBook, tensor: str, fans: Fans | None, seen: list[Moments], entries: int) -> OwnInit:
+    if not all(math.isfinite(m.fourth) for m in seen):
+        return OwnInit(math.nan, "", math.nan, None, 0.0, None)
+    if any(m.square == 0 for m in seen):
+        return _zero(book, seen)
+    logs = [math.log(m.rms) for m in seen]
+    errors = [math.hypot(m.log_error, max(_EXACT, m.rounding / 2)) for m in seen]
+    constant = all(m.constant for m in seen)
+    fits = [_fit(law, logs, errors) for law in book.laws(tensor, fans)]
+    most = _threshold(len(seen))
+    if min(fit.chi2 for fit in fits) > most:
+        fits += [_fit(law, logs, errors) for law in book.other_sides()]
+    best = min(fit.chi2 for fit in fits)
+    if best > most:
+        return _fitted(book, seen, logs, errors, entries)
+    chosen = next(fit for fit in fits if fit.chi2 <= best + _TIE)
+    law, ratio = chosen.law.name, chosen.law.ratio
+    rivals = {
+        fit.law: max(abs(math.log(fit.law.ratio / ratio)), abs(fit.log_constant - chosen.log_constant))
+        for fit in fits
+        if fit.chi2 <= min(most, chosen.chi2 + _RIVAL) and _usual(fit)
     }
+    apart: dict[str, str] = {}
+    for rival, gap in rivals.items():
+        if gap > _NOTABLE:
+            apart.setdefault(f"x{rival.ratio:.4g}", rival.name)
+    kind = "fixed" if constant else law
+    if apart:
+        others = " or ".join(f"{name} ({growth})" for growth, name in apart.items())
+        note = f"own init taken as {law} (x{ratio:.4g}); {others} fits as well at widths {book.widths_text}"
+        return OwnInit(ratio, kind, 0.0, None, 0.0, None, note=note)
+    gap = max(rivals.values(), default=0.0)
+    rms, tolerance = _recognizable(seen, math.exp(chosen.log_constant), chosen.error, entries)
+    bound = _bound(seen, chosen.law)
+    return OwnInit(ratio, kind, 0.0, rms, tolerance + 2 * gap, bound and bound * math.exp(gap))
 
 
-def _own(role: RoleResult, width_ratio: float, small: Moments, large: Moments, entries: int) -> OwnInit:
-    error = math.hypot(small.log_error, large.log_error)
-    if (small.constant and large.constant) or small.square == 0 or large.square == 0:
-        ratio = large.rms / small.rms if small.square > 0 and large.square > 0 else 1.0
-        law = "fixed"
-    else:
-        ratio, law = large.rms / small.rms, ""
-        candidates = laws(role, width_ratio)
-        nearest = min(candidates, key=lambda name: abs(math.log(ratio / candidates[name])))
-        if abs(math.log(ratio / candidates[nearest])) <= _SIGMAS * error + 1e-6:
-            ratio, law = candidates[nearest], nearest
-    return OwnInit(ratio, law, error, *_recognizable(large, large.rms, entries), large.bound)
+def _zero(book: LawBook, seen: list[Moments]) -> OwnInit:
+    zeros = [w for w, m in zip(book.width.measured, seen, strict=True) if m.square == 0]
+    if len(zeros) == len(seen):
+        return OwnInit(1.0, "fixed", 0.0, 0.0, _CAST, None)
+    note = f"own init is zero at width {', '.join(f'{w:g}' for w in zeros)} and not at the others: kept"
+    return OwnInit(1.0, "fixed", 0.0, None, 0.0, None, note=note)
 
 
-def _recognizable(seen: Moments, rms: float, entries: int) -> tuple[float | None, float]:
-    """Return the rms by which an untouched tensor of `entries` entries is recognized, and its tolerance."""
-    if not seen.constant and entries < _FEWEST_ENTRIES:
-        return None, 0.0
-    chance = math.sqrt((seen.kurtosis - 1) * (1 / max(1, entries) + 1 / max(1, seen.count)))
-    return rms, (_SIGMAS + 1) * chance + _CAST
+def _usual(fit: _Fit) -> bool:
+    """Whether a law's constant is a usual one: with any other, Xavier's law of a large table is no rival."""
+    unit = fit.law.unit
+    return unit is None or abs(fit.log_constant - math.log(unit)) < _GAIN
 
 
-def _extrapolated(
-    make: Factory, comparison: Comparison, roles: tuple[RoleResult, ...], *, base: int, target: int, seed: int
-) -> dict[str, OwnInit]:
-    low, high = _affordable(make, base, target)
-    known = {r.name: r.role for r in roles if r.role is not None}
-    probe, climb = compare(make, low, high), compare(make, low, target)
-    probe_roles = {r.name: r for r in infer(probe, known)}
-    climb_roles = {r.name: r for r in infer(climb, known)}
-    small, large = moments(make, low, seed=seed), moments(make, high, seed=seed)
-    entries = {t.name: math.prod(t.shape) for t in comparison.tensors}
-    found: dict[str, OwnInit] = {}
-    for role in roles:
-        name = role.name
-        if name not in known:
-            continue
-        own = _own(probe_roles[name], probe.ratio, small[name], large[name], entries[name])
-        if not own.law or (own.law == "fixed" and own.ratio != 1.0):
-            raise PlanError(
-                f"the target has {comparison.size:,} parameters, too many to build here, and the init of "
-                f"{name!r} follows no simple law between widths {low} and {high} (rms x{own.ratio:.4g}). "
-                "Initialize it with a power of its fan-in or fan-out, or plan for a smaller target."
-            )
-        ratio = 1.0 if own.law == "fixed" else laws(role, comparison.ratio)[own.law]
-        to_target = 1.0 if own.law == "fixed" else laws(climb_roles[name], climb.ratio)[own.law]
-        rms, tolerance = _recognizable(small[name], small[name].rms * to_target, entries[name])
-        bound = small[name].bound
-        found[name] = OwnInit(ratio, own.law, own.error, rms, tolerance, bound and bound * to_target)
-    return found
+def _fit(law: Law, logs: list[float], errors: list[float]) -> _Fit:
+    """Fit the rms at the target: every size, carried there by the law, measures it once."""
+    carried = [log + math.log(growth) for log, growth in zip(logs, law.growths, strict=True)]
+    weights = [e**-2 for e in errors]
+    mean = sum(w * c for w, c in zip(weights, carried, strict=True)) / sum(weights)
+    chi2 = sum(w * (c - mean) ** 2 for w, c in zip(weights, carried, strict=True))
+    return _Fit(law, chi2, mean, sum(weights) ** -0.5)
 
 
-def _affordable(make: Factory, base: int, target: int) -> tuple[int, int]:
-    """Find two widths that can be built, as near to the base as possible."""
-    widths: list[int] = []
-    for width in (base, 2 * base, 4 * base, base // 2, base // 4, base // 8, base // 16):
-        if width < 1 or width == target or width in widths:
-            continue
-        try:
-            if _size(build_shapes(make, width)) <= MOST_PARAMETERS:
-                widths.append(width)
-        except FactoryError:
-            continue
-        if len(widths) == 2:
-            return min(widths), max(widths)
-    raise PlanError(
-        f"the model has more than {MOST_PARAMETERS:,} parameters at width {max(base, target)} and no two of "
-        f"the widths {base}, {2 * base}, {4 * base}, {base // 2}, ... can be built to measure its init. "
-        "Choose a smaller base."
+def _threshold(sizes: int) -> float:
+    """chi^2 that chance exceeds as seldom as five standard errors, for one or two degrees of freedom."""
+    return _SIGMAS**2 if sizes == 2 else -2 * math.log(math.erfc(_SIGMAS / math.sqrt(2)))
+
+
+def _fitted(
+    book: LawBook, seen: list[Moments], logs: list[float], errors: list[float], entries: int
+) -> OwnInit:
+    """Fit log(rms) = c + p log(width) by weighted least squares, and carry it to the target."""
+    constant = all(m.constant for m in seen)
+    x = [math.log(w) for w in book.width.measured]
+    weights = [e**-2 for e in errors]
+    total = sum(weights)
+    x0 = sum(w * v for w, v in zip(weights, x, strict=True)) / total
+    y0 = sum(w * v for w, v in zip(weights, logs, strict=True)) / total
+    spread = sum(w * (v - x0) ** 2 for w, v in zip(weights, x, strict=True))
+    if spread == 0:
+        return OwnInit(
+            1.0, "", math.inf, None, 0.0, None, note="own init changes while the width does not: kept"
+        )
+    slope = sum(w * (a - x0) * (b - y0) for w, a, b in zip(weights, x, logs, strict=True)) / spread
+    misfit = [b - y0 - slope * (a - x0) for a, b in zip(x, logs, strict=True)]
+    chi2 = sum(w * r**2 for w, r in zip(weights, misfit, strict=True))
+    inflate = math.sqrt(max(1.0, chi2 / (len(x) - 2))) if len(x) > 2 else 1.0
+    error = inflate * spread**-0.5
+    reach = math.log(book.width.target / book.width.base)
+    how = f"width^{slope:.3g} +- {error:.2g}, fitted at widths {book.widths_text}"
+    if constant and max(map(abs, misfit)) > max(_SAME, 2 * max(errors)):
+        # Constants carry no error: where they lie on no line, each is a choice (or one number a draw).
+        return OwnInit(1.0, "fixed", 0.0, None, 0.0, None, note=f"own constant follows no law ({how}): kept")
+    at_target = math.log(book.width.target) - x0
+    beyond = math.hypot(inflate * total**-0.5, error * at_target)
+    rms, tolerance = _recognizable(seen, math.exp(y0 + slope * at_target), beyond, entries)
+    return OwnInit(
+        ratio=math.exp(slope * reach),
+        law="fixed" if constant else "",
+        error=error * abs(reach),
+        rms=rms,
+        tolerance=tolerance,
+        bound=None,
+        exponent=slope,
+        note=f"own init grows as {how}",
     )
 
 
-def _size(model: nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters())
+def _recognizable(seen: list[Moments], rms: float, error: float, entries: int) -> tuple[float | None, float]:
+    """Return the rms by which an untouched tensor of `entries` entries is recognized, and its tolerance."""
+    if entries < _FEWEST_ENTRIES and not all(m.constant for m in seen):
+        return None, 0.0
+    kurtosis = max(m.kurtosis for m in seen)
+    chance = math.hypot(math.sqrt((kurtosis - 1) / max(1, entries)), 2 * error)
+    return rms, (_SIGMAS + 1) * chance + _CAST
 
 
-def _sums(parameter: torch.Tensor) -> tuple[list[float], float, float]:
-    """Return count, sums of squares and fourth powers, and the extremes of one tensor, in float64."""
-    if parameter.numel() == 0:
-        return [0.0, 0.0, 0.0], 0.0, 0.0
-    if parameter.is_meta:
-        raise PlanError(
-            "make returns parameters on the meta device, which have no values to measure. Build them for "
-            "real."
-        )
-    values = (parameter.abs() if parameter.is_complex() else parameter).detach().double()
-    square = values.square()
-    return (
-        [
-            float(parameter.numel()),
-            float(square.sum()),
-            float(square.square().sum()),
-        ],
-        float(values.min()),
-        float(values.max()),
+def _bound(seen: list[Moments], law: Law) -> float | None:
+    """Carry the bound of a uniform init to the target, from the size that tells it best."""
+    uniform = [(m.count, m.bound * g) for m, g in zip(seen, law.growths, strict=True) if m.bound is not None]
+    return max(uniform)[1] if len(uniform) == len(seen) else None
+
+
+def _too_few(make: Factory, base: Size, target: Size, sizes: tuple[Size, ...]) -> PlanError:
+    calls = call_text(make, base), call_text(make, target)
+    entries = parameter_count(build_shapes(make, base))
+    why = (
+        f"the factory gives no other size with the same tensors (half, twice, ... the width {base[WIDTH]}), and "
+        f"{calls[1]} is too large to be built for that"
+        if sizes
+        else f"{calls[0]} has {entries:,} parameters, more than {_LAST_RESORT:,}, and no smaller width can be built"
+    )
+    return PlanError(
+        f"how the initial values grow with the width is measured at small widths, but {why}. Let make accept "
+        "a few smaller widths, or choose a smaller base."
     )
