@@ -11,7 +11,7 @@ from typing import Any
 
 from similitude.scaling import ops
 from similitude.scaling.dims import moved, pad, unknown
-from similitude.scaling.facts import NONE, Facts, Flow, Logits, Use, Weight
+from similitude.scaling.facts import CONSTANT, NONE, Facts, Flow, Logits, Use, Weight
 from similitude.scaling.ops import Contraction, Side, contraction
 from similitude.scaling.trace import Node, Trace
 
@@ -124,7 +124,8 @@ class _Interpreter:
                 return Weight(first.dims, frozenset({"normalized"}), first.scale)
             return Weight(blank, how | {f"product ({node.op})"}, first.scale)
         dims = first.dims if self._same_shape(node, first) else blank
-        return replace(first, dims=dims, how=how | {node.op})
+        constant = contraction(node, self.rank) is not None
+        return replace(first, dims=dims, how=how | {CONSTANT if constant else node.op})
 
     def _same_shape(self, node: Node, weight: Weight) -> bool:
         return all(len(d) == self.rank[node.outputs[0]] for d in weight.dims.values())

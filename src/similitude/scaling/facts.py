@@ -8,6 +8,8 @@ from similitude.scaling.dims import Dims
 from similitude.scaling.trace import Trace
 
 NONE: frozenset[int] = frozenset()
+CONSTANT = "a product with a constant"
+"""How a parameter that is contracted with a constant is made, e.g. with the zeros of a first hidden state."""
 
 
 @dataclass(frozen=True)

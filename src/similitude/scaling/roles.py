@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 
 from similitude.core.errors import RoleError
 from similitude.scaling.axes import Comparison, TensorPair, some
+from similitude.scaling.facts import CONSTANT
 from similitude.scaling.fans import Fan, Fans
 from similitude.scaling.rules import ROLES
 from similitude.scaling.structure import Structure, TensorUse
@@ -107,6 +108,8 @@ def infer(
 
 
 def _seen(tensor: TensorPair, uses: tuple[TensorUse, ...]) -> RoleResult:
+    real = tuple(use for use in uses if CONSTANT not in use.how)
+    uses = real or uses  # what meets constants first, as in a recurrent net, is told by its other uses
     if not uses:
         return RoleResult(tensor.name, "unused", 1.0, 1.0, "never used by the sample")
     found = [_of_use(tensor, use) for use in uses]
@@ -121,6 +124,9 @@ def _seen(tensor: TensorPair, uses: tuple[TensorUse, ...]) -> RoleResult:
         return replace(first, evidence=f"{first.evidence}; also the head: {head.evidence}", tied=heads)
     if kinds <= {"lookup", "vector", "input"}:
         return replace(first, evidence=first.evidence + _times(uses))
+    if kinds == {"bottleneck", "output"}:  # the last step of a recurrent net is read by nothing
+        found = [r for r in found if r.role == "bottleneck"]
+        kinds = {"bottleneck"}
     if len(kinds) > 1 or len({(round(r.r_in, 9), round(r.r_out, 9)) for r in found}) > 1:
         ways = "; ".join(dict.fromkeys(f"as {r.role} ({r.evidence})" for r in found))
         reason = (
@@ -138,6 +144,10 @@ def _of_use(tensor: TensorPair, use: TensorUse) -> RoleResult:
     """Tell the role that a tensor has in one of its uses."""
     if use.kind == "contract":
         return _of_matrix(tensor, use)
+    if CONSTANT in use.how:
+        return _refused(
+            tensor, "it multiplies constants alone, such as the zeros of a first state, in this sample"
+        )
     if use.kind not in _ELEMENTWISE:
         return _refused(tensor, f"seen only inside the operation {use.op}, which no rule covers")
     growing = [i for i, r in enumerate(tensor.ratios) if r != 1.0]

@@ -302,6 +302,8 @@ def _fans(
     dims = a.weight.dims[name]
     known = [_merge(dims, a.contracted), _merge(dims, a.kept)]
     pair = shapes[0][name], shapes[1][name]
+    if len(a.weight.dims) > 1 and known[0] is not None and known[1] is not None:
+        return Fans(Fan(known[0]), Fan(known[1])), ""  # concatenated: each part has sides of its own
     fan_in = _fan(sizes[0][0], sizes[1][0], known[0], pair, avoid=known[1] or ())
     fan_out = None
     if fan_in is not None:
@@ -343,7 +345,7 @@ def _fan(
     if small == large:
         whole = known is not None and _same(known, shapes) and math.prod(shapes[0][d] for d in known) == small
         return Fan(known) if known is not None and whole else Fan((), small)
-    subsets = [known] if known is not None else _subsets(len(shapes[0]), avoid)
+    subsets = ([known] if known is not None else []) + _subsets(len(shapes[0]), avoid)
     for exact in (True, False):
         for dims in subsets:
             factors = [n / math.prod(s[d] for d in dims) for n, s in zip((small, large), shapes, strict=True)]
