@@ -16,13 +16,20 @@ from similitude.core.citation import cite
 from similitude.core.errors import FactoryError, PlanError, RoleError
 from similitude.scaling.plan import Plan, plan
 
+SAMPLE = torch.zeros(2, 12)
+TOKENS = torch.zeros(2, 4, dtype=torch.long)
+
 
 def make(width: int) -> nn.Module:
     return models.MLP(12, 3, width=width, depth=2, zero_head=True)
 
 
+def tied(width: int) -> nn.Module:
+    return models.GPT(7, 4, width=width, depth=1, head_dim=8, tie=True)
+
+
 def test_rows_say_everything():
-    made = plan(make, base=16, target=64)
+    made = plan(make, base=16, target=64, sample=SAMPLE)
     rows = {row.name: row for row in made.rows}
     assert list(rows) == [n for n, _ in make(64).named_parameters()]
     hidden = rows["hidden.1.weight"]
@@ -37,23 +44,20 @@ def test_rows_say_everything():
     )
     head = rows["head.weight"]
     assert (head.role, head.init, head.rescale, head.lr, head.eps) == ("output", 0.25, 1.0, 0.25, 1.0)
-    assert "no spread" in head.reason
+    assert "without spread" in head.reason
     assert rows["hidden.1.bias"].rescale == 2.0
 
 
 @pytest.mark.parametrize("rule", ["mup", "sp", "ntp"])
 def test_at_the_base_every_number_is_exactly_one_and_roles_are_known(rule):
-    made = plan(make, base=16, target=16, rule=rule)
+    made = plan(make, base=16, target=16, rule=rule, sample=SAMPLE)
     assert made.is_identity
     for row in made.rows:
         assert (row.init, row.rescale, row.lr, row.eps, row.weight_decay) == (1.0,) * 5
     assert {row.role for row in made.rows} == {"input", "vector", "hidden", "output", "finite"}
 
 
-def test_sp_shows_the_users_own_init_and_needs_no_roles():
-    def tied(width: int) -> nn.Module:
-        return models.GPT(7, 4, width=width, depth=1, head_dim=8, tie=True)
-
+def test_sp_shows_the_users_own_init_and_needs_no_sample():
     made = plan(tied, base=16, target=64, rule="sp")
     assert made.is_identity
     rows = {row.name: row for row in made.rows}
@@ -61,11 +65,57 @@ def test_sp_shows_the_users_own_init_and_needs_no_roles():
     assert rows["tokens.weight"].aliases == ("head.weight",)
     assert rows["blocks.0.up.weight"].init == 0.5
     assert made.groups(made.apply_(tied(64)), lr=0.1)[0]["lr"] == 0.1
-    assert plan(tied, base=16, target=16).is_identity
+    assert plan(tied, base=16, target=16, sample=TOKENS).is_identity
+
+
+def test_every_other_rule_needs_a_sample():
+    with pytest.raises(PlanError, match=r"plan needs a sample.*a tensor, a tuple of positional"):
+        plan(make, base=16, target=64)
+
+
+@pytest.mark.parametrize("rule", ["mup", "spectral"])
+def test_a_tied_head_is_carried_by_the_norm_before_it(rule):
+    made = plan(tied, base=16, target=64, sample=TOKENS, rule=rule)
+    rows = {row.name: row for row in made.rows}
+    assert (made.refused, made.hooks) == ((), ())
+    assert (rows["tokens.weight"].role, rows["tokens.weight"].init, rows["tokens.weight"].lr) == (
+        "lookup",
+        1,
+        1,
+    )
+    for name in ("norm.weight", "norm.bias"):
+        assert (rows[name].multiplier, rows[name].rescale, rows[name].lr, rows[name].eps) == (
+            0.25,
+            0.25,
+            0.25,
+            1.0,
+        )
+    model = made.apply_(tied(64))
+    assert torch.equal(model.norm.weight, torch.full((64,), 0.25))
+
+
+def test_a_base_that_is_planned_for_itself_with_knobs_changes_by_the_knobs_alone():
+    knobs = {"embedding": {"lr": 0.125}, "head": 2.0}
+    made = plan(
+        lambda w: models.GPT(7, 4, width=w, depth=1, head_dim=8),
+        base=16,
+        target=16,
+        sample=TOKENS,
+        knobs=knobs,
+    )
+    rows = {row.name: row for row in made.rows}
+    assert (rows["tokens.weight"].lr, rows["tokens.weight"].rescale) == (0.125, 1.0)
+    assert (rows["head.weight"].lr, rows["head.weight"].rescale, rows["head.weight"].eps) == (2.0, 2.0, 0.5)
+    assert (rows["blocks.0.up.weight"].lr, rows["blocks.0.up.weight"].rescale) == (1.0, 1.0)
+    of_tied = {
+        r.name: r for r in plan(tied, base=16, target=16, sample=TOKENS, knobs={"embedding": 4.0}).rows
+    }
+    assert of_tied["tokens.weight"].rescale == 4.0
+    assert of_tied["norm.weight"].rescale == 0.25  # so that the head is as it was
 
 
 def test_json_round_trip(tmp_path):
-    made = plan(make, base=16, target=64, sample=torch.zeros(2, 12), roles={"head.bias": "finite"})
+    made = plan(make, base=16, target=64, sample=SAMPLE, roles={"head.bias": "finite"})
     assert Plan.from_dict(json.loads(json.dumps(made.to_dict()))) == made
     path = made.save(tmp_path / "deep" / "plan.json")
     assert Plan.load(path) == made
@@ -78,25 +128,30 @@ def test_files_that_are_no_plans_are_told(tmp_path):
         Plan.load(path)
     for text, says in (
         ("{", "is not a saved plan"),
-        ("[]", "not a plan of format 1"),
-        ('{"format": 1}', "incomplete"),
+        ("[]", "not a plan of format 2"),
+        ('{"format": 2}', "incomplete"),
     ):
         path.write_text(text)
         with pytest.raises(PlanError, match=says):
             Plan.load(path)
     with pytest.raises(PlanError, match="cannot be written to"):
-        plan(make, base=16, target=16).save(path / "below" / "a" / "file.json")
+        plan(make, base=16, target=16, sample=SAMPLE).save(path / "below" / "a" / "file.json")
 
 
 def test_text_and_table_hold_every_tensor():
     from rich.console import Console
 
-    made = plan(lambda w: models.GPT(7, 4, width=w, depth=1, head_dim=8, tie=True), base=16, target=64)
+    made = plan(
+        lambda w: nn.MultiheadAttention(w, 2),
+        base=16,
+        target=64,
+        sample=lambda w: (torch.zeros(3, 1, w),) * 3,
+    )
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(made)
     for text in (str(made), console.export_text()):
         assert all(row.name[:20] in text for row in made.rows)
-        assert "REFUSED tokens.weight" in text
+        assert "REFUSED in_proj_weight" in text
         assert "x0.25" in text
     assert str(made).startswith("mup, AdamW, width 16 -> 64")
 
@@ -118,21 +173,133 @@ def test_a_sample_names_what_it_never_reaches():
         assert any(
             "never used by the sample: 'parts.idle.weight', 'parts.idle.bias'" in n for n in made.notes
         )
-    assert not plan(make, base=16, target=64, sample=torch.zeros(2, 12)).notes
-    with pytest.raises(PlanError, match=r"make\(4\) cannot take the sample: RuntimeError: .*mat1 and mat2"):
+    assert not plan(make, base=16, target=64, sample=SAMPLE).notes
+    with pytest.raises(
+        PlanError, match=r"at width 4 the model cannot take the sample: RuntimeError: .*mat1 and mat2"
+    ):
         plan(Net, base=4, target=8, sample=torch.ones(3, 5))
 
 
-def test_notes_on_fixed_heads_and_possible_bottlenecks():
-    made = plan(lambda w: nn.MultiheadAttention(w, 2), base=8, target=32)
-    assert any(
-        "number of attention heads stays 2" in note and "head size grows" in note for note in made.notes
+class Attention(nn.Module):
+    """Attention with matrices of their own for queries, keys and values, and a given number of heads."""
+
+    def __init__(self, width: int, heads: int, *, fused: bool = False, scale: float = -0.5) -> None:
+        super().__init__()
+        self.fused, self.heads, self.power = fused, heads, scale
+        if fused:
+            self.qkv = nn.Linear(width, 3 * width)
+        else:
+            self.q, self.k, self.v = (nn.Linear(width, width) for _ in range(3))
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = self.qkv(x).chunk(3, -1) if self.fused else (self.q(x), self.k(x), self.v(x))
+        q, k, v = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in parts)
+        logits = q @ k.mT * q.shape[-1] ** self.power
+        return self.out((logits.softmax(-1) @ v).transpose(1, 2).flatten(2))
+
+
+def _rows(width: int) -> torch.Tensor:
+    return torch.zeros(2, 3, width)
+
+
+@pytest.mark.parametrize(("scale", "multiplier"), [(-0.5, 0.5), (-1.0, 1.0), (0.0, 0.25)])
+def test_growing_heads_put_one_over_d_into_the_queries(scale, multiplier):
+    made = plan(lambda w: Attention(w, 2, scale=scale), base=16, target=64, sample=_rows)
+    rows = {row.name: row for row in made.rows}
+    assert made.refused == ()
+    for name in ("q.weight", "q.bias"):
+        assert rows[name].multiplier == multiplier
+    assert rows["q.weight"].lr == 0.25 * multiplier
+    assert {rows[n].multiplier for n in rows if not n.startswith("q.")} == {1.0}
+
+
+def test_fused_queries_with_growing_heads_are_refused_with_the_remedy():
+    made = plan(lambda w: Attention(w, 2, fused=True), base=16, target=64, sample=_rows)
+    assert [r.name for r in made.refused] == ["qkv.weight"]
+    assert "Keep the head size fixed" in made.refused[0].reason
+    assert not plan(lambda w: Attention(w, w // 4, fused=True), base=16, target=64, sample=_rows).refused
+    accepted = plan(
+        lambda w: Attention(w, 2, fused=True),
+        base=16,
+        target=64,
+        sample=_rows,
+        roles={"qkv.weight": "hidden"},
     )
-    assert not plan(lambda w: nn.MultiheadAttention(w, w // 4), base=8, target=32).notes
-    made = plan(lambda w: nn.Sequential(nn.Linear(w, 4), nn.Linear(4, w), nn.Linear(w, 2)), base=8, target=32)
-    assert any(
-        "2 matrices lead from a growing side to a fixed one: '0.weight', '2.weight'" in n for n in made.notes
-    )
+    assert accepted.refused == ()
+    assert any("keep the scale of the forward pass" in note for note in accepted.notes)
+
+
+def test_bottlenecks_are_noted():
+    narrow = lambda w: nn.Sequential(nn.Linear(w, 4), nn.Linear(4, w), nn.Linear(w, 2))  # noqa: E731
+    made = plan(narrow, base=8, target=32, sample=_rows)
+    assert {r.name: r.role for r in made.rows}["0.weight"] == "bottleneck"
+    assert any("finite bottlenecks inside a growing network: '0.weight'" in n for n in made.notes)
+
+
+class Scaled(nn.Module):
+    """A table, a hidden matrix and a head, with numbers in the forward pass that change with the width."""
+
+    def __init__(self, width: int, *, table: float = 0.0, hidden: float = 0.0, head: float = 0.0) -> None:
+        super().__init__()
+        self.tokens, self.norm = nn.Embedding(7, width), nn.LayerNorm(width)
+        self.hidden, self.out = nn.Linear(width, width), nn.Linear(width, 7, bias=False)
+        self.numbers = [width**power for power in (table, hidden, head)]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a, b, c = self.numbers
+        x = self.norm(torch.relu(self.hidden(self.tokens(x) * a) * b))
+        return self.out(x) * c
+
+
+def test_a_table_scaled_by_the_root_of_the_width_is_undone_in_the_table():
+    made = plan(lambda w: Scaled(w, table=0.5), base=16, target=64, sample=TOKENS)
+    assert {r.name: (r.multiplier, r.role) for r in made.rows}["hidden.weight"] == (1.0, "hidden")
+    (row,) = [r for r in made.rows if r.name == "tokens.weight"]
+    assert (row.multiplier, row.rescale, row.lr) == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("powers", "name"), [({"head": -1.0}, "out.weight"), ({"hidden": -0.5}, "hidden.weight")]
+)
+def test_a_model_that_is_parametrised_already_is_refused(powers, name):
+    made = plan(lambda w: Scaled(w, **powers), base=16, target=64, sample=TOKENS)
+    assert name in [r.name for r in made.refused]
+    assert "the plan would apply the rule twice" in made.refused[-1].reason
+    with pytest.raises(RoleError, match="apply the rule twice"):
+        made.apply_(Scaled(64, **powers))
+
+
+def test_a_tied_head_without_a_norm_gets_a_hook():
+    def bare(width: int) -> nn.Module:
+        model = nn.Sequential(nn.Embedding(7, width), nn.Tanh(), nn.Linear(width, 7, bias=False))
+        model[2].weight = model[0].weight
+        return model
+
+    made = plan(bare, base=16, target=64, sample=TOKENS)
+    (hook,) = made.hooks
+    assert (hook.module, hook.factor) == ("2", 0.25)
+    assert "no tensor makes what the head reads" in hook.reason
+    model = made.apply_(bare(64))
+    assert torch.allclose(model(TOKENS), 0.25 * torch.tanh(model[0](TOKENS)) @ model[0].weight.T)
+
+
+def test_the_lengths_of_a_normalized_head_carry_its_scale():
+    def build(width: int) -> nn.Module:
+        torch.manual_seed(0)
+        norm = nn.utils.parametrizations.weight_norm
+        return nn.Sequential(
+            nn.Linear(3, width), norm(nn.Linear(width, width)), nn.ReLU(), norm(nn.Linear(width, 2))
+        )
+
+    made = plan(build, base=64, target=256, sample=torch.zeros(2, 3), optimizer=torch.optim.Adam)
+    rows = {row.name: row for row in made.rows}
+    assert made.refused == ()
+    lengths, directions = (rows[f"3.parametrizations.weight.original{i}"] for i in (0, 1))
+    assert lengths.init == pytest.approx(0.5)
+    assert (lengths.lr, directions.rescale, directions.lr) == (0.5, 1.0, 0.5)
+    inner = rows["1.parametrizations.weight.original1"]
+    assert (inner.rescale, inner.lr) == (1.0, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -141,13 +308,14 @@ def test_notes_on_fixed_heads_and_possible_bottlenecks():
         ({"base": 0}, PlanError, "base=0 is not a width. Pass a positive integer"),
         ({"target": 8.5}, PlanError, "target=8.5 is not a width"),
         ({"rule": "mUP"}, PlanError, r"rule 'mUP' is unknown. Choose one of 'mup', 'sp', 'ntp'"),
-        ({"optimizer": torch.optim.RMSprop}, PlanError, "RMSprop has no rule yet"),
+        ({"optimizer": torch.optim.RAdam}, PlanError, "RAdam has no rule"),
+        ({"knobs": {"hed": 2.0}}, PlanError, "knobs names 'hed', which is no role"),
         ({"roles": {"haed.weight": "output"}}, RoleError, r"Close names: 'head.weight'"),
-        ({"make": lambda: None}, FactoryError, r"make\(16\) failed with TypeError"),
+        ({"make": lambda: None}, FactoryError, r"failed with TypeError"),
     ],
 )
 def test_wrong_use_is_told(arguments, error, text):
-    full = {"make": make, "base": 16, "target": 64} | arguments
+    full = {"make": make, "base": 16, "target": 64, "sample": SAMPLE} | arguments
     with pytest.raises(error, match=text):
         plan(full.pop("make"), **full)
 
@@ -155,7 +323,7 @@ def test_wrong_use_is_told(arguments, error, text):
 def test_planning_leaves_global_state_alone():
     torch.manual_seed(3)
     before = torch.random.get_rng_state()
-    plan(make, base=16, target=64, sample=torch.zeros(2, 12))
+    plan(make, base=16, target=64, sample=SAMPLE)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.empty(0).device.type == "cpu"
 
@@ -166,7 +334,7 @@ def _change_slopes(rule: str, optimizer: type[torch.optim.Optimizer], lr: float)
     build = lambda w: models.MLP(12, 3, width=w, depth=3, zero_head=True)  # noqa: E731
     logs: list[list[float]] = []
     for width in widths:
-        made = plan(build, base=64, target=width, optimizer=optimizer, rule=rule)
+        made = plan(build, base=64, target=width, optimizer=optimizer, rule=rule, sample=SAMPLE)
         squares = [0.0] * 4
         for seed in range(3):
             torch.manual_seed(seed)
@@ -226,23 +394,19 @@ def test_transformers_gpt2(tied):
         return transformers.GPT2LMHeadModel(config)
 
     made = plan(gpt2, base=32, target=64, sample={"input_ids": torch.zeros(1, 4, dtype=torch.long)})
-    if tied:
-        assert [r.name for r in made.refused] == ["transformer.wte.weight"]
-        with pytest.raises(RoleError, match="tie_word_embeddings=False"):
-            made.apply_(gpt2(64))
-        return
     assert (made.refused, made.notes) == ((), ())
     roles = {row.name: row for row in made.rows}
     assert roles["transformer.h.0.mlp.c_fc.weight"].role == "hidden"
     assert roles["transformer.h.0.mlp.c_fc.weight"].rescale == 2**-0.5
     assert roles["transformer.wte.weight"].role == "lookup"
-    assert roles["lm_head.weight"].role == "output"
+    assert roles["transformer.ln_f.weight"].multiplier == (0.5 if tied else 1.0)
+    assert ("lm_head.weight" in roles) is not tied
     model = made.apply_(gpt2(64))
     assert sum(len(g["params"]) for g in made.groups(model, lr=0.1)) == len(list(model.parameters()))
 
 
 def test_the_plan_cites_its_paper():
-    assert [c.paper.number for c in cite(plan)] == [17]
+    assert [c.paper.number for c in cite(plan)] == [7, 17]
 
 
 def test_an_init_that_is_not_finite_is_refused_by_name():
@@ -252,7 +416,7 @@ def test_an_init_that_is_not_finite_is_refused_by_name():
         return model
 
     with pytest.raises(PlanError, match=r"'weight'.*not finite"):
-        plan(make, base=8, target=16)
+        plan(make, base=8, target=16, sample=_rows)
 
 
 def test_a_factory_that_exits_is_an_error_of_the_factory():
@@ -260,10 +424,10 @@ def test_a_factory_that_exits_is_an_error_of_the_factory():
         raise SystemExit(5)
 
     with pytest.raises(FactoryError, match="SystemExit"):
-        plan(make, base=8, target=16)
+        plan(make, base=8, target=16, sample=_rows)
 
 
 def test_a_folder_is_no_place_for_a_plan(tmp_path):
-    made = plan(lambda width: nn.Linear(width, width), base=8, target=16)
+    made = plan(lambda width: nn.Linear(width, width), base=8, target=16, sample=_rows)
     with pytest.raises(PlanError, match="it is a folder"):
         made.save(tmp_path)

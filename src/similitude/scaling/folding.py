@@ -106,9 +106,10 @@ def _forward_numbers(structure: Structure, result: RoleResult, ratio: float, fol
     for use in structure.uses[result.name]:
         readers = flow.readers.get(use.index, set())
         after = 0.0 if readers and readers <= logits else use.exponent
-        if use.kind != "contract" and readers and readers <= set(flow.contractions):
-            after = 0.0  # the contraction that reads it sees the same number, and answers for it
-        power = after + use.before
+        if use.kind != "contract" and readers and all(_answers(structure, node) for node in readers):
+            after = 0.0
+        answers = use.kind == "contract" and _answers(structure, flow.uses[use.index].node)
+        power = after + (use.before if answers else 0.0)
         if power == 0.0 or power in seen:
             continue
         seen.add(power)
@@ -133,6 +134,16 @@ def _forward_numbers(structure: Structure, result: RoleResult, ratio: float, fol
             folds.put(result.name, ratio**-power, f"the inverse of width^{power:+.3g} in the forward pass")
             given = ratio**-power
     return given
+
+
+def _answers(structure: Structure, node: int) -> bool:
+    """Tell whether a matrix answers for the numbers on what it reads; those on a table are the table's."""
+    flow = structure.flow
+    index = flow.contractions.get(node, -1)
+    if index < 0:
+        return False
+    carriers = flow.facts[flow.uses[index].operand].carriers or frozenset()
+    return all(flow.uses[carrier].kind != "lookup" for carrier in carriers)
 
 
 def _tied(

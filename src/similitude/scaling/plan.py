@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -146,7 +146,7 @@ class Planner:
             results = tuple(RoleResult(t.name, None, 1.0, 1.0, "not traced") for t in comparison.tensors)
             folds = Folds()
         else:
-            results = infer(comparison, structure, self.roles)
+            results = self._roles(comparison, structure, size)
             shapes = {t.name: (t.base_shape, t.shape) for t in comparison.tensors}
             folds = fold(
                 structure,
@@ -158,6 +158,15 @@ class Planner:
             )
         own = self._own(comparison, results, size)
         return self._assembled(size, comparison, structure, results, folds, own)
+
+    def _roles(
+        self, comparison: Comparison, structure: Structure, target: Mapping[str, int]
+    ) -> tuple[RoleResult, ...]:
+        """Tell the roles; at the base, where nothing grows, those that the two traced sizes show."""
+        if dict(self.base) != dict(target):
+            return infer(comparison, structure, self.roles)
+        seen = infer(compare(self.make, *structure.sizes), structure, self.roles)
+        return tuple(replace(result, r_in=1.0, r_out=1.0) for result in seen)
 
     def under(self, rule: str) -> Planner:
         """Return the planner of another rule; what was traced and measured so far is shared."""
@@ -275,6 +284,9 @@ class Planner:
         # A tensor without spread (zeros, ones) is a choice of the user's, not a draw: only multipliers move it.
         as_is = scaled.init is None or mine.law == "fixed" or direction or role in ("unused", "undecided")
         rescale = 1.0 if direction else scaled.scale if as_is else (scaled.init or 1.0) / mine.ratio
+        blank = (
+            mine.law == "fixed" and mine.rms == 0
+        )  # zeros have no ratio; the rule's is what a draw would have
         law = {"": "own init as measured", "fixed": "own init without spread"}.get(
             mine.law, f"own init {mine.law}"
         )
@@ -285,7 +297,7 @@ class Planner:
             base_shape=tensor.base_shape,
             fan_in_ratio=result.r_in,
             fan_out_ratio=result.r_out,
-            init=mine.ratio * rescale,
+            init=scaled.init if blank and scaled.init is not None else mine.ratio * rescale,
             rescale=rescale,
             lr=scaled.lr,
             eps=scaled.eps,
