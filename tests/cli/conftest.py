@@ -44,6 +44,15 @@ MODELS = """
         def forward(self, x):
             return self.net(x) + self.pos.mean()
 
+    class Parametrised(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.width = width
+            self.net = make(width)
+
+        def forward(self, x):
+            return self.net(x) / self.width
+
     def talkative(width):
         print("I talk on standard output")
         return make(width)
@@ -53,6 +62,29 @@ MODELS = """
 
     def bad_loss(model, batch):
         return model(batch[0], batch[1])
+
+    batch = torch.zeros(2, 64)
+    arguments = (batch,)
+    tokens = torch.zeros(2, 32, dtype=torch.long)
+
+    def no_input():
+        return batch
+
+    def of_width(width):
+        return torch.zeros(2, 64)
+
+    def with_default(rows=2):
+        return {"input": torch.zeros(rows, 64)}
+
+    def failing_input():
+        raise OSError("no such file")
+
+    def mean_loss(model, sample):
+        return model(sample).square().mean()
+
+    def dialled(width, depth):
+        layers = [nn.Linear(64, width), *(nn.Linear(width, width) for _ in range(depth)), nn.Linear(width, 10)]
+        return nn.Sequential(*layers)
 
     a_number = 3
     no_batches = object()

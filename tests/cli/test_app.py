@@ -10,7 +10,7 @@ from similitude.cli import app as app_module
 from similitude.core.errors import SimilitudeError
 
 COMMANDS = [
-    [], ["quickstart"], ["plan"], ["transfer"], ["report"], ["data"], ["data", "list"],
+    [], ["quickstart"], ["plan"], ["explain"], ["diff"], ["transfer"], ["report"], ["data"], ["data", "list"],
     ["claims"], ["claims", "list"], ["claims", "run"],
 ]  # fmt: skip
 HEAVY = ("torch", "numpy", "polars", "optuna", "matplotlib", "sklearn", "scipy", "jinja2")
@@ -39,6 +39,8 @@ def test_help_imports_nothing_heavy_and_is_quick():
         ["transfer"],
         ["quickstart"],
         ["plan"],
+        ["explain"],
+        ["diff"],
         ["report"],
         ["claims", "run"],
         ["data", "list"],
@@ -61,7 +63,7 @@ def test_version(cli):
 
 
 def test_every_option_is_explained(cli):
-    for command in COMMANDS[1:5]:
+    for command in COMMANDS[1:7]:
         for line in cli(*command, "--help").out.splitlines():
             words = line.strip("│ ").split()
             assert not words or not words[0].startswith("--") or len(words) > 1, line

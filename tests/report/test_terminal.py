@@ -5,7 +5,7 @@ import pytest
 import report_cases as cases
 from rich.console import Console
 
-from similitude.report import plan_table, transfer_summary
+from similitude.report import transfer_summary
 from similitude.report.terminal import LossBars
 from similitude.studies.records import Curve
 
@@ -74,40 +74,3 @@ def test_markup_in_names_is_text():
     text = shown(transfer_summary(study))
     assert "[red]name[/red]" in text
     assert text.count("[bold]") == 2
-
-
-def test_a_plan_puts_refusals_first_and_every_factor_in_a_column():
-    text = shown(plan_table(cases.plan(refused=True)))
-    assert text.index("REFUSED router<gate>.weight (8x256)") < text.index("embed.weight")
-    line = next(line for line in text.splitlines() if line.startswith("blocks.{0-3}.attn.qkv.weight"))
-    assert line.split()[1:] == ["hidden", "256x256", "4", "4", "1/2", "1/4", "1", "4", "2"]
-    assert "2: hidden: fan-in grows 4 times, Adam's rate falls by as much" in text
-    assert "…" not in text
-
-
-def test_tensors_share_a_line_only_where_all_they_show_is_the_same():
-    plan = cases.plan()
-    rows = (
-        cases.row("net.0.weight", "input", (64, 8), (16, 8), 1, 4, 1.0, 1.0, "a"),
-        cases.row("net.2.weight", "hidden", (64, 64), (16, 16), 4, 4, 0.5, 0.25, "b"),
-        cases.row("net.4.weight", "hidden", (64, 64), (16, 16), 4, 4, 0.5, 0.25, "b"),
-        cases.row("net.6.weight", "hidden", (64, 64), (16, 16), 4, 4, 0.5, 0.5, "b"),
-    )
-    plan = type(plan)(**{f: getattr(plan, f) for f in plan.__dataclass_fields__} | {"rows": rows})
-    names = [line.split()[0] for line in shown(plan_table(plan)).splitlines() if line.startswith("net.")]
-    assert names == ["net.0.weight", "net.{2,4}.weight", "net.6.weight"]
-
-
-def test_long_names_fold_and_numbers_stay_whole():
-    plan = cases.plan()
-    name = "transformer.encoder.layers.block.attention.self.query_key_value.weight"
-    rows = (cases.row(name, "hidden", (4096, 4096), (256, 256), 16, 16, 0.25, 0.0625, "why"),)
-    plan = type(plan)(**{f: getattr(plan, f) for f in plan.__dataclass_fields__} | {"rows": rows})
-    text = shown(plan_table(plan))
-    assert "4096x4096" in text
-    assert "1/16" in text
-    lines = text.splitlines()
-    header = next(place for place, line in enumerate(lines) if line.startswith("tensor"))
-    column = lines[header].index("role")
-    folded = "".join(line[:column].strip() for line in lines[header + 1 : header + 4])
-    assert folded == name

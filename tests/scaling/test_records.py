@@ -161,23 +161,12 @@ def test_text_has_a_row_per_tensor_and_refusals_on_top():
     assert "hook on '4': its input x0.25, no tensor can carry it" in lines
     assert "note: a note" in lines
     table = lines[lines.index(next(line for line in lines if line.startswith("tensor"))) :]
-    assert table[0].split() == [
-        "tensor",
-        "role",
-        "shape",
-        "in",
-        "out",
-        "init",
-        "apply",
-        "lr",
-        "eps",
-        "wd",
-        "evidence",
-    ]
-    assert table[3].split(maxsplit=10) == [
-        "2.weight", "hidden", "32x32->128x128", "x4", "x4", "x0.5", "x1", "x0.25", "x0.25", "x4",
+    assert " ".join(table[0].split()) == "tensor role shape in out init apply lr eps wd why evidence"
+    assert table[3].split(maxsplit=11) == [
+        "2.weight", "hidden", "32x32->128x128", "x4", "x4", "x0.5", "x1", "x0.25", "x0.25", "x4", "3",
         "hidden of the hand-written net",
     ]  # fmt: skip
+    assert lines[lines.index("why") + 3] == "3: mup hidden; own init x0.5"
     for row in plan.rows:
         assert any(line.startswith(row.name) and row.evidence in line for line in table), row.name
 

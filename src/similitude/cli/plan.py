@@ -1,4 +1,4 @@
-"""`similitude plan`: how every tensor of the user's model scales from one width to another."""
+"""`similitude plan`: how every tensor of the user's model scales from one size to another."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from similitude.cli.exits import BAD_VERDICT, GOOD
+from similitude.cli.knobs import Knobs
 from similitude.cli.roles import Roles
 from similitude.cli.screen import Screen
 
@@ -16,32 +17,46 @@ def plan(
     factory: str,
     /,
     *,
-    base: int,
-    target: int,
+    base: Annotated[list[str], Parameter(negative="")],
+    target: Annotated[list[str], Parameter(negative="")],
+    sample: str | None = None,
+    data: str | None = None,
+    loss: str | None = None,
     optimizer: str = "AdamW",
-    rule: Literal["mup", "sp", "ntp"] = "mup",
+    rule: Literal["mup", "sp", "ntp", "mean_field", "spectral"] = "mup",
     role: Roles = None,
+    knob: Knobs = None,
     save: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Show role, ratios and factors of every tensor, each with its reason.
 
-    The exit code is 1 where a tensor is refused.
+    One forward pass at two small sizes is traced; nothing is trained. The exit code is 1 where a tensor is
+    refused.
 
     Parameters
     ----------
     factory:
         A function of the width that returns a model, as module:name or file.py:name.
     base:
-        Width that hyperparameters are tuned at.
+        Size that hyperparameters are tuned at: 256, width=256, or width=256,depth=4.
     target:
-        Width to plan for.
+        Size to plan for.
+    sample:
+        What the model is called with, as module:name or file.py:name: a tensor, a tuple or dict of arguments,
+        or a function of nothing or of the width that gives one.
+    data:
+        In place of --sample: a data set (see `similitude data list`); the loss on a batch is traced.
+    loss:
+        loss(model, sample) as module:name, traced in place of the model's own call.
     optimizer:
         A class of torch.optim by its name, or module:name.
     rule:
         Parametrization.
     role:
-        Role of a tensor that shapes cannot tell: --role.blocks.0.gate input (names may be globs).
+        Role of a tensor that is known better: --role.blocks.0.gate input (names may be globs).
+    knob:
+        Multiplier of the base by role: --knob.embedding 0.5, or of one part: --knob.head.lr 2.
     save:
         Write the plan to this JSON file.
     json:
@@ -49,16 +64,24 @@ def plan(
     """
     with Screen(as_json=json) as screen:
         from similitude.cli.factories import load_factory, load_optimizer
-        from similitude.report.terminal import plan_table
+        from similitude.cli.samples import load_traced
+        from similitude.cli.sizes import size
+        from similitude.report.plans import plan_table
         from similitude.scaling.plan import plan as make_plan
 
+        small, large = size(base, "--base"), size(target, "--target")
+        make = load_factory(factory)
+        traced = load_traced(sample, data, loss)
         made = make_plan(
-            load_factory(factory),
-            base=base,
-            target=target,
+            make,
+            base=small,
+            target=large,
+            sample=traced.sample,
+            loss=traced.loss,
             optimizer=load_optimizer(optimizer),
             rule=rule,
             roles=role,
+            knobs=knob,
         )
         screen.say(plan_table(made))
         if save is not None:

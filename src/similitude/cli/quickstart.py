@@ -45,7 +45,7 @@ def quickstart(
 
         import similitude as sim
         from similitude.cli.watch import describe, report_path, watch, write_page
-        from similitude.report.terminal import plan_table
+        from similitude.report.plans import plan_table
         from similitude.runs.engine import available_cores
         from similitude.studies import reference
         from similitude.studies.experiment import planner_of

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from similitude.report.figures import save_figures
     from similitude.report.html import write_report
-    from similitude.report.terminal import plan_table, transfer_summary
+    from similitude.report.plans import plan_table
+    from similitude.report.terminal import transfer_summary
 
 __all__ = ["plan_table", "save_figures", "transfer_summary", "write_report"]
 
 _HOMES = {
-    "plan_table": "similitude.report.terminal",
+    "plan_table": "similitude.report.plans",
     "save_figures": "similitude.report.figures",
     "transfer_summary": "similitude.report.terminal",
     "write_report": "similitude.report.html",

@@ -16,6 +16,7 @@ from similitude.report.files import write_atomically
 from similitude.report.palette import css_variables
 from similitude.report.scale import mean_losses
 from similitude.report.svg import Figure
+from similitude.scaling import plan_text
 from similitude.studies.records import Transfer, TransferStudy
 
 # A longer table starts folded, so that the next study is not pages away; print unfolds it.
@@ -78,7 +79,7 @@ def render(study_or_studies: TransferStudy | Iterable[TransferStudy], *, title: 
     )
     for module in (numbers, words):
         environment.filters |= {name: f for name, f in vars(module).items() if callable(f) and name[0] != "_"}
-    environment.filters["loss_rows"] = loss_rows
+    environment.filters |= {"loss_rows": loss_rows, "plan_title": plan_text.title}
     return environment.get_template("report.html").render(
         title=title or "Learning-rate transfer: " + ", ".join(study.name for study in studies),
         sections=[

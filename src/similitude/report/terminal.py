@@ -1,4 +1,4 @@
-"""A plan and a transfer study as tables for the terminal: whole at 80 columns, plain when piped."""
+"""A transfer study as tables for the terminal: whole at 80 columns, plain when piped."""
 
 from __future__ import annotations
 
@@ -11,55 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from similitude.core.verdict import Verdict
-from similitude.report.numbers import factor, octaves, quantity, rate, rate_interval, shape
+from similitude.report.numbers import octaves, quantity, rate, rate_interval
 from similitude.report.scale import loss_window, mean_losses
 from similitude.report.words import excess, interruption, loss_with_error, mood, outcome_word, progress
-from similitude.scaling.plan import Plan, PlanRow
 from similitude.studies.records import Curve, Transfer, TransferStudy
 
 _STYLES = {"good": "green", "bad": "red", "unsure": "yellow"}
 _BARS = "▁▂▃▄▅▆▇█"
 _DIGITS = "01234567"
-
-
-def plan_table(plan: Plan) -> RenderableType:
-    """Show a plan: refusals first, then the factors of every tensor, then the reasons by number.
-
-    Tensors that differ only in a block's number and have the same shape, factors and reason share a line,
-    e.g. `blocks.{0-3}.mlp.weight`.
-
-    Args:
-        plan: The plan from a base to a target size.
-
-    Returns:
-        A rich renderable for `Console.print`.
-    """
-    heading = Text(f"Plan: {plan.rule}, {plan.optimizer}, width {plan.base} -> {plan.target}", style="bold")
-    table = _table()
-    for name in ("tensor", "role", "shape"):
-        table.add_column(name, overflow="fold", no_wrap=name == "shape")
-    for name in ("in", "out", "init", "lr", "eps", "wd", "why"):
-        table.add_column(name, justify="right", no_wrap=True)
-    reasons = list(dict.fromkeys(row.reason for row in plan.rows))
-    for name, row in _merged(plan.rows):
-        table.add_row(
-            Text(name),
-            Text(row.role),
-            shape(row.shape),
-            *(Text(text, style="dim" if text == "1" else "") for text in _factors(row)),
-            str(reasons.index(row.reason) + 1),
-        )
-    refused = [
-        _hanging(f"REFUSED {refusal.name} ({shape(refusal.shape)}): {refusal.reason}", "bold red")
-        for refusal in plan.refused
-    ]
-    legend = Text(
-        "Ratios to the base model that you tuned, 1 is as it was: in and out are fan-in and fan-out.",
-        style="dim",
-    )
-    why = [_hanging(f"{number}: {reason}") for number, reason in enumerate(reasons, start=1)]
-    notes = [_hanging(f"note: {note}") for note in plan.notes]
-    return Group(heading, *refused, table, legend, *why, *notes)
 
 
 def transfer_summary(study: TransferStudy) -> RenderableType:
@@ -168,36 +127,6 @@ def _comparison(study: TransferStudy) -> RenderableType:
             _outcome(transfer.verdict),
         )
     return table
-
-
-def _merged(rows: Iterable[PlanRow]) -> list[tuple[str, PlanRow]]:
-    """Put rows that show the same but for the first number in their name on one line."""
-    groups: dict[tuple[object, ...], list[tuple[int, PlanRow]]] = {}
-    for row in rows:
-        pieces = row.name.split(".")
-        at = next((i for i, piece in enumerate(pieces) if piece.isdecimal()), None)
-        rest = (row.role, row.shape, row.aliases, row.reason, *_factors(row))
-        key = (*pieces[:at], None, *pieces[at + 1 :]) if at is not None else (row.name,)
-        number = int(pieces[at]) if at is not None else 0
-        groups.setdefault((key, rest), []).append((number, row))
-    return [(_merged_name(members), members[0][1]) for members in groups.values()]
-
-
-def _merged_name(members: list[tuple[int, PlanRow]]) -> str:
-    name = members[0][1].name
-    if len(members) == 1:
-        return " = ".join((name, *members[0][1].aliases))
-    numbers = [number for number, _ in members]
-    adjacent = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    label = f"{numbers[0]}-{numbers[-1]}" if adjacent else ",".join(map(str, numbers))
-    pieces = name.split(".")
-    at = next(i for i, piece in enumerate(pieces) if piece.isdecimal())
-    return ".".join([*pieces[:at], f"{{{label}}}", *pieces[at + 1 :]])
-
-
-def _factors(row: PlanRow) -> tuple[str, ...]:
-    values = (row.fan_in_ratio, row.fan_out_ratio, row.init, row.lr, row.eps, row.weight_decay)
-    return tuple(map(factor, values))
 
 
 def _outcome(verdict: Verdict) -> Text:

@@ -90,12 +90,13 @@ def _init(plan: Plan, row: PlanRow, family: str, knob: Knob, ruled: Factors) -> 
     if ruled.init is not None and _close(row.init, ruled.init * by_scale):
         steps = [Step(ruled.init, _formula(plan.rule, row, family, "init")), *scale]
     else:
-        own = row.init / row.rescale
-        why = (
-            "nothing is scaled by the rule" if ruled.init is None else "a tensor without spread is not a draw"
-        )
-        steps = [Step(own, f"your own init from base to target, which stays: {why}"), *scale]
-    return Derivation("init", row.init, _complete(plan, row, family, "init", steps))
+        why = "the rule scales nothing" if ruled.init is None else "the rule's init is not for such a tensor"
+        steps = [Step(row.init / row.rescale, f"your own init from base to target, which stays: {why}")]
+        if _close(row.rescale, by_scale):
+            steps += scale
+        elif row.rescale != 1.0:
+            steps.append(Step(row.rescale, "not by the rule: measured, or written into the plan by hand"))
+    return Derivation("init", row.init, tuple(steps))
 
 
 def _apply(row: PlanRow) -> Derivation:

@@ -179,6 +179,7 @@ def _knobs(plan: Plan) -> str:
         f"{role} {kind} x{value:.6g}"
         for role, knob in sorted(plan.knobs.items())
         for kind, value in sorted(knob.items())
+        if value != 1.0
     ]
     return ", ".join(knobs) or "none"
 

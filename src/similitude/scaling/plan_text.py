@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from similitude.scaling.records import Plan, PlanRow
 
-_HEADER = ("tensor", "role", "shape", "in", "out", "init", "apply", "lr", "eps", "wd", "evidence")
+_HEADER = ("tensor", "role", "shape", "in", "out", "init", "apply", "lr", "eps", "wd", "why", "evidence")
 _FACTORS = ("fan_in_ratio", "fan_out_ratio", "init", "rescale", "lr", "eps", "weight_decay")
 _LEGEND = (
     "Ratios of the target to the base: in and out are fans, init is the standard deviation once the plan is "
@@ -66,14 +66,15 @@ def title(plan: Plan) -> str:
 
 
 def plain(plan: Plan) -> str:
-    """Write a plan as lines of text: title, refusals, notes, a row per tensor, then the reasons."""
-    table = [_HEADER, *(_cells(row) for row in plan.rows)]
+    """Write a plan as lines of text: title, refusals, notes, a row per tensor, then the reasons by number."""
+    reasons = _reasons(plan)
+    table = [_HEADER, *(_cells(row, reasons) for row in plan.rows)]
     widths = [max(len(line[i]) for line in table) for i in range(len(_HEADER))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in table
     ]
-    why = [f"{row.name}: {row.reason}" for row in plan.rows]
+    why = [f"{number}: {reason}" for reason, number in reasons.items()]
     return "\n".join([title(plan), *_refused(plan), *_remarks(plan), *lines, _LEGEND, "why", *why])
 
 
@@ -83,33 +84,35 @@ def table(plan: Plan) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    reasons = _reasons(plan)
     shown = Table(title=Text(title(plan)), title_justify="left")
     for i, head in enumerate(_HEADER[:-1]):  # evidence would be squeezed to a few letters: it goes below
         number = i > 2
         shown.add_column(head, justify="right" if number else "left", overflow="fold", no_wrap=number)
     for row in plan.rows:
-        shown.add_row(*map(Text, _cells(row)[:-1]), style="dim" if row.role == "unused" else "")
+        shown.add_row(*map(Text, _cells(row, reasons)[:-1]), style="dim" if row.role == "unused" else "")
     return Group(
         *(Text(line, style="bold red") for line in _refused(plan)),
         *map(Text, _remarks(plan)),
         shown,
         Text(_LEGEND, style="dim"),
-        *(Text(f"{row.name}: {because(row)}", style="dim") for row in plan.rows),
+        *(Text(f"{number}: {reason}") for reason, number in reasons.items()),
+        *(Text(f"{row.name}: {row.evidence}", style="dim") for row in plan.rows if row.evidence),
     )
 
 
-def because(row: PlanRow) -> str:
-    """Write what was seen of a tensor and which rule that led to, in one line."""
-    return ": ".join(text for text in (row.evidence, row.reason) if text)
+def _reasons(plan: Plan) -> dict[str, int]:
+    """Number the reasons; most tensors share theirs with others."""
+    return {reason: i for i, reason in enumerate(dict.fromkeys(row.reason for row in plan.rows), start=1)}
 
 
-def _cells(row: PlanRow) -> tuple[str, ...]:
+def _cells(row: PlanRow, reasons: Mapping[str, int]) -> tuple[str, ...]:
     name = " = ".join((row.name, *row.aliases))
     sides = (
         shape(row.shape) if row.shape == row.base_shape else f"{shape(row.base_shape)}->{shape(row.shape)}"
     )
     factors = (f"x{getattr(row, factor):.4g}" for factor in _FACTORS)
-    return (name, row.role, sides, *factors, row.evidence)
+    return (name, row.role, sides, *factors, str(reasons[row.reason]), row.evidence)
 
 
 def _refused(plan: Plan) -> list[str]:

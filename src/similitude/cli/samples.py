@@ -1,0 +1,94 @@
+"""Find what the model is called with when it is traced: an object of the user's, or a batch of a data set."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from similitude.cli.batches import load_batches
+from similitude.cli.factories import load_factory, load_object
+from similitude.core.errors import FactoryError
+
+_LOSS = "similitude.training.losses:cross_entropy"
+_FORMS = (
+    "a tensor, a tuple of positional arguments, a dict of keyword arguments, or a function that gives one"
+)
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What is traced: `model(sample)`, or `loss(model, sample)` where there is a loss.
+
+    Attributes:
+        sample: A tensor, tuple or dict, or a function of the width that gives one.
+        loss: `loss(model, sample)`, or None.
+    """
+
+    sample: Any
+    loss: Callable[..., Any] | None
+
+
+def load_traced(sample: str | None, data: str | None, loss: str | None) -> Traced:
+    """Find the sample and the loss by what the user gave for `--sample` or `--data`, and `--loss`.
+
+    Args:
+        sample: `module:name` of an object, or of a function of nothing or of the width.
+        data: A data set as `load_batches` takes it; its loss is traced on one batch.
+        loss: `module:name` of a loss; cross entropy where it is not given and `data` is.
+
+    Raises:
+        FactoryError: None or both of sample and data are given, or an object cannot be found or made.
+        DataError: The data set is not there or malformed.
+    """
+    if sample is not None and data is not None:
+        raise FactoryError(
+            f"--sample {sample} and --data {data} both say what the model is traced with. Give one of them."
+        )
+    if data is not None:
+        batches, _ = load_batches(data)
+        return Traced(batches.batch(seed=0, step=0), _loss(loss or _LOSS))
+    if sample is None:
+        raise FactoryError(
+            "what a tensor does is read off one forward pass, and nothing says what the model is called with. Give "
+            f"--sample module:name (or file.py:name) of {_FORMS}; or --data NAME, e.g. --data digits, which traces "
+            "the loss on a batch of a data set."
+        )
+    return Traced(_sample(sample), None if loss is None else _loss(loss))
+
+
+def _loss(reference: str) -> Callable[..., Any]:
+    return load_factory(reference, what="a function loss(model, batch) that returns one number")
+
+
+def _sample(reference: str) -> Any:
+    found = load_object(reference)
+    if callable(found) and not _takes_width(found):
+        try:
+            found = found()
+        except Exception as error:
+            raise FactoryError(
+                f"{reference}() failed with {type(error).__name__}: {error}. --sample takes {_FORMS}; a function takes "
+                "nothing or the width."
+            ) from error
+    import torch
+
+    if not callable(found) and not isinstance(found, torch.Tensor | tuple | list | Mapping):
+        raise FactoryError(f"--sample {reference} is a {type(found).__name__}. Name {_FORMS}.")
+    return found
+
+
+def _takes_width(function: Callable[..., Any]) -> bool:
+    """Tell whether a function wants the width: it names it, or cannot be called without an argument."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # written in C without a signature
+        return False
+    if "width" in signature.parameters:
+        return True
+    try:
+        signature.bind()
+    except TypeError:
+        return True
+    return False
