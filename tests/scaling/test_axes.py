@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from similitude.core.errors import FactoryError, PlanError
-from similitude.scaling.axes import build, build_shapes, compare, parameter_count, small_sizes
+from similitude.scaling.axes import build, build_shapes, compare, small_sizes
 
 
 def mlp(width: int, depth: int = 2) -> nn.Sequential:
@@ -159,10 +159,13 @@ def test_small_sizes_are_those_that_the_factory_builds():
 
 def test_small_sizes_are_affordable():
     found = small_sizes(square, 4096, 2**17, most_parameters=2**20)
-    assert [size["width"] for size in found] == [256, 512, 1024]
-    assert all(parameter_count(build_shapes(square, size)) <= 2**20 for size in found)
+    assert [size["width"] for size in found] == [64, 128, 256]
     # What is affordable goes below the base rather than above it.
     assert widths(square, 1024, 2**17, most_parameters=2**20) == [256, 512, 1024]
+    assert widths(square, 512, 2**17, most_parameters=2**20) == [128, 256, 512]
+    # Nothing smaller can be built: what is dear is better than nothing.
+    assert widths(only_multiples(512), 4096, 2**17, most_parameters=2**20) == [512, 1024]
+    assert widths(only_multiples(512), 512, 2**17, most_parameters=2**20) == [512, 1024]
     assert widths(square, 4096, 2**17, most_parameters=0) == []
 
 

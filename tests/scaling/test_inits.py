@@ -196,7 +196,7 @@ def test_laws_that_differ_only_beyond_the_measured_sizes_are_named():
     assert found.note.startswith(
         "own init taken as constant (x1); fan_out^-1/2 (x0.7071) or fan_out^-1 (x0.5) fits as"
     )
-    assert found.note.endswith("fits as well at widths 8, 16, 32")
+    assert found.note.endswith("fits as well at widths 4, 8, 16")
 
 
 def test_a_large_table_is_not_taken_for_xaviers():

@@ -45,9 +45,9 @@ MOST_PARAMETERS = 32_000_000
 # Multiples of the base to measure at: first those far enough apart to tell laws, then whatever can be built.
 _WIDE = tuple(map(Fraction, ["2", "4", "1/2", "1/4", "1/3", "3"]))
 _CLOSE = tuple(map(Fraction, ["3/2", "3/4", "2/3", "4/3", "5/4", "5/2", "3/8", "1/8", "5", "6", "7", "8"]))
-_CHEAP = 1 / 8  # of the most parameters: what a size well above the base may have before smaller ones win
+_CHEAP = 1 / 8  # of the most parameters: what a size other than the base may have before smaller ones win
 # Where the base itself is too large: how far to shrink it.
-_DIVISORS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256)
+_DIVISORS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256)
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def small_sizes(
     """
     base, target = as_size(base, "base"), as_size(target, "target")
     search = _Search(make, base, most_parameters)
-    anchor = next(filter(search.add, search.anchors(avoid=target)), None)
+    anchor = search.anchor(avoid=target)
     if anchor is None:
         return ()
     for size in search.neighbours(anchor, avoid=target):
@@ -245,19 +245,26 @@ class _Search:
         self._whole = build_shapes(make, base)
         self.found: dict[int, int] = {}  # width -> number of parameters
 
-    def anchors(self, *, avoid: Size) -> Iterator[Size]:
-        """Propose the base, and smaller ones where it is too large, those that divide it first."""
+    def anchor(self, *, avoid: Size) -> Size | None:
+        """Find the base itself, or where it is too large a smaller size, one that divides it if there is one."""
+        if self.add(self._base):
+            return self._base
         entries, base = parameter_count(self._whole), self._base[WIDTH]
-        for divisor in sorted(_DIVISORS, key=lambda d: base % d != 0):
-            width = base // divisor
-            # Matrices shrink with the square of the width, tables less: what stays too large is skipped.
-            if width >= 1 and entries <= self._most * divisor**2 and (divisor == 1 or width != avoid[WIDTH]):
-                yield at_width(self._base, width)
+        for most in (self._most * _CHEAP, self._most):
+            for divisor in sorted(_DIVISORS, key=lambda d: base % d != 0):
+                width = base // divisor
+                # Matrices shrink with the square of the width, tables less: what stays too large is skipped.
+                if width < 1 or width == avoid[WIDTH] or entries > most * divisor**2:
+                    continue
+                size = at_width(self._base, width)
+                if self.add(size, most):
+                    return size
+        return None
 
     def neighbours(self, anchor: Size, *, avoid: Size) -> Iterator[Size]:
         """Propose multiples of a size that fits, the most telling first."""
         entries = self.found[anchor[WIDTH]]
-        wide = sorted(_WIDE, key=lambda m: m > 2 and entries * m**2 > self._most * _CHEAP)
+        wide = sorted(_WIDE, key=lambda m: m > 1 and entries * m**2 > self._most * _CHEAP)
         for multiple in (*wide, *_CLOSE):
             width = anchor[WIDTH] * multiple
             # What grows grows at least linearly: what must become too large is skipped.
@@ -265,7 +272,7 @@ class _Search:
             if width.denominator == 1 and width != avoid[WIDTH] and affordable:
                 yield at_width(self._base, int(width))
 
-    def add(self, size: Size) -> bool:
+    def add(self, size: Size, most: float | None = None) -> bool:
         """Keep a size whose model is affordable, has the base's parameters, and grows with the width."""
         if size[WIDTH] in self.found:
             return False
@@ -276,7 +283,7 @@ class _Search:
             return False
         entries = parameter_count(model)
         grows = all((entries - n) * (size[WIDTH] - width) > 0 for width, n in self.found.items())
-        if entries <= self._most and grows:
+        if entries <= (self._most if most is None else most) and grows:
             self.found[size[WIDTH]] = entries
             return True
         return False

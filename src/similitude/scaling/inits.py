@@ -84,13 +84,11 @@ class Survey:
     Attributes:
         sizes: The sizes, by ascending width.
         moments: Moments of every parameter at each size.
-        shapes: Shape of every parameter at each size.
         target_built: Whether the target is among the sizes, because the factory can build nothing else.
     """
 
     sizes: tuple[Size, ...]
     moments: tuple[Mapping[str, Moments], ...]
-    shapes: tuple[Mapping[str, tuple[int, ...]], ...]
     target_built: bool = False
 
 
@@ -118,11 +116,8 @@ def survey(make: Factory, base: int | Size, target: int | Size, *, seed: int) ->
         sizes = small_sizes(make, base, target, most_parameters=_LAST_RESORT) or sizes
     if len(sizes) < 2:
         raise _too_few(make, base, target, sizes)
-    measured, shapes = [], []
-    for size in sizes:
-        measured.append(moments(make, size, seed=seed))
-        shapes.append({n: tuple(p.shape) for n, p in build_shapes(make, size).named_parameters()})
-    return Survey(sizes, tuple(measured), tuple(shapes), base != target and target in sizes)
+    measured = tuple(moments(make, size, seed=seed) for size in sizes)
+    return Survey(sizes, measured, base != target and target in sizes)
 
 
 def own_inits(found: Survey, comparison: Comparison, results: Iterable[Traced]) -> dict[str, OwnInit]:
@@ -136,7 +131,7 @@ def own_inits(found: Survey, comparison: Comparison, results: Iterable[Traced]) 
     Returns:
         One record per tensor with a role, by its name.
     """
-    book = LawBook.of(comparison, found.shapes)
+    book = LawBook.of(comparison, [{name: m.shape for name, m in at.items()} for at in found.moments])
     shapes = {t.name: t.shape for t in comparison.tensors}
     return {
         result.name: _own(
@@ -173,6 +168,12 @@ class _Fit:
     log_constant: float  # log(rms) at the target
     error: float  # of the constant
 
+    def gap(self, other: _Fit) -> float:
+        """How far two laws are apart at the target, in the logarithm of ratio or rms."""
+        return max(
+            abs(math.log(self.law.ratio / other.law.ratio)), abs(self.log_constant - other.log_constant)
+        )
+
 
 def _own(book: LawBook, tensor: str, fans: Fans | None, seen: list[Moments], entries: int) -> OwnInit:
     if not all(math.isfinite(m.fourth) for m in seen):
@@ -186,13 +187,16 @@ def _own(book: LawBook, tensor: str, fans: Fans | None, seen: list[Moments], ent
     most = _threshold(len(seen))
     if min(fit.chi2 for fit in fits) > most:
         fits += [_fit(law, logs, errors) for law in book.other_sides()]
-    best = min(fit.chi2 for fit in fits)
-    if best > most:
+    best = min(fits, key=lambda fit: fit.chi2)
+    if best.chi2 > most:
         return _fitted(book, seen, logs, errors, entries)
-    chosen = next(fit for fit in fits if fit.chi2 <= best + _TIE)
+    # Among laws that say nearly the same, the simplest; else the likeliest.
+    chosen = next(
+        fit for fit in fits if fit.chi2 <= best.chi2 + (_RIVAL if fit.gap(best) < _NOTABLE else _TIE)
+    )
     law, ratio = chosen.law.name, chosen.law.ratio
     rivals = {
-        fit.law: max(abs(math.log(fit.law.ratio / ratio)), abs(fit.log_constant - chosen.log_constant))
+        fit.law: fit.gap(chosen)
         for fit in fits
         if fit.chi2 <= min(most, chosen.chi2 + _RIVAL) and _usual(fit)
     }

@@ -14,8 +14,9 @@ from similitude.scaling.axes import build
 from similitude.scaling.sizes import WIDTH, Factory, Size, as_size
 
 _ENOUGH_ENTRIES = 20_000  # of one tensor: the rms of a normal is then known to 0.5 %
-_FEWEST_DRAWS, _MOST_DRAWS = 2, 32
-_DRAW_BUDGET = 4_000_000  # parameters drawn in all at one size, beyond the fewest draws
+_FEW_ENTRIES = 200  # what the smallest tensors are drawn for beyond the usual draws: 3 % of a uniform's rms
+_FEWEST_DRAWS, _USUAL_DRAWS, _MOST_DRAWS = 2, 8, 128
+_DRAW_BUDGET = 16_000_000  # parameters drawn in all at one size, beyond the fewest draws
 _FEWEST_UNIFORM = 1000  # entries before a uniform distribution is told from others
 _PRIOR_ENTRIES = 30  # a kurtosis of few entries is drawn towards the normal's 3 as by this many more
 _CHUNK = 1 << 18  # entries in double precision at a time
@@ -32,6 +33,7 @@ class Moments:
         constant: Whether all entries are equal.
         peak: Largest |x|.
         rounding: Relative spacing of the tensor's floating-point type.
+        shape: Shape of the tensor.
     """
 
     count: int
@@ -40,6 +42,7 @@ class Moments:
     constant: bool
     peak: float
     rounding: float = 0.0
+    shape: tuple[int, ...] = ()
 
     @property
     def rms(self) -> float:
@@ -84,7 +87,8 @@ def moments(make: Factory, size: int | Size, *, seed: int, draws: int | None = N
         FactoryError: The model cannot be built.
         PlanError: The model has no values, because make leaves it on the meta device.
 
-    Cost: at most 32 builds in time (2 of a model of more than two million parameters), one in memory.
+    Cost: a few builds in time, up to 128 of a small model with tensors of few entries and 2 of one with more
+        than eight million parameters; one build in memory.
     """
     size = as_size(size, "size")
     sums: dict[str, _Sums] = {}
@@ -104,7 +108,8 @@ def moments(make: Factory, size: int | Size, *, seed: int, draws: int | None = N
         elif draw == 2 and new == first:
             sums = first
             break
-        if draws is None and all(s.is_enough for s in sums.values()):
+        wanted = _ENOUGH_ENTRIES if draw < _USUAL_DRAWS else _FEW_ENTRIES
+        if draws is None and all(s.is_settled or s.count >= wanted for s in sums.values()):
             break
     return {name: s.moments() for name, s in sums.items()}
 
@@ -117,6 +122,7 @@ class _Sums:
     low: float
     high: float
     rounding: float
+    shape: tuple[int, ...]
 
     def plus(self, other: _Sums) -> _Sums:
         return _Sums(
@@ -126,19 +132,20 @@ class _Sums:
             min(self.low, other.low),
             max(self.high, other.high),
             self.rounding,
+            self.shape,
         )
 
     @property
-    def is_enough(self) -> bool:
-        """Whether more draws would tell little: many entries, or a constant (one number may be a draw)."""
-        constant = self.low == self.high and (self.count != 1 or self.low == 0)
-        return constant or self.count >= _ENOUGH_ENTRIES or self.count == 0
+    def is_settled(self) -> bool:
+        """Whether the tensor is empty or a constant; one number other than zero may be a draw."""
+        return self.count == 0 or (self.low == self.high and (self.count > 1 or self.low == 0))
 
     def moments(self) -> Moments:
         n = max(1, self.count)
         constant = self.low == self.high
         peak = max(-self.low, self.high)
-        return Moments(self.count, self.square / n, self.fourth / n, constant, peak, self.rounding)
+        means = (self.square / n, self.fourth / n)
+        return Moments(self.count, *means, constant, peak, self.rounding, self.shape)
 
 
 def _sums(parameter: torch.Tensor) -> _Sums:
@@ -150,15 +157,17 @@ def _sums(parameter: torch.Tensor) -> _Sums:
         )
     dtype = parameter.dtype
     rounding = torch.finfo(dtype).eps if dtype.is_floating_point or dtype.is_complex else 0.0
-    total = _Sums(0, 0.0, 0.0, math.inf, -math.inf, rounding)
+    shape = tuple(parameter.shape)
+    if parameter.numel() == 0:
+        return _Sums(0, 0.0, 0.0, 0.0, 0.0, rounding, shape)
+    total = _Sums(0, 0.0, 0.0, math.inf, -math.inf, rounding, shape)
     for values in _chunks(parameter.detach()):
         square = values.square()
         part = (float(square.sum()), float(square.square().sum()), float(values.min()), float(values.max()))
-        total = total.plus(_Sums(values.numel(), *part, rounding))
-    return total if total.count else _Sums(0, 0.0, 0.0, 0.0, 0.0, rounding)
+        total = total.plus(_Sums(values.numel(), *part, rounding, shape))
+    return total
 
 
 def _chunks(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
     for chunk in tensor.reshape(-1).split(_CHUNK):
-        if chunk.numel():
-            yield (chunk.abs() if chunk.is_complex() else chunk).double()
+        yield (chunk.abs() if chunk.is_complex() else chunk).double()
