@@ -27,7 +27,7 @@ MODELS = """
         return [width]
 
     def deeper(width):
-        return nn.Sequential(*(nn.Linear(8, 8) for _ in range(width // 8)))
+        return nn.Sequential(nn.Linear(64, 10), *(nn.Linear(10, 10) for _ in range(width // 8)))
 
     def fixed(width):
         return nn.Linear(64, 10)

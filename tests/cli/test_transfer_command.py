@@ -85,10 +85,10 @@ def test_nan_at_every_rate_is_a_bad_verdict_with_a_report(transfer):
             "user_models.py:two_arguments",
             ["missing 1 required positional argument: 'depth'", "lambda width:"],
         ),
-        ("user_models.py:no_module", ["make(8) returned a list, not an nn.Module"]),
+        ("user_models.py:no_module", ["make(width=8) returned a list, not an nn.Module"]),
         (
             "user_models.py:deeper",
-            ["make(8) and make(16) have different parameters", "Keep depth and structure"],
+            ["make(width=8) and make(width=16) have different parameters", "Keep depth and structure"],
         ),
         ("user_models.py:fixed", ["have the same shapes", "Pass it on to the model's hidden sizes"]),
         ("user_models.py:Table", ["'pos'", "roles="]),
@@ -102,12 +102,19 @@ def test_wrong_factories(transfer, factory, texts):
     assert not Path("similitude-runs").exists()
 
 
-def test_a_tied_tensor_is_refused_before_training(transfer):
-    ran = transfer("user_models.py:tied", data="text")
+def test_a_refused_tensor_is_named_before_training(transfer):
+    ran = transfer("user_models.py:Parametrised")
     assert ran.code == 2
     assert "RoleError" in ran.message
-    assert "tokens.weight" in ran.message
+    assert "apply the rule twice" in ran.message
     assert not Path("similitude-runs").exists()
+
+
+def test_a_tied_head_is_planned(transfer):
+    ran = transfer("user_models.py:tied", data="text", json=True)
+    assert ran.code in (0, 1, 3)
+    rows = {row["name"]: row["multiplier"] for row in ran.json["plans"]["mup"]["rows"]}
+    assert rows["norm.weight"] == 0.5
 
 
 def test_a_role_can_be_named(transfer, cli):

@@ -16,10 +16,8 @@ from torch import nn
 import similitude as sim
 from similitude.core.errors import DataError, FactoryError, GridError, RoleError, StudyError
 from similitude.core.verdict import Outcome
-from similitude.models import GPT
 from similitude.runs.ledger import Ledger, Status
-from similitude.scaling.plan import plan
-from similitude.studies.experiment import BASE
+from similitude.studies.experiment import BASE, planner_of
 from similitude.studies.jobs import Progress
 from similitude.training.build import build_model
 from similitude.training.loop import train
@@ -57,9 +55,7 @@ def test_losses_are_those_of_plain_loops(done):
     for rule, transfer in study.transfers.items():
         assert [curve.width for curve in transfer.curves] == [8, 16]
         for curve in transfer.curves:
-            made = plan(
-                experiment.make, base=8, target=curve.width, optimizer=experiment.optimizer, rule=rule
-            )
+            made = planner_of(experiment).plan(curve.width, rule=rule)
             for lr, losses in zip(curve.lrs, curve.losses, strict=True):
                 for seed, loss in zip(experiment.seeds, losses, strict=True):
                     model = build_model(functools.partial(experiment.make, curve.width), seed, made)
@@ -289,12 +285,8 @@ def test_a_result_that_cannot_be_stored_gives_its_cell_back(tmp_path, monkeypatc
     assert sim.run(tiny_experiment(), tmp_path).cells_found == 2
 
 
-def tied(width):
-    return GPT(16, 8, width=width, depth=1, head_dim=4, tie=True)
-
-
 class Positional(nn.Module):
-    """A parameter whose role its shape does not tell."""
+    """A parameter that no rule covers: its mean over the width is added."""
 
     def __init__(self, width):
         super().__init__()
@@ -306,8 +298,8 @@ class Positional(nn.Module):
 
 
 def test_a_refused_tensor_stops_the_study_before_anything_is_trained(tmp_path):
-    with pytest.raises(RoleError, match=r"tokens\.weight"):
-        sim.run(tiny_experiment(make=tied), tmp_path / "study")
+    with pytest.raises(RoleError, match=r"'table'.*reduced by mean"):
+        sim.run(tiny_experiment(make=Positional), tmp_path / "study")
     assert not (tmp_path / "study").exists()
 
 

@@ -69,7 +69,14 @@ def test_equals_the_plain_loop(name, dtype, tolerance):
 @pytest.mark.parametrize("rule", ["mup", "ntp"])
 def test_equals_the_plain_loop_under_a_plan_and_a_schedule(name, rule):
     optimizer, best = OPTIMIZERS[name]
-    made = plan(toy_mlp, base=8, target=24, optimizer=optimizer, rule=rule)
+    made = plan(
+        toy_mlp,
+        base=8,
+        target=24,
+        optimizer=optimizer,
+        rule=rule,
+        sample=torch.zeros(2, 16, dtype=torch.float64),
+    )
     batches = TeacherBatches()
     replicas = [Replica(seed, lr) for lr in (best / 2, best) for seed in (0, 1)]
     options = {"schedule": WarmupCosine(STEPS, warmup=5)}

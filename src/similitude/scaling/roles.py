@@ -51,6 +51,10 @@ _ELEMENTWISE = frozenset(
     ]
 )
 
+_REDUCTIONS = frozenset(
+    ["mean", "sum", "amax", "amin", "max", "min", "var", "std", "linalg_vector_norm", "norm"]
+)
+
 
 @dataclass(frozen=True)
 class RoleResult:
@@ -151,6 +155,9 @@ def _of_use(tensor: TensorPair, use: TensorUse) -> RoleResult:
     if use.kind not in _ELEMENTWISE:
         return _refused(tensor, f"seen only inside the operation {use.op}, which no rule covers")
     growing = [i for i, r in enumerate(tensor.ratios) if r != 1.0]
+    reduced = sorted(use.how & _REDUCTIONS)
+    if reduced and growing:
+        return _refused(tensor, f"reduced by {', '.join(reduced)} over a side that grows before it is used")
     if use.kind == "lookup" and growing and growing[0] == 0 and len(tensor.shape) > 1:
         entries = _arrow(tensor.base_shape[0], tensor.shape[0])
         return _refused(

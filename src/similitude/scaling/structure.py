@@ -287,7 +287,7 @@ def _use(
 
 
 def _exponent(before: float, after: float, ratio: float) -> float:
-    if before == after or before == 0 or after == 0:
+    if before == after or not 0 < abs(before) < math.inf or not 0 < abs(after) < math.inf:
         return 0.0
     exponent = math.log(abs(after / before)) / ratio
     near = round(4 * exponent) / 4

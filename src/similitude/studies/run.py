@@ -122,8 +122,8 @@ def run(
 ) -> TransferStudy:
     """Run an `Experiment`; see `transfer`."""
     started = time.perf_counter()
-    plans = plan_all(experiment)
     probe(experiment)
+    plans = plan_all(experiment)
     ledger = Ledger.open(storage, experiment.name, fingerprint=experiment.fingerprint())
     grid = experiment.grid()
     store_plans(ledger, {rule: by_width[experiment.widths[-1]] for rule, by_width in plans.items()})
