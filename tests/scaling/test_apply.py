@@ -14,7 +14,9 @@ from torch import nn
 
 from similitude.core.errors import PlanError, RoleError
 from similitude.scaling.hooks import ScaleInput
+from similitude.scaling.plan import plan as make_plan
 from similitude.scaling.records import Hook, Plan, PlanRow, Refusal
+from similitude.scaling.rules import RULES
 
 
 def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int = 20) -> nn.Module:
@@ -46,6 +48,37 @@ def test_at_the_base_training_is_bit_identical(name):
     train(plain, cls(plain.parameters(), **options))
     train(planned, cls(groups))
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), planned.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_at_the_base_so_do_plans_of_the_planner(name, rule):
+    cls, options = OPTIMIZERS[name]
+    made = make_plan(mlp, base=32, target=32, sample=torch.zeros(2, 6), optimizer=cls, rule=rule)
+    assert made.is_identity
+    plain = mlp(32)
+    planned = made.apply_(copy.deepcopy(plain))
+    train(plain, cls(plain.parameters(), **options), steps=5)
+    train(planned, cls(made.groups(planned, **options)), steps=5)
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), planned.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("family", ["entrywise", "sgd"])
+def test_the_planner_finds_what_is_written_by_hand(family):
+    cls = torch.optim.SGD if family == "sgd" else torch.optim.AdamW
+    made = make_plan(mlp, base=32, target=128, sample=torch.zeros(2, 6), optimizer=cls)
+    expected = mlp_plan(family=family)
+    for row, mine in zip(made.rows, expected.rows, strict=True):
+        for field in ("name", "role", "shape", "base_shape", "family"):
+            assert getattr(row, field) == getattr(mine, field), mine.name
+        for field in (
+            "fan_in_ratio", "fan_out_ratio", "init", "rescale", "lr", "eps", "weight_decay", "own_rms",
+        ):  # fmt: skip
+            if getattr(mine, field) is not None:
+                assert getattr(row, field) == pytest.approx(getattr(mine, field), rel=0.02), (
+                    mine.name,
+                    field,
+                )
 
 
 def test_apply_multiplies_each_tensor_once():

@@ -12,10 +12,12 @@ import pytest
 import torch
 from hand_plans import mlp_plan
 
+from similitude import models
 from similitude.core.errors import PlanError
 from similitude.scaling.factors import training_factors
 from similitude.scaling.knobs import Knob, parse_knobs
 from similitude.scaling.optimizers import resolve
+from similitude.scaling.plan import plan
 from similitude.scaling.records import Branch, Hook, Plan, PlanRow, Refusal
 from similitude.scaling.rules import ROLES, RULES
 
@@ -111,6 +113,24 @@ def test_a_number_that_was_changed_by_hand_is_said_to_be():
     (lr,) = [d for d in edited.explain("0.bias").derivations if d.factor == "lr"]
     assert lr.steps[-1].value == 7.0
     assert UNEXPLAINED in lr.steps[-1].why
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: o.__name__)
+@pytest.mark.parametrize("rule", ["mup", "spectral", "sp"])
+def test_plans_of_the_planner_are_explained_whole_and_survive_json(rule, optimizer):
+    """A tied GPT whose head size grows: carried multipliers, a head through the final norm, knobs."""
+    made = plan(
+        lambda width: models.GPT(7, 4, width=width, depth=1, head_dim=width // 2, tie=True), base=16, target=64,
+        sample=torch.zeros(2, 4, dtype=torch.long), optimizer=optimizer, rule=rule,
+        knobs={"head": 0.5, "matrix": {"lr": 2}},
+    )  # fmt: skip
+    assert Plan.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+    for row in made.rows:
+        text = str(made.explain(row.name))
+        assert UNEXPLAINED not in text, text
+        assert all(f"carries: {sentence}" in text for sentence in row.carries)
+    if rule == "mup":
+        assert sum(row.multiplier != 1.0 for row in made.rows) >= 4
 
 
 def test_ties_branches_and_hooks_are_named():

@@ -207,7 +207,7 @@ def _shape(value: Any) -> tuple[int, ...]:
 def _fan(value: Any) -> tuple[float, float]:
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise _BrokenError("it must be two numbers, at the base and at the target")
-    return _positive(value[0]), _positive(value[1])
+    return _not_negative(value[0]), _not_negative(value[1])  # a tensor without entries has sides of 0
 
 
 def _size(value: Any) -> dict[str, int]:
