@@ -152,7 +152,8 @@ def plan(rule: str = "mup", *, refused: bool = False) -> Plan:
         else ()
     )
     return Plan(
-        rule=rule, optimizer="AdamW", family="entrywise", base={"width": 64}, target={"width": 256}, rows=tuple(rows), refused=refusals,
+        rule=rule, optimizer="AdamW", family="entrywise", base={"width": 64}, target={"width": 256},
+        rows=tuple(rows), refused=refusals,
         notes=("tied weights: none",),
     )  # fmt: skip
 

@@ -23,6 +23,7 @@ class ScaleInput:
         factor: What the input is multiplied by.
 
     Example:
+        >>> import torch
         >>> layer = nn.Identity()
         >>> handle = layer.register_forward_pre_hook(ScaleInput(0.25))
         >>> layer(torch.tensor(8.0))
