@@ -83,7 +83,7 @@ class _Interpreter:
 
     def _note_readers(self, node: Node) -> None:
         """Note where the linear part behind a carrier ends."""
-        after = self.facts[node.outputs[0]].carriers or NONE if node.outputs else NONE
+        after = next((self.facts[value].carriers for value in node.outputs), None) or NONE
         fused = ops.ATTENTION in node.op
         for i, value in enumerate(node.inputs):
             kept = NONE if fused and i < 2 else after

@@ -97,7 +97,7 @@ class Structure:
         attention: Contractions of two activations over a growing side.
         branches: Residual branches.
         unused: Tensors that the pass does not reach.
-        matched: Whether both passes ran the same operations.
+        matched: Whether both passes used the same tensors in the same order.
     """
 
     sizes: tuple[Size, Size]
@@ -129,7 +129,9 @@ def study(
     shapes = [flow.trace.shapes for flow in flows]
     ratio = math.log(large["width"] / small["width"])
     first, second = flows
-    matched = [n.op for n in first.trace.nodes] == [n.op for n in second.trace.nodes]
+    matched = [(u.kind, *u.weight.dims) for u in first.uses] == [
+        (u.kind, *u.weight.dims) for u in second.uses
+    ]
     uses: dict[str, list[TensorUse]] = {name: [] for name in shapes[0]}
     for a, b in _pairs(first, second, matched):
         for name in a.weight.dims:
