@@ -27,10 +27,10 @@ MODELS = """
         return [width]
 
     def deeper(width):
-        return nn.Sequential(nn.Linear(64, 10), *(nn.Linear(10, 10) for _ in range(width // 8)))
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 10), *(nn.Linear(10, 10) for _ in range(width // 8)))
 
     def fixed(width):
-        return nn.Linear(64, 10)
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 
     def tied(width):
         return GPT(64, 32, width=width, depth=1, head_dim=8, tie=True)

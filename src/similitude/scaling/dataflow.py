@@ -71,9 +71,9 @@ class _Interpreter:
         self._note_readers(node)
 
     def _set(self, node: Node, facts: Facts) -> None:
-        same = node.op in ops.SHAPE and len(node.inputs) > 0
+        viewed = next(iter(node.inputs), None) if node.op in ops.SHAPE else None
         for output in node.outputs:
-            root = self.facts[node.inputs[0]].root if same else output
+            root = output if viewed is None else self.facts[viewed].root
             skips = facts.skips or frozenset([root])
             self.facts[output] = replace(facts, root=root, skips=skips)
         for use in facts.carriers or ():
