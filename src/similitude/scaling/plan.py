@@ -195,7 +195,12 @@ class Planner:
         if dict(self.base) == dict(target):
             return {}
         if self._found.survey is None:
-            self._found.survey = survey(self.make, self.base, target, seed=self.seed)
+            try:
+                self._found.survey = survey(self.make, self.base, target, seed=self.seed)
+            except PlanError:
+                if self.rule == "sp" and not self.knobs:  # nothing is rescaled, so nothing needs to be known
+                    return {}
+                raise
         named = tuple(
             r if r.role is not None else RoleResult(r.name, "finite", 1.0, 1.0, r.evidence, r.fans)
             for r in results
@@ -343,6 +348,15 @@ def known_rule(rule: str) -> str:
     return rule
 
 
+def _init_notes(own: Mapping[str, OwnInit]) -> list[str]:
+    """Say once what is worth knowing of the measured init, with the tensors that it holds for."""
+    by_note: dict[str, list[str]] = {}
+    for name, init in own.items():
+        if init.note:
+            by_note.setdefault(init.note, []).append(name)
+    return [f"{note}: {some(names)}" for note, names in by_note.items()]
+
+
 def _own_ratio(own: Mapping[str, OwnInit], name: str) -> float:
     return own[name].ratio if name in own else 1.0
 
@@ -369,14 +383,10 @@ def _notes(
             f"never used by the sample: {some(unused, 12)}. They are left as they are; pass a sample that reaches "
             "them if they are trained"
         )
-    unlawful = [f"{name} (x{o.ratio:.4g} +- {100 * o.error:.2g} %)" for name, o in own.items() if not o.law]
-    if unlawful and rule != "sp":
-        notes.append(
-            "own init follows no simple law, so its growth is fitted at small sizes: "
-            + ", ".join(unlawful[:6])
-        )
+    if rule != "sp":
+        notes += _init_notes(own)
     narrow = [row.name for row in rows if row.role == "bottleneck"]
-    if narrow and rule not in ("sp",):
+    if narrow and rule != "sp":
         notes.append(
             f"finite bottlenecks inside a growing network: {some(narrow)}. No rule is exact for them; their init "
             "follows fan-in^-1/2. Let their inner size grow with the width to transfer"
