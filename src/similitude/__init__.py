@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from similitude.checking.coordinates import check
+    from similitude.checking.guard import guard
+    from similitude.checking.records import Check
     from similitude.core.citation import cite
     from similitude.core.claim import Claim
     from similitude.core.errors import SimilitudeError
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from similitude.training.loop import train
 
 _HOMES = {
+    "Check": "checking.records",
     "Claim": "core.claim",
     "Curve": "studies.records",
     "Experiment": "studies.experiment",
@@ -42,7 +46,9 @@ _HOMES = {
     "Transfer": "studies.records",
     "TransferStudy": "studies.records",
     "Verdict": "core.verdict",
+    "check": "checking.coordinates",
     "cite": "core.citation",
+    "guard": "checking.guard",
     "plan": "scaling.plan",
     "rates": "studies.experiment",
     "read_study": "studies.read",
@@ -54,9 +60,12 @@ _HOMES = {
     "write_report": "report.html",
 }
 
-_PACKAGES = frozenset({"claims", "data", "models", "report", "runs", "scaling", "studies", "training"})
+_PACKAGES = frozenset(
+    {"checking", "claims", "data", "models", "report", "runs", "scaling", "studies", "training"}
+)
 
 __all__ = [
+    "Check",
     "Claim",
     "Curve",
     "Experiment",
@@ -72,7 +81,9 @@ __all__ = [
     "TransferStudy",
     "Verdict",
     "__version__",
+    "check",
     "cite",
+    "guard",
     "plan",
     "rates",
     "read_study",

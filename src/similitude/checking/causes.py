@@ -1,0 +1,169 @@
+"""Why exponents are off: likely causes, the most likely first, each with its tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from similitude.checking.deviation import Deviation
+from similitude.checking.records import CheckRow
+from similitude.scaling.axes import some
+from similitude.scaling.records import Plan
+
+_DIRECT = ("init norm", "update", "update norm", "decay", "evaluation")
+_FLATTENED = 0.02
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One likely cause.
+
+    Attributes:
+        name: The tensor to blame.
+        text: What is wrong with it, in one sentence.
+        power: Power of the width of the error.
+    """
+
+    name: str
+    text: str
+    power: float
+
+
+def flattened(
+    widths: Sequence[int], rates: Sequence[Mapping[str, float]], plans: Sequence[Plan]
+) -> list[Cause]:
+    """Find tensors whose real learning rate does not follow the plan's factor from width to width.
+
+    Args:
+        widths: The widths.
+        rates: Learning rate by tensor in the last step, per width.
+        plans: The plan of each width.
+    """
+    found = []
+    for row in plans[-1].rows:
+        per_width = []
+        for rate, plan in zip(rates, plans, strict=True):
+            factor = next((r.lr for r in plan.rows if r.name == row.name), 0.0)
+            per_width.append(rate.get(row.name, 0.0) / factor if factor else 0.0)
+        if min(per_width) <= 0:
+            continue
+        power = math.log(per_width[-1] / per_width[0]) / math.log(widths[-1] / widths[0])
+        if abs(power) > _FLATTENED:
+            text = (
+                f"the optimizer or its scheduler changed the ratios of the plan: the learning rate of {row.name!r} goes "
+                f"with width^{power:+.2f} beside its factor. See similitude.guard"
+            )
+            found.append(Cause(row.name, text, power))
+    return found
+
+
+def causes(
+    bad: Sequence[CheckRow],
+    *,
+    plan: Plan,
+    wrong: Sequence[Deviation],
+    flat: Sequence[Cause],
+    trained_unused: Iterable[str],
+    ruled: Plan | None,
+) -> list[Cause]:
+    """Rank what can explain the rows that are off.
+
+    What is known exactly comes first: factors that differ from the rule's, and learning rates that differ from the
+    plan's. Then the first tensor in the order of the pass whose own evidence is wrong, for what follows it may be
+    wrong only because it is. Changes of activations come last.
+
+    Args:
+        bad: Rows that are off, in the order of the pass.
+        plan: The plan of the largest width.
+        wrong: Deviations of the given plan from its rule.
+        flat: What `flattened` found.
+        trained_unused: Tensors that the traced sample does not reach and that receive a gradient.
+        ruled: What the rule mup gives at the largest width, where the check was of another rule.
+    """
+    order = {row.name: i for i, row in enumerate(reversed(bad))}
+    seen = {row.name for row in bad}
+    exact = sorted(wrong, key=lambda d: (d.name not in seen, -order.get(d.name, 0)))
+    found = [Cause(d.name, d.text(plan.rule), d.power) for d in exact]
+    found += sorted(flat, key=lambda c: -order.get(c.name, 0))
+    known = {cause.name for cause in found}
+    direct = [row for row in bad if row.quantity in _DIRECT and row.name not in known]
+    if plan.family == "sgd":  # gradients of earlier layers are as large as the initial weights of later ones
+        direct = [r for r in direct if r.quantity == "init norm"] + [
+            r for r in direct if r.quantity != "init norm"
+        ]
+    told: set[tuple[str, str]] = set()
+    for row in direct:
+        kind = "rate" if row.quantity.startswith("update") else row.quantity
+        if (row.name, kind) not in told:
+            told.add((row.name, kind))
+            found.append(_of_row(row, plan, ruled))
+    if not direct and not found:
+        found += [
+            Cause(
+                row.name,
+                f"the activation that {row.name!r} gives {_moves(row)}, though no tensor's own update is off",
+                row.off,
+            )
+            for row in bad[:1]
+        ]
+    unused = list(trained_unused)
+    if unused:
+        found.append(
+            Cause(
+                unused[0],
+                f"{some(unused)}: never reached by the traced sample, but trained, so no rule was applied to it. Pass a "
+                "sample that reaches it",
+                0.0,
+            )
+        )
+    return found
+
+
+def _of_row(row: CheckRow, plan: Plan, ruled: Plan | None) -> Cause:
+    head = row.role == "output" or (row.use == "contract" and row.quantity.startswith("logits"))
+    name = row.name
+    if row.quantity == "evaluation":
+        text = (
+            f"a multiplier on the outputs of {name!r} is in the training path alone: with the width the two differ as "
+            f"width^{row.slope:+.2f}, so evaluation and generation use other logits than training"
+        )
+    elif row.quantity == "decay":
+        text = (
+            f"wrong weight decay of {name!r}: learning rate times weight decay {_moves(row)}; the factor on the decay "
+            "must be one over that on the rate"
+        )
+    elif row.quantity == "init norm":
+        text = f"wrong initial scale of {name!r} ({row.role}): its natural spectral norm at the start {_moves(row)}"
+    elif head and row.off < -0.6:
+        text = (
+            f"the rule is applied twice to {name!r}: its own update {_moves(row)}, as when the forward pass divides the "
+            "outputs by the width and the learning rate does so again"
+        )
+    elif head and row.off > 0:
+        text = f"unscaled head {name!r}: its own update {_moves(row)}; its learning rate must fall with the width"
+    else:
+        text = f"wrong learning rate of {name!r} ({row.role}): its own update {_moves(row)}"
+        if row.quantity == "update norm":
+            text = (
+                f"wrong learning rate of {name!r} ({row.role}): the natural norm of its update {_moves(row)}"
+            )
+    return Cause(name, text + _remedy(row, plan, ruled), row.off)
+
+
+def _remedy(row: CheckRow, plan: Plan, ruled: Plan | None) -> str:
+    mine = next((r for r in plan.rows if r.name == row.name), None)
+    right = next((r for r in ruled.rows if r.name == row.name), None) if ruled is not None else None
+    if mine is None or right is None:
+        return ""
+    if row.quantity == "init norm" and abs(right.init / mine.init - 1) > 0.02:
+        return f" (its standard deviation goes x{mine.init:.4g}; rule mup gives x{right.init:.4g})"
+    if row.quantity in ("update", "update norm") and abs(right.lr / mine.lr - 1) > 0.02:
+        return f" (its learning rate goes x{mine.lr:.4g}; rule mup gives x{right.lr:.4g})"
+    return ""
+
+
+def _moves(row: CheckRow) -> str:
+    verb = "grows" if row.slope > 0 else "falls"
+    wanted = "stay fixed" if not row.expected else f"go with width^{row.expected:+.2g}"
+    return f"{verb} as width^{row.slope:+.2f} [{row.low:+.2f}, {row.high:+.2f}] and should {wanted}"

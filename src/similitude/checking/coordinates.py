@@ -1,0 +1,225 @@
+"""The check: short runs at several widths, growth exponents of every tensor, and a verdict that names the culprit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from similitude.checking.batches import Supply
+from similitude.checking.deviation import Deviation, carried, deviations
+from similitude.checking.judge import Evidences, judge, refused
+from similitude.checking.ladder import Ladder, Rung
+from similitude.checking.losses import STAND_IN, LossLike, has_own_loss, loss_of
+from similitude.checking.optimizers import optimizer_of
+from similitude.checking.records import Check
+from similitude.core.citation import cites
+from similitude.core.errors import PlanError
+from similitude.core.seeding import derive
+from similitude.scaling.axes import Factory, build
+from similitude.scaling.knobs import Knobs
+from similitude.scaling.optimizers import OptimizerLike
+from similitude.scaling.plan import Planner
+from similitude.scaling.records import Plan
+
+MOST_SEEDS = 8
+"""Seeds that a check takes at most where it chooses their number."""
+
+
+@cites(17, "Appendix D.1: coordinate checking")
+@cites(7, "Condition 1, measured")
+def check(
+    make: Factory,
+    plan_or_rule: Plan | str,
+    *,
+    widths: Sequence[int],
+    depths: Sequence[int] | None = None,
+    sample: Any,
+    loss: LossLike | None = None,
+    lr: float | None = None,
+    steps: int = 6,
+    seeds: int | Sequence[int] = 3,
+    max_seeds: int | None = None,
+    optimizer: OptimizerLike | None = None,
+    rest_lr: float | None = None,
+    roles: Mapping[str, str] | None = None,
+    knobs: Knobs | None = None,
+    setup: Callable[[Plan, nn.Module], Any] | None = None,
+) -> Check:
+    """Train a few steps at several widths, and say whether every tensor learns alike at all of them.
+
+    Measured are, for every use of every tensor, what its own change adds to the output (the most telling number:
+    it blames the tensor itself), the change of every activation, the outputs, and the natural spectral norms of
+    weights and updates. Each is fitted as a power of the width.
+
+    Args:
+        make: Function of the width that returns a model, as for `similitude.plan`.
+        plan_or_rule: A plan, which is carried over to every width with its own factors, also where they were edited;
+            or the name of a rule, planned from the smallest width.
+        widths: At least three widths, best 64 or more and 4x apart.
+        depths: Not supported yet; widths alone have rules.
+        sample: What the model is trained on: one batch (a tensor, a tuple, a dict of keyword arguments), a list or
+            iterable of batches, an object with `batch(seed, step)`, or a function of the width that gives one of these.
+        loss: `loss(model, batch)`. Models that return their own loss need none; without either the model is trained
+            on fixed random targets, and the check says so.
+        lr: Learning rate at the base; where it is not given, one at which the loss falls at the smallest width.
+        steps: Optimizer steps of each run.
+        seeds: How many seeds to begin with, or the seeds themselves.
+        max_seeds: Most seeds; more are added until every interval is narrow enough to tell right from wrong. By
+            default 8, or the given seeds and no more.
+        optimizer: The optimizer; that of the plan, or AdamW, by default. Muon trains the matrices, AdamW the rest.
+        rest_lr: Learning rate of what Muon does not train.
+        roles: Roles that are known better than the traced pass can tell, as for `similitude.plan`.
+        knobs: Multipliers of the base, for a rule by name.
+        setup: `setup(plan, model)` that returns the optimizer, or the optimizer and a scheduler, as your own code
+            makes them; it is then checked too. `lr` and `optimizer` are not used to train.
+
+    Returns:
+        The exponents and the verdict; `raise_if_bad()` is for tests.
+
+    Raises:
+        PlanError: The widths, the plan, the sample or the loss do not fit together.
+
+    Example:
+        >>> import torch
+        >>> make = lambda n: nn.Sequential(nn.Linear(8, n), nn.Tanh(), nn.Linear(n, n), nn.Tanh(), nn.Linear(n, 4))
+        >>> batch = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
+        >>> found = check(make, "mup", widths=(64, 128, 256), sample=batch)
+        >>> str(found.verdict.outcome)
+        'ok'
+
+    Cost: widths x seeds short runs and three traced forward passes each; nothing larger than the largest width.
+    """
+    widths = _widths(widths, depths)
+    supply = Supply(sample)
+    given = plan_or_rule if isinstance(plan_or_rule, Plan) else None
+    chosen = optimizer or (optimizer_of(given) if given is not None else _adamw())
+    planner = _planner(make, plan_or_rule, widths, supply, loss, chosen, roles, knobs)
+    largest = planner.plan(_size(planner, widths[-1]))
+    if largest.refused:
+        return refused(largest, widths)
+    wrong: tuple[Deviation, ...] = ()
+    if given is not None:
+        wrong = deviations(given, planner.plan(given.target))
+    plans = [carried(planner.plan(_size(planner, w)), wrong) for w in widths]
+    stand_in = loss is None and not has_own_loss(
+        build(make, plans[0].target, seed=derive(0, "init")), supply.first(widths[0])
+    )
+    ladder = Ladder(
+        make,
+        plans,
+        supply,
+        loss_of(loss, stand_in=stand_in),
+        chosen,
+        steps=steps,
+        setup=setup,
+        user_loss=loss,
+    )
+    ladder.find_rates(lr, rest_lr)
+    listed, most = _seeds(seeds, max_seeds)
+    evidence = Evidences(
+        plans=tuple(plans),
+        by_name=given is None,
+        wrong=wrong,
+        ruled=planner.plan(_size(planner, widths[-1]), rule="mup") if planner.rule == "sp" else None,
+        notes=((STAND_IN,) if stand_in else ()) + ladder.notes,
+        evaluation=ladder.evaluation(),
+    )
+    rungs: list[list[Rung]] = []
+    for count, seed in enumerate(listed, start=1):
+        rungs.append(ladder.climb(seed))
+        if count < min(len(listed), most[0]):
+            continue
+        found = judge(evidence, rungs, lr=ladder.lr, steps=steps)
+        settled = (
+            all(row.decided for row in found.rows if not row.note) or found.verdict.outcome == "diverged"
+        )
+        if settled or count == len(listed):
+            return found
+    raise AssertionError("there is at least one seed")
+
+
+def _planner(
+    make: Factory,
+    plan_or_rule: Plan | str,
+    widths: Sequence[int],
+    supply: Supply,
+    loss: LossLike | None,
+    optimizer: OptimizerLike,
+    roles: Mapping[str, str] | None,
+    knobs: Knobs | None,
+) -> Planner:
+    def planner(base: Any, rule: str, knobs: Knobs | None, roles: Mapping[str, str] | None) -> Planner:
+        return Planner(
+            make,
+            base=base,
+            sample=supply.first,
+            optimizer=optimizer,
+            rule=rule,
+            roles=roles,
+            knobs=knobs,
+            loss=loss,
+        )
+
+    if isinstance(plan_or_rule, str):
+        return planner({"width": widths[0]}, plan_or_rule, knobs, roles)
+    plan = plan_or_rule
+    if knobs is not None:
+        raise PlanError(
+            "a plan has its own knobs. Pass knobs to similitude.plan, or check a rule by its name."
+        )
+    if plan.refused:
+        plan.raise_if_bad()
+    first = planner(plan.base, plan.rule, plan.knobs or None, roles)
+    derived = {row.name: row.role for row in first.plan(plan.target).rows}
+    theirs = {
+        row.name: row.role
+        for row in plan.rows
+        if row.role not in ("unused", "undecided") and derived.get(row.name) != row.role
+    }
+    # Roles that the user set when the plan was made are in its rows alone.
+    return planner(plan.base, plan.rule, plan.knobs or None, {**theirs, **(roles or {})}) if theirs else first
+
+
+def _size(planner: Planner, width: int) -> dict[str, int]:
+    if "width" not in planner.base:
+        raise PlanError(
+            f"the plan's sizes {dict(planner.base)} have no width. Plan with base={{'width': ...}}."
+        )
+    return {**planner.base, "width": width}
+
+
+def _widths(widths: Sequence[int], depths: Sequence[int] | None) -> tuple[int, ...]:
+    if depths is not None:
+        raise PlanError(
+            f"depths={tuple(depths)}: there is no rule of depth yet to check against. Keep the depth fixed inside make, "
+            "and check widths."
+        )
+    found = tuple(sorted({int(width) for width in widths}))
+    if len(found) < 3 or found[0] < 1:
+        raise PlanError(
+            f"widths={tuple(widths)}: an exponent with an interval needs at least 3 different widths. Pass e.g. "
+            "widths=(64, 128, 256)."
+        )
+    return found
+
+
+def _seeds(seeds: int | Sequence[int], most: int | None) -> tuple[list[int], tuple[int]]:
+    """Return all seeds that may be used, and how many come first."""
+    if isinstance(seeds, int):
+        if seeds < 1:
+            raise PlanError(f"seeds={seeds}: pass at least 1.")
+        return list(range(max(seeds, MOST_SEEDS if most is None else most))), (seeds,)
+    listed = [int(seed) for seed in seeds]
+    if not listed or len(set(listed)) < len(listed):
+        raise PlanError(f"seeds={tuple(seeds)}: pass at least one seed, and every seed once.")
+    fresh = (seed for seed in range(10**6) if seed not in set(listed))
+    more = [next(fresh) for _ in range(max(0, (most or 0) - len(listed)))]
+    return listed + more, (len(listed),)
+
+
+def _adamw() -> OptimizerLike:
+    import torch
+
+    return torch.optim.AdamW

@@ -1,0 +1,285 @@
+"""From the numbers of short runs to rows and a verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from similitude.checking.causes import Cause, causes, flattened
+from similitude.checking.deviation import Deviation
+from similitude.checking.expected import exponent, promised
+from similitude.checking.ladder import Rung
+from similitude.checking.records import GOOD, TOLERANCE, Check, CheckRow
+from similitude.checking.slopes import Slope, fit
+from similitude.core.verdict import Evidence, Outcome, Verdict
+from similitude.scaling.axes import some
+from similitude.scaling.records import Plan
+
+_SILENT = (
+    1e-5  # of the median gradient: below it a gradient is rounding, as that of a bias before a normalization
+)
+_NARROW = 64  # widths below this are not wide enough for exponents to have settled
+_FADING = -0.6  # a random head's part of the outputs falls as width^-1/2
+_MOST_WIDE = 0.1  # share of rows whose interval may be too wide to tell anything
+
+
+@dataclass(frozen=True)
+class Evidences:
+    """What is known before any run.
+
+    Attributes:
+        plans: The plan of every width, with the user's deviations.
+        by_name: Whether a rule was given by name.
+        wrong: Deviations of the given plan from its rule.
+        ruled: What the rule mup gives at the largest width, where another rule was checked.
+        notes: What a user should know.
+        evaluation: Constant of the outputs in training over that in evaluation, by head, evaluation path and width.
+    """
+
+    plans: tuple[Plan, ...]
+    by_name: bool
+    wrong: tuple[Deviation, ...]
+    ruled: Plan | None
+    notes: tuple[str, ...]
+    evaluation: Mapping[str, list[list[float]]]
+
+
+def refused(plan: Plan, widths: tuple[int, ...]) -> Check:
+    """Return the check of a plan that refuses tensors, so that nothing can be trained by it."""
+    first = plan.refused[0]
+    verdict = Verdict(
+        Outcome.REFUSED,
+        f"the rule {plan.rule} refuses {some(r.name for r in plan.refused)}, so nothing was trained: {first.reason}",
+        causes=tuple(f"{r.name!r}: {r.reason}" for r in plan.refused),
+        next=f'mend the model, or name the role: roles={{"{first.name}": "..."}}, and check again',
+    )
+    return Check(plan.rule, plan.optimizer, widths, (), 0, 0.0, dict(plan.base), (), verdict, (), plan.notes)
+
+
+def judge(evidence: Evidences, seeds: Sequence[Sequence[Rung]], *, lr: float, steps: int) -> Check:
+    """Fit every exponent and say what they mean.
+
+    Args:
+        evidence: What is known before any run.
+        seeds: Runs by seed and width.
+        lr: Learning rate at the base.
+        steps: Steps of each run.
+    """
+    plan = evidence.plans[-1]
+    widths = tuple(p.target["width"] for p in evidence.plans)
+    result = Check(
+        plan.rule,
+        plan.optimizer,
+        widths,
+        tuple(range(len(seeds))),
+        steps,
+        lr,
+        dict(plan.base),
+        (),
+        Verdict(Outcome.OK, ""),
+        _losses(seeds),
+        evidence.notes,
+    )
+    rungs = [rung for row in seeds for rung in row]
+    if any(rung.run.diverged for rung in rungs):
+        return replace(result, verdict=_diverged(evidence, seeds, widths))
+    silent = _silent(seeds)
+    rows = _explained(evidence, _rows(evidence, seeds, widths, silent), widths)
+    flat = flattened(widths, [rung.run.rates for rung in seeds[0]], evidence.plans)
+    notes = evidence.notes
+    if silent:
+        notes += (
+            f"the gradient of {some(silent)} is rounding alone, because nothing depends on it: not measured",
+        )
+    unused = {row.name for row in plan.rows if row.role == "unused"}
+    trained = [name for name in rungs[0].run.gradients if name in unused]
+    bad = [row for row in rows if not row.ok]
+    ranked = causes(
+        bad, plan=plan, wrong=evidence.wrong, flat=flat, trained_unused=trained, ruled=evidence.ruled
+    )
+    return replace(result, rows=tuple(rows), notes=notes, verdict=_verdict(rows, bad, ranked))
+
+
+def _rows(
+    evidence: Evidences, seeds: Sequence[Sequence[Rung]], widths: tuple[int, ...], silent: Sequence[str]
+) -> list[tuple[CheckRow, Slope]]:
+    plan = evidence.plans[-1]
+    known = {name: row for row in plan.rows for name in (row.name, *row.aliases)}
+    carries = promised(plan, by_name=evidence.by_name)
+    found: list[tuple[CheckRow, Slope]] = []
+
+    def add(name: str, quantity: str, use: str, values: Sequence[Sequence[float]]) -> None:
+        slope = fit(widths, values)
+        row = known.get(name)
+        if slope is None or row is None:
+            return
+        expected = exponent(
+            plan.rule,
+            quantity,
+            row.role,
+            use=use,
+            carries=carries.get(row.name, 0.0),
+            tied=use == "contract" and row.role in ("lookup", "input") and (row.name, use) in heads,
+            by_name=evidence.by_name,
+        )
+        bad = expected is not None and (slope.low > expected + TOLERANCE or slope.high < expected - TOLERANCE)
+        means = tuple(math.exp(sum(map(math.log, v)) / len(v)) for v in values)
+        made = CheckRow(
+            row.name,
+            quantity,
+            slope.value,
+            slope.low,
+            slope.high,
+            expected,
+            not bad,
+            "",
+            row.role,
+            use,
+            means,
+        )
+        found.append((made, slope))
+
+    keys = list(seeds[0][0].measures)
+    heads = {(known[n].name, use) for n, quantity, use in keys if quantity == "logits" and n in known}
+    for key in keys:
+        if known.get(key[0]) is not None and known[key[0]].name not in silent:
+            values = [[row[w].measures.get(key, 0.0) for row in seeds] for w in range(len(widths))]
+            add(*key, values)
+    for name in seeds[0][0].run.rates:
+        products = [rung.run.rates.get(name, 0.0) * rung.run.decays.get(name, 0.0) for rung in seeds[0]]
+        # A product without chance in it is either right or wrong: rows for those that are right would say nothing.
+        if plan.decay == "shrink" and min(products) > 0 and max(products) > min(products) * (1 + GOOD):
+            add(name, "decay", "", [[p] * 2 for p in products])
+    for name, paths in evidence.evaluation.items():
+        slopes = [(s, path) for path in paths if (s := fit(widths, [[p] * 2 for p in path])) is not None]
+        if slopes:
+            _, worst = max(slopes, key=lambda pair: abs(pair[0].value))
+            add(name, "evaluation", "contract", [[p] * 2 for p in worst])
+    return found
+
+
+def _explained(
+    evidence: Evidences, found: Sequence[tuple[CheckRow, Slope]], widths: tuple[int, ...]
+) -> list[CheckRow]:
+    """Clear rows that are off for a reason that is no fault of the plan, and say the reason."""
+    plan = evidence.plans[-1]
+    narrow = {row.name for row in plan.rows if row.role == "bottleneck"}
+    wrong = {deviation.name for deviation in evidence.wrong}
+    rows, after_narrow = [], False
+    for row, slope in found:
+        after_narrow |= row.name in narrow
+        note = ""
+        if not row.ok and row.name not in wrong and row.quantity not in ("decay", "evaluation"):
+            note = _note(row, slope, [r for r, _ in found], narrow, after_narrow, widths)
+        rows.append(replace(row, ok=True, note=note) if note else row)
+    return rows
+
+
+def _note(
+    row: CheckRow,
+    slope: Slope,
+    rows: Sequence[CheckRow],
+    narrow: set[str],
+    after_narrow: bool,
+    widths: tuple[int, ...],
+) -> str:
+    if row.name in narrow:
+        return "a finite bottleneck inside a growing network: no rule is exact for it"
+    if after_narrow and row.quantity in ("change", "logits change") and abs(row.off) < 0.6:
+        return "behind a finite bottleneck, whose activations drift with the width"
+    if row.quantity == "logits change" and _FADING < row.off < 0:
+        own = next((r for r in rows if (r.name, r.use, r.quantity) == (row.name, row.use, "update")), None)
+        if own is not None and own.ok:
+            return "the random part of the head's start fades as width^-1/2; what the head learns does not"
+    bends = row.expected is not None and abs(slope.wide - row.expected) <= GOOD
+    if bends and widths[0] < _NARROW:
+        return (
+            f"width {widths[0]} is narrow: between the two largest widths the exponent is {slope.wide:+.2f}"
+        )
+    return ""
+
+
+def _verdict(rows: Sequence[CheckRow], bad: Sequence[CheckRow], ranked: Sequence[Cause]) -> Verdict:
+    held = [row for row in rows if row.expected is not None]
+    good = sum(row.good for row in held)
+    score = f"{good} of {len(held)} exponents are within {GOOD} of what is expected"
+    evidence = tuple(_line(row) for row in sorted(bad, key=lambda r: -abs(r.off))[:8])
+    texts = tuple(dict.fromkeys(cause.text for cause in ranked))
+    faults = [cause for cause in ranked if cause.power != 0.0]
+    if bad or faults:
+        first = faults[0] if faults else ranked[0]
+        outcome = Outcome.INCONSISTENT if not bad else Outcome.GROWS if first.power > 0 else Outcome.SHRINKS
+        named = next((row for row in bad if row.name == first.name), bad[0] if bad else None)
+        seen = f", e.g. {_words(named)}" if named is not None else ""
+        return Verdict(
+            outcome,
+            f"{first.name!r} does not scale: {first.text}. {len(bad)} of {len(held)} exponents are off{seen}",
+            evidence,
+            texts,
+            f"mend {first.name!r} first; what comes after it in the network may be off only because of it",
+        )
+    wide = [row for row in held if row.high - row.low > 4 * TOLERANCE and not row.note]
+    if not held or len(wide) > _MOST_WIDE * len(held):
+        reason = (
+            "nothing could be measured"
+            if not held
+            else f"the intervals of {len(wide)} of {len(held)} exponents are too wide to tell right from wrong"
+        )
+        return Verdict(
+            Outcome.CANNOT_TELL if not held else Outcome.TOO_NOISY,
+            f"{reason}; {score}",
+            tuple(_line(row) for row in wide[:8]),
+            texts,
+            "give more seeds, a larger batch, or widths that are farther apart",
+        )
+    noted = sum(bool(row.note) for row in held)
+    more = f"; {noted} that are not have an explanation" if noted else ""
+    return Verdict(Outcome.OK, f"the network learns alike at every width: {score}{more}", causes=texts)
+
+
+def _diverged(evidence: Evidences, seeds: Sequence[Sequence[Rung]], widths: tuple[int, ...]) -> Verdict:
+    lost = [w for w, width in enumerate(widths) if any(row[w].run.diverged for row in seeds)]
+    names = ", ".join(str(widths[w]) for w in lost)
+    smallest = lost[0] == 0
+    texts = [d.text(evidence.plans[-1].rule) for d in evidence.wrong]
+    texts.append(
+        "the learning rate is too large for every width"
+        if smallest
+        else "learning rates that do not fall with the width as they must"
+    )
+    return Verdict(
+        Outcome.DIVERGED,
+        f"the loss is not finite any more at width {names}"
+        + ("" if smallest else ", and is at smaller ones"),
+        causes=tuple(texts),
+        next="pass a smaller lr, so that the exponents can be measured",
+    )
+
+
+def _silent(seeds: Sequence[Sequence[Rung]]) -> list[str]:
+    """List tensors whose gradient is nothing but rounding, at any width."""
+    found: dict[str, None] = {}
+    for row in seeds:
+        for rung in row:
+            sizes = rung.run.gradients
+            middle = median(sizes.values()) if sizes else 0.0
+            found.update({name: None for name, size in sizes.items() if size < _SILENT * middle})
+    return list(found)
+
+
+def _losses(seeds: Sequence[Sequence[Rung]]) -> tuple[tuple[float, float], ...]:
+    pairs = []
+    for runs in zip(*seeds, strict=True):
+        pairs.append(tuple(sum(r.run.losses[i] for r in runs) / len(runs) for i in (0, -1)))
+    return tuple(pairs)
+
+
+def _line(row: CheckRow) -> Evidence:
+    wanted = "0" if not row.expected else f"{row.expected:+.2g}"
+    return Evidence(f"exponent of {row.quantity}, {row.name}", row.slope, (row.low, row.high), wanted)
+
+
+def _words(row: CheckRow) -> str:
+    return f"{row.quantity} of {row.name!r} goes as width^{row.slope:+.2f}"

@@ -1,0 +1,149 @@
+"""The runs of a check: one short run per width and seed, probed before and after."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from similitude.checking.batches import Supply
+from similitude.checking.evaluation_path import path_ratios
+from similitude.checking.losses import LossLike
+from similitude.checking.optimizers import REST_LR, planned_optimizer
+from similitude.checking.probe import Key, Probe
+from similitude.checking.short_run import ShortRun, short_run
+from similitude.core.errors import PlanError, SimilitudeError
+from similitude.core.seeding import derive
+from similitude.scaling.axes import Factory, build
+from similitude.scaling.optimizers import OptimizerLike
+from similitude.scaling.records import Plan
+
+_FIRST_LR = {"sgd": 2.0**-3, "entrywise": 2.0**-9, "orthogonalized": 2.0**-6}
+_TRIES = 6  # learning rates that are tried, each a quarter of the last
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One width and seed.
+
+    Attributes:
+        measures: Root mean squares and norms by tensor, quantity and use.
+        run: What happened in training.
+    """
+
+    measures: dict[Key, float]
+    run: ShortRun
+
+
+class Ladder:
+    """Short runs of one model family at several widths.
+
+    Args:
+        make: The family.
+        plans: The plan of every width.
+        supply: Batches.
+        loss: What is minimized.
+        optimizer: The optimizer.
+        steps: Steps of each run.
+        setup: Makes optimizer and scheduler in place of ours.
+        user_loss: The user's own loss, if there is one.
+    """
+
+    def __init__(
+        self,
+        make: Factory,
+        plans: Sequence[Plan],
+        supply: Supply,
+        loss: LossLike,
+        optimizer: OptimizerLike,
+        *,
+        steps: int,
+        setup: Callable[[Plan, nn.Module], Any] | None,
+        user_loss: LossLike | None,
+    ) -> None:
+        if steps < 1:
+            raise PlanError(f"steps={steps}: a run needs at least 1 optimizer step.")
+        self.make, self.plans, self.supply, self.loss = make, plans, supply, loss
+        self.optimizer, self.steps, self.setup, self.user_loss = optimizer, steps, setup, user_loss
+        self.lr, self.rest_lr = 0.0, 0.0
+        self.notes: tuple[str, ...] = ()
+        self._probes: dict[int, Probe] = {}
+
+    def find_rates(self, lr: float | None, rest_lr: float | None) -> None:
+        """Settle the learning rates: the given ones, or the first at which the loss falls at the smallest width."""
+        start = _FIRST_LR[self.plans[0].family]
+        self.lr, self.rest_lr = lr or start, rest_lr or REST_LR
+        if lr is not None or self.setup is not None:
+            return
+        for attempt in range(_TRIES):
+            self.lr, self.rest_lr = start / 4**attempt, (rest_lr or REST_LR) / 4**attempt
+            if self._fit(self.plans[0], self._build(self.plans[0], 0), 0).learned:
+                return
+        self.lr, self.rest_lr = start, rest_lr or REST_LR
+        self.notes = (
+            f"at width {self.plans[0].target['width']} the loss fell at no learning rate from {start:.3g} down to "
+            f"{start / 4 ** (_TRIES - 1):.3g}; {start:.3g} was used. Pass lr= as you tuned it",
+        )
+
+    def climb(self, seed: int) -> list[Rung]:
+        """Train every width with one seed."""
+        return [self._rung(plan, seed) for plan in self.plans]
+
+    def evaluation(self) -> dict[str, list[list[float]]]:
+        """Compare the outputs' constants in training and evaluation at every width, by head and evaluation path."""
+        found: dict[str, list[list[float]]] = {}
+        tables = []
+        for plan in self.plans:
+            model = self._build(plan, 0)
+            batch = self.supply.batch(plan.target["width"], 0, 0)
+            with contextlib.suppress(SimilitudeError):
+                tables.append(path_ratios(model, batch, self.user_loss))
+        if len(tables) == len(self.plans) and len({len(table) for table in tables}) == 1:
+            for paths in zip(*tables, strict=True):
+                for name in set.intersection(*(set(path) for path in paths)):
+                    found.setdefault(name, []).append([path[name] for path in paths])
+        return found
+
+    def _rung(self, plan: Plan, seed: int) -> Rung:
+        width = plan.target["width"]
+        batch = self.supply.batch(width, seed, 0)
+        probe = self._probes.setdefault(width, Probe(lambda model: None, None, 0))
+        probe.call, probe.inputs = (lambda model: self.loss(model, batch)), batch
+        probe.seed = derive(seed, "probe")
+        model = self._build(plan, seed)
+        start = probe.before(model)
+        run = self._fit(plan, model, seed)
+        return Rung({} if run.diverged else probe.after(model, start), run)
+
+    def _build(self, plan: Plan, seed: int) -> nn.Module:
+        return plan.apply_(build(self.make, plan.target, seed=derive(seed, "init")))
+
+    def _fit(self, plan: Plan, model: nn.Module, seed: int) -> ShortRun:
+        optimizer, scheduler = self._optimizer(plan, model)
+        width = plan.target["width"]
+        return short_run(
+            model,
+            optimizer,
+            loss=self.loss,
+            batch=lambda step: self.supply.batch(width, seed, step),
+            steps=self.steps,
+            seed=seed,
+            scheduler=scheduler,
+        )
+
+    def _optimizer(self, plan: Plan, model: nn.Module) -> tuple[torch.optim.Optimizer, Any]:
+        if self.setup is None:
+            made = planned_optimizer(self.optimizer, plan, model, lr=self.lr, rest_lr=self.rest_lr)
+            return made, None
+        given = self.setup(plan, model)
+        pair = given if isinstance(given, tuple) else (given, None)
+        if len(pair) != 2 or not isinstance(pair[0], torch.optim.Optimizer):
+            raise PlanError(
+                f"setup(plan, model) returned a {type(given).__name__}. Return the optimizer, or the optimizer and "
+                "a scheduler."
+            )
+        return pair

@@ -1,0 +1,78 @@
+"""The number that a check minimizes: the user's loss, the model's own, or a stand-in where there is neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from similitude.core.errors import PlanError
+from similitude.core.seeding import torch_generator
+from similitude.scaling.structure import call_of
+
+LossLike = Callable[[Any, Any], Tensor]
+
+STAND_IN = (
+    "the model gives no loss of its own and none was passed, so it was trained on the mean square between its "
+    "outputs and fixed random targets. Pass loss=, or labels in the sample, to check your own task"
+)
+
+
+def loss_of(loss: LossLike | None, *, stand_in: bool) -> LossLike:
+    """Return `loss(model, batch)` for training.
+
+    Args:
+        loss: The user's, which wins.
+        stand_in: Whether the model has no loss of its own, see `own_loss`.
+    """
+    if loss is not None:
+        return loss
+    return random_targets if stand_in else _model_loss
+
+
+def has_own_loss(model: nn.Module, batch: Any) -> bool:
+    """Tell whether a call of the model on a batch gives a loss."""
+    with torch.no_grad():
+        return own_loss(call_of(batch, None)(model)) is not None
+
+
+def own_loss(output: Any) -> Tensor | None:
+    """Find the loss in what a model returned: `.loss`, `["loss"]`, or the one scalar among its outputs."""
+    found = getattr(output, "loss", None)
+    if found is None and isinstance(output, Mapping):
+        found = output.get("loss")
+    if found is None and not isinstance(output, Mapping):
+        scalars = [t for t in tree_leaves(output) if isinstance(t, Tensor) and t.ndim == 0]
+        found = scalars[0] if len(scalars) == 1 and scalars[0].is_floating_point() else None
+    return found if isinstance(found, Tensor) and found.numel() == 1 else None
+
+
+def random_targets(model: nn.Module, batch: Any) -> Tensor:
+    """Mean square between the model's first floating-point output and targets drawn once from N(0, 1).
+
+    Raises:
+        PlanError: The model returns no floating-point tensor.
+    """
+    output = call_of(batch, None)(model)
+    tensors = [t for t in tree_leaves(output) if isinstance(t, Tensor) and t.is_floating_point() and t.ndim]
+    if not tensors:
+        raise PlanError(
+            f"the model returns a {type(output).__name__} without a loss and without a floating-point tensor, so there "
+            "is nothing to train it on. Pass loss=: a function loss(model, batch) that returns one number."
+        )
+    first = tensors[0]
+    draw = torch.randn(first.shape, generator=torch_generator(0, "targets"), dtype=torch.float32)
+    return (first - draw.to(first)).square().mean()
+
+
+def _model_loss(model: nn.Module, batch: Any) -> Tensor:
+    found = own_loss(call_of(batch, None)(model))
+    if found is None:
+        raise PlanError(
+            "the model gave a loss for its first batch and none for a later one. Pass loss=: a function "
+            "loss(model, batch) that returns one number."
+        )
+    return found
