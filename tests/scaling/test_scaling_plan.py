@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import io
 import json
 import math
@@ -141,17 +143,12 @@ def test_files_that_are_no_plans_are_told(tmp_path):
 def test_text_and_table_hold_every_tensor():
     from rich.console import Console
 
-    made = plan(
-        lambda w: nn.MultiheadAttention(w, 2),
-        base=16,
-        target=64,
-        sample=lambda w: (torch.zeros(3, 1, w),) * 3,
-    )
+    made = plan(lambda w: Scaled(w, head=-1.0), base=16, target=64, sample=TOKENS)
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(made)
     for text in (str(made), console.export_text()):
         assert all(row.name[:20] in text for row in made.rows)
-        assert "REFUSED in_proj_weight" in text
+        assert "REFUSED out.weight" in text
         assert "x0.25" in text
     assert str(made).startswith("mup, AdamW, width 16 -> 64")
 
@@ -183,9 +180,11 @@ def test_a_sample_names_what_it_never_reaches():
 class Attention(nn.Module):
     """Attention with matrices of their own for queries, keys and values, and a given number of heads."""
 
-    def __init__(self, width: int, heads: int, *, fused: bool = False, scale: float = -0.5) -> None:
+    def __init__(
+        self, width: int, heads: int, *, fused: bool = False, scale: float = -0.5, leak: bool = False
+    ) -> None:
         super().__init__()
-        self.fused, self.heads, self.power = fused, heads, scale
+        self.fused, self.heads, self.power, self.leak, self.extra = fused, heads, scale, leak, 1.0
         if fused:
             self.qkv = nn.Linear(width, 3 * width)
         else:
@@ -195,8 +194,9 @@ class Attention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         parts = self.qkv(x).chunk(3, -1) if self.fused else (self.q(x), self.k(x), self.v(x))
         q, k, v = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in parts)
-        logits = q @ k.mT * q.shape[-1] ** self.power
-        return self.out((logits.softmax(-1) @ v).transpose(1, 2).flatten(2))
+        logits = q @ k.mT * q.shape[-1] ** self.power * self.extra
+        read = (logits.softmax(-1) @ v).transpose(1, 2).flatten(2)
+        return self.out(read) + (parts[2] if self.leak else 0)
 
 
 def _rows(width: int) -> torch.Tensor:
@@ -214,20 +214,77 @@ def test_growing_heads_put_one_over_d_into_the_queries(scale, multiplier):
     assert {rows[n].multiplier for n in rows if not n.startswith("q.")} == {1.0}
 
 
-def test_fused_queries_with_growing_heads_are_refused_with_the_remedy():
+def test_fused_queries_share_one_over_d_and_the_values_are_undone():
     made = plan(lambda w: Attention(w, 2, fused=True), base=16, target=64, sample=_rows)
+    multipliers = {row.name: row.multiplier for row in made.rows}
+    assert made.refused == ()
+    assert multipliers["qkv.weight"] == multipliers["qkv.bias"] == 0.5**0.5
+    assert multipliers["out.weight"] == pytest.approx(2**0.5)
+    assert multipliers["out.bias"] == 1.0
+    heads_grow = plan(lambda w: Attention(w, w // 4, fused=True), base=16, target=64, sample=_rows)
+    assert {row.multiplier for row in heads_grow.rows} == {1.0}
+
+
+def test_fused_queries_whose_values_are_also_read_elsewhere_are_refused_with_the_remedy():
+    def build(width: int) -> nn.Module:
+        return Attention(width, 2, fused=True, leak=True)
+
+    made = plan(build, base=16, target=64, sample=_rows)
     assert [r.name for r in made.refused] == ["qkv.weight"]
     assert "Keep the head size fixed" in made.refused[0].reason
-    assert not plan(lambda w: Attention(w, w // 4, fused=True), base=16, target=64, sample=_rows).refused
-    accepted = plan(
-        lambda w: Attention(w, 2, fused=True),
-        base=16,
-        target=64,
-        sample=_rows,
-        roles={"qkv.weight": "hidden"},
-    )
+    accepted = plan(build, base=16, target=64, sample=_rows, roles={"qkv.weight": "hidden"})
     assert accepted.refused == ()
     assert any("keep the scale of the forward pass" in note for note in accepted.notes)
+
+
+def _losses(model: nn.Module, made: Plan, optimizer, explicit: bool) -> list[float]:
+    """Train with the multipliers folded, or taken out of the plan again (they are then in the forward pass)."""
+    power = 2 if made.family == "sgd" else 1
+    rows = made.rows
+    if explicit:
+        rows = tuple(
+            dataclasses.replace(
+                r,
+                rescale=r.rescale / r.multiplier,
+                lr=r.lr / r.multiplier**power,
+                eps=r.eps * r.multiplier,
+                weight_decay=r.weight_decay * r.multiplier**power,
+            )
+            for r in rows
+        )
+    used = dataclasses.replace(made, rows=rows)
+    used.apply_(model)
+    stepper = optimizer(
+        used.groups(model, lr=0.02, weight_decay=0.1, **({} if power == 2 else {"eps": 1e-3}))
+    )
+    generator, losses = torch.Generator().manual_seed(1), []
+    for _ in range(20):
+        x = torch.randn(4, 3, 64, generator=generator, dtype=torch.float64)
+        loss = (model(x) - x.roll(1, -1)).square().mean()
+        losses.append(float(loss))
+        stepper.zero_grad()
+        loss.backward()
+        stepper.step()
+    return losses
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(
+    "optimizer", [torch.optim.SGD, functools.partial(torch.optim.SGD, momentum=0.9), torch.optim.AdamW]
+)
+def test_one_over_d_in_tensors_is_one_over_d_in_the_forward_pass(optimizer, fused):
+    def build(width: int) -> nn.Module:
+        return Attention(width, 2, fused=fused).double()
+
+    made = plan(build, base=16, target=64, sample=lambda w: _rows(w).double(), optimizer=optimizer)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        folded, outright = build(64), build(64)
+        outright.load_state_dict(folded.state_dict())
+    outright.extra = 0.5
+    a, b = _losses(folded, made, optimizer, explicit=False), _losses(outright, made, optimizer, explicit=True)
+    assert max(abs(x - y) for x, y in zip(a, b, strict=True)) < 1e-12
+    assert a[-1] != a[0]
 
 
 def test_bottlenecks_are_noted():

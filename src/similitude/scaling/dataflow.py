@@ -11,7 +11,7 @@ from typing import Any
 
 from similitude.scaling import ops
 from similitude.scaling.dims import moved, pad, unknown
-from similitude.scaling.facts import CONSTANT, NONE, Facts, Flow, Logits, Use, Weight
+from similitude.scaling.facts import CONSTANT, NONE, OUTPUT, Facts, Flow, Logits, Use, Weight
 from similitude.scaling.ops import Contraction, Side, contraction
 from similitude.scaling.trace import Node, Trace
 
@@ -32,6 +32,10 @@ def analyse(trace: Trace) -> Flow:
     interpreter = _Interpreter(flow)
     for node in trace.nodes:
         interpreter.run(node)
+    read = {value for node in trace.nodes for value in node.inputs}
+    for value in set(trace.outputs) - read:
+        for use in facts[value].carriers or ():
+            flow.readers.setdefault(use, set()).add(OUTPUT)
     return flow
 
 
@@ -46,6 +50,9 @@ class _Interpreter:
         ancestors = reduce(int.__or__, (f.ancestors for f in inputs), 1 << node.index)
         if node.op == "input":
             self._set(node, Facts(active=True, ancestors=ancestors))
+            return
+        if node.op in ops.FRESH:
+            self._set(node, Facts(ancestors=1 << node.index))
             return
         weighty = any(f.weight is not None for f in inputs)
         active = any(f.active for f in inputs)
@@ -101,6 +108,10 @@ class _Interpreter:
         if node.op == "_weight_norm_interface" and len(parts) == 2:
             direction, gain = first, parts[1][1]
             return Weight(direction.dims, how, direction.scale, next(iter(gain.dims)))
+        found = contraction(node, self.rank)
+        sides = (found.left, found.right) if found is not None else ()
+        if sum(self.facts[side.value].weight is not None for side in sides) == 1:
+            return Weight(blank, how | {CONSTANT}, first.scale)  # with its bias, if it has one
         if node.op in ops.SHAPE and len(parts) == 1:
             shape, new = self.values[node.inputs[0]].shape, self.values[node.outputs[0]].shape
             return replace(first, dims={n: moved(node, d, shape, new) for n, d in first.dims.items()})
@@ -116,16 +127,13 @@ class _Interpreter:
             dims = {n: d for _, w in parts for n, d in w.dims.items()}
             rank = self.rank[node.outputs[0]]
             return Weight({n: pad(d, rank) for n, d in dims.items()}, how, first.scale)
-        if node.op in ("zeros_like", "ones_like", "empty_like", "full_like", "new_zeros", "new_ones"):
-            return replace(first, how=how | {node.op})
         if len(parts) > 1:
             normalized = set(first.dims) == set(parts[1][1].dims) and node.op in (*ops.DIV, *ops.MUL)
             if normalized and self._same_shape(node, first):
                 return Weight(first.dims, frozenset({"normalized"}), first.scale)
             return Weight(blank, how | {f"product ({node.op})"}, first.scale)
         dims = first.dims if self._same_shape(node, first) else blank
-        constant = contraction(node, self.rank) is not None
-        return replace(first, dims=dims, how=how | {CONSTANT if constant else node.op})
+        return replace(first, dims=dims, how=how | {node.op})
 
     def _same_shape(self, node: Node, weight: Weight) -> bool:
         return all(len(d) == self.rank[node.outputs[0]] for d in weight.dims.values())
@@ -190,7 +198,14 @@ class _Interpreter:
         self._read(b)
         self.flow.logits.append(Logits(node.index, left.value, right.value, size, node.module))
         self.flow.contractions[node.index] = -1
-        return Facts(origin=a.origin | b.origin, logits=frozenset([node.index]))
+        # Weights from a softmax times values is linear in the values.
+        one = a if b.carriers is None else b if a.carriers is None else Facts()
+        return Facts(
+            carriers=one.carriers,
+            scale=one.scale,
+            origin=a.origin | b.origin,
+            logits=frozenset([node.index]),
+        )
 
     def _attention(self, node: Node) -> Facts:
         q, k, v = (self.facts[i] for i in node.inputs[:3])
@@ -244,7 +259,12 @@ class _Interpreter:
         if node.op in (*ops.MUL, *ops.DIV):
             return self._scaled(node, inputs, active, origin)
         if node.op in ops.JOIN:
-            return Facts(carriers=_joined([f.carriers for f in active]), origin=origin, scale=active[0].scale)
+            fixed = any(
+                not f.active and _numel(self.values[v].shape)
+                for v, f in zip(node.inputs, inputs, strict=True)
+            )
+            carriers = None if fixed else _joined([f.carriers for f in active])
+            return Facts(carriers=carriers, origin=origin, scale=active[0].scale)
         if len(active) == 1 or node.op in (*ops.SHAPE, "copy_"):
             source = active[0]
             if node.op in ops.SHAPE:

@@ -8,6 +8,8 @@ from similitude.scaling.dims import Dims
 from similitude.scaling.trace import Trace
 
 NONE: frozenset[int] = frozenset()
+OUTPUT = -1
+"""Stands among readers for the caller of the model."""
 CONSTANT = "a product with a constant"
 """How a parameter that is contracted with a constant is made, e.g. with the zeros of a first hidden state."""
 
@@ -117,7 +119,7 @@ class Flow:
         facts: By value.
         uses: In order.
         logits: Contractions of two activations, in order.
-        readers: For each use the nodes that read it other than linearly.
+        readers: For each use the nodes that read it other than linearly; `OUTPUT` where the pass ends with it.
         adds: Nodes that add two activations of one shape.
         read_later: Uses whose output is contracted again, by a parameter or an activation.
         contractions: Node of every contraction of an activation -> its use, or -1 between two activations.

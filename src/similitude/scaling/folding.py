@@ -209,7 +209,18 @@ def _place(
         elif demand.head is not None:
             _hook(structure, demand, folds)
         elif demand.attention is not None:
-            _refuse_attention(structure, by_name, demand, folds)
+            fused = _fused(structure, by_name, demand.attention, demands)
+            if fused is None:
+                _refuse_attention(structure, by_name, demand, folds)
+                continue
+            root = demand.multiplier**0.5
+            for names, factor, role in zip(
+                fused, (root, 1 / root), ("queries and keys, half each", "values, undone"), strict=True
+            ):
+                for name in names:
+                    if (name, factor) not in done:
+                        done.add((name, factor))
+                        folds.put(name, factor, f"{demand.what} ({role}: x{factor:.4g})")
 
 
 def _carriers(
@@ -224,12 +235,9 @@ def _carriers(
         return None
     flow = structure.flow
     wanted = {d.node for d in demands if d.multiplier == demand.multiplier}
-    names: dict[str, None] = {}
-    for index in carriers:
-        weight = flow.uses[index].weight
-        if weight.how:
-            return None
-        names.update(dict.fromkeys([weight.gain] if weight.gain else weight.dims))
+    if any(flow.uses[index].weight.how for index in carriers):
+        return None
+    names = _names_of(structure, carriers)
     for name in names:
         result = by_name.get(name)
         if result is None or result.role is None or result.tied:
@@ -237,6 +245,50 @@ def _carriers(
         for use in structure.uses[name]:
             if not flow.readers.get(use.index, set()) <= wanted:
                 return None
+    return names
+
+
+def _fused(
+    structure: Structure,
+    by_name: Mapping[str, RoleResult],
+    attention: Attention,
+    demands: list[_Demand],
+) -> tuple[list[str], list[str]] | None:
+    """Return the tensors that make queries, keys and values as one, and the matrices that read the values.
+
+    Logits are quadratic in the first, so each takes the root of the multiplier; the matrices after the values
+    take its inverse. None where anything else reads them.
+    """
+    flow = structure.flow
+    left, right = attention.operands
+    if not left or left != right:
+        return None
+    logits = {d.node for d in demands if d.attention is not None}
+    makers = _names_of(structure, left)
+    inner = [v for name in makers for v in structure.uses[name]]
+    readers = set().union(*(flow.readers.get(use.index, set()) for use in inner)) - logits
+    after: dict[str, None] = {}
+    for node in readers:
+        index = flow.contractions.get(node, -1)
+        if index < 0 or not (flow.facts[flow.uses[index].operand].carriers or frozenset()) <= {
+            u.index for u in inner
+        }:
+            return None
+        after.update(dict.fromkeys(_names_of(structure, frozenset([index]))))
+    for name in after:
+        if any(flow.uses[use.index].node not in readers for use in structure.uses[name]):
+            return None
+    plain = all((r := by_name.get(n)) is not None and r.role and not r.tied for n in (*makers, *after))
+    linear = all(not flow.uses[use.index].weight.how for n in (*makers, *after) for use in structure.uses[n])
+    return (makers, list(after)) if plain and linear and after else None
+
+
+def _names_of(structure: Structure, uses: frozenset[int]) -> list[str]:
+    """List the tensors that scale what some uses make; under weight norm those of the lengths."""
+    names: dict[str, None] = {}
+    for index in sorted(uses):
+        weight = structure.flow.uses[index].weight
+        names.update(dict.fromkeys([weight.gain] if weight.gain else weight.dims))
     return list(names)
 
 

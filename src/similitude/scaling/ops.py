@@ -158,6 +158,23 @@ CHOICE = frozenset(
 )
 """Operations after which a value weighs or selects, and is not read as features any more."""
 
+FRESH = frozenset(
+    [
+        "zeros_like",
+        "ones_like",
+        "empty_like",
+        "full_like",
+        "rand_like",
+        "randn_like",
+        "new_zeros",
+        "new_ones",
+        "new_empty",
+        "new_full",
+        "new_empty_strided",
+    ]
+)
+"""Operations that read nothing of a tensor but its shape."""
+
 ATTENTION = "scaled_dot_product"
 
 

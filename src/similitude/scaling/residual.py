@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from similitude.scaling.dataflow import Flow
+from similitude.scaling import ops
+from similitude.scaling.facts import Flow
 from similitude.scaling.records import Branch
 
 
@@ -12,7 +13,13 @@ def branches(flow: Flow) -> tuple[Branch, ...]:
     An addition is residual where one operand, or a summand of it, is an ancestor of the other operand through
     at least one contraction. Concatenation, gates and polynomials such as x + x^3 are not.
     """
-    producer = {value: node.index for node in flow.trace.nodes for value in node.outputs}
+    # Parts of one value have their node in common, so what descends from one cannot be told from the others.
+    producer = {
+        value: node.index
+        for node in flow.trace.nodes
+        if node.op not in ops.SHAPE or len(node.outputs) == 1
+        for value in node.outputs
+    }
     found = []
     for add in flow.adds:
         left, right = flow.trace.nodes[add].inputs[:2]

@@ -78,12 +78,14 @@ class Trace:
         values: Tensors by number.
         entries: First tensor argument of each module call, as (module, value).
         shapes: Shape of every parameter of the model by its first name.
+        outputs: Tensors of the call's result.
     """
 
     nodes: tuple[Node, ...]
     values: tuple[Value, ...]
     entries: tuple[tuple[str, int], ...]
     shapes: dict[str, tuple[int, ...]]
+    outputs: tuple[int, ...] = ()
 
 
 def trace(
@@ -119,14 +121,15 @@ def trace(
     ]
     try:
         with seeded(seed), torch.no_grad(), unfused(), recorder:
-            call(model)
+            result = call(model)
     finally:
         for hook in hooks:
             hook.remove()
         for module, mode in training.items():
             module.training = mode
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
-    return Trace(tuple(recorder.nodes), tuple(recorder.values), tuple(recorder.entries), shapes)
+    outputs = tuple(recorder.index(t) for t in tree_flatten(result)[0] if isinstance(t, torch.Tensor))
+    return Trace(tuple(recorder.nodes), tuple(recorder.values), tuple(recorder.entries), shapes, outputs)
 
 
 @contextlib.contextmanager
@@ -174,7 +177,7 @@ class _Recorder(TorchDispatchMode):
             self._modules.append(name)
             tensor = next((t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)), None)
             if tensor is not None:
-                self.entries.append((name, self._index(tensor)))
+                self.entries.append((name, self.index(tensor)))
 
         return hook
 
@@ -187,8 +190,8 @@ class _Recorder(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         before = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
-        inputs = tuple(self._index(t) for t in before)
-        plain_args, plain_kwargs = tree_map_only(torch.Tensor, lambda t: Ref(self._index(t)), (args, kwargs))
+        inputs = tuple(self.index(t) for t in before)
+        plain_args, plain_kwargs = tree_map_only(torch.Tensor, lambda t: Ref(self.index(t)), (args, kwargs))
         out = func(*args, **kwargs)
         made = [t for t in tree_flatten(out)[0] if isinstance(t, torch.Tensor)]
         written = [t for t in _written(func, args, kwargs) if not any(t is m for m in made)]
@@ -213,7 +216,8 @@ class _Recorder(TorchDispatchMode):
         self._node("input", (), (value,))
         return value
 
-    def _index(self, tensor: torch.Tensor) -> int:
+    def index(self, tensor: torch.Tensor) -> int:
+        """Return the number of a tensor; one that was never seen is a constant."""
         known = self._of.get(tensor)
         return self._register(tensor, "const") if known is None else known
 
