@@ -13,6 +13,7 @@ from similitude.scaling.records import Plan
 
 _DIRECT = ("init norm", "update", "update norm", "decay", "evaluation")
 _FLATTENED = 0.02
+_TWICE = -0.6  # a head's exponent below which its multiplier is there twice
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,19 @@ def causes(
     order = {row.name: i for i, row in enumerate(reversed(bad))}
     seen = {row.name for row in bad}
     exact = sorted(wrong, key=lambda d: (d.name not in seen, -order.get(d.name, 0)))
-    found = [Cause(d.name, d.text(plan.rule), d.power) for d in exact]
-    found += sorted(flat, key=lambda c: -order.get(c.name, 0))
+    found = [
+        Cause(name, _told([d for d in exact if d.name == name], plan), exact_power(exact, name))
+        for name in dict.fromkeys(d.name for d in exact)
+    ]
+    found += sorted((c for c in flat if c.name in seen), key=lambda c: -order.get(c.name, 0))
     known = {cause.name for cause in found}
     direct = [row for row in bad if row.quantity in _DIRECT and row.name not in known]
     if plan.family == "sgd":  # gradients of earlier layers are as large as the initial weights of later ones
         direct = [r for r in direct if r.quantity == "init norm"] + [
             r for r in direct if r.quantity != "init norm"
         ]
+    # A tensor whose factor the right rule would change comes before one that may only follow from it.
+    direct.sort(key=lambda row: ruled is not None and not _remedy(row, plan, ruled))
     told: set[tuple[str, str]] = set()
     for row in direct:
         kind = "rate" if row.quantity.startswith("update") else row.quantity
@@ -120,6 +126,21 @@ def causes(
     return found
 
 
+def exact_power(wrong: Sequence[Deviation], name: str) -> float:
+    """Return the power of the width of a tensor's worst deviation."""
+    return max((d.power for d in wrong if d.name == name), key=abs)
+
+
+def _told(wrong: Sequence[Deviation], plan: Plan) -> str:
+    """Say how the factors of one tensor deviate, and what that looks like."""
+    text = "; ".join(d.text(plan.rule) for d in wrong)
+    role = next((row.role for row in plan.rows if row.name == wrong[0].name), "")
+    rate = next((d.power for d in wrong if d.field == "lr"), 0.0)
+    if role == "output" and rate <= _TWICE:
+        return f"{text}: the head is scaled twice"
+    return f"{text}: an unscaled head" if role == "output" and rate >= -_TWICE else text
+
+
 def _of_row(row: CheckRow, plan: Plan, ruled: Plan | None) -> Cause:
     head = row.role == "output" or (row.use == "contract" and row.quantity.startswith("logits"))
     name = row.name
@@ -135,7 +156,7 @@ def _of_row(row: CheckRow, plan: Plan, ruled: Plan | None) -> Cause:
         )
     elif row.quantity == "init norm":
         text = f"wrong initial scale of {name!r} ({row.role}): its natural spectral norm at the start {_moves(row)}"
-    elif head and row.off < -0.6:
+    elif head and row.off < _TWICE:
         text = (
             f"the rule is applied twice to {name!r}: its own update {_moves(row)}, as when the forward pass divides the "
             "outputs by the width and the learning rate does so again"

@@ -9,6 +9,7 @@ from torch import nn
 
 from similitude.checking.batches import Supply
 from similitude.checking.deviation import Deviation, carried, deviations
+from similitude.checking.evaluation_path import compare_paths
 from similitude.checking.judge import Evidences, judge, refused
 from similitude.checking.ladder import Ladder, Rung
 from similitude.checking.losses import STAND_IN, LossLike, has_own_loss, loss_of
@@ -45,6 +46,7 @@ def check(
     rest_lr: float | None = None,
     roles: Mapping[str, str] | None = None,
     knobs: Knobs | None = None,
+    base: int | Mapping[str, int] | None = None,
     setup: Callable[[Plan, nn.Module], Any] | None = None,
 ) -> Check:
     """Train a few steps at several widths, and say whether every tensor learns alike at all of them.
@@ -56,7 +58,7 @@ def check(
     Args:
         make: Function of the width that returns a model, as for `similitude.plan`.
         plan_or_rule: A plan, which is carried over to every width with its own factors, also where they were edited;
-            or the name of a rule, planned from the smallest width.
+            or the name of a rule.
         widths: At least three widths, best 64 or more and 4x apart.
         depths: Not supported yet; widths alone have rules.
         sample: What the model is trained on: one batch (a tensor, a tuple, a dict of keyword arguments), a list or
@@ -72,6 +74,7 @@ def check(
         rest_lr: Learning rate of what Muon does not train.
         roles: Roles that are known better than the traced pass can tell, as for `similitude.plan`.
         knobs: Multipliers of the base, for a rule by name.
+        base: Size that the factors of a rule by name are ratios to; the smallest width by default.
         setup: `setup(plan, model)` that returns the optimizer, or the optimizer and a scheduler, as your own code
             makes them; it is then checked too. `lr` and `optimizer` are not used to train.
 
@@ -95,10 +98,12 @@ def check(
     supply = Supply(sample)
     given = plan_or_rule if isinstance(plan_or_rule, Plan) else None
     chosen = optimizer or (optimizer_of(given) if given is not None else _adamw())
-    planner = _planner(make, plan_or_rule, widths, supply, loss, chosen, roles, knobs)
+    planner = _planner(make, plan_or_rule, widths, supply, loss, chosen, roles, knobs, base)
     largest = planner.plan(_size(planner, widths[-1]))
     if largest.refused:
-        return refused(largest, widths)
+        models = [build(make, _size(planner, w), seed=derive(0, "init")) for w in widths]
+        paths = compare_paths(models, [supply.first(w) for w in widths], loss)
+        return refused(largest, widths, paths)
     wrong: tuple[Deviation, ...] = ()
     if given is not None:
         wrong = deviations(given, planner.plan(given.target))
@@ -126,9 +131,9 @@ def check(
         notes=((STAND_IN,) if stand_in else ()) + ladder.notes,
         evaluation=ladder.evaluation(),
     )
-    rungs: list[list[Rung]] = []
+    rungs: dict[int, list[Rung]] = {}
     for count, seed in enumerate(listed, start=1):
-        rungs.append(ladder.climb(seed))
+        rungs[seed] = ladder.climb(seed)
         if count < min(len(listed), most[0]):
             continue
         found = judge(evidence, rungs, lr=ladder.lr, steps=steps)
@@ -149,6 +154,7 @@ def _planner(
     optimizer: OptimizerLike,
     roles: Mapping[str, str] | None,
     knobs: Knobs | None,
+    base: int | Mapping[str, int] | None,
 ) -> Planner:
     def planner(base: Any, rule: str, knobs: Knobs | None, roles: Mapping[str, str] | None) -> Planner:
         return Planner(
@@ -163,7 +169,7 @@ def _planner(
         )
 
     if isinstance(plan_or_rule, str):
-        return planner({"width": widths[0]}, plan_or_rule, knobs, roles)
+        return planner({"width": widths[0]} if base is None else base, plan_or_rule, knobs, roles)
     plan = plan_or_rule
     if knobs is not None:
         raise PlanError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -11,6 +11,28 @@ from similitude.checking.losses import LossLike
 from similitude.scaling.dataflow import analyse
 from similitude.scaling.structure import call_of
 from similitude.scaling.trace import trace
+
+
+def compare_paths(
+    models: Sequence[nn.Module], batches: Sequence[Any], loss: LossLike | None
+) -> dict[str, list[list[float]]]:
+    """Compare the paths at several widths.
+
+    Args:
+        models: One model per width.
+        batches: What each is trained on.
+        loss: The user's loss, or None where the model gives its own.
+
+    Returns:
+        By head and evaluation path the ratio of `path_ratios` per width; empty where the widths have other paths.
+    """
+    found: dict[str, list[list[float]]] = {}
+    tables = [path_ratios(model, batch, loss) for model, batch in zip(models, batches, strict=True)]
+    if len({len(table) for table in tables}) == 1:
+        for paths in zip(*tables, strict=True):
+            for name in sorted(set.intersection(*(set(path) for path in paths))):
+                found.setdefault(name, []).append([path[name] for path in paths])
+    return found
 
 
 def path_ratios(model: nn.Module, batch: Any, loss: LossLike | None) -> list[dict[str, float]]:

@@ -14,7 +14,8 @@ def promised(plan: Plan, *, by_name: bool) -> Mapping[str, float]:
     """Return for every tensor the exponent of the forward multiplier that it carries.
 
     A tensor that carries a multiplier m in place of the forward pass gives m times what it would give: that its
-    contribution falls with m is the plan at work.
+    contribution falls with m is the plan at work. A multiplier that cancels a number of the forward pass does
+    nothing beyond that number, and promises nothing.
 
     Args:
         plan: The plan for the largest width.
@@ -23,12 +24,17 @@ def promised(plan: Plan, *, by_name: bool) -> Mapping[str, float]:
     octaves = math.log(plan.target["width"] / plan.base["width"])
     if octaves == 0.0 or (by_name and plan.rule == "sp"):
         return {}
-    halves = {row.name for row in plan.rows if any("weight norm" in text for text in row.carries)}
+    kept = {row.name: [text for text in row.carries if not _cancels(text)] for row in plan.rows}
     return {
         row.name: math.log(row.multiplier) / octaves
         for row in plan.rows
-        if row.multiplier != 1.0 and row.name not in halves
+        if row.multiplier != 1.0 and len(kept[row.name]) == len(row.carries)
     }
+
+
+def _cancels(text: str) -> bool:
+    """Tell whether a multiplier undoes what is in the forward pass, by the planner's own sentence."""
+    return text.startswith(("the inverse of", "weight norm"))
 
 
 def exponent(

@@ -46,48 +46,67 @@ class Evidences:
     evaluation: Mapping[str, list[list[float]]]
 
 
-def refused(plan: Plan, widths: tuple[int, ...]) -> Check:
-    """Return the check of a plan that refuses tensors, so that nothing can be trained by it."""
+def refused(
+    plan: Plan, widths: tuple[int, ...], evaluation: Mapping[str, list[list[float]]] | None = None
+) -> Check:
+    """Return the check of a plan that refuses tensors, so that nothing can be trained by it.
+
+    Args:
+        plan: The plan of the largest width.
+        widths: All widths.
+        evaluation: Constants of the outputs in training over those in evaluation, as in `Evidences`.
+    """
     first = plan.refused[0]
+    causes = [f"{r.name!r}: {r.reason}" for r in plan.refused]
+    for name, paths in (evaluation or {}).items():
+        causes += [
+            f"{name!r}: its outputs are multiplied by {path[-1] / path[0]:.4g} times more in training than in evaluation "
+            f"at width {widths[-1]} than at width {widths[0]}: a multiplier is missing in one path"
+            for path in paths
+            if abs(path[-1] / path[0] - 1) > GOOD
+        ][:1]
     verdict = Verdict(
         Outcome.REFUSED,
         f"the rule {plan.rule} refuses {some(r.name for r in plan.refused)}, so nothing was trained: {first.reason}",
-        causes=tuple(f"{r.name!r}: {r.reason}" for r in plan.refused),
+        causes=tuple(causes),
         next=f'mend the model, or name the role: roles={{"{first.name}": "..."}}, and check again',
     )
     return Check(plan.rule, plan.optimizer, widths, (), 0, 0.0, dict(plan.base), (), verdict, (), plan.notes)
 
 
-def judge(evidence: Evidences, seeds: Sequence[Sequence[Rung]], *, lr: float, steps: int) -> Check:
+def judge(evidence: Evidences, seeds: Mapping[int, Sequence[Rung]], *, lr: float, steps: int) -> Check:
     """Fit every exponent and say what they mean.
 
     Args:
         evidence: What is known before any run.
-        seeds: Runs by seed and width.
+        seeds: By seed the runs of every width.
         lr: Learning rate at the base.
         steps: Steps of each run.
     """
+    runs = list(seeds.values())
     plan = evidence.plans[-1]
     widths = tuple(p.target["width"] for p in evidence.plans)
     result = Check(
         plan.rule,
         plan.optimizer,
         widths,
-        tuple(range(len(seeds))),
+        tuple(seeds),
         steps,
         lr,
         dict(plan.base),
         (),
         Verdict(Outcome.OK, ""),
-        _losses(seeds),
+        _losses(runs),
         evidence.notes,
     )
-    rungs = [rung for row in seeds for rung in row]
+    rungs = [rung for row in runs for rung in row]
     if any(rung.run.diverged for rung in rungs):
-        return replace(result, verdict=_diverged(evidence, seeds, widths))
-    silent = _silent(seeds)
-    rows = _explained(evidence, _rows(evidence, seeds, widths, silent), widths)
-    flat = flattened(widths, [rung.run.rates for rung in seeds[0]], evidence.plans)
+        return replace(result, verdict=_diverged(evidence, runs, widths))
+    silent = _silent(runs)
+    rows = _explained(evidence, _rows(evidence, runs, widths, silent), widths)
+    flat = []
+    if not (evidence.by_name and plan.rule == "sp"):  # whose rates are no promise to keep
+        flat = flattened(widths, [rung.run.rates for rung in runs[0]], evidence.plans)
     notes = evidence.notes
     if silent:
         notes += (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +10,12 @@ import torch
 from torch import nn
 
 from similitude.checking.batches import Supply
-from similitude.checking.evaluation_path import path_ratios
+from similitude.checking.evaluation_path import compare_paths
 from similitude.checking.losses import LossLike
 from similitude.checking.optimizers import REST_LR, planned_optimizer
 from similitude.checking.probe import Key, Probe
 from similitude.checking.short_run import ShortRun, short_run
-from similitude.core.errors import PlanError, SimilitudeError
+from similitude.core.errors import PlanError
 from similitude.core.seeding import derive
 from similitude.scaling.axes import Factory, build
 from similitude.scaling.optimizers import OptimizerLike
@@ -95,18 +94,9 @@ class Ladder:
 
     def evaluation(self) -> dict[str, list[list[float]]]:
         """Compare the outputs' constants in training and evaluation at every width, by head and evaluation path."""
-        found: dict[str, list[list[float]]] = {}
-        tables = []
-        for plan in self.plans:
-            model = self._build(plan, 0)
-            batch = self.supply.batch(plan.target["width"], 0, 0)
-            with contextlib.suppress(SimilitudeError):
-                tables.append(path_ratios(model, batch, self.user_loss))
-        if len(tables) == len(self.plans) and len({len(table) for table in tables}) == 1:
-            for paths in zip(*tables, strict=True):
-                for name in set.intersection(*(set(path) for path in paths)):
-                    found.setdefault(name, []).append([path[name] for path in paths])
-        return found
+        models = [self._build(plan, 0) for plan in self.plans]
+        widths = [plan.target["width"] for plan in self.plans]
+        return compare_paths(models, [self.supply.batch(w, 0, 0) for w in widths], self.user_loss)
 
     def _rung(self, plan: Plan, seed: int) -> Rung:
         width = plan.target["width"]

@@ -38,6 +38,7 @@ class Spot:
         kept: Dimensions that make the output.
         head: Whether nothing contracts the output again.
         first: Whether it is the first use in its operation, which stands for the operation's output.
+        scale: Constants that the output is multiplied by before it is read; part of every number measured here.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Spot:
     kept: tuple[int, ...] = ()
     head: bool = False
     first: bool = True
+    scale: float = 1.0
 
 
 @dataclass
@@ -129,6 +131,7 @@ def spots_of(flow: Flow) -> list[Spot]:
                 use.kept if matrix else (),
                 matrix and use.index not in flow.read_later,
                 use.node not in seen,
+                abs(flow.scales.get(use.index, 1.0)) or 1.0,
             )
         )
         seen.add(use.node)
@@ -177,7 +180,7 @@ class _Measures:
 
     def add(self, spot: Spot, quantity: str, value: float | None) -> None:
         if value is not None:
-            self.squares[spot.name, quantity, spot.kind].append(value**2)
+            self.squares[spot.name, quantity, spot.kind].append((value * spot.scale) ** 2)
 
     def means(self) -> dict[Key, float]:
         return {key: math.sqrt(sum(found) / len(found)) for key, found in self.squares.items()}

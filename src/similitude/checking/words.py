@@ -10,6 +10,11 @@ from similitude.scaling.plan_text import size
 if TYPE_CHECKING:
     from similitude.checking.records import Check, CheckRow
 
+MOST_CAUSES = 4
+"""Causes that are shown; later ones mostly follow from the first."""
+MOST_ROWS = 12
+"""Exponents that are shown; all of them are in `Check.rows`."""
+
 
 def title(check: Check) -> str:
     """Say what was checked."""
@@ -26,9 +31,12 @@ def lines(check: Check) -> list[str]:
     """Write a check as lines of text, the verdict first."""
     verdict = check.verdict
     found = [f"Check: {title(check)}", f"{str(verdict.outcome).replace('_', ' ')}: {verdict.summary}"]
-    found += [f"  cause {i}: {text}" for i, text in enumerate(verdict.causes, start=1)]
+    found += [f"  cause {i}: {text}" for i, text in enumerate(verdict.causes[:MOST_CAUSES], start=1)]
     found += [f"  next: {verdict.next}"] if verdict.next else []
-    found += [f"  off: {sentence(row)}" for row in check.offenders]
+    offenders = check.offenders
+    found += [f"  off: {sentence(row)}" for row in offenders[:MOST_ROWS]]
+    if len(offenders) > MOST_ROWS:
+        found.append(f"  off: {len(offenders) - MOST_ROWS} more, in Check.offenders")
     found += [f"  explained: {sentence(row)}: {row.note}" for row in check.rows if row.note]
     for quantity, good, count, worst in summary(check):
         found.append(

@@ -26,6 +26,7 @@ app = App(
 _COMMANDS = {
     "quickstart": "Show hyperparameters transferring, on real data, in two minutes; leaves a report.",
     "plan": "Show how every tensor of your model scales from one width to another.",
+    "check": "Train a few steps at several widths; say whether every tensor learns alike, or which does not.",
     "explain": "Derive every factor of one tensor of a saved plan.",
     "diff": "Show what differs between two saved plans.",
     "transfer": "Sweep the learning rate of your model at several widths; say whether the optimum transfers.",

@@ -58,6 +58,21 @@ def load_traced(sample: str | None, data: str | None, loss: str | None) -> Trace
     return Traced(_sample(sample), None if loss is None else _loss(loss))
 
 
+def load_trained(sample: str | None, data: str | None, loss: str | None) -> Traced:
+    """Find what short runs train on: as `load_traced`, but all batches of a data set in place of one.
+
+    Raises:
+        FactoryError: None or both of sample and data are given, or an object cannot be found or made.
+        DataError: The data set is not there or malformed.
+    """
+    if data is not None and sample is None:
+        batches, _ = load_batches(data)
+        return Traced(batches, _loss(loss or _LOSS))
+    if sample is not None and data is None and hasattr(found := load_object(sample), "batch"):
+        return Traced(found, None if loss is None else _loss(loss))
+    return load_traced(sample, data, loss)
+
+
 def _loss(reference: str) -> Callable[..., Any]:
     return load_factory(reference, what="a function loss(model, batch) that returns one number")
 
