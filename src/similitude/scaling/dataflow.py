@@ -5,6 +5,7 @@ Nothing here knows a class or a name: a weight is what it is contracted, added o
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -80,13 +81,20 @@ class _Interpreter:
     def _set(self, node: Node, facts: Facts) -> None:
         viewed = next(iter(node.inputs), None) if node.op in ops.SHAPE else None
         for output in node.outputs:
-            root = output if viewed is None else self.facts[viewed].root
-            skips = facts.skips or frozenset([root])
+            part = viewed is not None and self._size(output) < self._size(viewed)
+            root = (
+                output if viewed is None or part else self.facts[viewed].root
+            )  # a part is a value of its own
+            skips = (NONE if part else facts.skips) or frozenset([root])
             self.facts[output] = replace(facts, root=root, skips=skips)
         for use in facts.carriers or ():
             self.flow.scales[use] = facts.scale
+            self.flow.lates[use] = facts.late
         for logits in facts.logits:
             self.flow.logit_scales[logits] = facts.scale
+
+    def _size(self, value: int) -> int:
+        return math.prod(self.values[value].shape)
 
     def _note_readers(self, node: Node) -> None:
         """Note where the linear part behind a carrier ends."""
@@ -166,7 +174,7 @@ class _Interpreter:
             return self._two_activations(node, found.left, found.right)
         operand = left if left.active else right
         self._read(operand)
-        return Facts(carriers=operand.carriers, origin=operand.origin, scale=operand.scale)
+        return Facts(carriers=operand.carriers, origin=operand.origin, scale=operand.scale, late=operand.late)
 
     def _matrix(self, node: Node, found: Contraction, side: Side, other: Side) -> Facts:
         use = self._use(
@@ -203,6 +211,7 @@ class _Interpreter:
         return Facts(
             carriers=one.carriers,
             scale=one.scale,
+            late=one.late,
             origin=a.origin | b.origin,
             logits=frozenset([node.index]),
         )
@@ -217,7 +226,8 @@ class _Interpreter:
         self.flow.logits.append(Logits(node.index, node.inputs[0], node.inputs[1], width, node.module))
         self.flow.logit_scales[node.index] = scale
         self.flow.contractions[node.index] = -1
-        return Facts(carriers=v.carriers, origin=q.origin | k.origin | v.origin, scale=v.scale)
+        origin = q.origin | k.origin | v.origin
+        return Facts(carriers=v.carriers, origin=origin, scale=v.scale, late=v.late)
 
     def _read(self, facts: Facts) -> None:
         self.flow.read_later |= facts.origin
@@ -259,20 +269,22 @@ class _Interpreter:
         if node.op in (*ops.MUL, *ops.DIV):
             return self._scaled(node, inputs, active, origin)
         if node.op in ops.JOIN:
-            fixed = any(
-                not f.active and _numel(self.values[v].shape)
-                for v, f in zip(node.inputs, inputs, strict=True)
-            )
+            fixed = any(not f.active and self._size(v) for v, f in zip(node.inputs, inputs, strict=True))
             carriers = None if fixed else _joined([f.carriers for f in active])
-            return Facts(carriers=carriers, origin=origin, scale=active[0].scale)
+            return Facts(carriers=carriers, origin=origin, scale=active[0].scale, late=active[0].late)
         if len(active) == 1 or node.op in (*ops.SHAPE, "copy_"):
             source = active[0]
             if node.op in ops.SHAPE:
                 return replace(source, weight=None)
             if node.op in ops.LINEAR | ops.HOMOGENEOUS:
                 linear = node.op in ops.LINEAR
-                logits = source.logits if linear else NONE
-                return Facts(carriers=source.carriers, origin=origin, scale=source.scale, logits=logits)
+                return Facts(
+                    carriers=source.carriers,
+                    origin=origin,
+                    scale=source.scale,
+                    late=source.late if linear else 1.0,
+                    logits=source.logits if linear else NONE,
+                )
             if node.op in ("masked_fill", "masked_fill_", "where"):
                 return Facts(origin=origin, logits=source.logits, scale=source.scale)
         return Facts(origin=origin)
@@ -299,15 +311,21 @@ class _Interpreter:
             carriers = _joined([*(f.carriers for f in active), uses])
             skips = active[0].skips if kind == "bias" else NONE
             logits = active[0].logits if kind == "bias" else NONE
-            scale = active[0].scale
-            return Facts(carriers=carriers, origin=origin | uses, skips=skips, logits=logits, scale=scale)
+            return Facts(
+                carriers=carriers,
+                origin=origin | uses,
+                skips=skips,
+                logits=logits,
+                scale=active[0].scale,
+                late=active[0].late,
+            )
         return Facts(origin=origin | uses)
 
     def _added(self, node: Node, inputs: list[Facts], active: list[Facts], origin: frozenset[int]) -> Facts:
         logits = frozenset().union(*(f.logits for f in active))
         scale = next((f.scale for f in active if f.logits), active[0].scale)
         if len(active) == 1 and len(inputs) == 1 and self._constant(node) == 0:
-            return Facts(carriers=active[0].carriers, origin=origin, scale=scale, logits=logits)
+            return replace(active[0], origin=origin, scale=scale, logits=logits, skips=NONE)
         if len(active) < 2:
             return Facts(origin=origin, scale=scale, logits=logits, skips=active[0].skips)
         shapes = [self.values[v].shape for v in node.inputs[:2]]
@@ -317,16 +335,23 @@ class _Interpreter:
         if shapes[0] == shapes[1] and len(shapes[0]) >= 2:
             self.flow.adds.append(node.index)
             skips = frozenset([node.outputs[0]]).union(*(f.skips for f in active))
-        return Facts(carriers=carriers, origin=origin, scale=scale, logits=logits, skips=skips)
+        late = active[0].late
+        return Facts(carriers=carriers, origin=origin, scale=scale, late=late, logits=logits, skips=skips)
 
     def _scaled(self, node: Node, inputs: list[Facts], active: list[Facts], origin: frozenset[int]) -> Facts:
         if len(active) == 1 and (len(inputs) == 1 or node.op in ops.MUL or inputs[0].active):
             constant = self._constant(node)
-            scale = active[0].scale * (1.0 if constant is None else constant)
-            return Facts(carriers=active[0].carriers, origin=origin, scale=scale, logits=active[0].logits)
+            constant = 1.0 if constant is None else constant
+            return Facts(
+                carriers=active[0].carriers,
+                origin=origin,
+                scale=active[0].scale * constant,
+                late=active[0].late * constant,
+                logits=active[0].logits,
+            )
         if len(active) == 2:
             # Of a value and a gate that broadcasts against it only the value is read on.
-            sizes = [_numel(self.values[v].shape) for v in node.inputs[:2]]
+            sizes = [self._size(v) for v in node.inputs[:2]]
             if sizes[0] != sizes[1]:
                 return Facts(origin=active[0 if sizes[0] > sizes[1] else 1].origin)
         return Facts(origin=origin)
@@ -353,7 +378,3 @@ def _joined(parts: list[frozenset[int] | None]) -> frozenset[int] | None:
     """Return all carriers of a sum; None where a part has none, for then the sum does not scale as a whole."""
     known = [p for p in parts if p is not None]
     return frozenset().union(*known) if known and len(known) == len(parts) else None
-
-
-def _numel(shape: tuple[int, ...]) -> int:
-    return reduce(int.__mul__, shape, 1)

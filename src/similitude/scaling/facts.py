@@ -41,6 +41,7 @@ class Facts:
         carriers: Uses whose common rescaling rescales this value by the same factor; None where there are none.
         origin: Uses that the value comes from without another contraction in between.
         scale: Product of the constants that it was multiplied by since its carriers.
+        late: The part of it that comes after the last operation that is not linear.
         logits: Contractions of two activations that the value is linear in.
         root: The value that it is a view of.
         skips: Roots that reach it through additions alone.
@@ -52,6 +53,7 @@ class Facts:
     carriers: frozenset[int] | None = None
     origin: frozenset[int] = NONE
     scale: float = 1.0
+    late: float = 1.0
     logits: frozenset[int] = NONE
     root: int = -1
     skips: frozenset[int] = NONE
@@ -124,6 +126,7 @@ class Flow:
         read_later: Uses whose output is contracted again, by a parameter or an activation.
         contractions: Node of every contraction of an activation -> its use, or -1 between two activations.
         scales: Constant that a use's output is multiplied by before it is read, by use.
+        lates: The part of it that comes after the last operation that is not linear.
         logit_scales: The same for the contractions of two activations, by node.
     """
 
@@ -136,4 +139,5 @@ class Flow:
     read_later: set[int] = field(default_factory=set)
     contractions: dict[int, int] = field(default_factory=dict)
     scales: dict[int, float] = field(default_factory=dict)
+    lates: dict[int, float] = field(default_factory=dict)
     logit_scales: dict[int, float] = field(default_factory=dict)

@@ -106,8 +106,8 @@ def _forward_numbers(structure: Structure, result: RoleResult, ratio: float, fol
     for use in structure.uses[result.name]:
         readers = flow.readers.get(use.index, set())
         after = 0.0 if readers and readers <= logits else use.exponent
-        if use.kind != "contract" and readers and all(_answers(structure, node) for node in readers):
-            after = 0.0
+        elsewhere = readers and all(_answers(structure, node) for node in readers)
+        after -= use.late if after and elsewhere else 0.0
         answers = use.kind == "contract" and _answers(structure, flow.uses[use.index].node)
         power = after + (use.before if answers else 0.0)
         if power == 0.0 or power in seen:

@@ -45,7 +45,8 @@ class TensorUse:
         read_later: Whether what it produces is contracted again.
         batched: Dimensions of the tensor that neither side contains, e.g. experts or heads.
         exponent: Power of the width by which the forward pass multiplies this use's output.
-        before: The same for what it is contracted with.
+        late: The part of it that comes after the last operation that is not linear.
+        before: The same as `exponent` for what it is contracted with, as far as no other tensor answers for it.
         parts: How many tensors make the weight.
     """
 
@@ -61,6 +62,7 @@ class TensorUse:
     read_later: bool = False
     batched: tuple[int, ...] = ()
     exponent: float = 0.0
+    late: float = 0.0
     before: float = 0.0
     parts: int = 1
 
@@ -267,9 +269,13 @@ def _use(
             batched = tuple(i for i in range(len(shapes[0][name])) if i not in inside)
     before = 0.0
     if a.operand >= 0 and a.kind == "contract":
-        before = _exponent(first.facts[a.operand].scale, second.facts[b.operand].scale, ratio)
+        one, two = first.facts[a.operand], second.facts[b.operand]
+        # What its carriers are multiplied by before a nonlinearity is theirs.
+        numbers = (one.late, two.late) if one.carriers else (one.scale, two.scale)
+        before = _exponent(*numbers, ratio)
     own = _exponent(a.weight.scale, b.weight.scale, ratio)
     after = _exponent(first.scales.get(a.index, 1.0), second.scales.get(b.index, 1.0), ratio)
+    late = _exponent(first.lates.get(a.index, 1.0), second.lates.get(b.index, 1.0), ratio)
     return TensorUse(
         a.index,
         a.kind,
@@ -283,6 +289,7 @@ def _use(
         a.index in first.read_later,
         batched,
         own + after,
+        late,
         before,
         len(a.weight.dims),
     )
