@@ -232,7 +232,7 @@ class Planner:
             if reason and self.rule != "sp" and not (at_base and not self.knobs):
                 refused.append(Refusal(tensor.name, tensor.shape, reason))
             else:
-                rows.append(self._row(tensor, result, by_name, folds, own))
+                rows.append(self._row(tensor, result, by_name, folds, own, comparison))
         return Plan(
             self.rule,
             self.spec.name,
@@ -256,6 +256,7 @@ class Planner:
         by_name: Mapping[str, RoleResult],
         folds: Folds,
         own: Mapping[str, OwnInit],
+        comparison: Comparison,
     ) -> PlanRow:
         role = result.role or "undecided"
         mine = own.get(tensor.name, _AS_BUILT)
@@ -269,7 +270,7 @@ class Planner:
         multiplier = folds.multipliers.get(tensor.name, 1.0)
         carries = list(folds.carries.get(tensor.name, ()))
         if result.partner and self.rule != "sp":
-            factor = self._weight_norm(result, by_name, own)
+            factor = self._weight_norm(result, by_name, own, comparison)
             multiplier *= factor
             carries += [f"weight norm: x{factor:.4g}"] if factor != 1.0 else []
         scaled = training_factors(
@@ -287,7 +288,13 @@ class Planner:
         )
         direction = bool(result.partner) and not result.gain
         # A tensor without spread (zeros, ones) is a choice of the user's, not a draw: only multipliers move it.
-        as_is = scaled.init is None or mine.law == "fixed" or direction or role in ("unused", "undecided")
+        as_is = (
+            scaled.init is None
+            or mine.law == "fixed"
+            or direction
+            or result.curved
+            or role in ("unused", "undecided")
+        )
         rescale = 1.0 if direction else scaled.scale if as_is else (scaled.init or 1.0) / mine.ratio
         blank = (
             mine.law == "fixed" and mine.rms == 0
@@ -321,11 +328,15 @@ class Planner:
         )
 
     def _weight_norm(
-        self, result: RoleResult, by_name: Mapping[str, RoleResult], own: Mapping[str, OwnInit]
+        self,
+        result: RoleResult,
+        by_name: Mapping[str, RoleResult],
+        own: Mapping[str, OwnInit],
+        comparison: Comparison,
     ) -> float:
         """Return the multiplier of one half of a weight-normalized matrix W = lengths x v / |v|.
 
-        The lengths are the scale of W's rows, init(W) sqrt(fan-in). The directions keep their own scale, so
+        The lengths are the scale of W's rows, init(W) sqrt(entries of a row). The directions keep their own scale, so
         that W = m v with m = init(W) / own init of v, and they are trained as if W were multiplied by m.
         """
         matrix = by_name[result.partner] if result.gain else result
@@ -333,7 +344,9 @@ class Planner:
             return 1.0
         init = factors(self.rule, matrix.role, "sgd", r_in=matrix.r_in, r_out=matrix.r_out).init or 1.0
         if result.gain:
-            return init * math.sqrt(matrix.r_in)
+            sizes = {t.name: (math.prod(t.base_shape), math.prod(t.shape)) for t in comparison.tensors}
+            (v0, v1), (g0, g1) = sizes[matrix.name], sizes[result.name]
+            return init * math.sqrt(v1 / v0 / (g1 / g0))
         return _own_ratio(own, result.name) / init
 
 

@@ -71,6 +71,8 @@ class RoleResult:
         gain: Whether it holds the lengths of a weight-normalized matrix.
         partner: Under weight norm, the tensor of the directions, or of the lengths.
         overridden: Whether the role was given by the user.
+        curved: Whether a function that is not linear stands between the tensor and its use (the exponential of
+            a rate, say), so that rescaling its values is no rescaling of what it does.
     """
 
     name: str
@@ -83,6 +85,7 @@ class RoleResult:
     gain: bool = False
     partner: str = ""
     overridden: bool = False
+    curved: bool = False
 
 
 def infer(
@@ -127,7 +130,8 @@ def _seen(tensor: TensorPair, uses: tuple[TensorUse, ...]) -> RoleResult:
         head = next(r for r in found if r.role == "output")
         return replace(first, evidence=f"{first.evidence}; also the head: {head.evidence}", tied=heads)
     if kinds <= {"lookup", "vector", "input"}:
-        return replace(first, evidence=first.evidence + _times(uses))
+        curved = any(r.curved for r in found)
+        return replace(first, evidence=first.evidence + _times(uses), curved=curved)
     if kinds == {"bottleneck", "output"}:  # the last step of a recurrent net is read by nothing
         found = [r for r in found if r.role == "bottleneck"]
         kinds = {"bottleneck"}
@@ -178,7 +182,10 @@ def _of_use(tensor: TensorPair, use: TensorUse) -> RoleResult:
     at = growing[0]
     table = use.kind in _TABLES and sum(n > 1 for n in tensor.shape) > 1
     fans = Fans(Fan(), Fan((at,)))
-    return RoleResult(tensor.name, "lookup" if table else "vector", 1.0, tensor.ratios[at], what, fans)
+    curved = bool(use.how)
+    what += f" after {', '.join(sorted(use.how))}" if curved else ""
+    role = "lookup" if table else "vector"
+    return RoleResult(tensor.name, role, 1.0, tensor.ratios[at], what, fans, curved=curved)
 
 
 def _of_matrix(tensor: TensorPair, use: TensorUse) -> RoleResult:
