@@ -11,7 +11,7 @@ from similitude.core.verdict import Outcome, Verdict
 
 def test_every_claim_is_whole():
     entries = registered()
-    assert {"17.transfer", "17.wider_is_better"} <= set(entries)
+    assert {"7.updates", "17.transfer", "17.wider_is_better", "17.text_transfer"} <= set(entries)
     for name, entry in entries.items():
         assert entry.name == name
         assert name.startswith(f"{entry.paper}.")
@@ -55,8 +55,11 @@ def test_a_claim_begins_with_its_paper(name, paper):
         claim(name, paper=paper, statement="", claimed="", minutes=1)(lambda: None)  # type: ignore[arg-type]
 
 
+LONGEST = 5.0  # minutes; what takes longer is measured by `similitude claims run` alone
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list(registered()))
+@pytest.mark.parametrize("name", [n for n, entry in registered().items() if entry.minutes <= LONGEST])
 def test_the_claim_holds_here(name):
     result = measure(registered()[name])
     assert result.passed, result.verdict

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import itertools
+import math
 import tempfile
-from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
+from torch import Tensor, nn
 
 from similitude.claims.registry import Measured, claim
+from similitude.claims.sweeps import chosen_at_base, finals, moves, stays, sweep, train, tuned
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.data import load
+from similitude.data.batches import ImageBatches
+from similitude.models import MLP
 from similitude.studies import reference
-from similitude.studies.experiment import Experiment, planner_of
-from similitude.studies.run import run
-from similitude.training.ensemble import Replica, train_ensemble
+from similitude.studies.experiment import Experiment
+from similitude.studies.records import Transfer
+from similitude.studies.run import DEFAULT_FOLDER, run
+from similitude.training.schedule import Schedule, WarmupCosine, WarmupLinear, constant
+
+WINDOWS = 10
+"""Parts of a training run whose mean losses are compared between widths."""
+
+MEMORISING_LR = 2.0**-8
+"""Learning rate at which 100 images are memorised within 300 steps at every width."""
 
 
 def _digits() -> Experiment:
@@ -61,10 +74,9 @@ def wider_is_better() -> Measured:
     experiment = _digits()
     ends = (experiment.base, experiment.widths[-1])
     # The rate is chosen at the base alone, as a user would, and on other seeds than those that are compared.
-    tuning = _finals(experiment, experiment.base, experiment.lrs, seeds=(100, 101, 102))
-    best = experiment.lrs[int(np.argmin(tuning.mean(axis=1)))]
+    best = tuned(experiment)
     seeds = tuple(range(8))
-    narrow, wide = (_finals(experiment, width, (best,), seeds=seeds)[0] for width in ends)
+    narrow, wide = (finals(train(experiment, width, [(best, {})], seeds=seeds))[0] for width in ends)
     differences = wide - narrow
     mean = float(differences.mean())
     half = float(stats.t.ppf(0.975, len(seeds) - 1) * stats.sem(differences))
@@ -85,17 +97,277 @@ def wider_is_better() -> Measured:
     return Measured(mean, interval, "nats of test loss", Verdict(outcome, summary, evidence))
 
 
-def _finals(experiment: Experiment, width: int, lrs: Sequence[float], *, seeds: Sequence[int]) -> np.ndarray:
-    """Final losses under muP at one width, shape (rates, seeds)."""
-    made = planner_of(experiment).plan(width, rule="mup")
-    results = train_ensemble(
-        functools.partial(experiment.make, width),
-        [Replica(seed, lr) for lr in lrs for seed in seeds],
-        batches=experiment.batches,
-        loss=experiment.loss,
-        steps=experiment.steps,
-        optimizer=experiment.optimizer,
-        plan=made,
-        schedule=experiment.schedule,
+@claim(
+    "17.wider_throughout",
+    paper=17,
+    statement="Under muP wider networks have the lower training loss all along, not only at the end (Section 8, "
+    "Figure 7).",
+    claimed=f"training loss at the largest width minus that at the smallest, in every one of {WINDOWS} parts of the run "
+    "but the first: below 0",
+    minutes=0.4,
+)
+def wider_throughout() -> Measured:
+    """Compare the training curves of the smallest and largest width part by part, paired by seed."""
+    experiment = _digits()
+    best, seeds = tuned(experiment), tuple(range(8))
+    curves = [
+        np.array([run.losses for run in train(experiment, width, [(best, {})], seeds=seeds)[0]])
+        for width in (experiment.base, experiment.widths[-1])
+    ]
+    return judged_curves(curves[0], curves[1])
+
+
+@claim(
+    "17.init_scale",
+    paper=17,
+    statement="The best scale of the initialization is the same at every width under muP (Figure 4).",
+    claimed="shift of the best multiplier of the initial weights before the head within 0.25 octave per doubling",
+    minutes=0.8,
+)
+def init_scale() -> Measured:
+    """Sweep a common multiplier of the initial values of the first and the hidden layers."""
+    experiment = _digits()
+    best = tuned(experiment)
+
+    def losses_at(width: int, scale: float) -> np.ndarray:
+        knobs = {"input": {"init": scale}, "hidden": {"init": scale}}
+        return finals(train(experiment, width, [(best, {})], seeds=experiment.seeds, knobs=knobs))[0]
+
+    return stays("scale of the initialization", sweep(experiment.widths, _octaves(-4, 3), losses_at))
+
+
+@claim(
+    "17.output_multiplier",
+    paper=17,
+    statement="The best multiplier of the output is the same at every width under muP (Figure 4).",
+    claimed="shift within 0.25 octave per doubling or, where the basin is flat, the base's value within 2 % or two "
+    "standard errors of the best at the largest width",
+    minutes=1.5,
+)
+def output_multiplier() -> Measured:
+    """Sweep the head's forward multiplier on an MLP whose head starts at random."""
+    experiment = dataclasses.replace(_annealed(), make=make_random_head)
+    best = tuned(experiment)
+
+    def losses_at(width: int, multiplier: float) -> np.ndarray:
+        settings = [(best, {})]
+        return finals(train(experiment, width, settings, seeds=range(4), knobs={"head": multiplier}))[0]
+
+    return stays("multiplier of the output", sweep(experiment.widths, _octaves(-3, 8), losses_at))
+
+
+@claim(
+    "17.betas",
+    paper=17,
+    statement="The best betas of Adam are the same at every width under muP (Section 6.1, Table 2).",
+    claimed="of 9 pairs, the best one at the base costs at most 2 % or two standard errors at the largest width",
+    minutes=0.8,
+)
+def betas() -> Measured:
+    """Train with nine pairs of betas at every width."""
+    experiment = _annealed()
+    best = tuned(experiment)
+    pairs = list(itertools.product((0.0, 0.9, 0.98), (0.9, 0.99, 0.999)))
+    losses = {
+        width: finals(train(experiment, width, [(best, {"betas": pair}) for pair in pairs], seeds=range(6)))
+        for width in experiment.widths
+    }
+    return chosen_at_base("betas of Adam", [str(pair) for pair in pairs], losses)
+
+
+@claim(
+    "17.schedule",
+    paper=17,
+    statement="The best shape of the learning rate's schedule is the same at every width under muP (Figure 4).",
+    claimed="of 5 shapes, the best one at the base costs at most 2 % or two standard errors at the largest width",
+    minutes=0.6,
+)
+def schedule() -> Measured:
+    """Train with five schedules at every width, all at the rate that is best for the constant one at the base."""
+    experiment = _digits()
+    best, n = tuned(experiment), experiment.steps
+    shapes: dict[str, Schedule] = {
+        "constant": constant,
+        "linear to 0": WarmupLinear(n),
+        "cosine to 0": WarmupCosine(n),
+        "linear to a half": WarmupLinear(n, final=0.5),
+        "warmup over a half, linear to 0": WarmupLinear(n, warmup=n // 2),
+    }
+    losses = {
+        width: np.concatenate(
+            [
+                finals(
+                    train(
+                        dataclasses.replace(experiment, schedule=shape), width, [(best, {})], seeds=range(6)
+                    )
+                )
+                for shape in shapes.values()
+            ]
+        )
+        for width in experiment.widths
+    }
+    return chosen_at_base("schedule", list(shapes), losses)
+
+
+@claim(
+    "17.dropout",
+    paper=17,
+    statement="Regularization does not transfer: its best strength depends on the width (Section 6.1, Table 2).",
+    claimed="on 100 images that are memorised, the best odds of dropout move with width (95 % interval beside 0), or "
+    "those of the base cost more than the test of a learning rate allows",
+    minutes=2.0,
+)
+def dropout() -> Measured:
+    """Sweep the odds p / (1 - p) of dropout where networks overfit, everything else by the plan."""
+    experiment = _memorised()
+
+    def losses_at(width: int, odds: float) -> np.ndarray:
+        dropped = dataclasses.replace(experiment, make=functools.partial(DroppedMLP, rate=odds / (1 + odds)))
+        return finals(train(dropped, width, [(MEMORISING_LR, {})], seeds=range(6)))[0]
+
+    return moves("odds of dropout", sweep(experiment.widths, _octaves(-5, 3), losses_at))
+
+
+@claim(
+    "17.text_transfer",
+    paper=17,
+    statement="On text, the learning rate of a transformer that is tuned at a small width is right at a width 8 times "
+    "as large under muP (Figure 1, Section 7).",
+    claimed="from width 64 to 512 the best rate moves by at most a factor of 2, and the transferred one costs at most "
+    "2 % or two standard errors at width 512",
+    minutes=35,
+)
+def text_transfer() -> Measured:
+    """Run the long GPT experiment; what is finished is kept in `similitude-runs`, so it can be interrupted."""
+    study = run(reference.gpt_long(), DEFAULT_FOLDER)
+    return judged_text(study.transfers["mup"], study.transfers["sp"])
+
+
+def judged_curves(narrow: np.ndarray, wide: np.ndarray) -> Measured:
+    """Compare training losses of two widths in equal parts of the run.
+
+    Args:
+        narrow: Losses of the smaller width, shape (seeds, steps).
+        wide: Losses of the larger one, of the same seeds.
+
+    Returns:
+        The largest mean difference of a part but the first, with its interval.
+    """
+    parts = np.array_split(wide - narrow, WINDOWS, axis=1)
+    rows = []
+    for number, part in enumerate(parts[1:], 2):
+        each = part.mean(axis=1)
+        half = float(stats.t.ppf(0.975, len(each) - 1) * stats.sem(each))
+        mean = float(each.mean())
+        rows.append(
+            Evidence(f"difference in part {number} of {WINDOWS}", mean, (mean - half, mean + half), "below 0")
+        )
+    worst = max(rows, key=lambda row: row.value or 0.0)
+    assert worst.value is not None
+    assert worst.interval is not None
+    below = sum(row.interval is not None and row.interval[1] < 0 for row in rows)
+    failed = Outcome.INCONSISTENT if worst.interval[0] > 0 else Outcome.TOO_NOISY
+    outcome = Outcome.OK if below == len(rows) else failed
+    summary = f"the wider network is ahead in {below} of {len(rows)} parts; {worst.name}: {worst.value:+.4f}"
+    return Measured(
+        worst.value, worst.interval, "nats of training loss", Verdict(outcome, summary, tuple(rows))
     )
-    return np.array([r.final for r in results]).reshape(len(lrs), len(seeds))
+
+
+def judged_text(mup: Transfer, sp: Transfer) -> Measured:
+    """Judge the transfer over all widths of a study: by how far the optimum moves in all, and by what that costs.
+
+    Args:
+        mup: The transfer under muP.
+        sp: The same in the standard parametrization, which is shown beside it.
+    """
+    evidence = []
+    for found in (mup, sp):
+        octaves, cost = _moved(found), _cost(found)
+        evidence += [
+            Evidence(f"octaves that the best rate moves in all, {found.rule}", octaves),
+            Evidence(f"relative cost of the transferred rate, {found.rule}", cost),
+            *(
+                Evidence(
+                    f"log2 of the best rate at width {best.width}, {found.rule}",
+                    None if best.lr is None else math.log2(best.lr),
+                )
+                for best in found.optima
+            ),
+        ]
+    octaves, cost = _moved(mup), _cost(mup)
+    if octaves is None or cost is None or not mup.loss_at_best:
+        verdict = Verdict(Outcome.CANNOT_TELL, mup.verdict.summary, tuple(evidence), (), mup.verdict.next)
+        return Measured(math.nan, None, "octaves", verdict)
+    allowed = max(0.02, 2 * (mup.loss_stderr or 0.0) / mup.loss_at_best)
+    holds = abs(octaves) <= 1 and cost <= allowed
+    beside = "" if _moved(sp) is None else f"; under sp it moves by {_moved(sp):+.2f}"
+    summary = (
+        f"from width {mup.optima[0].width} to {mup.optima[-1].width} the best rate moves by {octaves:+.2f} octaves under "
+        f"muP, and the transferred one costs {100 * cost:.1f} %{beside}"
+    )
+    verdict = Verdict(Outcome.OK if holds else Outcome.INCONSISTENT, summary, tuple(evidence))
+    return Measured(octaves, None, "octaves", verdict)
+
+
+def make_random_head(width: int) -> nn.Module:
+    """Return the MLP on digits with a head that starts at random, so that a multiplier of the output matters at once."""
+    return MLP(64, reference.CLASSES, width=width, depth=3)
+
+
+class DroppedMLP(nn.Module):
+    """The MLP on digits with dropout after every hidden layer.
+
+    Args:
+        width: Units per hidden layer.
+        rate: Share of the units that are dropped, 0 to 1.
+    """
+
+    def __init__(self, width: int, *, rate: float) -> None:
+        super().__init__()
+        self.mlp = reference.make_mlp(width, inputs=64)
+        self.dropout = nn.Dropout(rate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (B, ...) to logits (B, classes)."""
+        assert isinstance(self.mlp, MLP)
+        x = x.flatten(1)
+        for layer in self.mlp.hidden:
+            x = self.dropout(self.mlp.activation(layer(x)))
+        return self.mlp.head(x)
+
+
+def _annealed() -> Experiment:
+    """The MLP experiment with a rate that falls to 0, which leaves less noise in the final loss."""
+    experiment = _digits()
+    return dataclasses.replace(experiment, schedule=WarmupLinear(experiment.steps))
+
+
+def _memorised() -> Experiment:
+    """The MLP on few digits without noise, to the point of overfitting."""
+    digits = load("digits")
+    few = dataclasses.replace(
+        digits, train_images=digits.train_images[:100], train_labels=digits.train_labels[:100]
+    )
+    return dataclasses.replace(
+        reference.mlp(digits),
+        batches=ImageBatches(few, batch_size=50),
+        steps=300,
+        schedule=WarmupLinear(300),
+    )
+
+
+def _octaves(low: int, high: int) -> tuple[float, ...]:
+    return tuple(2.0**k for k in range(low, high + 1))
+
+
+def _moved(found: Transfer) -> float | None:
+    """Octaves from the optimum of the smallest width to that of the largest."""
+    first, last = found.optima[0].lr, found.optima[-1].lr
+    return None if first is None or last is None else math.log2(last / first)
+
+
+def _cost(found: Transfer) -> float | None:
+    if found.loss_at_transferred is None or not found.loss_at_best:
+        return None
+    return found.loss_at_transferred / found.loss_at_best - 1

@@ -1,0 +1,221 @@
+"""Claims of paper 7, A Spectral Condition for Feature Learning: norms of weights, updates and features at every width."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from similitude.checking.slopes import Slope
+from similitude.claims.norms import (
+    BASE,
+    CLASSES,
+    PIXELS,
+    Norms,
+    Setting,
+    frobenius_groups,
+    gaussian_norm,
+    measure,
+    slopes,
+)
+from similitude.claims.registry import Measured, claim
+from similitude.core.verdict import Evidence, Outcome, Verdict
+
+WIDTHS = (64, 128, 256, 512, 1024)
+SEEDS = (0, 1, 2)
+STEPS = 8
+UNIT = "exponent of width"
+_OPTIMIZERS = ("sgd", "adam")
+
+
+@claim(
+    "7.updates",
+    paper=7,
+    statement="With learning rates by the spectral condition, natural norms of updates and changes of features "
+    "are the same at every width, for SGD and Adam (Condition 1); muP is that same parametrization.",
+    claimed="growth exponents of both, in every layer and for both optimizers and rules, within 0.1 of 0",
+    minutes=0.4,
+)
+def updates() -> Measured:
+    """Fit the growth of updates and feature changes over 8 steps under the rules spectral and muP."""
+    rows = [
+        row
+        for rule, optimizer in itertools.product(("spectral", "mup"), _OPTIMIZERS)
+        for row in _growth(Setting(rule, optimizer), steps=STEPS, quantities=("update", "features"))
+    ]
+    return _flat("updates and features", rows, tolerance=0.1)
+
+
+@claim(
+    "7.standard",
+    paper=7,
+    statement="In the standard parametrization they are not: hidden updates of Adam grow with width, and under SGD "
+    "some layers stop learning while others blow up (Section 5).",
+    claimed="exponents of Adam's hidden updates at least 0.5; under SGD one at most -0.4 and one at least 0.4",
+    minutes=0.2,
+)
+def standard() -> Measured:
+    """Fit the growth of updates over 8 steps in the standard parametrization."""
+    adam = _growth(Setting("sp", "adam"), steps=STEPS, quantities=("update",))
+    sgd = _growth(Setting("sp", "sgd"), steps=STEPS, quantities=("update",))
+    hidden = [slope for _, slope in adam[1:-1]]
+    least = min(hidden, key=lambda slope: slope.value)
+    values = [slope.value for _, slope in sgd]
+    holds = least.value >= 0.5 and min(values) <= -0.4 and max(values) >= 0.4
+    summary = (
+        f"hidden updates of Adam grow with exponent {least.value:.2f} or more; those of SGD with "
+        f"{min(values):.2f} to {max(values):.2f}"
+    )
+    return _result(holds, summary, least, [*adam, *sgd])
+
+
+@claim(
+    "7.kernel_regime",
+    paper=7,
+    statement="In the NTK parametrization features change less and less with width, as width^-1/2 (Section 5).",
+    claimed="exponents of updates and feature changes of every layer but the last in [-0.6, -0.4]",
+    minutes=0.1,
+)
+def kernel_regime() -> Measured:
+    """Fit the growth of updates and feature changes over 8 steps of SGD under the rule ntp."""
+    rows = _growth(Setting("ntp", "sgd"), steps=STEPS, quantities=("update", "features"))
+    inner = [(name, slope) for name, slope in rows if f"layer {_last()}" not in name]
+    worst = max((slope for _, slope in inner), key=lambda slope: abs(slope.value + 0.5))
+    holds = abs(worst.value + 0.5) <= 0.1
+    return _result(holds, f"the exponent farthest from -0.5 is {worst.value:+.2f}", worst, rows)
+
+
+@claim(
+    "7.frobenius",
+    paper=7,
+    statement="Learning rates that keep Frobenius norms in proportion are wrong: updates have a low rank, so their "
+    "spectral norms then grow with width (Section 6).",
+    claimed="exponents of Adam's hidden updates at rates falling as fan-in^-1/2: at least 0.25",
+    minutes=0.1,
+)
+def frobenius() -> Measured:
+    """Fit the growth of Adam's updates over 8 steps where the rate falls with the root of the fan-in alone."""
+    setting = Setting("spectral", "adam", frobenius_groups)
+    rows = _growth(setting, steps=STEPS, quantities=("update",))
+    least = min((slope for _, slope in rows[1:-1]), key=lambda slope: slope.value)
+    return _result(
+        least.value >= 0.25, f"hidden updates grow with exponent {least.value:.2f} or more", least, rows
+    )
+
+
+@claim(
+    "7.init",
+    paper=7,
+    statement="Gaussian weights of standard deviation min(1, sqrt(fan-out / fan-in)) / sqrt(fan-in) have natural "
+    "norms of order 1 (Parametrization 1).",
+    claimed="at width 1024 within 5 % of 2 in hidden layers, 1 + sqrt(inputs / width) in the first, and of the same "
+    "formula in the last; the formulas are limits, and narrow layers fall short of them",
+    minutes=0.1,
+)
+def init() -> Measured:
+    """Compare natural norms at initialization, as the plan of the rule spectral gives them, with closed forms."""
+    table = measure(Setting("spectral", "sgd"), WIDTHS, seeds=SEEDS, steps=(1,))[1]
+    evidence, worst = [], dict.fromkeys(WIDTHS, 0.0)
+    for width, runs in zip(WIDTHS, table, strict=True):
+        for layer, expected in enumerate(expected_norms(width)):
+            norm = sum(run[layer].weight for run in runs) / len(runs)
+            worst[width] = max(worst[width], abs(norm / expected - 1))
+            evidence.append(Evidence(f"layer {layer + 1}, width {width}", norm, None, f"{expected:.3f}"))
+    last = WIDTHS[-1]
+    summary = (
+        f"natural norms at initialization are within {100 * worst[last]:.1f} % of the limits at width {last}, within "
+        f"{100 * worst[WIDTHS[0]]:.1f} % at width {WIDTHS[0]}"
+    )
+    outcome = Outcome.OK if worst[last] <= 0.05 else Outcome.INCONSISTENT
+    return Measured(worst[last], None, "relative deviation", Verdict(outcome, summary, tuple(evidence)))
+
+
+@claim(
+    "7.stable_rank",
+    paper=7,
+    statement="Updates have a low stable rank at every width, so that spectral and Frobenius norms agree up to a "
+    "constant (Section 4).",
+    claimed="stable ranks of first updates of 64 examples at most 16, with exponents of width within 0.15 of 0",
+    minutes=0.2,
+)
+def low_rank() -> Measured:
+    """Measure the stable rank of the first update of SGD and Adam."""
+    rows, largest = [], 0.0
+    for optimizer in _OPTIMIZERS:
+        table = measure(Setting("spectral", optimizer), WIDTHS, seeds=SEEDS, steps=(1,))[1]
+        rows += [(f"{optimizer}, {name}", slope) for name, slope in _named(slopes(WIDTHS, table, "rank"))]
+        largest = max(largest, *(layer.rank for runs in table for run in runs for layer in run))
+    flat = _flat("stable ranks", rows, tolerance=0.15)
+    holds = flat.verdict.ok and largest <= 16
+    summary = f"stable ranks are at most {largest:.1f}; {flat.verdict.summary}"
+    first = Evidence("largest stable rank of a first update", largest, None, "at most 16")
+    verdict = Verdict(Outcome.OK if holds else Outcome.INCONSISTENT, summary, (first, *flat.verdict.evidence))
+    return Measured(largest, None, "rank", verdict)
+
+
+@claim(
+    "7.alignment",
+    paper=7,
+    statement="Updates stay aligned with the inputs of their layer, to the same degree at every width, and not only "
+    "in the first step (Claim 1).",
+    claimed="exponents of |dW h| / (|dW| |h|) after 1, 10 and 100 steps within 0.15 of 0, under spectral rates",
+    minutes=1.5,
+)
+def aligned() -> Measured:
+    """Measure the alignment of accumulated updates with inputs over 100 steps of SGD and Adam."""
+    widths, steps = (64, 256, 1024), (1, 10, 100)
+    rows = []
+    for optimizer in _OPTIMIZERS:
+        tables = measure(Setting("spectral", optimizer), widths, seeds=SEEDS, steps=steps)
+        rows += [
+            (f"{optimizer}, {step} step{'s' if step > 1 else ''}, {name}", slope)
+            for step in steps
+            for name, slope in _named(slopes(widths, tables[step], "aligned"))
+        ]
+    return _flat("alignments", rows, tolerance=0.15)
+
+
+def expected_norms(width: int) -> list[float]:
+    """Return the closed forms of the natural norms at initialization, layer by layer.
+
+    Hidden and first layers start from variance 1 / fan-in. The last one does so at the base, and the plan makes it
+    follow sqrt(fan-out) / fan-in from there.
+
+    Args:
+        width: Width of the MLP.
+    """
+    return [
+        gaussian_norm(PIXELS, width, PIXELS**-0.5),
+        gaussian_norm(width, width, width**-0.5),
+        gaussian_norm(width, width, width**-0.5),
+        gaussian_norm(width, CLASSES, BASE**-0.5 * BASE / width),
+    ]
+
+
+def _last() -> int:
+    return len(expected_norms(BASE))
+
+
+def _growth(setting: Setting, *, steps: int, quantities: Sequence[str]) -> list[tuple[str, Slope]]:
+    table: list[list[list[Norms]]] = measure(setting, WIDTHS, seeds=SEEDS, steps=(steps,))[steps]
+    return [
+        (f"{quantity} of {name}, {setting.rule} {setting.optimizer}", slope)
+        for quantity in quantities
+        for name, slope in _named(slopes(WIDTHS, table, quantity))
+    ]
+
+
+def _named(found: Sequence[Slope]) -> list[tuple[str, Slope]]:
+    return [(f"layer {i + 1}", slope) for i, slope in enumerate(found)]
+
+
+def _flat(what: str, rows: Sequence[tuple[str, Slope]], *, tolerance: float) -> Measured:
+    """Judge that no exponent is farther from 0 than the tolerance."""
+    name, worst = max(rows, key=lambda row: abs(row[1].value))
+    summary = f"of {len(rows)} exponents of {what} the farthest from 0 is {worst.value:+.3f} ({name})"
+    return _result(abs(worst.value) <= tolerance, summary, worst, rows)
+
+
+def _result(holds: bool, summary: str, shown: Slope, rows: Sequence[tuple[str, Slope]]) -> Measured:
+    evidence = tuple(Evidence(name, slope.value, (slope.low, slope.high)) for name, slope in rows)
+    verdict = Verdict(Outcome.OK if holds else Outcome.INCONSISTENT, summary, evidence)
+    return Measured(shown.value, (shown.low, shown.high), UNIT, verdict)
