@@ -307,9 +307,28 @@ def test_a_matrix_used_twice_is_one():
 
 def test_uses_that_need_different_factors_are_refused():
     def make(w):
-        return Uses(lambda m, x: (x @ m.p) @ (m.p.T @ m.b.weight.T), p=(w, w), b=nn.Linear(w, 3, bias=False))
+        return Uses(lambda m, x: m.b((x @ m.p) @ m.p.T), p=(w, w * w), b=nn.Linear(w, 3, bias=False))
 
-    assert roles(make, rows)["p"].role is None
+    found = roles(make, rows)["p"]
+    assert found.role is None
+    assert "one tensor in roles that need different factors: as hidden" in found.evidence
+
+
+def test_a_table_of_learned_vectors_is_data_for_the_matrix_that_reads_it():
+    def make(w):
+        return Uses(
+            lambda m, x: m.head((m.q(m.norm(m.latents)) @ m.k(x).mT / w).softmax(-1) @ x),
+            latents=(6, w),
+            norm=nn.LayerNorm(w),
+            q=nn.Linear(w, w),
+            k=nn.Linear(w, w),
+            head=nn.Linear(w, 3, bias=False),
+        )
+
+    found = {n: r.role for n, r in roles(make, rows).items()}
+    assert found["latents"] == "lookup"
+    assert (found["q.weight"], found["q.bias"], found["norm.weight"]) == ("hidden", "vector", "vector")
+    assert found["head.weight"] == "output"
 
 
 def test_exact_names_win_over_globs_and_the_first_glob_wins():

@@ -6,6 +6,7 @@ Nothing here knows a class or a name: a weight is what it is contracted, added o
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -17,8 +18,13 @@ from similitude.scaling.ops import Contraction, Side, contraction
 from similitude.scaling.trace import Node, Trace
 
 
-def analyse(trace: Trace) -> Flow:
+def analyse(trace: Trace, growing: Mapping[str, frozenset[int]] | None = None) -> Flow:
     """Run the graph over facts instead of numbers.
+
+    Args:
+        trace: The pass.
+        growing: Which dimensions of every parameter grow with the width. With them a table of learned vectors
+            that is contracted with a matrix (latent queries, relative positions) is told from a matrix.
 
     Returns:
         Facts of every value, and the uses of parameters in the order of the pass.
@@ -30,7 +36,7 @@ def analyse(trace: Trace) -> Flow:
         for v in trace.values
     ]
     flow = Flow(trace, facts)
-    interpreter = _Interpreter(flow)
+    interpreter = _Interpreter(flow, growing or {})
     for node in trace.nodes:
         interpreter.run(node)
     read = {value for node in trace.nodes for value in node.inputs}
@@ -41,12 +47,16 @@ def analyse(trace: Trace) -> Flow:
 
 
 class _Interpreter:
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, growing: Mapping[str, frozenset[int]]) -> None:
+        self.growing = growing
+        self.squares: set[int] = set()
         self.flow, self.facts, self.values = flow, flow.facts, flow.trace.values
         self.rank = {v.index: len(v.shape) for v in self.values}
 
     def run(self, node: Node) -> None:
         """Set the facts of a node's outputs."""
+        found = contraction(node, self.rank)
+        self._read_tables(node, found)
         inputs = [self.facts[i] for i in node.inputs]
         ancestors = reduce(int.__or__, (f.ancestors for f in inputs), 1 << node.index)
         if node.op == "input":
@@ -57,7 +67,6 @@ class _Interpreter:
             return
         weighty = any(f.weight is not None for f in inputs)
         active = any(f.active for f in inputs)
-        found = contraction(node, self.rank)
         if found is not None and active:
             result = self._contract(node, found)
         elif ops.ATTENTION in node.op and active:
@@ -73,10 +82,48 @@ class _Interpreter:
             result = self._norm(node, inputs)
         else:
             result = self._elementwise(node, inputs)
-        self._set(
-            node, replace(result, ancestors=ancestors, active=result.weight is None and (active or weighty))
-        )
+        result = replace(result, ancestors=ancestors, active=result.weight is None and (active or weighty))
+        self._set(node, self._with_length(node, inputs, result))
         self._note_readers(node)
+
+    def _read_tables(self, node: Node, found: Contraction | None) -> None:
+        """Take a table of learned vectors for data where it meets a matrix or a norm of its own."""
+        if any(self.facts[v].active for v in node.inputs):
+            return
+        if found is not None:
+            sides = ((found.left, found.right), (found.right, found.left))
+            for table, matrix in sides:
+                if self.facts[matrix.value].weight is not None and self._is_table(
+                    table.value, table.contracted
+                ):
+                    self._read_table(node, table.value)
+                    return
+        elif node.op in ops.NORM and sum(self.facts[v].weight is not None for v in node.inputs) > 1:
+            value = node.inputs[0]
+            if self._is_table(value, (self.rank[value] - 1,)):
+                self._read_table(node, value)
+
+    def _is_table(self, value: int, along: tuple[int, ...]) -> bool:
+        """Tell whether a value's vectors grow with the width while their number does not."""
+        weight = self.facts[value].weight
+        if weight is None or weight.how or self.rank[value] < 2:
+            return False
+        for name, dims in weight.dims.items():
+            grows = self.growing.get(name, frozenset())
+            for at, own in enumerate(dims):
+                if own is None or (at in along) != bool(grows & set(own)):
+                    return False
+        return True
+
+    def _read_table(self, node: Node, value: int) -> None:
+        use = self._use(node, "lookup", value, -1)
+        self.facts[value] = Facts(
+            active=True,
+            carriers=frozenset([use]),
+            origin=frozenset([use]),
+            root=value,
+            skips=frozenset([value]),
+        )
 
     def _set(self, node: Node, facts: Facts) -> None:
         viewed = next(iter(node.inputs), None) if node.op in ops.SHAPE else None
@@ -92,6 +139,20 @@ class _Interpreter:
             self.flow.lates[use] = facts.late
         for logits in facts.logits:
             self.flow.logit_scales[logits] = facts.scale
+
+    def _with_length(self, node: Node, inputs: list[Facts], facts: Facts) -> Facts:
+        """Follow lengths of vectors, and vectors that are divided by their length."""
+        if not facts.active:
+            return facts
+        if node.op in ops.NORMS or (node.op == "sum" and node.inputs[0] in self.squares):
+            return replace(facts, length=True)
+        if node.op in ops.SQUARES or (node.op in ops.MUL and len(set(node.inputs)) == 1 < len(node.inputs)):
+            self.squares |= set(node.outputs)
+        if node.op in (*ops.DIV, *ops.MUL) and len(inputs) == 2 and inputs[1].length and not inputs[0].length:
+            return replace(facts, unit=True)
+        if node.op in ops.SHAPE or node.op in (*ops.MUL, *ops.DIV):
+            return replace(facts, unit=inputs[0].unit, length=inputs[0].length)
+        return replace(facts, length=bool(inputs) and inputs[0].length and node.op in ops.OF_LENGTH)
 
     def _size(self, value: int) -> int:
         return math.prod(self.values[value].shape)

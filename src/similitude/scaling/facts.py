@@ -46,6 +46,8 @@ class Facts:
         root: The value that it is a view of.
         skips: Roots that reach it through additions alone.
         ancestors: Bit set of the nodes that it depends on.
+        unit: Whether its vectors have length 1.
+        length: Whether it is the length of vectors, or made of it.
     """
 
     weight: Weight | None = None
@@ -58,6 +60,8 @@ class Facts:
     root: int = -1
     skips: frozenset[int] = NONE
     ancestors: int = 0
+    unit: bool = False
+    length: bool = False
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,17 @@ FRESH = frozenset(
 )
 """Operations that read nothing of a tensor but its shape."""
 
+NORMS = frozenset(["linalg_vector_norm", "norm"])
+"""Operations that give the length of vectors."""
+
+SQUARES = frozenset(["pow", "pow_", "square"])
+"""Operations whose sum is a squared length."""
+
+OF_LENGTH = frozenset(
+    ["pow", "pow_", "sqrt", "rsqrt", "clamp_min", "clamp", "maximum", "add", "add_", "reciprocal", "clone"]
+)
+"""Operations that make a length of a sum of squares, or keep it one."""
+
 ATTENTION = "scaled_dot_product"
 
 

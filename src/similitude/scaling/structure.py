@@ -19,7 +19,7 @@ from similitude.scaling.dataflow import Flow, Use, analyse
 from similitude.scaling.fans import Fan, Fans
 from similitude.scaling.records import Branch
 from similitude.scaling.residual import branches
-from similitude.scaling.trace import trace
+from similitude.scaling.trace import Trace, trace
 
 Sample = Any
 """A tensor, a tuple of positional or a mapping of keyword arguments, or a function of the width that gives one."""
@@ -127,8 +127,10 @@ def study(
     Raises:
         PlanError: The model cannot be called with the sample, or no two sizes can be traced.
     """
-    small, large, flows = _two_passes(make, sample, base, target, loss, seed)
-    shapes = [flow.trace.shapes for flow in flows]
+    small, large, passes = _two_passes(make, sample, base, target, loss, seed)
+    shapes = [ran.shapes for ran in passes]
+    growing = growing_dims(*shapes)
+    flows = analyse(passes[0], growing), analyse(passes[1], growing)
     ratio = math.log(large["width"] / small["width"])
     first, second = flows
     matched = [(u.kind, *u.weight.dims) for u in first.uses] == [
@@ -154,6 +156,16 @@ def study(
     )
 
 
+def growing_dims(
+    small: Mapping[str, tuple[int, ...]], large: Mapping[str, tuple[int, ...]]
+) -> dict[str, frozenset[int]]:
+    """Tell which dimensions of every tensor differ between two sizes."""
+    return {
+        name: frozenset(i for i, (a, b) in enumerate(zip(shape, large[name], strict=True)) if a != b)
+        for name, shape in small.items()
+    }
+
+
 def call_of(sample: Any, loss: Callable[..., Any] | None) -> Callable[[nn.Module], Any]:
     """Return the function that runs a model on a sample: its loss where there is one, else the model itself."""
     if loss is not None:
@@ -172,8 +184,8 @@ def sample_at(sample: Sample, size: Size) -> Any:
 
 def _two_passes(
     make: Factory, sample: Sample, base: Size, target: Size, loss: Callable[..., Any] | None, seed: int
-) -> tuple[Size, Size, tuple[Flow, Flow]]:
-    found: list[tuple[Size, Flow]] = []
+) -> tuple[Size, Size, tuple[Trace, Trace]]:
+    found: list[tuple[Size, Trace]] = []
     problem: SimilitudeError | None = None
     for size in _candidates(make, base, target):
         try:
@@ -202,13 +214,13 @@ def _candidates(make: Factory, base: Size, target: Size) -> list[Size]:
     )
 
 
-def _pass(make: Factory, sample: Any, size: Size, loss: Callable[..., Any] | None, seed: int) -> Flow:
+def _pass(make: Factory, sample: Any, size: Size, loss: Callable[..., Any] | None, seed: int) -> Trace:
     """Trace one size: its loss on the sample, or its own call where there is no loss or the loss needs more."""
     first: Exception | None = None
     for call in (call_of(sample, loss), call_of(sample, None)):
         model = build(make, size, seed=derive(seed, "trace"))
         try:
-            return analyse(trace(model, call, inputs=sample, seed=derive(seed, "trace", "forward")))
+            return trace(model, call, inputs=sample, seed=derive(seed, "trace", "forward"))
         except SimilitudeError:
             raise
         except Exception as error:
@@ -378,7 +390,8 @@ def _attention(first: Flow, second: Flow, ratio: float) -> list[Attention]:
         return found
     for a, b in zip(first.logits, second.logits, strict=True):
         growth = _exponent(a.size, b.size, ratio)
-        if growth == 0:
+        unit = first.facts[a.left].unit and first.facts[a.right].unit
+        if growth == 0 or unit:  # a product of vectors of length 1 is a cosine at every size
             continue
         scales = []
         for flow, each in ((first, a), (second, b)):
