@@ -225,7 +225,7 @@ def dropout() -> Measured:
         dropped = dataclasses.replace(experiment, make=functools.partial(DroppedMLP, rate=odds / (1 + odds)))
         return finals(train(dropped, width, [(MEMORISING_LR, {})], seeds=range(6)))[0]
 
-    return moves("odds of dropout", sweep(experiment.widths, _octaves(-5, 3), losses_at))
+    return moves("strength of dropout (odds)", sweep(experiment.widths, _octaves(-5, 3), losses_at))
 
 
 @claim(

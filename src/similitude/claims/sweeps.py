@@ -25,9 +25,6 @@ TUNING_SEEDS = (100, 101, 102)
 COST = 0.02
 """Loss above the best, relative to it, that a choice made at the base may cost at the largest width."""
 
-MATTERS = 0.1
-"""Loss above the best, relative to it, that the worst value must cost at the base for a sweep to say anything."""
-
 
 def train(
     experiment: Experiment,
@@ -101,7 +98,7 @@ def stays(what: str, found: Transfer) -> Measured:
 
     It holds where the optimum stays by the test that learning rates take, and also where the basin is so flat that no
     place in it can be named, the base's value costs at most `COST` or two standard errors at the largest width, and
-    values do matter: the worst one costs `MATTERS` or more at the base.
+    values do matter at the base (`matters`).
 
     Args:
         what: The hyperparameter, in words.
@@ -109,9 +106,8 @@ def stays(what: str, found: Transfer) -> Measured:
     """
     outcome = {True: Outcome.OK, False: Outcome.INCONSISTENT}[found.verdict.ok]
     if found.verdict.undecided:
-        means = np.array(found.curves[0].losses).mean(axis=1)
-        matters = bool(means.max() >= (1 + MATTERS) * means.min())
-        outcome = Outcome.OK if matters and _costs_little(found) else found.verdict.outcome
+        decided = matters(np.array(found.curves[0].losses)) and _costs_little(found)
+        outcome = Outcome.OK if decided else found.verdict.outcome
     return _measured(what, found, outcome)
 
 
@@ -162,11 +158,30 @@ def chosen_at_base(what: str, choices: Sequence[str], losses: Mapping[int, np.nd
         f"{what}: {choices[choice]}, the best at width {widths[0]}, costs {100 * cost:.1f} % at width {widths[-1]}, "
         f"where {choices[best]} is best; the worst costs {100 * spread:.0f} % at width {widths[0]}"
     )
-    if spread < MATTERS:
+    if not matters(losses[widths[0]]):
         outcome = Outcome.CANNOT_TELL
     else:
         outcome = Outcome.OK if cost <= max(COST, 2 * error / scale) else Outcome.INCONSISTENT
     return Measured(cost, interval, "relative loss", Verdict(outcome, summary, tuple(evidence)))
+
+
+def matters(losses: np.ndarray) -> bool:
+    """Whether the worst of some choices is clearly worse than the best: by twice `COST` and four standard errors.
+
+    Args:
+        losses: Final losses, shape (choices, seeds), with the same seeds; inf where a run diverged.
+
+    Example:
+        >>> matters(np.array([[1.0, 1.1], [1.5, 1.6]])), matters(np.array([[1.0, 1.1], [1.01, 1.11]]))
+        (True, False)
+    """
+    means = losses.mean(axis=1)
+    best, worst = losses[np.argmin(means)], losses[np.argmax(means)]
+    if not np.isfinite(worst).all():
+        return True
+    difference = worst - best
+    error = float(difference.std(ddof=1)) / math.sqrt(len(difference))
+    return float(difference.mean()) > max(2 * COST * float(best.mean()), 4 * error)
 
 
 def _costs_little(found: Transfer) -> bool:
