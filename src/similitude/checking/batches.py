@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,8 +75,3 @@ def _read(sample: Any) -> Any:
     if not batches:
         raise DataError(f"sample is a {type(sample).__name__} without batches. Pass {_FORMS}.")
     return batches
-
-
-def traced_sample(supply: Supply) -> Callable[[int], Any]:
-    """Return the sample as the planner takes it: a function of the width that gives one batch."""
-    return supply.first

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
 from similitude.checking.batches import Supply
@@ -85,7 +86,6 @@ def check(
         PlanError: The widths, the plan, the sample or the loss do not fit together.
 
     Example:
-        >>> import torch
         >>> make = lambda n: nn.Sequential(nn.Linear(8, n), nn.Tanh(), nn.Linear(n, n), nn.Tanh(), nn.Linear(n, 4))
         >>> batch = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
         >>> found = check(make, "mup", widths=(64, 128, 256), sample=batch)
@@ -97,7 +97,7 @@ def check(
     widths = _widths(widths, depths)
     supply = Supply(sample)
     given = plan_or_rule if isinstance(plan_or_rule, Plan) else None
-    chosen = optimizer or (optimizer_of(given) if given is not None else _adamw())
+    chosen = optimizer or (optimizer_of(given) if given is not None else torch.optim.AdamW)
     planner = _planner(make, plan_or_rule, widths, supply, loss, chosen, roles, knobs, base)
     largest = planner.plan(_size(planner, widths[-1]))
     if largest.refused:
@@ -122,7 +122,7 @@ def check(
         user_loss=loss,
     )
     ladder.find_rates(lr, rest_lr)
-    listed, most = _seeds(seeds, max_seeds)
+    listed, first = _seeds(seeds, max_seeds)
     evidence = Evidences(
         plans=tuple(plans),
         by_name=given is None,
@@ -134,7 +134,7 @@ def check(
     rungs: dict[int, list[Rung]] = {}
     for count, seed in enumerate(listed, start=1):
         rungs[seed] = ladder.climb(seed)
-        if count < min(len(listed), most[0]):
+        if count < min(len(listed), first):
             continue
         found = judge(evidence, rungs, lr=ladder.lr, steps=steps)
         settled = (
@@ -211,21 +211,15 @@ def _widths(widths: Sequence[int], depths: Sequence[int] | None) -> tuple[int, .
     return found
 
 
-def _seeds(seeds: int | Sequence[int], most: int | None) -> tuple[list[int], tuple[int]]:
+def _seeds(seeds: int | Sequence[int], most: int | None) -> tuple[list[int], int]:
     """Return all seeds that may be used, and how many come first."""
     if isinstance(seeds, int):
         if seeds < 1:
             raise PlanError(f"seeds={seeds}: pass at least 1.")
-        return list(range(max(seeds, MOST_SEEDS if most is None else most))), (seeds,)
+        return list(range(max(seeds, MOST_SEEDS if most is None else most))), seeds
     listed = [int(seed) for seed in seeds]
     if not listed or len(set(listed)) < len(listed):
         raise PlanError(f"seeds={tuple(seeds)}: pass at least one seed, and every seed once.")
     fresh = (seed for seed in range(10**6) if seed not in set(listed))
     more = [next(fresh) for _ in range(max(0, (most or 0) - len(listed)))]
-    return listed + more, (len(listed),)
-
-
-def _adamw() -> OptimizerLike:
-    import torch
-
-    return torch.optim.AdamW
+    return listed + more, len(listed)

@@ -4,41 +4,59 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from similitude.scaling.records import Plan
 
 _OUTPUTS = ("output", "finite")
+# How the planner's sentences on carried multipliers begin, and what they say where one answers another.
+_INVERSE, _HALVES, _UNDONE = "the inverse of", "weight norm", "undone"
 
 
-def promised(plan: Plan, *, by_name: bool) -> Mapping[str, float]:
-    """Return for every tensor the exponent of the forward multiplier that it carries.
+@dataclass(frozen=True)
+class Promise:
+    """What a forward multiplier that a tensor carries does to its exponents.
+
+    Attributes:
+        effect: On its own update and the change of its output.
+        norm: On its natural norms; None where it depends on what the forward pass does.
+    """
+
+    effect: float = 0.0
+    norm: float | None = 0.0
+
+
+def promised(plan: Plan, *, by_name: bool, outer: bool) -> Mapping[str, Promise]:
+    """Return what the forward multipliers of a plan do to the exponents of the tensors that carry them.
 
     A tensor that carries a multiplier m in place of the forward pass gives m times what it would give: that its
-    contribution falls with m is the plan at work. A multiplier that cancels a number of the forward pass does
-    nothing beyond that number, and promises nothing.
+    contribution falls with m is the plan at work. A matrix whose multiplier answers one on what it reads gives what
+    it would give without both. An output is measured with the numbers of the forward pass that follow it, so a
+    multiplier that cancels them promises nothing there.
 
     Args:
         plan: The plan for the largest width.
         by_name: Whether the rule was given by name, so that no plan promised anything but feature learning.
+        outer: Whether the exponents are for outputs.
     """
     octaves = math.log(plan.target["width"] / plan.base["width"])
     if octaves == 0.0 or (by_name and plan.rule == "sp"):
         return {}
-    kept = {row.name: [text for text in row.carries if not _cancels(text)] for row in plan.rows}
-    return {
-        row.name: math.log(row.multiplier) / octaves
-        for row in plan.rows
-        if row.multiplier != 1.0 and len(kept[row.name]) == len(row.carries)
-    }
-
-
-def _cancels(text: str) -> bool:
-    """Tell whether a multiplier undoes what is in the forward pass, by the planner's own sentence."""
-    return text.startswith(("the inverse of", "weight norm"))
+    found = {}
+    for row in plan.rows:
+        if row.multiplier == 1.0 or any(text.startswith(_HALVES) for text in row.carries):
+            continue
+        power = math.log(row.multiplier) / octaves
+        answers = any(text.startswith(_INVERSE) or _UNDONE in text for text in row.carries)
+        if answers and (outer or row.role in ("hidden", "bottleneck")):
+            found[row.name] = Promise(0.0, None)
+        else:
+            found[row.name] = Promise(power, power)
+    return found
 
 
 def exponent(
-    rule: str, quantity: str, role: str, *, use: str, carries: float, tied: bool, by_name: bool
+    rule: str, quantity: str, role: str, *, carries: Promise, tied: bool, by_name: bool
 ) -> float | None:
     """Return the expected exponent of one row.
 
@@ -50,15 +68,14 @@ def exponent(
         rule: The parametrization.
         quantity: One of `similitude.checking.records.QUANTITIES`.
         role: Role of the tensor.
-        use: What it does in this operation.
-        carries: Exponent of the multiplier that it carries.
+        carries: What the multiplier that it carries does.
         tied: Whether it is an embedding table that is used as the head here.
         by_name: Whether the rule was given by name: 0 is then what feature learning asks.
 
     Example:
-        >>> exponent("mup", "change", "hidden", use="contract", carries=0.0, tied=False, by_name=False)
+        >>> exponent("mup", "change", "hidden", carries=Promise(), tied=False, by_name=False)
         0.0
-        >>> exponent("ntp", "change", "hidden", use="contract", carries=0.0, tied=False, by_name=False)
+        >>> exponent("ntp", "change", "hidden", carries=Promise(), tied=False, by_name=False)
         -0.5
     """
     if quantity == "logits":
@@ -68,10 +85,11 @@ def exponent(
     if tied:
         # The table keeps its scale as an embedding; the multiplier of the head is on what it reads.
         return None if quantity.endswith("norm") else 0.0
-    if rule == "ntp" and not by_name:
-        if quantity == "init norm":
-            return (0.5 if role == "output" else 0.0) + carries
-        if quantity == "logits change" or role in _OUTPUTS:
-            return 0.0 if quantity != "change" else None
-        return -0.5 + carries
-    return carries
+    shift = carries.norm if quantity.endswith("norm") else carries.effect
+    if shift is None or rule != "ntp" or by_name:
+        return shift
+    if quantity == "init norm":
+        return (0.5 if role == "output" else 0.0) + shift
+    if quantity == "logits change" or role in _OUTPUTS:
+        return 0.0 if quantity != "change" else None
+    return -0.5 + shift

@@ -9,7 +9,8 @@ from statistics import median
 
 from similitude.checking.causes import Cause, causes, flattened
 from similitude.checking.deviation import Deviation
-from similitude.checking.expected import exponent, promised
+from similitude.checking.expected import Promise, exponent, promised
+from similitude.checking.explanations import explained
 from similitude.checking.ladder import Rung
 from similitude.checking.records import GOOD, TOLERANCE, Check, CheckRow
 from similitude.checking.slopes import Slope, fit
@@ -20,8 +21,6 @@ from similitude.scaling.records import Plan
 _SILENT = (
     1e-5  # of the median gradient: below it a gradient is rounding, as that of a bias before a normalization
 )
-_NARROW = 64  # widths below this are not wide enough for exponents to have settled
-_FADING = -0.6  # a random head's part of the outputs falls as width^-1/2
 _MOST_WIDE = 0.1  # share of rows whose interval may be too wide to tell anything
 
 
@@ -103,7 +102,7 @@ def judge(evidence: Evidences, seeds: Mapping[int, Sequence[Rung]], *, lr: float
     if any(rung.run.diverged for rung in rungs):
         return replace(result, verdict=_diverged(evidence, runs, widths))
     silent = _silent(runs)
-    rows = _explained(evidence, _rows(evidence, runs, widths, silent), widths)
+    rows = explained(_rows(evidence, runs, widths, silent), plan, widths, wrong=evidence.wrong)
     flat = []
     if not (evidence.by_name and plan.rule == "sp"):  # whose rates are no promise to keep
         flat = flattened(widths, [rung.run.rates for rung in runs[0]], evidence.plans)
@@ -126,7 +125,8 @@ def _rows(
 ) -> list[tuple[CheckRow, Slope]]:
     plan = evidence.plans[-1]
     known = {name: row for row in plan.rows for name in (row.name, *row.aliases)}
-    carries = promised(plan, by_name=evidence.by_name)
+    carries = {outer: promised(plan, by_name=evidence.by_name, outer=outer) for outer in (True, False)}
+    outputs = {(known[n].name, use) for n, use in seeds[0][0].outer if n in known}
     found: list[tuple[CheckRow, Slope]] = []
 
     def add(name: str, quantity: str, use: str, values: Sequence[Sequence[float]]) -> None:
@@ -138,8 +138,7 @@ def _rows(
             plan.rule,
             quantity,
             row.role,
-            use=use,
-            carries=carries.get(row.name, 0.0),
+            carries=carries[(row.name, use) in outputs].get(row.name, Promise()),
             tied=use == "contract" and row.role in ("lookup", "input") and (row.name, use) in heads,
             by_name=evidence.by_name,
         )
@@ -164,7 +163,10 @@ def _rows(
     heads = {(known[n].name, use) for n, quantity, use in keys if quantity == "logits" and n in known}
     for key in keys:
         if known.get(key[0]) is not None and known[key[0]].name not in silent:
-            values = [[row[w].measures.get(key, 0.0) for row in seeds] for w in range(len(widths))]
+            edges = (
+                _edges(evidence.plans, known[key[0]].name) if key[1] == "init norm" else [1.0] * len(widths)
+            )
+            values = [[row[w].measures.get(key, 0.0) / edge for row in seeds] for w, edge in enumerate(edges)]
             add(*key, values)
     for name in seeds[0][0].run.rates:
         products = [rung.run.rates.get(name, 0.0) * rung.run.decays.get(name, 0.0) for rung in seeds[0]]
@@ -179,45 +181,21 @@ def _rows(
     return found
 
 
-def _explained(
-    evidence: Evidences, found: Sequence[tuple[CheckRow, Slope]], widths: tuple[int, ...]
-) -> list[CheckRow]:
-    """Clear rows that are off for a reason that is no fault of the plan, and say the reason."""
-    plan = evidence.plans[-1]
-    narrow = {row.name for row in plan.rows if row.role == "bottleneck"}
-    wrong = {deviation.name for deviation in evidence.wrong}
-    rows, after_narrow = [], False
-    for row, slope in found:
-        after_narrow |= row.name in narrow
-        note = ""
-        if not row.ok and row.name not in wrong and row.quantity not in ("decay", "evaluation"):
-            note = _note(row, slope, [r for r, _ in found], narrow, after_narrow, widths)
-        rows.append(replace(row, ok=True, note=note) if note else row)
-    return rows
+def _edges(plans: Sequence[Plan], name: str) -> list[float]:
+    """Return by how much a finite side raises the spectral norm of a random matrix at every width.
 
-
-def _note(
-    row: CheckRow,
-    slope: Slope,
-    rows: Sequence[CheckRow],
-    narrow: set[str],
-    after_narrow: bool,
-    widths: tuple[int, ...],
-) -> str:
-    if row.name in narrow:
-        return "a finite bottleneck inside a growing network: no rule is exact for it"
-    if after_narrow and row.quantity in ("change", "logits change") and abs(row.off) < 0.6:
-        return "behind a finite bottleneck, whose activations drift with the width"
-    if row.quantity == "logits change" and _FADING < row.off < 0:
-        own = next((r for r in rows if (r.name, r.use, r.quantity) == (row.name, row.use, "update")), None)
-        if own is not None and own.ok:
-            return "the random part of the head's start fades as width^-1/2; what the head learns does not"
-    bends = row.expected is not None and abs(slope.wide - row.expected) <= GOOD
-    if bends and widths[0] < _NARROW:
-        return (
-            f"width {widths[0]} is narrow: between the two largest widths the exponent is {slope.wide:+.2f}"
-        )
-    return ""
+    A random matrix of standard deviation s has norm s (sqrt(fan_in) + sqrt(fan_out)); with the width only the sides
+    that grow are left of the sum.
+    """
+    rows = [next(row for row in plan.rows if row.name == name) for plan in plans]
+    found = []
+    for row in rows:
+        if row.fan_in is None or row.fan_out is None:
+            return [1.0] * len(rows)
+        ratio = math.sqrt(row.fan_out[1] / row.fan_in[1])
+        finite_in, finite_out = rows[-1].fan_in_ratio == 1.0, rows[-1].fan_out_ratio == 1.0
+        found.append(1 + (1 / ratio if finite_in else ratio if finite_out else min(ratio, 1 / ratio)))
+    return found
 
 
 def _verdict(rows: Sequence[CheckRow], bad: Sequence[CheckRow], ranked: Sequence[Cause]) -> Verdict:

@@ -32,10 +32,12 @@ class Rung:
     Attributes:
         measures: Root mean squares and norms by tensor, quantity and use.
         run: What happened in training.
+        outer: Tensors and uses that make outputs of the network.
     """
 
     measures: dict[Key, float]
     run: ShortRun
+    outer: frozenset[tuple[str, str]] = frozenset()
 
 
 class Ladder:
@@ -107,7 +109,7 @@ class Ladder:
         model = self._build(plan, seed)
         start = probe.before(model)
         run = self._fit(plan, model, seed)
-        return Rung({} if run.diverged else probe.after(model, start), run)
+        return Rung({} if run.diverged else probe.after(model, start), run, probe.outer)
 
     def _build(self, plan: Plan, seed: int) -> nn.Module:
         return plan.apply_(build(self.make, plan.target, seed=derive(seed, "init")))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from similitude.core.errors import PlanError
-from similitude.core.seeding import torch_generator
+from similitude.core.seeding import seeded, torch_generator
 from similitude.scaling.structure import call_of
 
 LossLike = Callable[[Any, Any], Tensor]
@@ -35,7 +35,7 @@ def loss_of(loss: LossLike | None, *, stand_in: bool) -> LossLike:
 
 def has_own_loss(model: nn.Module, batch: Any) -> bool:
     """Tell whether a call of the model on a batch gives a loss."""
-    with torch.no_grad():
+    with torch.no_grad(), seeded(0):
         return own_loss(call_of(batch, None)(model)) is not None
 
 

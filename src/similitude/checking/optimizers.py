@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -70,7 +71,5 @@ def optimizer_of(plan: Plan) -> OptimizerLike:
 
 
 def _with_defaults(plan: Plan) -> Plan:
-    from dataclasses import replace
-
     spec = resolve(torch.optim.AdamW)
     return replace(plan, optimizer=spec.name, defaults=spec.defaults, decay=spec.decay, family=spec.family)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from similitude.checking.spectral import spectral_norm
+from similitude.checking.spectral import natural_norm
 from similitude.scaling.dataflow import analyse
 from similitude.scaling.facts import Flow
 from similitude.scaling.trace import Node, Observer, Trace, trace
@@ -38,7 +38,8 @@ class Spot:
         kept: Dimensions that make the output.
         head: Whether nothing contracts the output again.
         first: Whether it is the first use in its operation, which stands for the operation's output.
-        scale: Constants that the output is multiplied by before it is read; part of every number measured here.
+        outer: Whether nothing contracts what it gives: an output of the network.
+        scale: Of an output the constants that it is multiplied by, which are a part of what the network gives.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Spot:
     kept: tuple[int, ...] = ()
     head: bool = False
     first: bool = True
+    outer: bool = False
     scale: float = 1.0
 
 
@@ -93,6 +95,11 @@ class Probe:
             self._run(model, _measuring(spots, start.moved(self._spots, spots), found))
         return found.means()
 
+    @property
+    def outer(self) -> frozenset[tuple[str, str]]:
+        """Tensors and uses that make outputs of the network."""
+        return frozenset((spot.name, spot.kind) for spot in self._spots if spot.outer)
+
     def _study(self, ran: Trace) -> None:
         self._spots, self._ops = spots_of(analyse(ran)), [n.op for n in ran.nodes]
 
@@ -119,7 +126,7 @@ def spots_of(flow: Flow) -> list[Spot]:
         inputs = flow.trace.nodes[use.node].inputs
         if use.weight_value not in inputs:
             continue
-        matrix = use.kind == "contract"
+        matrix, outer = use.kind == "contract", use.index not in flow.read_later
         name = next(iter(use.weight.dims))
         found.append(
             Spot(
@@ -129,9 +136,10 @@ def spots_of(flow: Flow) -> list[Spot]:
                 inputs.index(use.weight_value),
                 use.contracted if matrix else (),
                 use.kept if matrix else (),
-                matrix and use.index not in flow.read_later,
+                matrix and outer,
                 use.node not in seen,
-                abs(flow.scales.get(use.index, 1.0)) or 1.0,
+                outer,
+                abs(flow.scales.get(use.index, 1.0) or 1.0) if outer else 1.0,
             )
         )
         seen.add(use.node)
@@ -206,7 +214,7 @@ def _measuring(spots: list[Spot], start: Snapshot, found: _Measures) -> Observer
                 if spot.head:
                     found.add(spot, "logits", size)
             if spot.contracted and spot.kept:
-                found.add(spot, "init norm", _norm(before, spot, relative=True))
+                found.add(spot, "init norm", _norm(before, spot))
                 found.add(spot, "update norm", _norm(now - before, spot))
 
     return observe
@@ -234,22 +242,13 @@ def _own_update(func: Any, args: Any, kwargs: Any, after: Tensor, spot: Spot, be
     return _rms(after.float() - run(before))
 
 
-def _norm(weight: Tensor, spot: Spot, *, relative: bool = False) -> float:
-    """Natural norm of an operand as it is used; of a stack of matrices the root mean square.
-
-    Args:
-        weight: The operand.
-        spot: Its use, which says what is contracted.
-        relative: Divide by 1 + sqrt(smaller side / larger side), so that a random matrix has the same norm in units
-            of its standard deviation times sqrt(larger side) at every width (Marchenko-Pastur's edge).
-    """
+def _norm(weight: Tensor, spot: Spot) -> float:
+    """Natural norm of an operand as it is used; of a stack of matrices the root mean square."""
     batch = [d for d in range(weight.ndim) if d not in (*spot.contracted, *spot.kept)]
     rows = math.prod(weight.shape[d] for d in spot.kept)
     columns = math.prod(weight.shape[d] for d in spot.contracted)
     stack = weight.detach().permute(*batch, *spot.kept, *spot.contracted).reshape(-1, rows, columns)
-    squares = [(spectral_norm(matrix) * math.sqrt(columns / rows)) ** 2 for matrix in stack]
-    norm = math.sqrt(sum(squares) / len(squares))
-    return norm / (1 + math.sqrt(min(rows, columns) / max(rows, columns))) if relative else norm
+    return math.sqrt(sum(natural_norm(matrix) ** 2 for matrix in stack) / len(stack))
 
 
 def _by_node(spots: list[Spot]) -> Mapping[int, list[Spot]]:

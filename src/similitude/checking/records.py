@@ -25,7 +25,7 @@ QUANTITIES: dict[str, str] = {
     "change": "change of the activation that the operation gives",
     "logits change": "change of the outputs",
     "logits": "size of the outputs after training",
-    "init norm": "natural spectral norm at the start, over that of a random matrix of the same shape",
+    "init norm": "natural spectral norm at the start, less what a finite side adds to a random matrix",
     "update norm": "natural spectral norm of everything that training added",
     "decay": "learning rate times weight decay; a row only where it changes with the width",
     "evaluation": "constant on the outputs in training over that in evaluation",

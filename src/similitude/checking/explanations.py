@@ -1,0 +1,72 @@
+"""Exponents that are off for a reason that is no fault of the plan, each with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from similitude.checking.deviation import Deviation
+from similitude.checking.records import GOOD, CheckRow
+from similitude.checking.slopes import Slope
+from similitude.scaling.records import Plan
+
+_NARROW = 64  # widths below this are not wide enough for exponents to have settled
+_FADING = -0.6  # a random head's part of the outputs falls as width^-1/2
+_DRIFT = 0.6  # exponents of a finite bottleneck, and behind it, stay below this
+
+
+def explained(
+    found: Sequence[tuple[CheckRow, Slope]],
+    plan: Plan,
+    widths: tuple[int, ...],
+    *,
+    wrong: Sequence[Deviation] = (),
+) -> list[CheckRow]:
+    """Clear rows that are off for a known reason, and say the reason in their note.
+
+    Args:
+        found: Rows with their fits, in the order of the forward pass.
+        plan: The plan of the largest width.
+        widths: Widths that were trained.
+        wrong: Deviations of the plan from its rule; nothing excuses the tensors that they name.
+    """
+    narrow = {row.name for row in plan.rows if row.role == "bottleneck"}
+    deviating = {deviation.name for deviation in wrong}
+    rows, after_narrow = [], False
+    for row, slope in found:
+        after_narrow |= row.name in narrow
+        note = ""
+        if not row.ok and row.name not in deviating and row.quantity not in ("decay", "evaluation"):
+            note = _note(row, slope, [r for r, _ in found], narrow, after_narrow, widths)
+        rows.append(replace(row, ok=True, note=note) if note else row)
+    return rows
+
+
+def _note(
+    row: CheckRow,
+    slope: Slope,
+    rows: Sequence[CheckRow],
+    narrow: set[str],
+    after_narrow: bool,
+    widths: tuple[int, ...],
+) -> str:
+    if row.name in narrow and abs(row.off) < _DRIFT:
+        return "a finite bottleneck inside a growing network: no rule is exact for it"
+    if after_narrow and row.quantity in ("change", "logits change") and abs(row.off) < _DRIFT:
+        return "behind a finite bottleneck, whose activations drift with the width"
+    if after_narrow and row.quantity == "update" and abs(row.off) < _DRIFT:
+        norm = next(
+            (r for r in rows if (r.name, r.use, r.quantity) == (row.name, row.use, "update norm")), None
+        )
+        if norm is not None and norm.ok:
+            return "its update is of the right norm; what it reads comes from a finite bottleneck and drifts"
+    if row.quantity == "logits change" and _FADING < row.off < 0:
+        own = next((r for r in rows if (r.name, r.use, r.quantity) == (row.name, row.use, "update")), None)
+        if own is not None and own.ok:
+            return "the random part of the head's start fades as width^-1/2; what the head learns does not"
+    bends = row.expected is not None and abs(slope.wide - row.expected) <= GOOD
+    if bends and widths[0] < _NARROW:
+        return (
+            f"width {widths[0]} is narrow: between the two largest widths the exponent is {slope.wide:+.2f}"
+        )
+    return ""
