@@ -218,6 +218,23 @@ def test_random_layers_and_a_missing_loss_touch_no_global_state_either():
     assert torch.equal(state, torch.get_rng_state())
 
 
+class Sometimes(nn.Module):
+    """Has a side branch that the first batch does not reach."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.net, self.side = MLP(16, 4, width=width, depth=1), nn.Linear(16, width)
+
+    def forward(self, x: Tensor, *, more: bool) -> Tensor:
+        return self.net(x) + (self.side(x).mean() if more else 0.0)
+
+
+def test_tensors_that_are_trained_without_a_role_are_named():
+    x = batch()[0]
+    found = check("mup", make=Sometimes, sample=[{"x": x, "more": False}, {"x": x, "more": True}], loss=None)
+    assert any("'side.weight'" in cause and "never reached" in cause for cause in found.verdict.causes)
+
+
 def test_given_seeds_are_used_and_no_others():
     found = check("mup", seeds=(4, 9), steps=2, max_seeds=None)
     assert found.seeds == (4, 9)
