@@ -195,6 +195,13 @@ def test_a_tied_transformer_passes_with_its_fold_expected():
     found = check("mup", make=make, sample=pair, loss=next_token)
     assert found.verdict.ok, str(found)
     gain = next(row for row in found.rows if (row.name, row.quantity) == ("norm.weight", "update"))
+    assert (gain.expected, gain.unit) == (0.0, -1.0)  # by name 0 is asked, in units of what the gain carries
+    assert gain.slope == pytest.approx(0.0, abs=0.25)
+    assert {row.expected for row in found.rows} == {0.0}
+    assert {row.expected for row in found.observed} == {None}
+    made = sim.plan(make, base=32, target=128, sample=pair, loss=next_token)
+    of_plan = check(made, make=make, sample=pair, loss=next_token)
+    gain = next(row for row in of_plan.rows if (row.name, row.quantity) == ("norm.weight", "update"))
     assert gain.expected == pytest.approx(-1.0)
     assert gain.slope == pytest.approx(-1.0, abs=0.25)
     assert not any(row.name.endswith("key.bias") for row in found.rows)  # its gradient is rounding

@@ -117,7 +117,9 @@ def judge(evidence: Evidences, seeds: Mapping[int, Sequence[Rung]], *, lr: float
     ranked = causes(
         bad, plan=plan, wrong=evidence.wrong, flat=flat, trained_unused=trained, ruled=evidence.ruled
     )
-    return replace(result, rows=tuple(rows), notes=notes, verdict=_verdict(rows, bad, ranked))
+    held = tuple(row for row in rows if row.expected is not None)
+    observed = tuple(row for row in rows if row.expected is None)
+    return replace(result, rows=held, observed=observed, notes=notes, verdict=_verdict(held, bad, ranked))
 
 
 def _rows(
@@ -130,9 +132,8 @@ def _rows(
     found: list[tuple[CheckRow, Slope]] = []
 
     def add(name: str, quantity: str, use: str, values: Sequence[Sequence[float]]) -> None:
-        slope = fit(widths, values)
         row = known.get(name)
-        if slope is None or row is None:
+        if row is None:
             return
         expected = exponent(
             plan.rule,
@@ -142,6 +143,16 @@ def _rows(
             tied=use == "contract" and row.role in ("lookup", "input") and (row.name, use) in heads,
             by_name=evidence.by_name,
         )
+        unit = 0.0
+        if evidence.by_name and expected:
+            # Feature learning asks for 0: a tensor that carries a multiplier is counted in units of it.
+            unit, expected = expected, 0.0
+            values = [
+                [v * (w / widths[0]) ** -unit for v in row] for w, row in zip(widths, values, strict=True)
+            ]
+        slope = fit(widths, values)
+        if slope is None:
+            return
         bad = expected is not None and (slope.low > expected + TOLERANCE or slope.high < expected - TOLERANCE)
         means = tuple(math.exp(sum(map(math.log, v)) / len(v)) for v in values)
         made = CheckRow(
@@ -156,6 +167,7 @@ def _rows(
             row.role,
             use,
             means,
+            unit,
         )
         found.append((made, slope))
 
@@ -199,9 +211,8 @@ def _edges(plans: Sequence[Plan], name: str) -> list[float]:
 
 
 def _verdict(rows: Sequence[CheckRow], bad: Sequence[CheckRow], ranked: Sequence[Cause]) -> Verdict:
-    held = [row for row in rows if row.expected is not None]
-    good = sum(row.good for row in held)
-    score = f"{good} of {len(held)} exponents are within {GOOD} of what is expected"
+    good = sum(row.good for row in rows)
+    score = f"{good} of {len(rows)} exponents are within {GOOD} of what is expected"
     evidence = tuple(_line(row) for row in sorted(bad, key=lambda r: -abs(r.off))[:8])
     texts = tuple(dict.fromkeys(cause.text for cause in ranked))
     faults = [cause for cause in ranked if cause.power != 0.0]
@@ -212,26 +223,26 @@ def _verdict(rows: Sequence[CheckRow], bad: Sequence[CheckRow], ranked: Sequence
         seen = f", e.g. {_words(named)}" if named is not None else ""
         return Verdict(
             outcome,
-            f"{first.name!r} does not scale: {first.text}. {len(bad)} of {len(held)} exponents are off{seen}",
+            f"{first.name!r} does not scale: {first.text}. {len(bad)} of {len(rows)} exponents are off{seen}",
             evidence,
             texts,
             f"mend {first.name!r} first; what comes after it in the network may be off only because of it",
         )
-    wide = [row for row in held if row.high - row.low > 4 * TOLERANCE and not row.note]
-    if not held or len(wide) > _MOST_WIDE * len(held):
+    wide = [row for row in rows if row.high - row.low > 4 * TOLERANCE and not row.note]
+    if not rows or len(wide) > _MOST_WIDE * len(rows):
         reason = (
             "nothing could be measured"
-            if not held
-            else f"the intervals of {len(wide)} of {len(held)} exponents are too wide to tell right from wrong"
+            if not rows
+            else f"the intervals of {len(wide)} of {len(rows)} exponents are too wide to tell right from wrong"
         )
         return Verdict(
-            Outcome.CANNOT_TELL if not held else Outcome.TOO_NOISY,
+            Outcome.CANNOT_TELL if not rows else Outcome.TOO_NOISY,
             f"{reason}; {score}",
             tuple(_line(row) for row in wide[:8]),
             texts,
             "give more seeds, a larger batch, or widths that are farther apart",
         )
-    noted = sum(bool(row.note) for row in held)
+    noted = sum(bool(row.note) for row in rows)
     more = f"; {noted} that are not have an explanation" if noted else ""
     return Verdict(Outcome.OK, f"the network learns alike at every width: {score}{more}", causes=texts)
 

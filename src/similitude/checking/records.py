@@ -44,12 +44,14 @@ class CheckRow:
         low: Lower end of the 95 % interval of `slope`.
         high: Upper end.
         expected: Exponent that the plan promises; for a rule given by name what feature learning asks, which is
-            0 except where a folded multiplier says otherwise. None where nothing is expected.
+            0. None where nothing is expected (`Check.observed`).
         ok: Whether the interval reaches within 0.25 of `expected`, or `note` explains why it does not.
         note: Why a row is not held against the plan although it is off; empty for most.
         role: The tensor's role.
         use: What the tensor does in this operation: "contract", "lookup", "gain", "bias", ...
         values: Geometric mean over seeds, by width.
+        unit: For a rule given by name, the exponent of the multiplier that the tensor carries, in units of which
+            the quantity is counted.
     """
 
     name: str
@@ -63,6 +65,7 @@ class CheckRow:
     role: str = ""
     use: str = ""
     values: tuple[float, ...] = ()
+    unit: float = 0.0
 
     @property
     def off(self) -> float:
@@ -95,10 +98,11 @@ class Check:
         steps: Optimizer steps of each run.
         lr: Learning rate at the base.
         base: Size that the factors are ratios to.
-        rows: Exponents in the order of the forward pass.
+        rows: Exponents with an expectation, in the order of the forward pass.
         verdict: What they mean.
         losses: Mean loss at the first and after the last step, by width.
         notes: What a user should know and the rows cannot say.
+        observed: Exponents of what no rule speaks about, such as the level of the outputs.
     """
 
     rule: str
@@ -112,6 +116,7 @@ class Check:
     verdict: Verdict
     losses: tuple[tuple[float, float], ...] = ()
     notes: tuple[str, ...] = ()
+    observed: tuple[CheckRow, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -135,7 +140,8 @@ class Check:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; an interval without an end has null."""
         data = asdict(self)
-        data["rows"] = [{k: _finite(v) for k, v in asdict(row).items()} for row in self.rows]
+        for part in ("rows", "observed"):
+            data[part] = [{k: _finite(v) for k, v in asdict(row).items()} for row in getattr(self, part)]
         data["losses"] = [[_finite(v) for v in pair] for pair in self.losses]
         data["verdict"] = self.verdict.to_dict()
         return {key: list(value) if isinstance(value, tuple) else value for key, value in data.items()}
@@ -148,12 +154,17 @@ class Check:
             PlanError: The data is not a check.
         """
         try:
-            rest = {f.name: data[f.name] for f in fields(cls) if f.name not in ("rows", "verdict", "losses")}
+            rest = {
+                f.name: data[f.name]
+                for f in fields(cls)
+                if f.name not in ("rows", "observed", "verdict", "losses")
+            }
             for name in ("widths", "seeds", "notes"):
                 rest[name] = tuple(rest[name])
             return cls(
                 **rest,
                 rows=tuple(_row(row) for row in data["rows"]),
+                observed=tuple(_row(row) for row in data["observed"]),
                 verdict=Verdict.from_dict(data["verdict"]),
                 losses=tuple((_number(a), _number(b)) for a, b in data["losses"]),
             )
