@@ -13,8 +13,21 @@ from typing import Any
 
 from similitude.scaling import ops
 from similitude.scaling.dims import moved, pad, unknown
-from similitude.scaling.facts import CONSTANT, NONE, OUTPUT, Facts, Flow, Logits, Use, Weight
+from similitude.scaling.facts import (
+    CONSTANT,
+    NONE,
+    OUTPUT,
+    Facts,
+    Flow,
+    Logits,
+    Use,
+    Weight,
+    is_table,
+    joined,
+    unanswered,
+)
 from similitude.scaling.ops import Contraction, Side, contraction
+from similitude.scaling.reached import returned
 from similitude.scaling.trace import Node, Trace
 
 
@@ -43,6 +56,7 @@ def analyse(trace: Trace, growing: Mapping[str, frozenset[int]] | None = None) -
     for value in set(trace.outputs) - read:
         for use in facts[value].carriers or ():
             flow.readers.setdefault(use, set()).add(OUTPUT)
+    flow.uses += returned(flow)
     return flow
 
 
@@ -93,27 +107,14 @@ class _Interpreter:
         if found is not None:
             sides = ((found.left, found.right), (found.right, found.left))
             for table, matrix in sides:
-                if self.facts[matrix.value].weight is not None and self._is_table(
-                    table.value, table.contracted
-                ):
+                weight, other = self.facts[table.value].weight, self.facts[matrix.value].weight
+                if other is not None and is_table(weight, table.contracted, self.growing):
                     self._read_table(node, table.value)
                     return
         elif node.op in ops.NORM and sum(self.facts[v].weight is not None for v in node.inputs) > 1:
             value = node.inputs[0]
-            if self._is_table(value, (self.rank[value] - 1,)):
+            if is_table(self.facts[value].weight, (self.rank[value] - 1,), self.growing):
                 self._read_table(node, value)
-
-    def _is_table(self, value: int, along: tuple[int, ...]) -> bool:
-        """Tell whether a value's vectors grow with the width while their number does not."""
-        weight = self.facts[value].weight
-        if weight is None or weight.how or self.rank[value] < 2:
-            return False
-        for name, dims in weight.dims.items():
-            grows = self.growing.get(name, frozenset())
-            for at, own in enumerate(dims):
-                if own is None or (at in along) != bool(grows & set(own)):
-                    return False
-        return True
 
     def _read_table(self, node: Node, value: int) -> None:
         use = self._use(node, "lookup", value, -1)
@@ -150,7 +151,9 @@ class _Interpreter:
             self.squares |= set(node.outputs)
         if node.op in (*ops.DIV, *ops.MUL) and len(inputs) == 2 and inputs[1].length and not inputs[0].length:
             return replace(facts, unit=True)
-        if node.op in ops.SHAPE or node.op in (*ops.MUL, *ops.DIV):
+        if node.op in (*ops.MUL, *ops.DIV):  # a length times a number makes no unit vectors
+            return replace(facts, unit=any(f.unit for f in inputs))
+        if node.op in ops.SHAPE:
             return replace(facts, unit=inputs[0].unit, length=inputs[0].length)
         return replace(facts, length=bool(inputs) and inputs[0].length and node.op in ops.OF_LENGTH)
 
@@ -255,7 +258,7 @@ class _Interpreter:
             carriers |= {self._use(node, "bias", found.bias, other.value)}
         elif found.bias is not None:
             added = self.facts[found.bias]
-            return Facts(carriers=_joined([carriers, added.carriers]), origin=carriers | added.origin)
+            return Facts(carriers=joined([carriers, added.carriers]), origin=carriers | added.origin)
         return Facts(carriers=carriers, origin=carriers)
 
     def _two_activations(self, node: Node, left: Side, right: Side) -> Facts:
@@ -331,12 +334,19 @@ class _Interpreter:
             return self._scaled(node, inputs, active, origin)
         if node.op in ops.JOIN:
             fixed = any(not f.active and self._size(v) for v, f in zip(node.inputs, inputs, strict=True))
-            carriers = None if fixed else _joined([f.carriers for f in active])
+            carriers = None if fixed else joined([f.carriers for f in active])
             return Facts(carriers=carriers, origin=origin, scale=active[0].scale, late=active[0].late)
         if len(active) == 1 or node.op in (*ops.SHAPE, "copy_"):
             source = active[0]
             if node.op in ops.SHAPE:
                 return replace(source, weight=None)
+            entries = self._size(node.inputs[0]) // max([1, *map(self._size, node.outputs)])
+            if node.op == "sum" and source.product is not None:
+                product, left, right = source.product
+                self.flow.dots.append(Logits(product, left, right, entries, node.module))
+                return Facts(origin=origin, logits=frozenset([product]), scale=source.scale)
+            if node.op == "sum" and source.carriers:
+                self.flow.sums.append((source.carriers, entries))
             if node.op in ops.LINEAR | ops.HOMOGENEOUS:
                 linear = node.op in ops.LINEAR
                 return Facts(
@@ -354,22 +364,13 @@ class _Interpreter:
         self, node: Node, weights: list[tuple[int, Facts]], active: list[Facts], origin: frozenset[int]
     ) -> Facts:
         operand = next(v for v in node.inputs if self.facts[v].active)
-        kind = (
-            "bias"
-            if node.op in ops.ADD
-            else "gain"
-            if node.op in ops.MUL
-            else "divide"
-            if node.op in ops.DIV
-            else "concat"
-            if node.op in ops.JOIN
-            else node.op
-        )
+        kind = ops.MEETINGS.get(node.op, node.op)
         uses = frozenset(self._use(node, kind, value, operand) for value, _ in weights)
         if kind == "gain":
-            return Facts(carriers=uses, origin=origin | uses, logits=NONE)
+            number = unanswered(active)
+            return Facts(carriers=uses, origin=origin | uses, scale=number, late=number)
         if kind in ("bias", "concat"):
-            carriers = _joined([*(f.carriers for f in active), uses])
+            carriers = joined([*(f.carriers for f in active), uses])
             skips = active[0].skips if kind == "bias" else NONE
             logits = active[0].logits if kind == "bias" else NONE
             return Facts(
@@ -384,20 +385,22 @@ class _Interpreter:
 
     def _added(self, node: Node, inputs: list[Facts], active: list[Facts], origin: frozenset[int]) -> Facts:
         logits = frozenset().union(*(f.logits for f in active))
-        scale = next((f.scale for f in active if f.logits), active[0].scale)
+        number = next((f.scale for f in active if f.logits), unanswered(active))
         if len(active) == 1 and len(inputs) == 1 and self._constant(node) == 0:
-            return replace(active[0], origin=origin, scale=scale, logits=logits, skips=NONE)
+            return replace(active[0], origin=origin, logits=logits, skips=NONE)
         if len(active) < 2:
-            return Facts(origin=origin, scale=scale, logits=logits, skips=active[0].skips)
+            return Facts(origin=origin, scale=number, logits=logits, skips=active[0].skips)
         shapes = [self.values[v].shape for v in node.inputs[:2]]
         same = [f.scale == active[0].scale for f in active]
-        carriers = _joined([f.carriers for f in active]) if all(same) else None
+        carriers = joined([f.carriers for f in active]) if all(same) else None
         skips = NONE
         if shapes[0] == shapes[1] and len(shapes[0]) >= 2:
             self.flow.adds.append(node.index)
             skips = frozenset([node.outputs[0]]).union(*(f.skips for f in active))
+        if carriers is not None:
+            number = active[0].scale
         late = active[0].late
-        return Facts(carriers=carriers, origin=origin, scale=scale, late=late, logits=logits, skips=skips)
+        return Facts(carriers=carriers, origin=origin, scale=number, late=late, logits=logits, skips=skips)
 
     def _scaled(self, node: Node, inputs: list[Facts], active: list[Facts], origin: frozenset[int]) -> Facts:
         if len(active) == 1 and (len(inputs) == 1 or node.op in ops.MUL or inputs[0].active):
@@ -409,13 +412,19 @@ class _Interpreter:
                 scale=active[0].scale * constant,
                 late=active[0].late * constant,
                 logits=active[0].logits,
+                product=active[0].product,
             )
+        left, right = node.inputs[0], node.inputs[-1]
+        if node.op in ops.MUL and left != right:
+            return Facts(origin=self._read_on(left, right, origin), product=(node.index, left, right))
         if len(active) == 2:
-            # Of a value and a gate that broadcasts against it only the value is read on.
-            sizes = [self._size(v) for v in node.inputs[:2]]
-            if sizes[0] != sizes[1]:
-                return Facts(origin=active[0 if sizes[0] > sizes[1] else 1].origin)
+            return Facts(origin=self._read_on(left, right, origin))
         return Facts(origin=origin)
+
+    def _read_on(self, left: int, right: int, origin: frozenset[int]) -> frozenset[int]:
+        """Return where a product comes from: of a value and a gate that broadcasts only the value is read on."""
+        sizes = self._size(left), self._size(right)
+        return origin if sizes[0] == sizes[1] else self.facts[left if sizes[0] > sizes[1] else right].origin
 
     def _constant(self, node: Node) -> float | None:
         """Return the number that a node multiplies its tensor by; None where it is no single number."""
@@ -433,9 +442,3 @@ class _Interpreter:
         if node.op in ops.DIV:
             return 1.0 / known[0] if known[0] else None
         return known[0]
-
-
-def _joined(parts: list[frozenset[int] | None]) -> frozenset[int] | None:
-    """Return all carriers of a sum; None where a part has none, for then the sum does not scale as a whole."""
-    known = [p for p in parts if p is not None]
-    return frozenset().union(*known) if known and len(known) == len(parts) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from similitude.scaling.dims import Dims
@@ -48,6 +49,7 @@ class Facts:
         ancestors: Bit set of the nodes that it depends on.
         unit: Whether its vectors have length 1.
         length: Whether it is the length of vectors, or made of it.
+        product: For a product of two activations entry by entry: its node and both operands.
     """
 
     weight: Weight | None = None
@@ -62,6 +64,7 @@ class Facts:
     ancestors: int = 0
     unit: bool = False
     length: bool = False
+    product: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,8 @@ class Flow:
         contractions: Node of every contraction of an activation -> its use, or -1 between two activations.
         scales: Constant that a use's output is multiplied by before it is read, by use.
         lates: The part of it that comes after the last operation that is not linear.
+        dots: Sums over products of two activations entry by entry, in order.
+        sums: Carriers of what is summed, and how many entries make one.
         logit_scales: The same for the contractions of two activations, by node.
     """
 
@@ -144,4 +149,37 @@ class Flow:
     contractions: dict[int, int] = field(default_factory=dict)
     scales: dict[int, float] = field(default_factory=dict)
     lates: dict[int, float] = field(default_factory=dict)
+    dots: list[Logits] = field(default_factory=list)
+    sums: list[tuple[frozenset[int], int]] = field(default_factory=list)
     logit_scales: dict[int, float] = field(default_factory=dict)
+
+
+def is_table(weight: Weight | None, along: tuple[int, ...], growing: Mapping[str, frozenset[int]]) -> bool:
+    """Tell whether a value is a table of learned vectors: they grow with the width, and their number does not.
+
+    Args:
+        weight: What the value is made of.
+        along: Its dimensions that the vectors run along.
+        growing: Dimensions of every parameter that grow.
+    """
+    if weight is None or weight.how:
+        return False
+    for name, dims in weight.dims.items():
+        if len(dims) < 2:
+            return False
+        for at, own in enumerate(dims):
+            if own is None or (at in along) != bool(growing.get(name, frozenset()) & set(own)):
+                return False
+    return True
+
+
+def unanswered(parts: list[Facts]) -> float:
+    """Return the number before values that no carrier answers for; 1 where there is none, or more than one."""
+    numbers = {f.scale for f in parts if not f.carriers} - {1.0}
+    return numbers.pop() if len(numbers) == 1 else 1.0
+
+
+def joined(parts: list[frozenset[int] | None]) -> frozenset[int] | None:
+    """Return all carriers of a sum; None where a part has none, for then the sum does not scale as a whole."""
+    known = [p for p in parts if p is not None]
+    return frozenset().union(*known) if known and len(known) == len(parts) else None

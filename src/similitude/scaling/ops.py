@@ -128,6 +128,14 @@ ADD = frozenset(["add", "add_", "sub", "sub_", "rsub"])
 MUL = frozenset(["mul", "mul_"])
 DIV = frozenset(["div", "div_"])
 
+MEETINGS = {
+    **dict.fromkeys(ADD, "bias"),
+    **dict.fromkeys(MUL, "gain"),
+    **dict.fromkeys(DIV, "divide"),
+    **dict.fromkeys(JOIN, "concat"),
+}
+"""What a parameter is to an activation that it meets entry by entry."""
+
 NORM = frozenset(
     [
         "native_layer_norm",

@@ -48,6 +48,7 @@ _ELEMENTWISE = frozenset(
         "index_add_",
         "scatter_add",
         "expand_as",
+        "returned",
     ]
 )
 
@@ -150,6 +151,12 @@ def _times(uses: tuple[TensorUse, ...]) -> str:
 
 def _of_use(tensor: TensorPair, use: TensorUse) -> RoleResult:
     """Tell the role that a tensor has in one of its uses."""
+    if use.summed:
+        return _refused(
+            tensor,
+            "what it gives is summed over a side that grows with the width, so that it acts as a head or as a wider "
+            "matrix. Write the sum as a product with a matrix, or take the mean",
+        )
     if use.kind == "contract":
         return _of_matrix(tensor, use)
     if CONSTANT in use.how:

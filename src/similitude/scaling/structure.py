@@ -17,6 +17,7 @@ from similitude.core.seeding import derive
 from similitude.scaling.axes import Factory, Size, build, small_sizes
 from similitude.scaling.dataflow import Flow, Use, analyse
 from similitude.scaling.fans import Fan, Fans
+from similitude.scaling.reached import without_use
 from similitude.scaling.records import Branch
 from similitude.scaling.residual import branches
 from similitude.scaling.trace import Trace, trace
@@ -48,6 +49,7 @@ class TensorUse:
         late: The part of it that comes after the last operation that is not linear.
         before: The same as `exponent` for what it is contracted with, as far as no other tensor answers for it.
         parts: How many tensors make the weight.
+        summed: Whether what it gives is summed over a side that grows.
     """
 
     index: int
@@ -65,6 +67,7 @@ class TensorUse:
     late: float = 0.0
     before: float = 0.0
     parts: int = 1
+    summed: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,9 @@ def study(
             uses[a.weight.gain].append(
                 _use(next(iter(a.weight.dims)), a, b, flows, shapes, ratio, gain_of=True)
             )
+    lost = without_use(first)
+    for name, op in lost.items():
+        uses[name].append(TensorUse(-1, "lost", op, ""))
     return Structure(
         (small, large),
         first,
@@ -279,15 +285,20 @@ def _use(
         if fans is not None:
             inside = {*fans.fan_in.dims, *fans.fan_out.dims}
             batched = tuple(i for i in range(len(shapes[0][name])) if i not in inside)
-    before = 0.0
+    before, short = 0.0, 0.0
+    if a.operand >= 0 and a.kind in ("contract", "gain") and first.facts[a.operand].unit:
+        # Entries of vectors of length 1 shrink as the root of their number.
+        short = -_exponent(_entries(a, first), _entries(b, second), ratio) / 2
     if a.operand >= 0 and a.kind == "contract":
         one, two = first.facts[a.operand], second.facts[b.operand]
         # What its carriers are multiplied by before a nonlinearity is theirs.
         numbers = (one.late, two.late) if one.carriers else (one.scale, two.scale)
-        before = _exponent(*numbers, ratio)
+        before = _exponent(*numbers, ratio) + short
+        short = 0.0
     own = _exponent(a.weight.scale, b.weight.scale, ratio)
     after = _exponent(first.scales.get(a.index, 1.0), second.scales.get(b.index, 1.0), ratio)
     late = _exponent(first.lates.get(a.index, 1.0), second.lates.get(b.index, 1.0), ratio)
+    summed = a.index in _summed(first, second)
     return TensorUse(
         a.index,
         a.kind,
@@ -300,11 +311,25 @@ def _use(
         name if gain_of else a.weight.gain,
         a.index in first.read_later,
         batched,
-        own + after,
-        late,
+        own + after + short,
+        late + short,
         before,
         len(a.weight.dims),
+        summed,
     )
+
+
+def _entries(use: Use, flow: Flow) -> int:
+    shape = flow.trace.values[use.weight_value].shape
+    return math.prod(shape[d] for d in use.contracted) if use.kind == "contract" else math.prod(shape)
+
+
+def _summed(first: Flow, second: Flow) -> frozenset[int]:
+    """Return the uses whose outputs are summed over a side that grows."""
+    if len(first.sums) != len(second.sums):
+        return frozenset()
+    pairs = zip(first.sums, second.sums, strict=True)
+    return frozenset(use for (carriers, n), (_, m) in pairs if n != m for use in carriers)
 
 
 def _exponent(before: float, after: float, ratio: float) -> float:
@@ -386,13 +411,14 @@ def _subsets(rank: int, avoid: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 def _attention(first: Flow, second: Flow, ratio: float) -> list[Attention]:
     found = []
-    if len(first.logits) != len(second.logits):
-        return found
-    for a, b in zip(first.logits, second.logits, strict=True):
+    both = ((first.logits, second.logits), (first.dots, second.dots))
+    pairs = [pair for one, two in both if len(one) == len(two) for pair in zip(one, two, strict=True)]
+    for a, b in pairs:
         growth = _exponent(a.size, b.size, ratio)
-        unit = first.facts[a.left].unit and first.facts[a.right].unit
-        if growth == 0 or unit:  # a product of vectors of length 1 is a cosine at every size
+        if growth == 0:
             continue
+        # A product of vectors of length 1 is a cosine at every size: each has entries of size^-1/2.
+        short = growth * (first.facts[a.left].unit + first.facts[a.right].unit) / 2
         scales = []
         for flow, each in ((first, a), (second, b)):
             sides = flow.facts[each.left].scale * flow.facts[each.right].scale
@@ -402,7 +428,7 @@ def _attention(first: Flow, second: Flow, ratio: float) -> list[Attention]:
             Attention(
                 a.index,
                 growth,
-                _exponent(scales[0], scales[1], ratio),
+                _exponent(scales[0], scales[1], ratio) - short,
                 (left.carriers, right.carriers),
                 left.origin | right.origin,
                 a.module,
