@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from similitude.checking.slopes import Slope, fit
 from similitude.checking.spectral import alignment, natural_norm, stable_rank
+from similitude.core.citation import cites
 from similitude.data import load
 from similitude.data.batches import ImageBatches
 from similitude.models import MLP
@@ -187,6 +188,7 @@ def slopes(widths: Sequence[int], table: Sequence[Sequence[Sequence[Norms]]], qu
     return found
 
 
+@cites(7, "Parametrization 1: the spectral norm of a Gaussian matrix")
 def gaussian_norm(fan_in: int, fan_out: int, std: float) -> float:
     """Return the natural norm of a large Gaussian matrix: std (sqrt(fan_in) + sqrt(fan_out)) sqrt(fan_in / fan_out).
 

@@ -142,7 +142,7 @@ def init_scale() -> Measured:
     statement="The best multiplier of the output is the same at every width under muP (Figure 4).",
     claimed="shift within 0.25 octave per doubling or, where the basin is flat, the base's value within 2 % or two "
     "standard errors of the best at the largest width",
-    minutes=1.5,
+    minutes=1.2,
 )
 def output_multiplier() -> Measured:
     """Sweep the head's forward multiplier on an MLP whose head starts at random."""
@@ -153,7 +153,7 @@ def output_multiplier() -> Measured:
         settings = [(best, {})]
         return finals(train(experiment, width, settings, seeds=range(4), knobs={"head": multiplier}))[0]
 
-    return stays("multiplier of the output", sweep(experiment.widths, _octaves(-3, 8), losses_at))
+    return stays("multiplier of the output", sweep(experiment.widths, _octaves(-2, 6), losses_at))
 
 
 @claim(
@@ -183,8 +183,8 @@ def betas() -> Measured:
     minutes=0.6,
 )
 def schedule() -> Measured:
-    """Train with five schedules at every width, all at the rate that is best for the constant one at the base."""
-    experiment = _digits()
+    """Train with five schedules at every width, all at the rate that is best at the base with linear decay."""
+    experiment = _annealed()
     best, n = tuned(experiment), experiment.steps
     shapes: dict[str, Schedule] = {
         "constant": constant,

@@ -166,7 +166,7 @@ def chosen_at_base(what: str, choices: Sequence[str], losses: Mapping[int, np.nd
 
 
 def matters(losses: np.ndarray) -> bool:
-    """Whether the worst of some choices is clearly worse than the best: by twice `COST` and four standard errors.
+    """Whether any choice is clearly worse than the best one: by twice `COST` and four standard errors.
 
     Args:
         losses: Final losses, shape (choices, seeds), with the same seeds; inf where a run diverged.
@@ -175,13 +175,12 @@ def matters(losses: np.ndarray) -> bool:
         >>> matters(np.array([[1.0, 1.1], [1.5, 1.6]])), matters(np.array([[1.0, 1.1], [1.01, 1.11]]))
         (True, False)
     """
-    means = losses.mean(axis=1)
-    best, worst = losses[np.argmin(means)], losses[np.argmax(means)]
-    if not np.isfinite(worst).all():
+    if not np.isfinite(losses).all():
         return True
-    difference = worst - best
-    error = float(difference.std(ddof=1)) / math.sqrt(len(difference))
-    return float(difference.mean()) > max(2 * COST * float(best.mean()), 4 * error)
+    best = losses[np.argmin(losses.mean(axis=1))]
+    excess = losses - best
+    error = excess.std(axis=1, ddof=1) / math.sqrt(losses.shape[1])
+    return bool((excess.mean(axis=1) > np.maximum(2 * COST * best.mean(), 4 * error)).any())
 
 
 def _costs_little(found: Transfer) -> bool:
@@ -197,14 +196,13 @@ def _measured(what: str, found: Transfer, outcome: Outcome) -> Measured:
 
     evidence = tuple(dataclasses.replace(row, name=renamed(row.name)) for row in found.verdict.evidence)
     if found.shift is None:
-        summary = f"no best {what} was found at every width"
+        summary = f"no best {what} was found at every width ({renamed(found.verdict.summary)})"
     else:
-        summary = f"the best {what} moves by {found.shift:+.2f} octave per doubling of width"
+        span = "" if found.shift_interval is None else " [{:+.2f}, {:+.2f}]".format(*found.shift_interval)
+        summary = f"the best {what} moves by {found.shift:+.2f}{span} octave per doubling of width"
     if found.loss_at_transferred is not None and found.loss_at_best:
         relative = found.loss_at_transferred / found.loss_at_best - 1
         summary += f"; the base's costs {100 * relative:.1f} % at width {found.curves[-1].width}"
-    if found.verdict.undecided:
-        summary += f" ({renamed(found.verdict.summary)})"
     shift = math.nan if found.shift is None else found.shift
     verdict = Verdict(outcome, summary, evidence)
     return Measured(shift, found.shift_interval, "octaves per doubling of width", verdict)
