@@ -32,11 +32,14 @@ def test_golden(name):
     for tensor, role in found.items():
         expected = case.expected(tensor)
         refusal = expected.removeprefix("refused: ")
-        if not (role == expected or (refusal != expected and role.startswith("refused: ") and refusal in role)):
+        if not (
+            role == expected or (refusal != expected and role.startswith("refused: ") and refusal in role)
+        ):
             wrong[tensor] = f"{role}, expected {expected}"
     assert not wrong
     carried = {r.name: r.multiplier for r in plan.rows if r.multiplier != 1}
-    assert carried == pytest.approx(case.multipliers)
+    carriers = {t: next((m for g, m in case.multipliers.items() if fnmatchcase(t, g)), 1.0) for t in found}
+    assert carried == pytest.approx({t: m for t, m in carriers.items() if m != 1})
     assert tuple(hook.module for hook in plan.hooks) == case.hooks
     if case.ends is not None:
         ends = {end for branch in plan.branches for end in branch.ends}
@@ -55,11 +58,21 @@ def test_published_table():
     assert refused <= 0.05 * tensors
 
 
-def _factors(plan: Plan, make) -> list[tuple]:
+def _factors(plan: Plan, make) -> list[tuple | None]:
     """Return everything that a plan says, by the position of the tensor instead of its name."""
     rows = {r.name: r for r in plan.rows}
     return [
-        (r.role, r.fan_in_ratio, r.fan_out_ratio, r.init, r.rescale, r.lr, r.eps, r.weight_decay, r.multiplier)
+        (
+            r.role,
+            r.fan_in_ratio,
+            r.fan_out_ratio,
+            r.init,
+            r.rescale,
+            r.lr,
+            r.eps,
+            r.weight_decay,
+            r.multiplier,
+        )
         if (r := rows.get(name))
         else None
         for name, _ in make(BASE).named_parameters()
@@ -109,7 +122,7 @@ def test_names_do_not_matter(name):
 LAYOUTS = [
     "Llama, grouped queries, 2 key heads, tied",
     "BERT, masked words, tied",
-    "Mamba, tied",
+    "ViT",
     "nn.TransformerEncoder, pre-norm",
     "SwiGLU, rounded",
     "grouped convolution, squeeze and excitation",
@@ -138,11 +151,13 @@ class _Ordered(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = torch.einsum("btp,pi->bti", x, self.stem)
-        fused = torch.einsum(f"bti,{self.orders[0]}->cbto" if "o" in self.orders[0] else f"bti,{self.orders[0]}->cbthd", h, self.qkv)
-        q, k, v = fused if "o" not in self.orders[0] else fused.unflatten(-1, (self.width // 16, 16))
+        qkv, experts = self.orders
+        whole = "o" in qkv  # or heads and their entries apart
+        fused = torch.einsum(f"bti,{qkv}->{'cbto' if whole else 'cbthd'}", h, self.qkv)
+        q, k, v = fused.unflatten(-1, (self.width // 16, 16)) if whole else fused
         logits = torch.einsum("bqhd,bkhd->bhqk", q, k) / 4
         h = h + torch.einsum("bhqk,bkhd->bqhd", logits.softmax(-1), v).flatten(-2)
-        h = h + torch.einsum(f"bti,{self.orders[1]}->ebto", F.relu(h), self.experts).mean(0)
+        h = h + torch.einsum(f"bti,{experts}->ebto", F.relu(h), self.experts).mean(0)
         return torch.einsum("bti,ci->btc", h, self.head)
 
 
@@ -161,10 +176,18 @@ def test_planning_leaves_the_world_as_it_was():
     case: Case = CASES["experts in a list"]
     torch.manual_seed(0)
     before = case.make(BASE).state_dict()
-    states = (random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
+    states = (
+        random.getstate(),
+        numpy.random.get_state(legacy=False)["state"]["key"].tolist(),
+        torch.get_rng_state().tolist(),
+    )
     settings = (torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled())
     _plan(case.make, case.sample)
-    assert states == (random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
+    assert states == (
+        random.getstate(),
+        numpy.random.get_state(legacy=False)["state"]["key"].tolist(),
+        torch.get_rng_state().tolist(),
+    )
     assert settings == (torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled())
     torch.manual_seed(0)
     after = case.make(BASE)

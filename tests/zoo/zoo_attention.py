@@ -211,6 +211,31 @@ class ListedExperts(nn.Module):
         return self.head(h + out)
 
 
+class Queries(nn.Module):
+    """Learned queries that read a sequence, as in Perceiver and DETR, and waves for positions."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.heads = width // HEAD
+        self.embed = nn.Embedding(VOCABULARY, width)
+        self.latents = nn.Parameter(torch.randn(4, width))
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width)
+        self.keys = nn.Linear(width, 2 * width)
+        self.proj = nn.Linear(width, width)
+        self.head = nn.Linear(width, CLASSES)
+        steps, rates = torch.arange(16.0)[:, None], 10 ** -torch.linspace(0, 4, width)
+        self.register_buffer("waves", torch.sin(steps * rates))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.embed(x) * self.embed.embedding_dim**0.5 + self.waves
+        k, v = self.keys(h).unflatten(-1, (2, self.heads, HEAD)).permute(2, 0, 3, 1, 4)
+        latents = self.latents.expand(len(x), -1, -1)
+        q = self.query(self.norm(latents)).unflatten(-1, (self.heads, HEAD)).transpose(1, 2)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2)
+        return self.head((latents + self.proj(mixed)).mean(1))
+
+
 _ENCODER = {
     "embed.weight": "lookup",
     "head.weight": "output",
@@ -271,9 +296,7 @@ CASES: dict[str, Case] = {
         {"embed.weight": "lookup", **_MLP, "*": "hidden"},
         ("proj.weight", "down.weight", "down.bias"),
     ),
-    "shared block": Case(
-        SharedBlock, normal(4, 12), {**_MLP, "*": "hidden"}, ("down.weight", "down.bias")
-    ),
+    "shared block": Case(SharedBlock, normal(4, 12), {**_MLP, "*": "hidden"}, ("down.weight", "down.bias")),
     "embedding times sqrt(n)": Case(
         ScaledEmbedding,
         tokens(),
@@ -296,6 +319,13 @@ CASES: dict[str, Case] = {
         ("mix.*",),
         hooks=("head",),
     ),
+    "learned queries": Case(
+        Queries,
+        tokens(),
+        {"embed.weight": "lookup", "latents": "lookup", **_MLP, "*": "hidden"},
+        ("proj.*",),
+        {"embed.weight": 0.5},
+    ),
     "experts in one tensor": Case(StackedExperts, normal(2, 16, 12), {**_MLP, "*": "hidden"}, ("down",)),
     "experts gathered by token": Case(
         GatheredExperts,
@@ -303,7 +333,5 @@ CASES: dict[str, Case] = {
         {"offset": "lookup", **_MLP, "*": "hidden"},
         ("experts", "offset"),
     ),
-    "experts in a list": Case(
-        ListedExperts, normal(2, 16, 12), {**_MLP, "*": "hidden"}, ("experts.*.2.*",)
-    ),
+    "experts in a list": Case(ListedExperts, normal(2, 16, 12), {**_MLP, "*": "hidden"}, ("experts.*.2.*",)),
 }

@@ -24,7 +24,7 @@ class Case:
             reason contains TEXT, "unused" where the sample does not reach the tensor.
         ends: Globs of the tensors that end the residual branches; empty for a net without branches, None
             where they are not compared.
-        multipliers: Tensor -> folded forward multiplier from width 64 to 256; all others carry none.
+        multipliers: Glob of tensors -> folded forward multiplier from width 64 to 256; all others carry none.
         hooks: Modules whose input a hook scales.
     """
 

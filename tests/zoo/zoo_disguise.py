@@ -46,19 +46,22 @@ class _InOut(nn.Module):
 
 def _rename(module: nn.Module) -> None:
     names: dict[str, str] = {}
-    fixed = isinstance(module, nn.ModuleList | nn.ModuleDict | nn.ParameterList | nn.ParameterDict)
-    for table in (module._parameters, module._buffers, module._modules):
+    lists = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+    fixed = isinstance(module, (*lists, nn.utils.parametrize.ParametrizationList))
+    tables: tuple[Any, ...] = (module._parameters, module._buffers, module._modules)
+    for table in () if fixed else tables:
         entries = list(table.items())
-        if fixed or isinstance(module, nn.utils.parametrize.ParametrizationList):
-            continue
         table.clear()
         for name, value in entries:
-            keep = name == "parametrizations"
-            names[name] = name if keep else "z" + hashlib.md5(name.encode()).hexdigest()[:6]
+            names[name] = name if name == "parametrizations" else _nonsense(name)
             table[names[name]] = value
     parent = type(module)
 
     def lookup(self: nn.Module, name: str) -> Any:
         return parent.__getattr__(self, names.get(name, name))
 
-    module.__class__ = type("Q" + hashlib.md5(parent.__name__.encode()).hexdigest()[:6], (parent,), {"__getattr__": lookup})
+    module.__class__ = type(_nonsense(parent.__name__), (parent,), {"__getattr__": lookup})
+
+
+def _nonsense(name: str) -> str:
+    return "z" + hashlib.md5(name.encode()).hexdigest()[:6]

@@ -170,6 +170,37 @@ class Autoencoder(nn.Module):
         return self.head(F.relu(self.wide(self.narrow(F.relu(self.stem(x))))))
 
 
+class Policy(nn.Module):
+    """Two heads and a free spread, on features of length 1."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.stem = nn.Linear(12, width)
+        self.mix = nn.Linear(width, width)
+        self.head = nn.Linear(width, CLASSES)
+        self.value = nn.Linear(width, 1)
+        self.spread = nn.Parameter(torch.zeros(CLASSES))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        h = F.normalize(torch.tanh(self.mix(torch.tanh(self.stem(x)))), dim=-1)
+        return self.head(h), self.value(h), self.spread.exp()
+
+
+class Summed(nn.Module):
+    """A matrix for every head whose outputs are summed by hand, and a last layer that is a vector."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.stem = nn.Linear(12, width)
+        self.parts = nn.Parameter(torch.randn(width // 16, 16, width) * width**-0.5)
+        self.last = nn.Parameter(torch.randn(width) * width**-0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = F.relu(self.stem(x)).unflatten(-1, (-1, 16))
+        h = F.relu(torch.einsum("bhd,hdn->bhn", h, self.parts).sum(1))
+        return (h * self.last).sum(-1)
+
+
 class DividedReadout(nn.Module):
     """A head that is divided by the width already, as the readout of the mup package."""
 
@@ -230,12 +261,12 @@ CASES: dict[str, Case] = {
             "cells.bias*": "vector",
             **_MLP,
         },
+        # Its new state is z h + (1 - z) n, a step from h towards what comes of h: a branch of the recurrence.
+        ("cells.*_hh_l*",),
     ),
     "U-Net": Case(UNet, normal(2, 3, 8, 8), _MLP, ()),
     "separable convolutions": Case(Separable, normal(2, 3, 8, 8), {"deep.weight": "input", **_MLP}, ()),
-    "grouped convolution, squeeze and excitation": Case(
-        Grouped, normal(2, 3, 8, 8), _MLP, ("conv.*",)
-    ),
+    "grouped convolution, squeeze and excitation": Case(Grouped, normal(2, 3, 8, 8), _MLP, ("conv.*",)),
     "weight norm": Case(
         lambda width: Normalized(width, weight_norm, True),
         normal(4, 12),
@@ -249,8 +280,12 @@ CASES: dict[str, Case] = {
             **_MLP,
         },
         (),
+        # Rows of the head are n^-1/2 long, and its directions turn as those of a matrix of scale 1/n.
+        {"head.parametrizations.weight.original0": 0.5, "head.parametrizations.weight.original1": 2.0},
     ),
-    "spectral norm inside": Case(lambda width: Normalized(width, spectral_norm, False), normal(4, 12), _MLP, ()),
+    "spectral norm inside": Case(
+        lambda width: Normalized(width, spectral_norm, False), normal(4, 12), _MLP, ()
+    ),
     "spectral norm everywhere": Case(
         lambda width: Normalized(width, spectral_norm, True),
         normal(4, 12),
@@ -275,8 +310,22 @@ CASES: dict[str, Case] = {
         {"narrow.weight": "bottleneck", "narrow.bias": "finite", "wide.weight": "input", **_MLP},
         (),
     ),
+    "policy and value on unit features": Case(
+        Policy,
+        normal(4, 12),
+        {"value.weight": "output", "value.bias": "finite", "spread": "finite", **_MLP},
+        (),
+        # Entries of unit vectors shrink as n^-1/2, so of the head's 1/n only n^-1/2 is left to do.
+        {"head.weight": 2.0, "value.weight": 2.0},
+    ),
+    "sums by hand": Case(
+        Summed,
+        normal(4, 12),
+        {"parts": "refused: summed over a side", "last": "refused: summed over a side", **_MLP},
+        (),
+    ),
     "readout divided by the width": Case(
-        DividedReadout, normal(4, 12), {"head.weight": "refused: already parametrised", **_MLP}, ()
+        DividedReadout, normal(4, 12), {**_MLP, "head.weight": "refused: already parametrised"}, ()
     ),
     "NTP, written out": Case(
         NTP,

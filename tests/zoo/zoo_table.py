@@ -22,13 +22,16 @@ GROUPS = {
 }
 CASES = {name: case for group in GROUPS.values() for name, case in group.items()}
 
-_HEADER = "| model | tensors | classified | refused | unused | refused because, and other remarks |\n|---|---|---|---|---|---|"
+_HEADER = (
+    "| model | tensors | classified | refused | unused | reasons and remarks |\n|---|---|---|---|---|---|"
+)
 _INTRO = f"""# What the planner makes of real models
 
 Every model here is planned from width {BASE} to width {TARGET} as it is, with AdamW and the rule "mup". A tensor is
 *classified* by what the traced forward pass does with it, *refused* by name where no rule is right for it, or
-*unused* where the sample does not reach it. A refusal is overridden in one line, `roles={{"name": "hidden"}}`. The roles of
-all tensors are compared with roles reasoned by hand in `tests/zoo`, and so is this page, row by row.
+*unused* where the sample does not reach it. A refusal is overridden in one line, `roles={{"name": "hidden"}}`.
+The roles of all tensors are compared with roles reasoned by hand in `tests/zoo`, and so is this page, row by row;
+`python tests/zoo/zoo_table.py` writes it anew.
 """
 
 
@@ -49,20 +52,22 @@ def row(name: str) -> str:
 
 def counts(page: str) -> dict[str, tuple[int, int, int, int]]:
     """Read the numbers of every model back from the page."""
-    cells = [[c.strip() for c in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| ")]
+    cells = [
+        [c.strip() for c in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| ")
+    ]
     return {c[0]: (int(c[1]), int(c[2]), int(c[3]), int(c[4])) for c in cells if c[1].isdigit()}
 
 
 def page() -> str:
     """Return the whole page."""
-    parts = [_INTRO]
+    parts = [_INTRO.rstrip()]
     for title, cases in GROUPS.items():
         parts += [f"\n## {title}\n", _HEADER, *(row(name) for name in cases)]
     numbers = counts("\n".join(parts)).values()
     tensors, classified, refused, unused = (sum(column) for column in zip(*numbers, strict=True))
     parts.append(
         f"\n{len(numbers)} models, {tensors} tensors: {classified} classified, {refused} refused "
-        f"({100 * refused / tensors:.1f} %), {unused} unused.\n"
+        f"({100 * refused / tensors:.1f} %), {unused} unused."
     )
     return "\n".join(parts)
 
@@ -88,4 +93,4 @@ def _first(reason: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    PAGE.write_text(page() + "\n")

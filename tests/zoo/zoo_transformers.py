@@ -9,6 +9,8 @@ from torch import nn
 from zoo_case import CLASSES, VOCABULARY, Case, normal, tokens
 
 HEAD = 16  # head size where the number of heads grows
+_LABELS: dict[str, Any] = {"num_labels": CLASSES}  # what the signature of every config takes by **kwargs
+_START: dict[str, Any] = {"decoder_start_token_id": 0}
 _DECODER = {
     "*embed_tokens.weight": "lookup",
     "*norm*": "vector",
@@ -99,7 +101,7 @@ def vit(width: int) -> nn.Module:
         intermediate_size=2 * width,
         image_size=16,
         patch_size=4,
-        num_labels=CLASSES,
+        **_LABELS,
     )
     return hf.ViTForImageClassification(config)
 
@@ -112,7 +114,7 @@ def t5(width: int) -> nn.Module:
         d_ff=2 * width,
         num_layers=2,
         num_heads=width // HEAD,
-        decoder_start_token_id=0,
+        **_START,
     )
     return hf.T5ForConditionalGeneration(config)
 
@@ -125,7 +127,7 @@ def mamba(width: int) -> nn.Module:
 def convnext(width: int) -> nn.Module:
     sizes = [width // 2, width]
     config = hf.ConvNextConfig(
-        num_stages=2, hidden_sizes=sizes, depths=[1, 1], patch_size=2, image_size=16, num_labels=CLASSES
+        num_stages=2, hidden_sizes=sizes, depths=[1, 1], patch_size=2, image_size=16, **_LABELS
     )
     return hf.ConvNextForImageClassification(config)
 
@@ -136,7 +138,7 @@ def resnet(width: int) -> nn.Module:
         hidden_sizes=[width // 2, width],
         depths=[1, 1],
         layer_type="basic",
-        num_labels=CLASSES,
+        **_LABELS,
     )
     return hf.ResNetForImageClassification(config)
 
@@ -164,9 +166,16 @@ CASES: dict[str, Case] = {
     "GPT-2, tied, heads fixed": Case(
         lambda width: gpt2(width, 4),
         tokens(),
-        {"*c_attn.weight": "refused: head size", **_GPT2},
+        _GPT2,
         _GPT2_ENDS,
-        {"transformer.ln_f.weight": 0.25, "transformer.ln_f.bias": 0.25},
+        {
+            "transformer.ln_f.weight": 0.25,
+            "transformer.ln_f.bias": 0.25,
+            # Logits of 1/d in place of 1/sqrt(d), d x 4: queries and keys take 2^-1/2 each, and so do the values that
+            # come from the same matrix, which the matrix after them undoes.
+            "*attn.c_attn.*": 0.5**0.5,
+            "*attn.c_proj.weight": 2**0.5,
+        },
     ),
     "Llama, untied": Case(llama, tokens(), {**_DECODER, "*": "hidden"}, _LLAMA_ENDS),
     "Llama, grouped queries, key heads grow": Case(
@@ -228,6 +237,7 @@ CASES: dict[str, Case] = {
             "*.bias": "vector",
             "*.weight": "hidden",
         },
+        ("*attention.dense.*", "*ffn_output.*"),
     ),
     "ViT": Case(
         vit,
@@ -241,6 +251,7 @@ CASES: dict[str, Case] = {
             "*.bias": "vector",
             "*.weight": "hidden",
         },
+        ("*attention.o_proj.*", "*mlp.fc2.*"),
     ),
     "T5, tied": Case(
         t5,
@@ -256,7 +267,10 @@ CASES: dict[str, Case] = {
         {"decoder.final_layer_norm.weight": 0.5},
     ),
     "Mixtral": Case(
-        mixtral, tokens(), {"*gate.weight": "output", **_DECODER, "*": "hidden"}, ("*o_proj.weight", "*down_proj")
+        mixtral,
+        tokens(),
+        {"*gate.weight": "output", **_DECODER, "*": "hidden"},
+        ("*o_proj.weight", "*down_proj"),
     ),
     "Mixtral, eager experts": Case(
         lambda width: mixtral(width, experts_implementation="eager"),
@@ -305,5 +319,7 @@ CASES: dict[str, Case] = {
             "*normalization*": "vector",
             "*convolution.weight": "hidden",
         },
+        # The second stage has a projection on its shortcut, so neither side descends from the other.
+        ("*stages.0.layers.0.layer.1.normalization.*",),
     ),
 }

@@ -124,6 +124,7 @@ class _Interpreter:
             origin=frozenset([use]),
             root=value,
             skips=frozenset([value]),
+            ancestors=self.facts[value].ancestors,
         )
 
     def _set(self, node: Node, facts: Facts) -> None:
