@@ -12,8 +12,8 @@ from torch import nn
 from similitude import models
 from similitude.core.errors import RoleError
 from similitude.scaling.axes import compare
+from similitude.scaling.dataflow.structure import study
 from similitude.scaling.roles import RoleResult, infer
-from similitude.scaling.structure import study
 
 
 def roles(make, sample: Any, base=8, target=32, names: dict[str, str] | None = None) -> dict[str, RoleResult]:

@@ -8,9 +8,9 @@ from typing import Any
 from torch import nn
 
 from similitude.checking.losses import LossLike
-from similitude.scaling.dataflow import analyse
-from similitude.scaling.structure import call_of
-from similitude.scaling.trace import trace
+from similitude.scaling.dataflow.interpret import analyse
+from similitude.scaling.dataflow.structure import call_of
+from similitude.scaling.dataflow.trace import trace
 
 
 def compare_paths(

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from similitude.checking.spectral import natural_norm
-from similitude.scaling.dataflow import analyse
-from similitude.scaling.facts import Flow
-from similitude.scaling.trace import Node, Observer, Trace, trace
+from similitude.scaling.dataflow.facts import Flow
+from similitude.scaling.dataflow.interpret import analyse
+from similitude.scaling.dataflow.trace import Node, Observer, Trace, trace
 
 Key = tuple[str, str, str]
 """Tensor, quantity and use."""

@@ -99,7 +99,9 @@ class PlanDiff:
             "added": list(self.added),
             "removed": list(self.removed),
             "roles": [asdict(change) for change in self.roles],
-            "factors": [{**asdict(change), "ratio": change.ratio} for change in self.factors],
+            "factors": [
+                {**asdict(change), "ratio": change.ratio if change.old else None} for change in self.factors
+            ],
         }
 
     def __str__(self) -> str:
@@ -127,7 +129,8 @@ class PlanDiff:
         for change in self.roles:
             alike.setdefault(f"{change.what} {change.old} -> {change.new}", []).append(change.name)
         for change in self.factors:
-            text = f"{change.factor} x{change.old:.6g} -> x{change.new:.6g} (x{change.ratio:.6g})"
+            text = f"{change.factor} x{change.old:.6g} -> x{change.new:.6g}"
+            text += f" (x{change.ratio:.6g})" if change.old else ""
             alike.setdefault(text, []).append(change.name)
         for text, names in alike.items():
             yield "~", f"{text}: {some(names)}"
@@ -165,6 +168,7 @@ def _settings(a: Plan, b: Plan) -> Iterator[Change]:
         ("optimizer", a.optimizer, b.optimizer),
         ("optimizer family", a.family, b.family),
         ("weight decay", a.decay, b.decay),
+        ("weight decay over widths", a.weight_decay, b.weight_decay),
         ("base", size(a.base), size(b.base)),
         ("target", size(a.target), size(b.target)),
         ("knobs", _knobs(a), _knobs(b)),
@@ -198,6 +202,10 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def _yes(flag: bool) -> str:
+    return "yes" if flag else "no"
+
+
 def _roles(name: str, old: PlanRow | None, new: PlanRow | None) -> Iterator[Change]:
     if old is None or new is None:
         if old is not new:
@@ -209,6 +217,7 @@ def _roles(name: str, old: PlanRow | None, new: PlanRow | None) -> Iterator[Chan
         ("base shape", str(old.base_shape), str(new.base_shape)),
         ("tied to", ", ".join(old.aliases) or "none", ", ".join(new.aliases) or "none"),
         ("trained as", old.family, new.family),
+        ("makes queries", _yes(old.query), _yes(new.query)),
     ):
         if before != after:
             yield Change(name, what, before, after)

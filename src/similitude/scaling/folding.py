@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from similitude.core.citation import cites
 from similitude.scaling.axes import some
+from similitude.scaling.dataflow.structure import Attention, Structure, TensorUse
 from similitude.scaling.knobs import Knob
 from similitude.scaling.records import Hook
 from similitude.scaling.roles import RoleResult
 from similitude.scaling.rules import factors
-from similitude.scaling.structure import Attention, Structure, TensorUse
 
 _PARAMETRISED = 0.05  # how near to -1 the power of the width must be for a head to be parametrised already
 
@@ -237,7 +237,7 @@ def _carriers(
     wanted = {d.node for d in demands if d.multiplier == demand.multiplier}
     if any(flow.uses[index].weight.how for index in carriers):
         return None
-    names = _names_of(structure, carriers)
+    names = names_of(structure, carriers)
     for name in names:
         result = by_name.get(name)
         if result is None or result.role is None or result.tied:
@@ -264,7 +264,7 @@ def _fused(
     if not left or left != right:
         return None
     logits = {d.node for d in demands if d.attention is not None}
-    makers = _names_of(structure, left)
+    makers = names_of(structure, left)
     inner = [v for name in makers for v in structure.uses[name]]
     readers = set().union(*(flow.readers.get(use.index, set()) for use in inner)) - logits
     after: dict[str, None] = {}
@@ -274,7 +274,7 @@ def _fused(
             u.index for u in inner
         }:
             return None
-        after.update(dict.fromkeys(_names_of(structure, frozenset([index]))))
+        after.update(dict.fromkeys(names_of(structure, frozenset([index]))))
     for name in after:
         if any(flow.uses[use.index].node not in readers for use in structure.uses[name]):
             return None
@@ -283,7 +283,7 @@ def _fused(
     return (makers, list(after)) if plain and linear and after else None
 
 
-def _names_of(structure: Structure, uses: frozenset[int]) -> list[str]:
+def names_of(structure: Structure, uses: frozenset[int]) -> list[str]:
     """List the tensors that scale what some uses make; under weight norm those of the lengths."""
     names: dict[str, None] = {}
     for index in sorted(uses):

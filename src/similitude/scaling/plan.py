@@ -13,15 +13,15 @@ import torch
 from similitude.core.citation import cites
 from similitude.core.errors import PlanError, RoleError
 from similitude.scaling.axes import Comparison, Factory, TensorPair, as_size, compare, same_dials, some
+from similitude.scaling.dataflow.structure import Sample, Structure, study
 from similitude.scaling.factors import for_optimizer, is_matrix, training_factors
 from similitude.scaling.folding import Folds, fold
-from similitude.scaling.inits import OwnInit, Survey, own_inits, survey
+from similitude.scaling.inits.survey import OwnInit, Survey, own_inits, survey
 from similitude.scaling.knobs import Knobs, parse_knobs
 from similitude.scaling.optimizers import OptimizerLike, OptimizerSpec, resolve
 from similitude.scaling.records import Branch, Hook, Plan, PlanRow, Refusal
 from similitude.scaling.roles import RoleResult, infer
 from similitude.scaling.rules import RULES, factors
-from similitude.scaling.structure import Sample, Structure, study
 
 __all__ = ["Branch", "Hook", "Plan", "PlanRow", "Planner", "Refusal", "for_optimizer", "plan"]
 

@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 
 from similitude.core.errors import RoleError
 from similitude.scaling.axes import Comparison, TensorPair, some
-from similitude.scaling.facts import CONSTANT
-from similitude.scaling.fans import Fan, Fans
+from similitude.scaling.dataflow.facts import CONSTANT
+from similitude.scaling.dataflow.fans import Fan, Fans
+from similitude.scaling.dataflow.structure import Structure, TensorUse
 from similitude.scaling.rules import ROLES
-from similitude.scaling.structure import Structure, TensorUse
 
 # Sizes that are rounded to multiples grow almost alike; beyond a quarter of the exponent they are
 # different dials.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from similitude.scaling.trace import Node, Ref
+from similitude.scaling.dataflow.trace import Node, Ref
 
 Dims = tuple[tuple[int, ...] | None, ...]
 """For every dimension of a value the dimensions of its parameter that it runs over; None where unknown."""

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from similitude.scaling.dataflow import analyse
-from similitude.scaling.residual import branches
-from similitude.scaling.trace import trace
+from similitude.scaling.dataflow.interpret import analyse
+from similitude.scaling.dataflow.residual import branches
+from similitude.scaling.dataflow.trace import trace
 
 WIDTH = 8
 

@@ -15,12 +15,12 @@ from torch import nn
 from similitude.core.errors import PlanError, SimilitudeError
 from similitude.core.seeding import derive
 from similitude.scaling.axes import Factory, Size, build, small_sizes
-from similitude.scaling.dataflow import Flow, Use, analyse
-from similitude.scaling.fans import Fan, Fans
-from similitude.scaling.reached import without_use
+from similitude.scaling.dataflow.fans import Fan, Fans
+from similitude.scaling.dataflow.interpret import Flow, Use, analyse
+from similitude.scaling.dataflow.reached import without_use
+from similitude.scaling.dataflow.residual import branches
+from similitude.scaling.dataflow.trace import Trace, trace
 from similitude.scaling.records import Branch
-from similitude.scaling.residual import branches
-from similitude.scaling.trace import Trace, trace
 
 Sample = Any
 """A tensor, a tuple of positional or a mapping of keyword arguments, or a function of the width that gives one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from similitude.scaling.trace import Node, Ref
+from similitude.scaling.dataflow.trace import Node, Ref
 
 SHAPE = frozenset(
     [

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from similitude.scaling.axes import compare
-from similitude.scaling.fans import Fan, Fans
-from similitude.scaling.laws import Law, LawBook
+from similitude.scaling.dataflow.fans import Fan, Fans
+from similitude.scaling.inits.laws import Law, LawBook
 
 MATRIX = Fans(Fan((1,)), Fan((0,)))
 

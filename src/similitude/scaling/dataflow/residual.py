@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from similitude.scaling import ops
-from similitude.scaling.facts import Flow
+from similitude.scaling.dataflow import ops
+from similitude.scaling.dataflow.facts import Flow
 from similitude.scaling.records import Branch
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from similitude.scaling.dataflow import analyse
-from similitude.scaling.trace import trace
+from similitude.scaling.dataflow.interpret import analyse
+from similitude.scaling.dataflow.trace import trace
 
 
 class View(nn.Module):

@@ -15,9 +15,9 @@ from typing import Protocol
 
 from similitude.core.errors import PlanError
 from similitude.scaling.axes import MOST_PARAMETERS, Comparison, build_shapes, parameter_count, small_sizes
-from similitude.scaling.fans import Fans
-from similitude.scaling.laws import Law, LawBook
-from similitude.scaling.moments import Moments, moments
+from similitude.scaling.dataflow.fans import Fans
+from similitude.scaling.inits.laws import Law, LawBook
+from similitude.scaling.inits.moments import Moments, moments
 from similitude.scaling.sizes import WIDTH, Factory, Size, as_size, call_text
 
 _LAST_RESORT = 8 * MOST_PARAMETERS  # where nothing smaller can be built

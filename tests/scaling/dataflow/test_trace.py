@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from similitude.scaling.trace import trace
+from similitude.scaling.dataflow.trace import trace
 
 
 def ops(model: nn.Module, x: torch.Tensor) -> list[str]:

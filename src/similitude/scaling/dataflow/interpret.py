@@ -11,9 +11,9 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
-from similitude.scaling import ops
-from similitude.scaling.dims import moved, pad, unknown
-from similitude.scaling.facts import (
+from similitude.scaling.dataflow import ops
+from similitude.scaling.dataflow.dims import moved, pad, unknown
+from similitude.scaling.dataflow.facts import (
     CONSTANT,
     NONE,
     OUTPUT,
@@ -26,9 +26,9 @@ from similitude.scaling.facts import (
     joined,
     unanswered,
 )
-from similitude.scaling.ops import Contraction, Side, contraction
-from similitude.scaling.reached import returned
-from similitude.scaling.trace import Node, Trace
+from similitude.scaling.dataflow.ops import Contraction, Side, contraction
+from similitude.scaling.dataflow.reached import returned
+from similitude.scaling.dataflow.trace import Node, Trace
 
 
 def analyse(trace: Trace, growing: Mapping[str, frozenset[int]] | None = None) -> Flow:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from similitude.scaling.dims import Dims
-from similitude.scaling.trace import Trace
+from similitude.scaling.dataflow.dims import Dims
+from similitude.scaling.dataflow.trace import Trace
 
 NONE: frozenset[int] = frozenset()
 OUTPUT = -1

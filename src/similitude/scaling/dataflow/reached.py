@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from similitude.scaling import ops
-from similitude.scaling.facts import Flow, Use
-from similitude.scaling.trace import Trace
+from similitude.scaling.dataflow import ops
+from similitude.scaling.dataflow.facts import Flow, Use
+from similitude.scaling.dataflow.trace import Trace
 
 
 def returned(flow: Flow) -> list[Use]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from similitude.scaling.axes import Comparison
-from similitude.scaling.fans import Fans
+from similitude.scaling.dataflow.fans import Fans
 
 Shape = tuple[int, ...]
 

@@ -14,8 +14,8 @@ from torch import nn
 from similitude.core.errors import PlanError
 from similitude.scaling import inits
 from similitude.scaling.axes import compare
-from similitude.scaling.fans import Fan, Fans
-from similitude.scaling.inits import OwnInit, measure, own_inits, survey
+from similitude.scaling.dataflow.fans import Fan, Fans
+from similitude.scaling.inits.survey import OwnInit, measure, own_inits, survey
 
 MATRIX = Fans(Fan((1,)), Fan((0,)))
 TABLE = Fans(Fan(), Fan((1,)))

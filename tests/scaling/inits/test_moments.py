@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from similitude.core.errors import FactoryError, PlanError
-from similitude.scaling.moments import Moments, moments
+from similitude.scaling.inits.moments import Moments, moments
 
 
 class Bare(nn.Module):

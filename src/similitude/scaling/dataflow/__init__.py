@@ -1,0 +1,1 @@
+"""What every tensor of a model is used for: one traced forward pass at two sizes, side by side."""
