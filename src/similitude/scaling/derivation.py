@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from similitude.scaling.knobs import Knob, parse_knobs
+from similitude.scaling.knobs import QUERY, Knob, parse_knobs
 from similitude.scaling.rules import ROLES, TABLE, Factors, Power, factors, fold
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _UNIT = Factors(1.0, 1.0, 1.0, 1.0, "")
 # Attribute of a row and of `Factors`, and what users call it.
 _TRAINING = {"lr": "lr", "eps": "eps", "weight_decay": "weight decay"}
+# A knob with whose it is, in words.
+_Turned = tuple[tuple[Knob, str], ...]
+_BY_HAND = "not by the rule: measured, or written into the plan by hand"
 _SPECTRAL_STD = "fan_in^-0.5 min(1, fan_out / fan_in)^0.5"
 
 
@@ -63,75 +66,102 @@ def derive(plan: Plan, row: PlanRow) -> tuple[Derivation, ...]:
         row: The row.
     """
     family = row.family or plan.family
-    knob = parse_knobs(plan.knobs).get(row.role, Knob())
-    ruled = _ruled(plan.rule, row, family)
-    found = [_init(plan, row, family, knob, ruled), _apply(row)]
+    knobs = _turned(plan, row)
+    ruled = _ruled(plan, row, family)
+    found = [_init(plan, row, family, knobs, ruled), _apply(row)]
     for name, label in _TRAINING.items():
         if family == "sgd" and name == "eps":
             continue  # SGD has none
-        steps = list(_training_steps(plan, row, family, knob, ruled, name))
+        steps = list(_training_steps(plan, row, family, knobs, ruled, name))
         found.append(Derivation(label, getattr(row, name), _complete(plan, row, family, name, steps)))
     return tuple(found)
 
 
-def _ruled(rule: str, row: PlanRow, family: str) -> Factors:
+def _turned(plan: Plan, row: PlanRow) -> _Turned:
+    """List the knobs that turn a tensor: that of its role, and that of the queries where it makes them."""
+    knobs = parse_knobs(plan.knobs)
+    found = [(knobs.get(row.role, Knob()), f"{row.role} tensors")]
+    return (*found, (knobs.get(QUERY, Knob()), "the queries")) if row.query else tuple(found)
+
+
+def _ruled(plan: Plan, row: PlanRow, family: str) -> Factors:
     """Look up what the rule gives; a role outside the table (unused, undecided) is left as it is."""
     if row.role not in ROLES:
         return Factors(None, 1.0, 1.0, 1.0, "")
-    fans = {"fan_in": row.fan_in, "fan_out": row.fan_out}
-    return factors(rule, row.role, family, r_in=row.fan_in_ratio, r_out=row.fan_out_ratio, **fans)
+    return factors(
+        plan.rule,
+        row.role,
+        family,
+        r_in=row.fan_in_ratio,
+        r_out=row.fan_out_ratio,
+        fan_in=row.fan_in,
+        fan_out=row.fan_out,
+        weight_decay=plan.weight_decay,
+    )
 
 
-def _init(plan: Plan, row: PlanRow, family: str, knob: Knob, ruled: Factors) -> Derivation:
-    scale = list(_folded(row, family, knob, "init"))
-    if knob.init != 1.0:
-        scale.append(Step(knob.init, f"your knob of the init of {row.role} tensors"))
+def _init(plan: Plan, row: PlanRow, family: str, knobs: _Turned, ruled: Factors) -> Derivation:
+    scale = list(_folded(row, family, knobs, "init"))
+    scale += [
+        Step(knob.init, f"your knob of the init of {whose}") for knob, whose in knobs if knob.init != 1.0
+    ]
     by_scale = math.prod(step.value for step in scale)
     if ruled.init is not None and _close(row.init, ruled.init * by_scale):
         steps = [Step(ruled.init, _formula(plan.rule, row, family, "init")), *scale]
+    elif row.rescale == 0.0:  # whatever the tensor's own init is
+        steps = scale if by_scale == 0.0 else [Step(0.0, _BY_HAND)]
     else:
         why = "the rule scales nothing" if ruled.init is None else "the rule's init is not for such a tensor"
         steps = [Step(row.init / row.rescale, f"your own init from base to target, which stays: {why}")]
         if _close(row.rescale, by_scale):
             steps += scale
         elif row.rescale != 1.0:
-            steps.append(Step(row.rescale, "not by the rule: measured, or written into the plan by hand"))
+            steps.append(Step(row.rescale, _BY_HAND))
     return Derivation("init", row.init, tuple(steps))
 
 
 def _apply(row: PlanRow) -> Derivation:
+    if row.rescale == 0.0:
+        why = "init x0: the tensor starts at zero, whatever your own init gives"
+        return Derivation("apply", 0.0, (Step(0.0, why),))
     own = row.init / row.rescale
     why = f"init x{row.init:.6g} over the x{own:.6g} that your own init gives from base to target"
     return Derivation("apply", row.rescale, (Step(row.rescale, why),))
 
 
 def _training_steps(
-    plan: Plan, row: PlanRow, family: str, knob: Knob, ruled: Factors, name: str
+    plan: Plan, row: PlanRow, family: str, knobs: _Turned, ruled: Factors, name: str
 ) -> Iterator[Step]:
     if name == "weight_decay" and plan.decay == "gradient":
         yield Step(
             1.0, f"{plan.optimizer}'s weight decay is part of the gradient and follows no rule of width"
         )
+    elif name == "weight_decay" and plan.weight_decay == "decoupled":
+        yield Step(
+            1.0,
+            f"decoupled: the number stays, so that lr x weight decay goes x{ruled.lr:.6g} with the rule's lr",
+        )
     elif name == "weight_decay":
         yield Step(ruled.weight_decay, f"1 / {ruled.lr:.6g}, so that lr x weight decay stays")
     else:
         yield Step(getattr(ruled, name), _formula(plan.rule, row, family, name))
-    yield from _folded(row, family, knob, name, gradient=plan.decay == "gradient")
-    if name == "lr" and knob.lr != 1.0:
-        yield Step(knob.lr, f"your knob of the learning rate of {row.role} tensors")
+    yield from _folded(row, family, knobs, name, gradient=plan.decay == "gradient")
+    for knob, whose in knobs:
+        if name == "lr" and knob.lr != 1.0:
+            yield Step(knob.lr, f"your knob of the learning rate of {whose}")
 
 
-def _folded(row: PlanRow, family: str, knob: Knob, name: str, *, gradient: bool = False) -> Iterator[Step]:
-    """Yield what carried multipliers and the knob's multiplier m do to one factor: a power of m."""
+def _folded(
+    row: PlanRow, family: str, knobs: _Turned, name: str, *, gradient: bool = False
+) -> Iterator[Step]:
+    """Yield what carried multipliers and the knobs' multipliers m do to one factor: a power of m."""
     # The exponent is read off the fold itself, so that there is one table of it.
     power = math.log2(getattr(fold(_UNIT, family, 2.0), name))
     if name == "weight_decay" and gradient:
         power = -2.0  # the decay shares the gradient's scale, and then acts on a tensor m times as large
     carried = f"the carried multiplier m = {row.multiplier:.6g}"
-    for m, what in (
-        (row.multiplier, carried),
-        (knob.multiplier, f"your knob m = {knob.multiplier:.6g} of {row.role} tensors"),
-    ):
+    turned = [(knob.multiplier, f"your knob m = {knob.multiplier:.6g} of {whose}") for knob, whose in knobs]
+    for m, what in ((row.multiplier, carried), *turned):
         if m != 1.0 and power:
             yield Step(m**power, f"m^{power:g} for {what}, folded by the abc-symmetry")
 
@@ -146,7 +176,7 @@ def _complete(plan: Plan, row: PlanRow, family: str, name: str, steps: list[Step
                 Step(rest, f"{plan.optimizer}'s own scale of a step for the tensor's shape, taken out")
             )
         else:
-            steps.append(Step(rest, "not by the rule: measured, or written into the plan by hand"))
+            steps.append(Step(rest, _BY_HAND))
     return tuple(steps)
 
 

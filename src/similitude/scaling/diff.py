@@ -75,7 +75,7 @@ class PlanDiff:
     not compared.
 
     Attributes:
-        settings: Rule, optimizer, sizes, knobs.
+        settings: Rule, optimizer, weight decay, sizes, knobs.
         added: Tensors that only the second plan has.
         removed: Tensors that only the first plan has.
         roles: Roles that differ; "refused" where a plan has none. Other properties that are no numbers too.

@@ -33,7 +33,7 @@ class Explanation:
         sides: Both fans at base and target with their ratios, in words; empty for a refused tensor.
         derivations: Every factor with its steps.
         carries: One sentence for each forward multiplier that the tensor carries.
-        places: Where it stands in the network: residual branches, hooks.
+        places: Where it stands in the network: queries of attention, residual branches, hooks.
         reason: The rule and the own init as the planner wrote them down.
         override: For a refused tensor the line that names its role by hand.
     """
@@ -158,7 +158,7 @@ def _side(symbol: str, what: str, ratio: float, fan: tuple[float, float] | None)
 
 def _places(plan: Plan, row: PlanRow) -> list[str]:
     names = {row.name, *row.aliases}
-    found = []
+    found = ["makes the queries of attention"] if row.query else []
     for number, branch in enumerate(plan.branches, start=1):
         if names & {*branch.ends, *branch.inside}:
             place = "ends" if names & set(branch.ends) else "is inside"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from similitude.scaling.knobs import Knob, parse_knobs
+from similitude.scaling.knobs import Knob, knob_of, parse_knobs
 from similitude.scaling.optimizers import OptimizerLike, OptimizerSpec, resolve
 from similitude.scaling.rules import ROLES, Sizes, factors, fold
 
@@ -73,6 +73,7 @@ def training_factors(
     fan_out: Sizes | None = None,
     multiplier: float = 1.0,
     knob: Knob | None = None,
+    weight_decay: str = "independent",
 ) -> TrainingFactors:
     """Work out what one tensor gets from a rule, for one optimizer.
 
@@ -88,10 +89,12 @@ def training_factors(
         fan_in: Fan-in at base and target, in entries, where it is known.
         fan_out: The same for the fan-out.
         multiplier: Product of the forward multipliers that the tensor carries, without its own knob.
-        knob: The knob of its role.
+        knob: The knob of its role, times that of the queries where it makes them.
+        weight_decay: One of `similitude.scaling.rules.WEIGHT_DECAYS`. A folded multiplier m changes the number in
+            both: the tensor that is used as m W decays as W would beside an explicit m.
 
     Raises:
-        PlanError: The rule or a number is not one that the table knows.
+        PlanError: The rule, the kind of weight decay or a number is not one that the table knows.
 
     Example:
         >>> import torch
@@ -105,19 +108,20 @@ def training_factors(
     if family == "orthogonalized" and not is_matrix(role, shape):
         family = "entrywise"
     if role in ROLES:
-        ruled = factors(rule, role, family, r_in=r_in, r_out=r_out, fan_in=fan_in, fan_out=fan_out)
+        fans = {"fan_in": fan_in, "fan_out": fan_out}
+        ruled = factors(rule, role, family, r_in=r_in, r_out=r_out, **fans, weight_decay=weight_decay)
     else:
         ruled = replace(factors("sp", "finite", family, r_in=1, r_out=1), why=f"{role}: left as it is")
     folded = fold(ruled, family, multiplier * knob.multiplier)
-    lr, weight_decay, why = folded.lr, folded.weight_decay, [folded.why]
+    lr, decay, why = folded.lr, folded.weight_decay, [folded.why]
     if spec.decay == "gradient":
         # The decay is a part of the gradient: it follows a folded multiplier exactly, and the rule not at all.
-        weight_decay = (multiplier * knob.multiplier) ** -2
+        decay = (multiplier * knob.multiplier) ** -2
         why += [f"{spec.name}'s weight decay is part of the gradient and follows no rule of width"]
     adjustment = spec.adjustment(base_shape, shape) if family == "orthogonalized" else 1.0
     if adjustment != 1.0:
         # The decay uses the group's learning rate, without the optimizer's own scale.
-        lr, weight_decay = lr / adjustment, weight_decay * adjustment
+        lr, decay = lr / adjustment, decay * (adjustment if weight_decay == "independent" else 1.0)
         why += [f"lr / {adjustment:.6g}, by which {spec.name} itself scales the step for the shape"]
     if knob.lr != 1.0:
         why += [f"lr x {knob.lr:.6g} by your knob"]
@@ -128,7 +132,7 @@ def training_factors(
         None if folded.init is None else folded.init * knob.init,
         lr * knob.lr,
         folded.eps,
-        weight_decay,
+        decay,
         "; ".join(why),
         folded.scale * knob.init,
     )
@@ -173,7 +177,8 @@ def _for_row(plan: Plan, row: PlanRow, spec: OptimizerSpec, knobs: dict[str, Kno
         fan_in=row.fan_in,
         fan_out=row.fan_out,
         multiplier=row.multiplier,
-        knob=knobs.get(row.role),
+        knob=knob_of(knobs, row.role, query=row.query),
+        weight_decay=plan.weight_decay,
     )
     _, seam, own = row.reason.partition(_OWN_INIT)
     return replace(

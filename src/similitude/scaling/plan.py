@@ -17,11 +17,12 @@ from similitude.scaling.dataflow.structure import Sample, Structure, study
 from similitude.scaling.factors import for_optimizer, is_matrix, training_factors
 from similitude.scaling.folding import Folds, fold
 from similitude.scaling.inits.survey import OwnInit, Survey, own_inits, survey
-from similitude.scaling.knobs import Knobs, parse_knobs
+from similitude.scaling.knobs import QUERY, Knob, Knobs, knob_of, parse_knobs, require_matches
 from similitude.scaling.optimizers import OptimizerLike, OptimizerSpec, resolve
+from similitude.scaling.queries import Queries, queries_of, require_queries
 from similitude.scaling.records import Branch, Hook, Plan, PlanRow, Refusal
 from similitude.scaling.roles import RoleResult, infer
-from similitude.scaling.rules import RULES, factors
+from similitude.scaling.rules import RULES, factors, known_weight_decay
 
 __all__ = ["Branch", "Hook", "Plan", "PlanRow", "Planner", "Refusal", "for_optimizer", "plan"]
 
@@ -41,6 +42,7 @@ def plan(
     roles: Mapping[str, str] | None = None,
     knobs: Knobs | None = None,
     loss: Callable[..., Any] | None = None,
+    weight_decay: str = "independent",
     seed: int = 0,
 ) -> Plan:
     """Plan how hyperparameters tuned at one width carry over to another.
@@ -63,8 +65,12 @@ def plan(
         roles: Roles that are known better than the traced pass can tell, by tensor name or glob, e.g. `{"pos":
             "input"}`.
         knobs: Multipliers of the base by role, e.g. `dict(embedding=1.0, head=1.0)`, or
-            `dict(embedding={"lr": 0.125})`; see `similitude.scaling.knobs`.
+            `dict(embedding={"lr": 0.125})`; `dict(head={"init": 0}, query={"init": 0})` starts heads and attention's
+            queries at zero. See `similitude.scaling.knobs`.
         loss: `loss(model, sample)`; where given, it is traced in place of the model's own call.
+        weight_decay: "independent" (learning rate x weight decay stays, so that the number given to `Plan.groups` is
+            divided by the factor on the learning rate) or "decoupled" (the number stays, so that the decay of a step
+            falls with the learning rate). Weight decay inside Adam's gradient follows neither.
         seed: Seed of the builds in which the user's own init is measured.
 
     Returns:
@@ -93,6 +99,7 @@ def plan(
         roles=roles,
         knobs=knobs,
         loss=loss,
+        weight_decay=weight_decay,
         seed=seed,
     )
     return planner.plan(target)
@@ -120,9 +127,10 @@ class Planner:
         roles: Mapping[str, str] | None = None,
         knobs: Knobs | None = None,
         loss: Callable[..., Any] | None = None,
+        weight_decay: str = "independent",
         seed: int = 0,
     ) -> None:
-        if sample is None and rule != "sp":
+        if sample is None and (rule != "sp" or knobs):
             raise PlanError(
                 "plan needs a sample: what a tensor does is read off one forward pass. Pass sample= what the "
                 "model is called with: a tensor, a tuple of positional arguments, or a dict of keyword arguments."
@@ -131,7 +139,7 @@ class Planner:
         self.sample, self.loss, self.seed = sample, loss, seed
         self.spec, self.rule = resolve(optimizer), known_rule(rule)
         self.roles = dict(roles or {})
-        self.knobs = parse_knobs(knobs)
+        self.knobs, self.weight_decay = parse_knobs(knobs), known_weight_decay(weight_decay)
         self._found = _Found()
 
     def plan(self, target: SizeLike, *, rule: str | None = None) -> Plan:
@@ -144,9 +152,11 @@ class Planner:
         structure = self._trace(size)
         if structure is None:
             results = tuple(RoleResult(t.name, None, 1.0, 1.0, "not traced") for t in comparison.tensors)
-            folds = Folds()
+            folds, queries = Folds(), Queries()
         else:
             results = self._roles(comparison, structure, size)
+            queries = queries_of(structure)
+            self._check_knobs(results, queries)
             shapes = {t.name: (t.base_shape, t.shape) for t in comparison.tensors}
             folds = fold(
                 structure,
@@ -157,7 +167,15 @@ class Planner:
                 knobs=self.knobs,
             )
         own = self._own(comparison, results, size)
-        return self._assembled(size, comparison, structure, results, folds, own)
+        return self._assembled(size, comparison, structure, results, folds, own, queries)
+
+    def _check_knobs(self, results: tuple[RoleResult, ...], queries: Queries) -> None:
+        if self.knobs.get(QUERY, Knob()) != Knob():
+            require_queries(queries)
+        roles = {result.role for result in results}
+        known = {role for role in roles if role is not None}
+        if known == roles:  # a tensor that was refused may be the one that a knob is for
+            require_matches(self.knobs, known, tied=[result.name for result in results if result.tied])
 
     def _roles(
         self, comparison: Comparison, structure: Structure, target: Mapping[str, int]
@@ -222,6 +240,7 @@ class Planner:
         results: tuple[RoleResult, ...],
         folds: Folds,
         own: Mapping[str, OwnInit],
+        queries: Queries,
     ) -> Plan:
         at_base = dict(self.base) == dict(target)
         by_name = {r.name: r for r in results}
@@ -232,7 +251,8 @@ class Planner:
             if reason and self.rule != "sp" and not (at_base and not self.knobs):
                 refused.append(Refusal(tensor.name, tensor.shape, reason))
             else:
-                rows.append(self._row(tensor, result, by_name, folds, own, comparison))
+                query = tensor.name in queries.names
+                rows.append(self._row(tensor, result, by_name, folds, own, comparison, query=query))
         return Plan(
             self.rule,
             self.spec.name,
@@ -247,6 +267,7 @@ class Planner:
             tuple(folds.hooks),
             structure.branches if structure is not None else (),
             {role: asdict(knob) for role, knob in self.knobs.items()},
+            self.weight_decay,
         )
 
     def _row(
@@ -257,6 +278,8 @@ class Planner:
         folds: Folds,
         own: Mapping[str, OwnInit],
         comparison: Comparison,
+        *,
+        query: bool,
     ) -> PlanRow:
         role = result.role or "undecided"
         mine = own.get(tensor.name, _AS_BUILT)
@@ -284,18 +307,14 @@ class Planner:
             base_shape=tensor.base_shape,
             shape=tensor.shape,
             multiplier=multiplier,
-            knob=self.knobs.get(role),
+            knob=knob_of(self.knobs, role, query=query),
+            weight_decay=self.weight_decay,
         )
         direction = bool(result.partner) and not result.gain
         # A tensor without spread (zeros, ones) is a choice of the user's, not a draw: only multipliers move it.
-        as_is = (
-            scaled.init is None
-            or mine.law == "fixed"
-            or direction
-            or result.curved
-            or role in ("unused", "undecided")
-        )
-        rescale = 1.0 if direction else scaled.scale if as_is else (scaled.init or 1.0) / mine.ratio
+        as_is = mine.law == "fixed" or direction or result.curved or role in ("unused", "undecided")
+        drawn = None if as_is else scaled.init
+        rescale = 1.0 if direction else scaled.scale if drawn is None else drawn / mine.ratio
         blank = (
             mine.law == "fixed" and mine.rms == 0
         )  # zeros have no ratio; the rule's is what a draw would have
@@ -325,6 +344,7 @@ class Planner:
             own_rms=mine.rms,
             own_tolerance=mine.tolerance,
             own_bound=mine.bound,
+            query=query,
         )
 
     def _weight_norm(

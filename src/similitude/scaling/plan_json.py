@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from similitude.core.errors import PlanError
 from similitude.scaling.optimizers import Decay
-from similitude.scaling.rules import FAMILIES, ROLES, RULES
+from similitude.scaling.rules import FAMILIES, ROLES, RULES, WEIGHT_DECAYS
 
 if TYPE_CHECKING:
     from similitude.scaling.records import Plan
@@ -179,6 +179,12 @@ def _name(value: Any) -> str:
     return value
 
 
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _BrokenError("it must be true or false")
+    return value
+
+
 def _texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise _BrokenError("it must be a list of texts")
@@ -227,7 +233,10 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _knobs(value: Any) -> dict[str, dict[str, float]]:
     return {
-        role: {kind: _positive(number) for kind, number in _object(knob).items()}
+        role: {
+            kind: (_not_negative if kind == "init" else _positive)(number)
+            for kind, number in _object(knob).items()
+        }
         for role, knob in _object(value).items()
     }
 
@@ -240,7 +249,7 @@ _ROW: dict[str, Reader] = {
     "fan_in_ratio": _positive,
     "fan_out_ratio": _positive,
     "init": _not_negative,
-    "rescale": _positive,
+    "rescale": _not_negative,
     "lr": _positive,
     "eps": _positive,
     "weight_decay": _positive,
@@ -255,6 +264,7 @@ _ROW: dict[str, Reader] = {
     "own_rms": _optional(_not_negative),
     "own_tolerance": _not_negative,
     "own_bound": _optional(_not_negative),
+    "query": _flag,
 }
 _REFUSAL: dict[str, Reader] = {"name": _name, "shape": _shape, "reason": _text}
 _HOOK: dict[str, Reader] = {"module": _text, "factor": _positive, "reason": _text}
@@ -269,4 +279,5 @@ _PLAN: dict[str, Reader] = {
     "decay": _one_of(get_args(Decay)),
     "defaults": _object,
     "knobs": _knobs,
+    "weight_decay": _one_of(WEIGHT_DECAYS),
 }

@@ -62,7 +62,8 @@ def shape(sides: tuple[int, ...]) -> str:
 
 def title(plan: Plan) -> str:
     """Write what a plan is for, in one line."""
-    return f"{plan.rule}, {plan.optimizer}, {sizes(plan.base, plan.target)}"
+    kind = "" if plan.weight_decay == "independent" else f", {plan.weight_decay} weight decay"
+    return f"{plan.rule}, {plan.optimizer}, {sizes(plan.base, plan.target)}{kind}"
 
 
 def plain(plan: Plan) -> str:

@@ -33,7 +33,8 @@ class PlanRow:
         fan_in_ratio: Target over base of the side that is contracted; 1 where it does not grow.
         fan_out_ratio: The same for the side that is produced.
         init: Standard deviation at the target over that at the base, once the plan is applied.
-        rescale: What `Plan.apply_` multiplies the target's own initial values by, so that `init` holds.
+        rescale: What `Plan.apply_` multiplies the target's own initial values by, so that `init` holds; 0 where a
+            knob starts the tensor at zero.
         lr: Factor on the learning rate.
         eps: Factor on Adam's eps.
         weight_decay: Factor on the weight decay.
@@ -48,6 +49,7 @@ class PlanRow:
         own_rms: Root mean square of the target's untouched init; None where it is not checked.
         own_tolerance: Largest relative deviation of its square that chance explains.
         own_bound: Largest absolute value of the untouched target where its init is uniform.
+        query: Whether it makes the queries of attention and nothing else; knobs of "query" turn it.
     """
 
     name: str
@@ -72,6 +74,7 @@ class PlanRow:
     own_rms: float | None = None
     own_tolerance: float = 0.0
     own_bound: float | None = None
+    query: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,9 @@ class Plan:
         defaults: The optimizer's own defaults (eps, weight decay, ...), which `groups` starts from.
         hooks: Multipliers that go into the forward pass because no tensor can carry them; mostly none.
         branches: The residual branches that were found, in the order of the forward pass.
-        knobs: Multipliers of the base by role, as given: `{"lookup": {"lr": 0.125}}`.
+        knobs: Multipliers of the base by role, or of the queries, as given: `{"lookup": {"lr": 0.125}}`.
+        weight_decay: What stays while the learning rate is scaled: "independent", learning rate x weight decay;
+            "decoupled", the number, so that the decay of a step falls with the learning rate.
     """
 
     rule: str
@@ -146,6 +151,7 @@ class Plan:
     hooks: tuple[Hook, ...] = ()
     branches: tuple[Branch, ...] = ()
     knobs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    weight_decay: str = "independent"
 
     def raise_if_bad(self) -> None:
         """Raise if a tensor was refused.

@@ -17,6 +17,8 @@ from similitude.core.errors import PlanError, RoleError
 RULES = ("mup", "sp", "ntp", "mean_field", "spectral")
 ROLES = ("input", "lookup", "vector", "hidden", "bottleneck", "output", "finite")
 FAMILIES = ("sgd", "entrywise", "orthogonalized")
+WEIGHT_DECAYS = ("independent", "decoupled")
+"""What stays while the learning rate is scaled: its product with the weight decay, or the decay's own number."""
 
 Sizes = tuple[float, float]
 
@@ -142,8 +144,7 @@ _REMARKS = {
 class Factors:
     """What multiplies the base's values. `init` is None where a rule leaves the user's own init as it is.
 
-    `weight_decay` keeps lr x weight decay fixed; it is meant for optimizers that shrink a weight by that
-    product (SGD, AdamW, Muon).
+    `weight_decay` is meant for optimizers that shrink a weight by lr x weight decay (SGD, AdamW, Muon).
 
     Attributes:
         init: Standard deviation of the initial values.
@@ -175,6 +176,7 @@ def factors(
     r_out: float,
     fan_in: Sizes | None = None,
     fan_out: Sizes | None = None,
+    weight_decay: str = "independent",
 ) -> Factors:
     """Look up how one tensor is initialized and trained, relative to the base.
 
@@ -188,12 +190,13 @@ def factors(
         fan_in: Fan-in at base and target, in entries, as the rule "spectral" uses; (1, 1) for lookups and
             vectors. Without it that rule knows the ratios only, as if the base's sides were equal.
         fan_out: The same for the fan-out.
+        weight_decay: One of `WEIGHT_DECAYS`: "independent" keeps lr x weight decay fixed, "decoupled" the number.
 
     Returns:
         Factors on init (standard deviation), learning rate, eps and weight decay.
 
     Raises:
-        PlanError: The rule or the family is not in the table, or a ratio or fan is not positive.
+        PlanError: The rule, the family or the kind of weight decay does not exist, or a ratio or fan is not positive.
         RoleError: The role is not in the table.
 
     Example:
@@ -203,6 +206,7 @@ def factors(
         >>> factors("spectral", "input", "sgd", r_in=1, r_out=4, fan_in=(16, 16), fan_out=(16, 64)).lr
         4.0
     """
+    known_weight_decay(weight_decay)
     _check(rule, role, family, {"r_in": (r_in,), "r_out": (r_out,), "fan_in": fan_in, "fan_out": fan_out})
     fans = (fan_in, fan_out) if rule == "spectral" and fan_in and fan_out else None
     if fans:
@@ -220,10 +224,28 @@ def factors(
     lr, eps = power(r_in, r_out), eps_power(r_in, r_out)
     parts = [init_why, _show("lr", power, r_in, r_out)]
     parts += [_show("eps", eps_power, r_in, r_out)] if family != "sgd" else []
-    parts += [f"weight decay x 1/lr = {1 / lr:.6g}"]
+    decoupled = weight_decay == "decoupled"
+    decay = 1.0 if decoupled else 1.0 / lr
+    parts += ["weight decay x 1 (decoupled)" if decoupled else f"weight decay x 1/lr = {decay:.6g}"]
     remark = _REMARKS.get((rule, role))
     why = f"{rule}, {role}, {family}: {', '.join(parts)}" + (f" ({remark})" if remark else "")
-    return Factors(init, lr, eps, 1.0 / lr, why)
+    return Factors(init, lr, eps, decay, why)
+
+
+def known_weight_decay(kind: str) -> str:
+    """Return the kind of weight decay if there is one of its name.
+
+    Raises:
+        PlanError: There is none.
+    """
+    if kind not in WEIGHT_DECAYS:
+        given = kind if isinstance(kind, int | float) else 0.1
+        raise PlanError(
+            f"weight_decay={kind!r} is no kind of weight decay. Choose 'independent' (learning rate x weight decay "
+            "stays) or 'decoupled' (the number stays); the number itself goes to the groups: plan.groups(model, lr=..., "
+            f"weight_decay={given!r})."
+        )
+    return kind
 
 
 @cites(17, "Lemma J.1, the abc-symmetry")
