@@ -47,6 +47,7 @@ def check(
     rest_lr: float | None = None,
     roles: Mapping[str, str] | None = None,
     knobs: Knobs | None = None,
+    weight_decay: str | None = None,
     base: int | Mapping[str, int] | None = None,
     setup: Callable[[Plan, nn.Module], Any] | None = None,
 ) -> Check:
@@ -75,6 +76,7 @@ def check(
         rest_lr: Learning rate of what Muon does not train.
         roles: Roles that are known better than the traced pass can tell, as for `similitude.plan`.
         knobs: Multipliers of the base, for a rule by name.
+        weight_decay: "independent" (the default) or "decoupled", for a rule by name; see `similitude.plan`.
         base: Size that the factors of a rule by name are ratios to; the smallest width by default.
         setup: `setup(plan, model)` that returns the optimizer, or the optimizer and a scheduler, as your own code
             makes them; it is then checked too. `lr` and `optimizer` are not used to train.
@@ -98,7 +100,7 @@ def check(
     supply = Supply(sample)
     given = plan_or_rule if isinstance(plan_or_rule, Plan) else None
     chosen = optimizer or (optimizer_of(given) if given is not None else torch.optim.AdamW)
-    planner = _planner(make, plan_or_rule, widths, supply, loss, chosen, roles, knobs, base)
+    planner = _planner(make, plan_or_rule, widths, supply, loss, chosen, roles, knobs, weight_decay, base)
     largest = planner.plan(_size(planner, widths[-1]))
     if largest.refused:
         models = [build(make, _size(planner, w), seed=derive(0, "init")) for w in widths]
@@ -154,8 +156,12 @@ def _planner(
     optimizer: OptimizerLike,
     roles: Mapping[str, str] | None,
     knobs: Knobs | None,
+    weight_decay: str | None,
     base: int | Mapping[str, int] | None,
 ) -> Planner:
+    given = plan_or_rule if isinstance(plan_or_rule, Plan) else None
+    kind = given.weight_decay if given is not None else weight_decay or "independent"
+
     def planner(base: Any, rule: str, knobs: Knobs | None, roles: Mapping[str, str] | None) -> Planner:
         return Planner(
             make,
@@ -166,6 +172,7 @@ def _planner(
             roles=roles,
             knobs=knobs,
             loss=loss,
+            weight_decay=kind,
         )
 
     if isinstance(plan_or_rule, str):
@@ -174,6 +181,11 @@ def _planner(
     if knobs is not None:
         raise PlanError(
             "a plan has its own knobs. Pass knobs to similitude.plan, or check a rule by its name."
+        )
+    if weight_decay is not None:
+        raise PlanError(
+            f"a plan has its own weight_decay, here {plan.weight_decay!r}. Pass weight_decay to similitude.plan, or "
+            "check a rule by its name."
         )
     if plan.refused:
         plan.raise_if_bad()

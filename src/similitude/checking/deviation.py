@@ -64,7 +64,12 @@ def deviations(plan: Plan, ruled: Plan) -> tuple[Deviation, ...]:
     for row in plan.rows:
         for name in _FACTORS:
             given, right = getattr(row, name), getattr(rows[row.name], name)
-            if given > 0 and abs(given / right - 1) > (_MEASURED if name == "rescale" else _SAME):
+            # Between zero and anything else there is no power of the width.
+            if (
+                given > 0
+                and right > 0
+                and abs(given / right - 1) > (_MEASURED if name == "rescale" else _SAME)
+            ):
                 found.append(Deviation(row.name, name, given, right, math.log(given / right) / octaves))
     return tuple(found)
 
@@ -82,5 +87,5 @@ def carried(plan: Plan, found: tuple[Deviation, ...]) -> Plan:
 
 def _moved(row: PlanRow, found: list[Deviation], ratio: float) -> PlanRow:
     changes: Mapping[str, float] = {d.field: getattr(row, d.field) * ratio**d.power for d in found}
-    scale = changes.get("rescale", row.rescale) / row.rescale
+    scale = math.prod(ratio**d.power for d in found if d.field == "rescale")
     return replace(row, **changes, init=row.init * scale)

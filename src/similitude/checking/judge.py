@@ -181,7 +181,11 @@ def _rows(
             values = [[row[w].measures.get(key, 0.0) / edge for row in seeds] for w, edge in enumerate(edges)]
             add(*key, values)
     for name in seeds[0][0].run.rates:
-        products = [rung.run.rates.get(name, 0.0) * rung.run.decays.get(name, 0.0) for rung in seeds[0]]
+        shares = _shares(evidence.plans, known[name].name) if name in known else [1.0] * len(widths)
+        products = [
+            rung.run.rates.get(name, 0.0) * rung.run.decays.get(name, 0.0) / share
+            for rung, share in zip(seeds[0], shares, strict=True)
+        ]
         # A product without chance in it is either right or wrong: rows for those that are right would say nothing.
         if plan.decay == "shrink" and min(products) > 0 and max(products) > min(products) * (1 + GOOD):
             add(name, "decay", "", [[p] * 2 for p in products])
@@ -191,6 +195,14 @@ def _rows(
             _, worst = max(slopes, key=lambda pair: abs(pair[0].value))
             add(name, "evaluation", "contract", [[p] * 2 for p in worst])
     return found
+
+
+def _shares(plans: Sequence[Plan], name: str) -> list[float]:
+    """Return what learning rate times weight decay is planned to be at every width, relative to the base."""
+    if plans[-1].weight_decay == "independent":
+        return [1.0] * len(plans)
+    rows = [next(row for row in plan.rows if row.name == name) for plan in plans]
+    return [row.lr * row.weight_decay for row in rows]
 
 
 def _edges(plans: Sequence[Plan], name: str) -> list[float]:

@@ -35,4 +35,4 @@ def _number(name: str, text: str) -> float:
 
 
 Knobs = Annotated[dict[str, Any] | None, Parameter(negative="", converter=_knobs)]
-"""A number by role, or a number for one part (multiplier, lr, init) of a role."""
+"""A number by role (or "query"), or a number for one part (multiplier, lr, init) of a role."""

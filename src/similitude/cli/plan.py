@@ -26,6 +26,7 @@ def plan(
     rule: Literal["mup", "sp", "ntp", "mean_field", "spectral"] = "mup",
     role: Roles = None,
     knob: Knobs = None,
+    weight_decay: Literal["independent", "decoupled"] = "independent",
     save: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -56,7 +57,11 @@ def plan(
     role:
         Role of a tensor that is known better: --role.blocks.0.gate input (names may be globs).
     knob:
-        Multiplier of the base by role: --knob.embedding 0.5, or of one part: --knob.head.lr 2.
+        Multiplier of the base by role: --knob.embedding 0.5, or of one part: --knob.head.lr 2. Zero heads and
+        attention queries: --knob.head.init 0 --knob.query.init 0.
+    weight_decay:
+        What stays while the learning rate is scaled: its product with the weight decay (independent), or the
+        decay's own number (decoupled).
     save:
         Write the plan to this JSON file.
     json:
@@ -82,6 +87,7 @@ def plan(
             rule=rule,
             roles=role,
             knobs=knob,
+            weight_decay=weight_decay,
         )
         screen.say(plan_table(made))
         if save is not None:

@@ -46,6 +46,7 @@ class Experiment:
         schedule: Multiplier of the learning rate by step.
         roles: Roles of tensors that the traced pass cannot tell, by name or glob, e.g. `{"pos": "input"}`.
         knobs: Multipliers of the base by role; see `similitude.scaling.knobs`.
+        weight_decay: "independent" or "decoupled" of the learning rate's factors; see `similitude.plan`.
 
     Raises:
         GridError: The widths, rates, rules, seeds or steps are no grid of runs.
@@ -65,6 +66,7 @@ class Experiment:
     schedule: Schedule = constant
     roles: Mapping[str, str] | None = None
     knobs: Knobs | None = None
+    weight_decay: str = "independent"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", check_widths(self.widths))
@@ -118,6 +120,8 @@ class Experiment:
             mine["roles"] = dict(sorted(self.roles.items()))
         if self.knobs:
             mine["knobs"] = {role: asdict(knob) for role, knob in sorted(parse_knobs(self.knobs).items())}
+        if self.weight_decay != "independent":
+            mine["weight decay over widths"] = self.weight_decay
         data = describe_batches(self.batches)
         return mine | {f"batches: {key}" if key in mine else key: value for key, value in data.items()}
 
@@ -146,6 +150,7 @@ def planner_of(experiment: Experiment) -> Planner:
         roles=experiment.roles,
         loss=experiment.loss,
         knobs=experiment.knobs,
+        weight_decay=experiment.weight_decay,
     )
 
 

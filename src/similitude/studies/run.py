@@ -56,6 +56,7 @@ def transfer(
     schedule: Schedule = constant,
     roles: Mapping[str, str] | None = None,
     knobs: Knobs | None = None,
+    weight_decay: str = "independent",
     name: str = "study",
     storage: str | Path = DEFAULT_FOLDER,
     engine: Engine | None = None,
@@ -77,6 +78,7 @@ def transfer(
         schedule: Multiplier of the learning rate by step.
         roles: Roles of tensors that the traced pass cannot tell, by name or glob, e.g. `{"pos": "input"}`.
         knobs: Multipliers of the base by role, at every width; see `similitude.scaling.knobs`.
+        weight_decay: "independent" or "decoupled" of the learning rate's factors; see `similitude.plan`.
         name: Name of the study in its storage.
         storage: A folder, or an Optuna storage URL. Finished cells found there are not run again.
         engine: Where to run: `InProcess()` (default) or `ProcessPool(workers=...)`.
@@ -109,6 +111,7 @@ def transfer(
         schedule=schedule,
         roles=roles,
         knobs=knobs,
+        weight_decay=weight_decay,
     )
     return run(experiment, storage, engine=engine, on_progress=on_progress)
 
