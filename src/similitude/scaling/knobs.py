@@ -131,6 +131,26 @@ def require_matches(knobs: Mapping[str, Knob], roles: Collection[str], *, tied: 
         )
 
 
+def notes_of(knobs: Mapping[str, Knob], directions: Mapping[str, str]) -> list[str]:
+    """Say where a knob does not do what it says.
+
+    Args:
+        knobs: What `parse_knobs` returns.
+        directions: Role of every tensor that holds the directions of a weight-normalized matrix, by its name.
+    """
+    idle = [
+        name
+        for name, role in directions.items()
+        if (k := knob_of(knobs, role, query=False)).multiplier * k.init != 1
+    ]
+    if not idle:
+        return []
+    return [
+        f"knobs of multiplier and init do not scale {some(idle)}: under weight norm the lengths of a matrix are a tensor "
+        "of their own, of role vector. Scale them in make"
+    ]
+
+
 def knobs_as_data(knobs: Mapping[str, Knob]) -> dict[str, dict[str, float]]:
     """Write knobs as plain data, as `Plan.knobs` holds them: what differs from 1, by role.
 

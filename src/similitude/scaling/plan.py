@@ -17,7 +17,7 @@ from similitude.scaling.dataflow.structure import Sample, Structure, study
 from similitude.scaling.factors import for_optimizer, is_matrix, training_factors
 from similitude.scaling.folding import Folds, fold
 from similitude.scaling.inits.survey import OwnInit, Survey, own_inits, survey
-from similitude.scaling.knobs import QUERY, Knob, Knobs, knob_of, parse_knobs, require_matches
+from similitude.scaling.knobs import QUERY, Knob, Knobs, knob_of, notes_of, parse_knobs, require_matches
 from similitude.scaling.optimizers import OptimizerLike, OptimizerSpec, resolve
 from similitude.scaling.queries import Queries, queries_of, require_queries
 from similitude.scaling.records import Branch, Hook, Plan, PlanRow, Refusal
@@ -156,7 +156,6 @@ class Planner:
         else:
             results = self._roles(comparison, structure, size)
             queries = queries_of(structure)
-            self._check_knobs(results, queries)
             shapes = {t.name: (t.base_shape, t.shape) for t in comparison.tensors}
             folds = fold(
                 structure,
@@ -166,16 +165,19 @@ class Planner:
                 width_ratio=_width_ratio(self.base, size, comparison),
                 knobs=self.knobs,
             )
+            folds.notes += self._check_knobs(results, queries)
         own = self._own(comparison, results, size)
         return self._assembled(size, comparison, structure, results, folds, own, queries)
 
-    def _check_knobs(self, results: tuple[RoleResult, ...], queries: Queries) -> None:
+    def _check_knobs(self, results: tuple[RoleResult, ...], queries: Queries) -> list[str]:
+        """Raise where a knob turns nothing; return what is to be said of the others."""
         if self.knobs.get(QUERY, Knob()) != Knob():
             require_queries(queries)
         roles = {result.role for result in results}
         known = {role for role in roles if role is not None}
         if known == roles:  # a tensor that was refused may be the one that a knob is for
             require_matches(self.knobs, known, tied=[result.name for result in results if result.tied])
+        return notes_of(self.knobs, {r.name: r.role for r in results if r.partner and not r.gain and r.role})
 
     def _roles(
         self, comparison: Comparison, structure: Structure, target: Mapping[str, int]
