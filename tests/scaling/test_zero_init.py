@@ -72,7 +72,7 @@ def test_a_head_that_is_zero_already_stays_and_can_be_planned():
     zero = plan(lambda w: gpt(w, zero_head=True), base=32, target=64, sample=TOKENS, knobs=ZERO)
     assert next(row for row in zero.rows if row.name == "head.weight").rescale == 0.0
     model = zero.apply_(gpt(64, zero_head=True))
-    assert not model.head.weight.any()
+    assert not model.get_parameter("head.weight").any()
 
 
 @pytest.mark.parametrize("rule", ["mup", "sp"])
