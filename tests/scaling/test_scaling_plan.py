@@ -291,7 +291,7 @@ def test_bottlenecks_are_noted():
     narrow = lambda w: nn.Sequential(nn.Linear(w, 4), nn.Linear(4, w), nn.Linear(w, 2))  # noqa: E731
     made = plan(narrow, base=8, target=32, sample=_rows)
     assert {r.name: r.role for r in made.rows}["0.weight"] == "bottleneck"
-    assert any("finite bottlenecks inside a growing network: '0.weight'" in n for n in made.notes)
+    assert any("grows more slowly: '0.weight'" in n for n in made.notes)
 
 
 class Scaled(nn.Module):
@@ -488,3 +488,157 @@ def test_a_folder_is_no_place_for_a_plan(tmp_path):
     made = plan(lambda width: nn.Linear(width, width), base=8, target=16, sample=_rows)
     with pytest.raises(PlanError, match="it is a folder"):
         made.save(tmp_path)
+
+
+class Wired(nn.Module):
+    """A table, two matrices and a head, wired by a function; `p` is a vector."""
+
+    def __init__(self, width: int, run) -> None:
+        super().__init__()
+        self.width, self.run = width, run
+        self.tokens, self.norm = nn.Embedding(7, width), nn.LayerNorm(width)
+        self.a, self.b = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
+        self.p = nn.Parameter(torch.randn(4, width))
+        self.register_buffer("root", torch.full((width,), float(width) ** 0.5))
+        self.out = nn.Linear(width, 7, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(self.norm(self.run(self, self.tokens(x))))
+
+
+def _multipliers(run) -> dict[str, float]:
+    made = plan(lambda w: Wired(w, run), base=16, target=64, sample=TOKENS)
+    assert made.refused == (), made.refused
+    return {row.name: row.multiplier for row in made.rows if row.multiplier != 1.0}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda m, x: x * m.width**0.5 + m.p,
+        lambda m, x: m.p + x * m.width**0.5,
+        lambda m, x: (x * m.width**0.5).add_(m.p),
+        lambda m, x: torch.add(m.p, x, alpha=m.width**0.5),
+        lambda m, x: x * m.root + m.p,
+        lambda m, x: x * torch.tensor(m.width).sqrt() + m.p,
+    ],
+    ids=["after", "before", "in place", "alpha", "buffer", "tensor"],
+)
+def test_what_joins_after_a_number_is_not_multiplied_by_it(run):
+    assert _multipliers(run) == {"tokens.weight": 0.5}
+
+
+def test_what_joins_before_a_number_is():
+    assert _multipliers(lambda m, x: (x + m.p) * m.width**0.5) == {"tokens.weight": 0.5, "p": 0.5}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda m, x: m.b(torch.relu(m.a(x) / torch.tensor(m.width))),
+        lambda m, x: torch.add(x, m.b(torch.relu(m.a(x))), alpha=1 / m.width),
+        lambda m, x: torch.addmm(x[0], torch.relu(m.a(x[0])), m.b.weight.T, alpha=1 / m.width),
+    ],
+    ids=["integer tensor", "alpha of a sum", "alpha of a product"],
+)
+def test_numbers_in_tensors_and_keywords_are_seen(run):
+    made = plan(lambda w: Wired(w, run), base=16, target=64, sample=TOKENS)
+    assert any("apply the rule twice" in refusal.reason for refusal in made.refused)
+
+
+@pytest.mark.parametrize(
+    ("run", "says"),
+    [
+        (
+            lambda m, x: x + torch.tanh(m.a(x)).sum(-1, keepdim=True),
+            "sums activations over a side that grows (16 -> 32",
+        ),
+        (lambda m, x: torch.lerp(x, torch.tanh(m.a(x)), 1 / m.width), "a number in the operation lerp"),
+    ],
+)
+def test_what_no_tensor_answers_for_is_noted(run, says):
+    made = plan(lambda w: Wired(w, run), base=16, target=64, sample=TOKENS)
+    assert any(says in note for note in made.notes), made.notes
+
+
+def test_baddbmm_scales_logits_as_attention_does():
+    class Alibi(Attention):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            q, k, v = (
+                p(x).unflatten(-1, (self.heads, -1)).transpose(1, 2).flatten(0, 1)
+                for p in (self.q, self.k, self.v)
+            )
+            logits = torch.baddbmm(torch.zeros(1, 1, 1), q, k.mT, beta=1, alpha=q.shape[-1] ** -0.5)
+            return self.out(
+                (logits.softmax(-1) @ v).unflatten(0, (-1, self.heads)).transpose(1, 2).flatten(2)
+            )
+
+    made = plan(lambda w: Alibi(w, 2), base=16, target=64, sample=_rows)
+    assert {r.name: r.multiplier for r in made.rows if r.multiplier != 1.0} == {
+        "q.weight": 0.5,
+        "q.bias": 0.5,
+    }
+
+
+def test_an_output_that_a_carrier_makes_is_noted():
+    class Both(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.tokens, self.norm = nn.Embedding(7, width), nn.LayerNorm(width)
+
+        def forward(self, x: torch.Tensor):
+            h = self.norm(self.tokens(x))
+            return h @ self.tokens.weight.T, h
+
+    made = plan(Both, base=16, target=64, sample=TOKENS)
+    assert any("also an output of the model, and is x0.25 there" in note for note in made.notes)
+
+
+def test_a_matrix_that_narrows_slowly_follows_both_its_sides():
+    def build(width: int) -> nn.Module:
+        inner = round(width**0.5)
+        return nn.Sequential(nn.Linear(width, inner), nn.Tanh(), nn.Linear(inner, width))
+
+    made = plan(build, base=16, target=256, sample=_rows, optimizer=torch.optim.SGD)
+    row = made.rows[0]
+    assert (row.role, row.fan_in_ratio, row.fan_out_ratio) == ("bottleneck", 16.0, 4.0)
+    assert (row.lr, row.init) == (0.25, 0.25)
+
+
+def test_a_model_that_differentiates_itself_is_told_so():
+    class Force(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(3, width), nn.Tanh(), nn.Linear(width, 1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = x.requires_grad_()
+            return torch.autograd.grad(self.net(x).sum(), x)[0]
+
+    with pytest.raises(PlanError, match="takes derivatives of itself"):
+        plan(Force, base=8, target=16, sample=torch.zeros(2, 3))
+
+
+def test_a_batch_by_vmap_is_traced():
+    class Mapped(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.net = nn.Linear(3, width)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.vmap(self.net)(x)
+
+    made = plan(Mapped, base=8, target=16, sample=torch.zeros(2, 3))
+    assert [row.role for row in made.rows] == ["input", "vector"]
+
+
+def test_a_matrix_divided_by_the_norm_of_its_entries_is_refused():
+    class Unit(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.w = nn.Parameter(torch.randn(width, width))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ (self.w / self.w.norm())
+
+    assert "norm of all entries" in plan(Unit, base=8, target=16, sample=_rows).refused[0].reason

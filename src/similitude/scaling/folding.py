@@ -115,6 +115,10 @@ def _forward_numbers(structure: Structure, result: RoleResult, ratio: float, fol
         seen.add(power)
         head = use in result.tied or result.role == "output"
         number = f"the forward pass multiplies it by a number that changes as width^{power:+.3g}"
+        if use.kind == "contract" and flow.facts[flow.uses[use.index].operand].unit:
+            number = (
+                f"what it reads is divided by its length, so that its entries change as width^{power:+.3g}"
+            )
         if head and use.kind == "contract" and abs(power + 1) > _PARAMETRISED:
             if use not in result.tied:
                 folds.put(
@@ -206,6 +210,12 @@ def _place(
                 if (name, demand.multiplier) not in done:
                     done.add((name, demand.multiplier))
                     folds.put(name, demand.multiplier, demand.what)
+            shown = [n for n in names if any(u.index in structure.flow.exposed for u in structure.uses[n])]
+            if shown:
+                folds.notes.append(
+                    f"what {some(shown)} makes is also an output of the model, and is x{demand.multiplier:.4g} there: "
+                    f"it carries {demand.what}. A loss on it sees that"
+                )
         elif demand.head is not None:
             _hook(structure, demand, folds)
         elif demand.attention is not None:
@@ -322,11 +332,13 @@ def _refuse_attention(
             for name in flow.uses[index].weight.dims
         )
     )
+    normed = demand.attention.operands[0] is None and demand.attention.operands[1] is None
+    why = " (a norm without a gain stands between: with a gain it would carry them)" if normed else ""
     open_names = [n for n in names if (r := by_name.get(n)) is not None and r.role and not r.overridden]
     reason = (
         "attention in {module!r} sums over a head size that grows with the width, so its logits need 1/d (here "
         f"x{demand.multiplier:.4g} more than the forward pass gives), and no tensor makes the queries or the keys "
-        "alone. Keep the head size fixed and let the number of heads grow, or accept the logits as they are with "
+        "alone{why}. Keep the head size fixed and let the number of heads grow, or accept the logits as they are with "
         'roles={{"{name}": "hidden"}}'
     )
     if not names:
@@ -335,7 +347,7 @@ def _refuse_attention(
             f"in {demand.attention.module!r} this plan leaves the product as it is"
         )
     for name in open_names:
-        folds.refused.setdefault(name, reason.format(module=demand.attention.module, name=name))
+        folds.refused.setdefault(name, reason.format(module=demand.attention.module, name=name, why=why))
     if names and not open_names:
         folds.notes.append(
             f"attention logits of {some(names)} keep the scale of the forward pass although the head size grows, "

@@ -415,15 +415,15 @@ def _notes(
     unused = [row.name for row in rows if row.role == "unused"]
     if unused:
         notes.append(
-            f"never used by the sample: {some(unused, 12)}. They are left as they are; pass a sample that reaches "
-            "them if they are trained"
+            f"never used by the sample: {some(unused, 12)}. They are left as they are; if they are trained, pass a "
+            "sample that reaches them in eval mode, or name their roles"
         )
     if rule != "sp":
         notes += _init_notes(own)
     narrow = [row.name for row in rows if row.role == "bottleneck"]
     if narrow and rule != "sp":
         notes.append(
-            f"finite bottlenecks inside a growing network: {some(narrow)}. No rule is exact for them; their init "
+            f"bottlenecks inside a growing network, whose output side stays or grows more slowly: {some(narrow)}. No rule is exact for them; their init "
             "follows fan-in^-1/2. Let their inner size grow with the width to transfer"
         )
     if rule == "mean_field" and sum(row.role == "hidden" for row in rows) > 0:
@@ -431,6 +431,8 @@ def _notes(
             "mean_field with hidden matrices degenerates: their signal at initialization vanishes with the width. "
             "Use mup for more than one hidden layer"
         )
+    if structure is not None and rule != "sp":
+        notes += structure.notes
     if structure is not None and not structure.matched:
         notes.append(
             "the forward pass takes other ways at other sizes (routing that depends on data), so uses were paired "

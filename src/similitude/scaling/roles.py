@@ -52,6 +52,13 @@ _ELEMENTWISE = frozenset(
     ]
 )
 
+_DID = {
+    "contract": "contracted",
+    "lookup": "rows looked up",
+    "gain": "multiplied",
+    "bias": "added",
+    "concat": "concatenated",
+}
 _REDUCTIONS = frozenset(
     ["mean", "sum", "amax", "amin", "max", "min", "var", "std", "linalg_vector_norm", "norm"]
 )
@@ -151,6 +158,16 @@ def _times(uses: tuple[TensorUse, ...]) -> str:
 
 def _of_use(tensor: TensorPair, use: TensorUse) -> RoleResult:
     """Tell the role that a tensor has in one of its uses."""
+    if all(r == 1.0 for r in tensor.ratios) and not use.gain_of:
+        dims = " x ".join(map(str, tensor.shape)) or "a scalar"
+        return RoleResult(
+            tensor.name,
+            "finite",
+            1.0,
+            1.0,
+            f"{_DID.get(use.kind, use.op)} ({use.op}), {dims}, does not grow",
+            use.fans,
+        )
     if use.summed:
         return _refused(
             tensor,
@@ -166,8 +183,14 @@ def _of_use(tensor: TensorPair, use: TensorUse) -> RoleResult:
     if use.kind not in _ELEMENTWISE:
         return _refused(tensor, f"seen only inside the operation {use.op}, which no rule covers")
     growing = [i for i, r in enumerate(tensor.ratios) if r != 1.0]
+    transformed = sorted(how for how in use.how if how.startswith("_fft"))
+    if transformed:
+        return _refused(
+            tensor,
+            f"transformed by {', '.join(transformed)} along a side that grows: a matrix in disguise, without a rule",
+        )
     reduced = sorted(use.how & _REDUCTIONS)
-    if reduced and growing:
+    if reduced:
         return _refused(tensor, f"reduced by {', '.join(reduced)} over a side that grows before it is used")
     if use.kind == "lookup" and growing and growing[0] == 0 and len(tensor.shape) > 1:
         entries = _arrow(tensor.base_shape[0], tensor.shape[0])
@@ -177,10 +200,7 @@ def _of_use(tensor: TensorPair, use: TensorUse) -> RoleResult:
     dims = (
         " x ".join(_arrow(b, t) for b, t in zip(tensor.base_shape, tensor.shape, strict=True)) or "a scalar"
     )
-    did = {"lookup": "rows looked up", "gain": "multiplied", "bias": "added", "concat": "concatenated"}
-    what = f"{did.get(use.kind, use.op)} ({use.op}), {dims}"
-    if not growing:
-        return RoleResult(tensor.name, "finite", 1.0, 1.0, f"{what}, does not grow")
+    what = f"{_DID.get(use.kind, use.op)} ({use.op}), {dims}"
     if len(growing) > 1:
         return _refused(
             tensor,

@@ -96,6 +96,7 @@ _SPECTRAL = Cell(
 _MUP_INPUT = Cell(_ONE, Power(0, 1), _ONE, Power(0, 0.5), eps=Power(0, -1))
 _MUP_OUTPUT = Cell(Power(-1, 0), Power(-1, 0), Power(-1, 0), Power(-0.5, 0), eps=_ONE)
 _NTP_INPUT = Cell(_ONE, _ONE, Power(0, -0.5), _ONE, eps=Power(0, -0.5))
+_NTP_HIDDEN = Cell(Power(-0.5, 0), Power(-1, 0), Power(-1, -0.5), Power(-0.5, 0), eps=Power(0, -0.5))
 _NTP_OUTPUT = Cell(Power(-0.5, 0), Power(-1, 0), Power(-1, 0), Power(-0.5, 0), eps=_ONE)
 _MUP = {
     "input": _MUP_INPUT,
@@ -103,7 +104,7 @@ _MUP = {
     "vector": _MUP_INPUT,
     "hidden": _SPECTRAL,
     # Its output is an activation that must not vanish, so it starts at fan-in scale: no exact rule exists.
-    "bottleneck": replace(_MUP_OUTPUT, init=Power(-0.5, 0)),
+    "bottleneck": replace(_SPECTRAL, spectral=False),
     "output": _MUP_OUTPUT,
     "finite": _FINITE,
 }
@@ -115,22 +116,22 @@ TABLE: dict[str, dict[str, Cell]] = {
         "input": _NTP_INPUT,
         "lookup": _NTP_INPUT,
         "vector": _NTP_INPUT,
-        "hidden": Cell(Power(-0.5, 0), Power(-1, 0), Power(-1, -0.5), Power(-0.5, 0), eps=Power(0, -0.5)),
-        "bottleneck": _NTP_OUTPUT,
+        "hidden": _NTP_HIDDEN,
+        "bottleneck": _NTP_HIDDEN,
         "output": _NTP_OUTPUT,
         "finite": _FINITE,
     },
     "mean_field": {
         **_MUP,
         "hidden": replace(_SPECTRAL, init=Power(-1, 0), spectral=False),
-        "bottleneck": _MUP_OUTPUT,
+        "bottleneck": replace(_SPECTRAL, init=Power(-1, 0), spectral=False),
     },
     "spectral": dict.fromkeys(ROLES, _SPECTRAL),
 }
 
 _REMARKS = {
     ("mup", "bottleneck"): (
-        "a finite bottleneck in a wide network has no exact muP: fan-in init keeps its activations, and "
+        "a bottleneck in a wide network has no exact muP: fan-in init keeps its activations, and "
         "their change drifts with width"
     ),
     ("mean_field", "hidden"): (

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from similitude.core.errors import PlanError
-from similitude.scaling import inits
 from similitude.scaling.axes import compare
 from similitude.scaling.dataflow.fans import Fan, Fans
+from similitude.scaling.inits import survey as surveys
 from similitude.scaling.inits.survey import OwnInit, measure, own_inits, survey
 
 MATRIX = Fans(Fan((1,)), Fan((0,)))
@@ -382,7 +382,7 @@ def test_fewer_than_two_sizes_are_an_error(monkeypatch):
         PlanError, match=r"the factory gives no other size.*width 64.*make\(width=65536\) is too large"
     ):
         survey(make, 64, 2**16, seed=0)
-    monkeypatch.setattr(inits, "_LAST_RESORT", 10)
+    monkeypatch.setattr(surveys, "_LAST_RESORT", 10)
     with pytest.raises(
         PlanError, match=r"make\(width=65536\) has 4,295,032,832 parameters, more than 10, and no smaller"
     ):

@@ -136,6 +136,8 @@ class Flow:
         lates: The part of it that comes after the last operation that is not linear.
         dots: Sums over products of two activations entry by entry, in order.
         sums: Carriers of what is summed, and how many entries make one.
+        loose_sums: Module and number of entries of sums over activations that no tensor alone makes.
+        exposed: Uses whose output the caller gets although the pass reads it too.
         logit_scales: The same for the contractions of two activations, by node.
     """
 
@@ -151,6 +153,8 @@ class Flow:
     lates: dict[int, float] = field(default_factory=dict)
     dots: list[Logits] = field(default_factory=list)
     sums: list[tuple[frozenset[int], int]] = field(default_factory=list)
+    loose_sums: list[tuple[str, int]] = field(default_factory=list)
+    exposed: set[int] = field(default_factory=set)
     logit_scales: dict[int, float] = field(default_factory=dict)
 
 

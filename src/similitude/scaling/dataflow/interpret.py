@@ -53,9 +53,12 @@ def analyse(trace: Trace, growing: Mapping[str, frozenset[int]] | None = None) -
     for node in trace.nodes:
         interpreter.run(node)
     read = {value for node in trace.nodes for value in node.inputs}
-    for value in set(trace.outputs) - read:
+    for value in set(trace.outputs):
         for use in facts[value].carriers or ():
-            flow.readers.setdefault(use, set()).add(OUTPUT)
+            if value in read:
+                flow.exposed.add(use)
+            else:
+                flow.readers.setdefault(use, set()).add(OUTPUT)
     flow.uses += returned(flow)
     return flow
 
@@ -64,6 +67,7 @@ class _Interpreter:
     def __init__(self, flow: Flow, growing: Mapping[str, frozenset[int]]) -> None:
         self.growing = growing
         self.squares: set[int] = set()
+        self.joined: dict[int, float] = {}
         self.flow, self.facts, self.values = flow, flow.facts, flow.trace.values
         self.rank = {v.index: len(v.shape) for v in self.values}
 
@@ -137,8 +141,9 @@ class _Interpreter:
             skips = (NONE if part else facts.skips) or frozenset([root])
             self.facts[output] = replace(facts, root=root, skips=skips)
         for use in facts.carriers or ():
-            self.flow.scales[use] = facts.scale
-            self.flow.lates[use] = facts.late
+            # What joined a sum later has not been multiplied by what came before it.
+            self.flow.scales[use] = facts.scale / self.joined.get(use, 1.0)
+            self.flow.lates[use] = facts.late / self.joined.get(use, 1.0)
         for logits in facts.logits:
             self.flow.logit_scales[logits] = facts.scale
 
@@ -203,7 +208,10 @@ class _Interpreter:
         if len(parts) > 1:
             normalized = set(first.dims) == set(parts[1][1].dims) and node.op in (*ops.DIV, *ops.MUL)
             if normalized and self._same_shape(node, first):
-                return Weight(first.dims, frozenset({"normalized"}), first.scale)
+                whole = self._size(parts[1][0]) == 1 and parts[1][1].how & (ops.NORMS | {"sum"})
+                return Weight(
+                    first.dims, frozenset({"norm of all entries" if whole else "normalized"}), first.scale
+                )
             return Weight(blank, how | {f"product ({node.op})"}, first.scale)
         dims = first.dims if self._same_shape(node, first) else blank
         return replace(first, dims=dims, how=how | {node.op})
@@ -238,6 +246,10 @@ class _Interpreter:
         if left.active and right.active:
             return self._two_activations(node, found.left, found.right)
         operand = left if left.active else right
+        side = found.left if left.active else found.right
+        self.flow.loose_sums.append(
+            (node.module, math.prod(self.values[side.value].shape[d] for d in side.contracted))
+        )
         self._read(operand)
         return Facts(carriers=operand.carriers, origin=operand.origin, scale=operand.scale, late=operand.late)
 
@@ -254,13 +266,17 @@ class _Interpreter:
         )
         self._read(self.facts[other.value])
         self.flow.contractions[node.index] = use
-        carriers = frozenset([use])
+        carriers, alpha = frozenset([use]), _keyword(node, "alpha")
         if found.bias is not None and self.facts[found.bias].weight is not None:
-            carriers |= {self._use(node, "bias", found.bias, other.value)}
-        elif found.bias is not None:
+            bias = self._use(node, "bias", found.bias, other.value)
+            self.joined[bias] = alpha / _keyword(node, "beta")
+            carriers |= {bias}
+        elif found.bias is not None and self.facts[found.bias].active:
             added = self.facts[found.bias]
-            return Facts(carriers=joined([carriers, added.carriers]), origin=carriers | added.origin)
-        return Facts(carriers=carriers, origin=carriers)
+            both = joined([carriers, added.carriers]) if alpha == 1 and added.scale == 1 else None
+            self.flow.scales[use] = alpha
+            return Facts(carriers=both, origin=carriers | added.origin)
+        return Facts(carriers=carriers, origin=carriers, scale=alpha, late=alpha)
 
     def _two_activations(self, node: Node, left: Side, right: Side) -> Facts:
         a, b = self.facts[left.value], self.facts[right.value]
@@ -273,10 +289,11 @@ class _Interpreter:
         self.flow.contractions[node.index] = -1
         # Weights from a softmax times values is linear in the values.
         one = a if b.carriers is None else b if a.carriers is None else Facts()
+        alpha = _keyword(node, "alpha")
         return Facts(
             carriers=one.carriers,
-            scale=one.scale,
-            late=one.late,
+            scale=one.scale * alpha,
+            late=one.late * alpha,
             origin=a.origin | b.origin,
             logits=frozenset([node.index]),
         )
@@ -348,6 +365,8 @@ class _Interpreter:
                 return Facts(origin=origin, logits=frozenset([product]), scale=source.scale)
             if node.op == "sum" and source.carriers:
                 self.flow.sums.append((source.carriers, entries))
+            elif node.op == "sum" and node.inputs[0] not in self.squares:
+                self.flow.loose_sums.append((node.module, entries))
             if node.op in ops.LINEAR | ops.HOMOGENEOUS:
                 linear = node.op in ops.LINEAR
                 return Facts(
@@ -367,6 +386,12 @@ class _Interpreter:
         operand = next(v for v in node.inputs if self.facts[v].active)
         kind = ops.MEETINGS.get(node.op, node.op)
         uses = frozenset(self._use(node, kind, value, operand) for value, _ in weights)
+        if kind in ("bias", "concat"):
+            alpha, scale = _keyword(node, "alpha"), active[0].scale
+            if node.inputs[0] != operand:  # the activation is the second term, which alpha multiplies
+                active = [replace(active[0], scale=scale * alpha, late=active[0].late * alpha), *active[1:]]
+                alpha, scale = 1.0, scale * alpha
+            self.joined.update(dict.fromkeys(uses, scale / alpha))
         if kind == "gain":
             number = unanswered(active)
             return Facts(carriers=uses, origin=origin | uses, scale=number, late=number)
@@ -391,6 +416,12 @@ class _Interpreter:
             return replace(active[0], origin=origin, logits=logits, skips=NONE)
         if len(active) < 2:
             return Facts(origin=origin, scale=number, logits=logits, skips=active[0].skips)
+        alpha = _keyword(node, "alpha")
+        if alpha != 1.0:
+            for use in active[1].carriers or ():
+                self.flow.scales[use] = active[1].scale * alpha / self.joined.get(use, 1.0)
+                self.flow.lates[use] = active[1].late * alpha / self.joined.get(use, 1.0)
+            active = [active[0], replace(active[1], scale=active[1].scale * alpha)]
         shapes = [self.values[v].shape for v in node.inputs[:2]]
         same = [f.scale == active[0].scale for f in active]
         carriers = joined([f.carriers for f in active]) if all(same) else None
@@ -443,3 +474,9 @@ class _Interpreter:
         if node.op in ops.DIV:
             return 1.0 / known[0] if known[0] else None
         return known[0]
+
+
+def _keyword(node: Node, name: str) -> float:
+    """Return a number that an operation multiplies one of its terms by; 1 where it is not given."""
+    given = node.kwargs.get(name, 1)
+    return float(given) if isinstance(given, int | float) and given else 1.0

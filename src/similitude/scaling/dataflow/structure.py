@@ -20,6 +20,7 @@ from similitude.scaling.dataflow.interpret import Flow, Use, analyse
 from similitude.scaling.dataflow.reached import without_use
 from similitude.scaling.dataflow.residual import branches
 from similitude.scaling.dataflow.trace import Trace, trace
+from similitude.scaling.dataflow.unfollowed import unfollowed
 from similitude.scaling.records import Branch
 
 Sample = Any
@@ -101,6 +102,7 @@ class Structure:
         uses: Per tensor, in the order of the pass.
         attention: Contractions of two activations over a growing side.
         branches: Residual branches.
+        notes: What changes with the width and no tensor answers for.
         unused: Tensors that the pass does not reach.
         matched: Whether both passes used the same tensors in the same order.
     """
@@ -110,6 +112,7 @@ class Structure:
     uses: Mapping[str, tuple[TensorUse, ...]]
     attention: tuple[Attention, ...]
     branches: tuple[Branch, ...]
+    notes: tuple[str, ...]
     unused: tuple[str, ...]
     matched: bool
 
@@ -157,6 +160,7 @@ def study(
         {name: tuple(found) for name, found in uses.items()},
         tuple(_attention(first, second, ratio)),
         branches(first),
+        unfollowed(first, second),
         tuple(name for name, found in uses.items() if not found),
         matched,
     )
@@ -237,6 +241,12 @@ def _pass(make: Factory, sample: Any, size: Size, loss: Callable[..., Any] | Non
         if loss is not None
         else "the model cannot take the sample"
     )
+    if "does not require grad" in str(first) or "does not have a grad_fn" in str(first):
+        raise PlanError(
+            f"at {_words(size)} the forward pass takes derivatives of itself (torch.autograd.grad or backward), which "
+            "cannot be traced: a parameter would be met again in every derivative. Plan for the part of the model "
+            "before the derivative, with loss= or a make that returns that part alone."
+        ) from first
     raise PlanError(
         f"at {_words(size)} {what}: {type(first).__name__}: {first}. Pass one input tensor, a tuple of "
         "positional arguments, or a dict of keyword arguments, as the model is called; a function of the "

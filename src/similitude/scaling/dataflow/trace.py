@@ -17,6 +17,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from similitude.core.seeding import seeded
 
+_MOST_CONSTANT = 1_000_000  # entries of a constant that is looked at for being one number everywhere
+
 Observer = Callable[["Node", Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
 
 
@@ -36,7 +38,7 @@ class Value:
         shape: Its shape.
         kind: "parameter", "const" (a buffer, or made from nothing), "input" or "computed".
         name: Name of the parameter or buffer.
-        item: Its value where it is one floating-point number.
+        item: Its value where it is one number, or a constant of one number everywhere.
     """
 
     index: int
@@ -222,18 +224,20 @@ class _Recorder(TorchDispatchMode):
         return self._register(tensor, "const") if known is None else known
 
     def _register(self, tensor: torch.Tensor, kind: str, name: str = "") -> int:
-        single = tensor.numel() == 1 and tensor.is_floating_point() and not tensor.is_meta
-        item = float(tensor.detach()) if single else None
+        item = _number(tensor, kind)
         value = Value(len(self.values), tuple(tensor.shape), kind, name, item)
         self.values.append(value)
         self._of[tensor] = value.index
-        if tensor.layout == torch.strided:
-            self._sharing.setdefault(_storage(tensor), []).append(weakref.ref(tensor))
+        storage = _storage(tensor)
+        if storage is not None:
+            self._sharing.setdefault(storage, []).append(weakref.ref(tensor))
         return value.index
 
     def _spread(self, tensor: torch.Tensor, value: int) -> None:
         """Let every other view of a tensor that was written in place depend on what was written."""
-        others = [t for t in (r() for r in self._sharing.get(_storage(tensor), ())) if t is not None]
+        storage = _storage(tensor)
+        sharing = self._sharing.get(storage, ()) if storage is not None else ()
+        others = [t for t in (r() for r in sharing) if t is not None]
         seen = {id(tensor)}
         for other in others:
             if id(other) in seen:
@@ -244,8 +248,26 @@ class _Recorder(TorchDispatchMode):
             self._node("alias_write", (old, value), (new,))
 
 
-def _storage(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+def _storage(tensor: torch.Tensor) -> int | None:
+    try:
+        return tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):  # tensors of torch.func and sparse ones have none
+        return None
+
+
+def _number(tensor: torch.Tensor, kind: str) -> float | None:
+    """Return the one number that a tensor holds, if so."""
+    count = tensor.numel()
+    if count == 0 or tensor.is_complex() or tensor.dtype == torch.bool or tensor.is_meta:
+        return None
+    if count > 1 and (kind != "const" or count > _MOST_CONSTANT):
+        return None
+    try:
+        values = tensor.detach()
+        low, high = float(values.min()), float(values.max())
+    except (NotImplementedError, RuntimeError):
+        return None
+    return low if low == high else None
 
 
 def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
