@@ -301,7 +301,9 @@ def judged_text(mup: Transfer, sp: Transfer) -> Measured:
         return Measured(math.nan, None, "octaves", verdict)
     allowed = max(0.02, 2 * (mup.loss_stderr or 0.0) / mup.loss_at_best)
     holds = abs(octaves) <= 1 and cost <= allowed
-    beside = "" if _moved(sp) is None else f"; under sp it moves by {_moved(sp):+.2f}"
+    other = _moved(sp)
+    more = " or more, to the end of the grid" if sp.optima[-1].edge else ""
+    beside = "" if other is None else f"; under sp it moves by {other:+.2f}{more}"
     summary = (
         f"from width {mup.optima[0].width} to {mup.optima[-1].width} the best rate moves by {octaves:+.2f} octaves under "
         f"muP, and the transferred one costs {100 * cost:.1f} %{beside}"
