@@ -216,14 +216,14 @@ def _of_use(tensor: TensorPair, use: TensorUse) -> RoleResult:
 
 
 def _of_matrix(tensor: TensorPair, use: TensorUse) -> RoleResult:
-    if use.fans is None:
-        return _refused(tensor, use.problem)
     odd = sorted(use.how - {"normalized"})
     if odd:
         return _refused(
             tensor,
             f"the matrix that meets the activation is computed from it by {', '.join(odd)}, not linearly",
         )
+    if use.fans is None:
+        return _refused(tensor, use.problem)
     fans, shapes = use.fans, (tensor.base_shape, tensor.shape)
     if use.gain_of:
         return RoleResult(

@@ -12,9 +12,8 @@ from functools import reduce
 from typing import Any
 
 from similitude.scaling.dataflow import ops
-from similitude.scaling.dataflow.dims import moved, pad, unknown
+from similitude.scaling.dataflow.dims import unknown
 from similitude.scaling.dataflow.facts import (
-    CONSTANT,
     NONE,
     OUTPUT,
     Facts,
@@ -29,6 +28,7 @@ from similitude.scaling.dataflow.facts import (
 from similitude.scaling.dataflow.ops import Contraction, Side, contraction
 from similitude.scaling.dataflow.reached import returned
 from similitude.scaling.dataflow.trace import Node, Trace
+from similitude.scaling.dataflow.weights import constant_of, derived, keyword
 
 
 def analyse(trace: Trace, growing: Mapping[str, frozenset[int]] | None = None) -> Flow:
@@ -93,7 +93,7 @@ class _Interpreter:
             result = self._lookup(node)
             active = result.weight is None
         elif weighty and not active:
-            result = Facts(weight=self._derive(node, inputs))
+            result = Facts(weight=derived(node, self.flow))
         elif not active:
             result = Facts()
         elif node.op in ops.NORM:
@@ -175,50 +175,6 @@ class _Interpreter:
             for use in (self.facts[value].carriers or NONE) - kept:
                 self.flow.readers.setdefault(use, set()).add(node.index)
 
-    # -- parameters that meet parameters ------------------------------------------------------------------
-
-    def _derive(self, node: Node, inputs: list[Facts]) -> Weight:
-        parts = [(v, f.weight) for v, f in zip(node.inputs, inputs, strict=True) if f.weight is not None]
-        _, first = parts[0]
-        how = frozenset().union(*(w.how for _, w in parts))
-        names = {name for _, w in parts for name in w.dims}
-        blank = {name: unknown(self.rank[node.outputs[0]]) for name in names}
-        if node.op == "_weight_norm_interface" and len(parts) == 2:
-            direction, gain = first, parts[1][1]
-            return Weight(direction.dims, how, direction.scale, next(iter(gain.dims)))
-        found = contraction(node, self.rank)
-        sides = (found.left, found.right) if found is not None else ()
-        if sum(self.facts[side.value].weight is not None for side in sides) == 1:
-            return Weight(blank, how | {CONSTANT}, first.scale)  # with its bias, if it has one
-        if node.op in ops.SHAPE and len(parts) == 1:
-            shape, new = self.values[node.inputs[0]].shape, self.values[node.outputs[0]].shape
-            return replace(first, dims={n: moved(node, d, shape, new) for n, d in first.dims.items()})
-        if node.op in ops.JOIN:
-            dims = {n: d for _, w in parts for n, d in w.dims.items()}
-            stacked = {n: ((None, *d) if node.op == "stack" else d) for n, d in dims.items()}
-            return Weight(stacked, how, first.scale)
-        if node.op in (*ops.MUL, *ops.DIV, "neg") and len(parts) == 1:
-            constant = self._constant(node)
-            scale = first.scale if constant is None else first.scale * constant
-            return replace(first, scale=scale, dims=first.dims if self._same_shape(node, first) else blank)
-        if node.op in ops.ADD and len(parts) == 2:
-            dims = {n: d for _, w in parts for n, d in w.dims.items()}
-            rank = self.rank[node.outputs[0]]
-            return Weight({n: pad(d, rank) for n, d in dims.items()}, how, first.scale)
-        if len(parts) > 1:
-            normalized = set(first.dims) == set(parts[1][1].dims) and node.op in (*ops.DIV, *ops.MUL)
-            if normalized and self._same_shape(node, first):
-                whole = self._size(parts[1][0]) == 1 and parts[1][1].how & (ops.NORMS | {"sum"})
-                return Weight(
-                    first.dims, frozenset({"norm of all entries" if whole else "normalized"}), first.scale
-                )
-            return Weight(blank, how | {f"product ({node.op})"}, first.scale)
-        dims = first.dims if self._same_shape(node, first) else blank
-        return replace(first, dims=dims, how=how | {node.op})
-
-    def _same_shape(self, node: Node, weight: Weight) -> bool:
-        return all(len(d) == self.rank[node.outputs[0]] for d in weight.dims.values())
-
     # -- parameters that meet activations -----------------------------------------------------------------
 
     def _use(self, node: Node, kind: str, value: int, operand: int, **more: Any) -> int:
@@ -266,10 +222,10 @@ class _Interpreter:
         )
         self._read(self.facts[other.value])
         self.flow.contractions[node.index] = use
-        carriers, alpha = frozenset([use]), _keyword(node, "alpha")
+        carriers, alpha = frozenset([use]), keyword(node, "alpha")
         if found.bias is not None and self.facts[found.bias].weight is not None:
             bias = self._use(node, "bias", found.bias, other.value)
-            self.joined[bias] = alpha / _keyword(node, "beta")
+            self.joined[bias] = alpha / keyword(node, "beta")
             carriers |= {bias}
         elif found.bias is not None and self.facts[found.bias].active:
             added = self.facts[found.bias]
@@ -289,7 +245,7 @@ class _Interpreter:
         self.flow.contractions[node.index] = -1
         # Weights from a softmax times values is linear in the values.
         one = a if b.carriers is None else b if a.carriers is None else Facts()
-        alpha = _keyword(node, "alpha")
+        alpha = keyword(node, "alpha")
         return Facts(
             carriers=one.carriers,
             scale=one.scale * alpha,
@@ -387,7 +343,7 @@ class _Interpreter:
         kind = ops.MEETINGS.get(node.op, node.op)
         uses = frozenset(self._use(node, kind, value, operand) for value, _ in weights)
         if kind in ("bias", "concat"):
-            alpha, scale = _keyword(node, "alpha"), active[0].scale
+            alpha, scale = keyword(node, "alpha"), active[0].scale
             if node.inputs[0] != operand:  # the activation is the second term, which alpha multiplies
                 active = [replace(active[0], scale=scale * alpha, late=active[0].late * alpha), *active[1:]]
                 alpha, scale = 1.0, scale * alpha
@@ -412,11 +368,11 @@ class _Interpreter:
     def _added(self, node: Node, inputs: list[Facts], active: list[Facts], origin: frozenset[int]) -> Facts:
         logits = frozenset().union(*(f.logits for f in active))
         number = next((f.scale for f in active if f.logits), unanswered(active))
-        if len(active) == 1 and len(inputs) == 1 and self._constant(node) == 0:
+        if len(active) == 1 and len(inputs) == 1 and constant_of(node, self.flow) == 0:
             return replace(active[0], origin=origin, logits=logits, skips=NONE)
         if len(active) < 2:
             return Facts(origin=origin, scale=number, logits=logits, skips=active[0].skips)
-        alpha = _keyword(node, "alpha")
+        alpha = keyword(node, "alpha")
         if alpha != 1.0:
             for use in active[1].carriers or ():
                 self.flow.scales[use] = active[1].scale * alpha / self.joined.get(use, 1.0)
@@ -436,7 +392,7 @@ class _Interpreter:
 
     def _scaled(self, node: Node, inputs: list[Facts], active: list[Facts], origin: frozenset[int]) -> Facts:
         if len(active) == 1 and (len(inputs) == 1 or node.op in ops.MUL or inputs[0].active):
-            constant = self._constant(node)
+            constant = constant_of(node, self.flow)
             constant = 1.0 if constant is None else constant
             return Facts(
                 carriers=active[0].carriers,
@@ -457,26 +413,3 @@ class _Interpreter:
         """Return where a product comes from: of a value and a gate that broadcasts only the value is read on."""
         sizes = self._size(left), self._size(right)
         return origin if sizes[0] == sizes[1] else self.facts[left if sizes[0] > sizes[1] else right].origin
-
-    def _constant(self, node: Node) -> float | None:
-        """Return the number that a node multiplies its tensor by; None where it is no single number."""
-        numbers = [a for a in node.args[:2] if isinstance(a, int | float) and not isinstance(a, bool)]
-        items = [
-            self.values[v].item
-            for v in node.inputs
-            if not self.facts[v].active and self.facts[v].weight is None
-        ]
-        known: list[float] = [float(n) for n in numbers] + [i for i in items if i is not None]
-        if node.op == "neg":
-            return -1.0
-        if len(known) != 1:
-            return None
-        if node.op in ops.DIV:
-            return 1.0 / known[0] if known[0] else None
-        return known[0]
-
-
-def _keyword(node: Node, name: str) -> float:
-    """Return a number that an operation multiplies one of its terms by; 1 where it is not given."""
-    given = node.kwargs.get(name, 1)
-    return float(given) if isinstance(given, int | float) and given else 1.0
