@@ -32,6 +32,22 @@ def test_an_initial_scale_moves_the_init_along():
     assert row.init == pytest.approx(2 * rows[row.name].init)
 
 
+def test_between_zero_and_another_scale_there_is_no_power_of_the_width():
+    from dataclasses import replace
+
+    zero = edited(plan(), lambda row: row.role == "output", rescale=lambda row: 0.0, init=lambda row: 0.0)
+    assert deviations(plan(), zero) == deviations(zero, plan()) == deviations(zero, zero) == ()
+    wrong = edited(zero, lambda row: row.role == "output", lr=lambda row: row.lr / 4)
+    (found,) = deviations(wrong, zero)
+    moved = carried(zero, (found,))
+    assert [row for row in moved.rows if row.role != "output"] == [
+        row for row in zero.rows if row.role != "output"
+    ]
+    for row, before in zip(moved.rows, zero.rows, strict=True):
+        if row.role == "output":
+            assert row == replace(before, lr=pytest.approx(before.lr / 4))
+
+
 def test_a_plan_of_another_model_is_an_error():
     from dataclasses import replace
 

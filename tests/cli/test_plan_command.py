@@ -127,6 +127,7 @@ def test_what_is_traced_must_be_given_once(cli, options, text):
         (["--knob.head", "0.5"], {"output": {"multiplier": 0.5}}, 0.125),
         (["--knob", "head=0.5"], {"output": {"multiplier": 0.5}}, 0.125),
         (["--knob.output.lr=2", "--knob.output.init=3"], {"output": {"lr": 2.0, "init": 3.0}}, 0.5),
+        (["--knob.head.init", "0"], {"output": {"init": 0.0}}, 0.25),
     ],
 )
 def test_knobs_by_role_and_part(cli, options, knobs, lr):
@@ -144,12 +145,25 @@ def test_knobs_by_role_and_part(cli, options, knobs, lr):
         ("--knob.head=-1", "must be a positive number"),
         ("--knob.head=half", "--knob.head half is not a number"),
         ("--knob=0.5", "names no role"),
+        ("--knob.head.lr=0", "must be a positive number"),
+        ("--knob.query.init=0", "the forward pass has no attention"),
+        ("--knob.embedding=2", "no tensor of the model has it"),
     ],
 )
 def test_wrong_knobs_are_told(cli, option, text):
     ran = run(cli, "user_models.py:make", option)
     assert ran.code == 2
     assert text in ran.message
+
+
+def test_the_kind_of_weight_decay(cli):
+    ran = run(cli, "user_models.py:make", "--json", "--weight-decay", "decoupled", "--save=decoupled.json")
+    assert (ran.code, ran.json["weight_decay"]) == (0, "decoupled")
+    assert {row["weight_decay"] for row in ran.json["rows"]} == {1.0}
+    assert Plan.load("decoupled.json").weight_decay == "decoupled"
+    assert "decoupled weight decay" in run(cli, "user_models.py:make", "--weight-decay=decoupled").out
+    assert run(cli, "user_models.py:make", "--json").json["weight_decay"] == "independent"
+    assert run(cli, "user_models.py:make", "--weight-decay=0.1").code == 2
 
 
 def test_a_refused_tensor_is_a_bad_verdict_until_its_role_is_named(cli):

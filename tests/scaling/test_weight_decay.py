@@ -80,7 +80,7 @@ def test_the_number_stays_in_every_cell_of_the_table(rule, role, family):
 def test_a_folded_multiplier_decays_as_an_explicit_one(name, part):
     """M = m W must be m times W after every step, also in its decay, whatever the number means over widths."""
     m, optimizer = 0.5, getattr(torch.optim, name)
-    more = {"multiplier": m} if part == "multiplier" else {"knob": Knob(multiplier=m)}
+    more: dict[str, Any] = {"multiplier": m} if part == "multiplier" else {"knob": Knob(multiplier=m)}
     plain, folded = (
         training_factors(
             "mup",
