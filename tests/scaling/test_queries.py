@@ -108,6 +108,14 @@ def test_vectors_of_length_one_are_scaled_by_nobody():
     assert found(weigh) == Queries(nameless=("",))
 
 
+def test_a_gain_of_one_and_a_tensor_scales_nothing():
+    def weigh(net: Net, x: torch.Tensor) -> torch.Tensor:
+        q = F.rms_norm(net.a(x), (net.a.out_features,)) * (1 + net.gain)
+        return (q @ net.b(x).transpose(-2, -1)).softmax(-1) @ net.c(x)
+
+    assert found(weigh) == Queries(nameless=("",))
+
+
 def without_softmax(net: Net, x: torch.Tensor) -> torch.Tensor:
     return net.a(x) @ net.b(x).transpose(-2, -1) @ net.c(x)
 

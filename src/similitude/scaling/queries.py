@@ -10,7 +10,7 @@ from similitude.core.errors import PlanError
 from similitude.scaling.axes import some
 from similitude.scaling.dataflow import ops
 from similitude.scaling.dataflow.dims import Dims, moved, pad, unknown
-from similitude.scaling.dataflow.facts import NONE, Flow, Logits
+from similitude.scaling.dataflow.facts import Flow, Logits
 from similitude.scaling.dataflow.structure import Structure
 from similitude.scaling.dataflow.trace import Node
 from similitude.scaling.folding import names_of
@@ -26,7 +26,7 @@ class Queries:
     Attributes:
         names: Tensors that make queries and nothing else, in the order of the pass.
         mixed: Tensors that make queries and something else too, such as keys and values in one matrix.
-        nameless: Modules whose queries no tensor makes as a whole, since e.g. they are divided by their length.
+        nameless: Modules whose queries no tensor scales as a whole, since e.g. they are divided by their length.
     """
 
     names: tuple[str, ...] = ()
@@ -60,9 +60,11 @@ def queries_of(structure: Structure) -> Queries:
         pair = (product.left, product.right)
         query, key = (flow.facts[value] for value in (pair if side == _LEFT else pair[::-1]))
         attention.add(product.index)
-        makers |= query.carriers or NONE
         others |= key.carriers or key.origin
-        if not query.carriers:
+        # A gain of 1 + w, say, does not scale with w.
+        if query.carriers and not any(flow.uses[use].weight.how for use in query.carriers):
+            makers |= query.carriers
+        else:
             nameless[product.module] = None
     pure = {use for use in makers - others if flow.readers.get(use, set()) <= attention}
     names = names_of(structure, frozenset(makers))
@@ -89,8 +91,8 @@ def require_queries(queries: Queries) -> None:
     if queries.nameless:
         raise PlanError(
             f"knobs names 'query', but no tensor scales the queries as a whole in {some(queries.nameless)}: they are "
-            "normalized without a gain, or come out of a function that is not linear. Put a gain on them, or drop the "
-            "knob."
+            "normalized without a gain (or with one of 1 + a tensor), or come out of a function that is not linear. Put "
+            "a gain on them, or drop the knob."
         )
     if not queries.names:
         raise PlanError(
