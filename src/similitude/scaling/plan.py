@@ -423,8 +423,8 @@ def _notes(
     narrow = [row.name for row in rows if row.role == "bottleneck"]
     if narrow and rule != "sp":
         notes.append(
-            f"bottlenecks inside a growing network, whose output side stays or grows more slowly: {some(narrow)}. No rule "
-            "is exact for them; their init follows fan-in^-1/2. Let their inner size grow with the width to transfer"
+            f"bottlenecks inside a growing network, whose output side stays or grows more slowly: {some(narrow)}. No "
+            "rule is exact for them; their init follows fan-in^-1/2. Let their inner size grow with the width to transfer"
         )
     if rule == "mean_field" and sum(row.role == "hidden" for row in rows) > 0:
         notes.append(
