@@ -1,5 +1,6 @@
 """Whole checks: right plans pass, and every published mistake is caught with its tensor named first."""
 
+import dataclasses
 import functools
 
 import pytest
@@ -169,7 +170,7 @@ def test_a_multiplier_that_evaluation_lacks_is_named():
         ("net.head.weight", "evaluation")
     ]
     assert _slope(found, "net.head.weight", "evaluation") == pytest.approx(-1.0)
-    assert any("in the training path alone" in cause for cause in found.verdict.causes)
+    assert any("is in one path alone" in cause for cause in found.verdict.causes)
     refused = check("mup", make=Forgetful, loss=None)
     assert any("missing in one path" in cause for cause in refused.verdict.causes)
 
@@ -296,3 +297,56 @@ def test_the_plan_of_an_optimizer_of_ones_own_needs_the_optimizer():
 def test_widths_are_sorted_and_the_smallest_is_the_base_unless_told():
     assert check("mup", widths=WIDTHS[::-1], steps=1, max_seeds=3).base == {"width": 64}
     assert check("mup", base=32, steps=1, max_seeds=3).base == {"width": 32}
+
+
+def test_a_tensor_that_the_optimizer_leaves_out_is_named():
+    def setup(plan: sim.Plan, model: nn.Module) -> torch.optim.Optimizer:
+        groups = plan.groups(model, lr=0.002)
+        for group in groups:
+            group["params"] = [p for p in group["params"] if p is not model.get_parameter("head.weight")]
+        return torch.optim.AdamW(groups)
+
+    found = check(plan(), setup=setup)
+    assert not found.ok
+    assert (
+        "'head.weight' receives a gradient but is not trained: it is in no group" in found.verdict.causes[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"lr": lambda r: float("nan")}, "lr"),
+        ({"lr": lambda r: -0.25}, "lr"),
+    ],
+)
+def test_plans_that_are_none_are_refused(change, says):
+    with pytest.raises(PlanError, match=says):
+        check(edited(plan(), HEAD, **change))
+
+
+def test_a_zero_factor_is_a_deviation_at_every_width():
+    found = check(edited(plan(), HEAD, rescale=lambda r: 0.0))
+    assert not found.ok
+    assert "the initial scale factor of 'head.weight' is 0 in the plan" in found.verdict.causes[0]
+    assert "wrong at every width" in found.verdict.causes[0]
+
+
+def test_a_plan_without_a_row_of_the_model_is_refused():
+    made = plan()
+    short = dataclasses.replace(made, rows=made.rows[:-1])
+    with pytest.raises(PlanError, match=r"make\(\.\.\.\) builds 'head\.\w+', for which the plan has no row"):
+        check(short)
+
+
+def test_many_small_drifts_are_no_ok():
+    def setup(plan: sim.Plan, model: nn.Module) -> torch.optim.Optimizer:
+        optimizer = torch.optim.SGD(plan.groups(model, lr=0.3))
+
+        def clip(*_: object) -> None:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 0.01)
+
+        optimizer.register_step_pre_hook(clip)
+        return optimizer
+
+    assert not check(plan(torch.optim.SGD), setup=setup).ok

@@ -1,5 +1,7 @@
 """Deviations of a plan from its rule, and how they are carried to other widths."""
 
+import math
+
 import pytest
 from check_cases import edited, plan
 
@@ -36,7 +38,10 @@ def test_between_zero_and_another_scale_there_is_no_power_of_the_width():
     from dataclasses import replace
 
     zero = edited(plan(), lambda row: row.role == "output", rescale=lambda row: 0.0, init=lambda row: 0.0)
-    assert deviations(plan(), zero) == deviations(zero, plan()) == deviations(zero, zero) == ()
+    assert deviations(zero, zero) == ()
+    (lost,) = deviations(zero, plan())
+    assert (lost.field, lost.given, lost.power) == ("rescale", 0.0, -math.inf)
+    assert carried(plan(), (lost,)) == plan()
     wrong = edited(zero, lambda row: row.role == "output", lr=lambda row: row.lr / 4)
     (found,) = deviations(wrong, zero)
     moved = carried(zero, (found,))

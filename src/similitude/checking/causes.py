@@ -59,6 +59,24 @@ def flattened(
     return found
 
 
+def untrained(
+    gradients: Mapping[str, float], rates: Mapping[str, float], lrs: Mapping[str, float]
+) -> list[Cause]:
+    """Find tensors that receive a gradient and are never moved by the optimizer.
+
+    Args:
+        gradients: Root mean square of the gradient, by tensor.
+        rates: Learning rate in the optimizer, by tensor; one that is in no group is missing.
+        lrs: Factor on the learning rate in the plan, by tensor.
+    """
+    found = []
+    for name, size in gradients.items():
+        if size > 0 and not rates.get(name, 0.0) > 0 and lrs.get(name, 0.0) > 0:
+            why = "its learning rate is 0" if name in rates else "it is in no group of the optimizer"
+            found.append(Cause(name, f"{name!r} receives a gradient but is not trained: {why}", -math.inf))
+    return found
+
+
 def causes(
     bad: Sequence[CheckRow],
     *,
@@ -146,8 +164,8 @@ def _of_row(row: CheckRow, plan: Plan, ruled: Plan | None) -> Cause:
     name = row.name
     if row.quantity == "evaluation":
         text = (
-            f"a multiplier on the outputs of {name!r} is in the training path alone: with the width the two differ as "
-            f"width^{row.slope:+.2f}, so evaluation and generation use other logits than training"
+            f"a multiplier on the outputs of {name!r} is in one path alone: training has width^{row.slope:+.2f} times "
+            "what evaluation has, so evaluation and generation use other logits than training"
         )
     elif row.quantity == "decay":
         text = (

@@ -108,6 +108,7 @@ def check(
         return refused(largest, widths, paths)
     wrong: tuple[Deviation, ...] = ()
     if given is not None:
+        Plan.from_dict(given.to_dict())  # an edited plan must still be one: no negative or missing numbers
         wrong = deviations(given, planner.plan(given.target))
     plans = [carried(planner.plan(_size(planner, w)), wrong) for w in widths]
     stand_in = loss is None and not has_own_loss(

@@ -12,6 +12,7 @@ from similitude.scaling.records import Plan, PlanRow
 _SAME = 1e-6
 _MEASURED = 0.05  # own inits that follow no law are fitted anew, by other seeds, to this accuracy
 _FACTORS = {"rescale": "initial scale", "lr": "lr", "eps": "eps", "weight_decay": "weight decay"}
+_HOOK = "hook"
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,11 @@ class Deviation:
 
     Attributes:
         name: The tensor.
-        field: "rescale", "lr", "eps" or "weight_decay".
+        field: "rescale", "lr", "eps", "weight_decay", or "hook" for a multiplier of the forward pass.
         given: The plan's factor.
         ruled: The rule's.
-        power: Power of the width by which the two differ.
+        power: Power of the width by which the two differ; infinite where there is none (a factor of zero, or
+            a plan from a size to itself).
     """
 
     name: str
@@ -34,9 +36,15 @@ class Deviation:
 
     def text(self, rule: str) -> str:
         """Say it in one sentence."""
+        if self.field == _HOOK:
+            return (
+                f"the input of {self.name!r} is multiplied by {self.given:.4g} in the plan; rule {rule} asks for "
+                f"{self.ruled:.4g}"
+            )
+        wrong = f"wrong by width^{self.power:+.2f}" if math.isfinite(self.power) else "wrong at every width"
         return (
             f"the {_FACTORS[self.field]} factor of {self.name!r} is {self.given:.4g} in the plan; rule {rule} gives "
-            f"{self.ruled:.4g} (wrong by width^{self.power:+.2f})"
+            f"{self.ruled:.4g} ({wrong})"
         )
 
 
@@ -51,27 +59,40 @@ def deviations(plan: Plan, ruled: Plan) -> tuple[Deviation, ...]:
         PlanError: The plan is of another model.
     """
     rows = {row.name: row for row in ruled.rows}
+    known = {row.name for row in plan.rows} | {refusal.name for refusal in plan.refused}
     strange = [row.name for row in plan.rows if row.name not in rows]
-    if strange:
-        raise PlanError(
-            f"the plan has a tensor {strange[0]!r} that make(...) does not build. Pass the factory that the plan was "
-            "made for."
+    lacking = [name for name in rows if name not in known]
+    if strange or lacking:
+        what = (
+            f"the plan has a tensor {strange[0]!r} that make(...) does not build"
+            if strange
+            else f"make(...) builds {lacking[0]!r}, for which the plan has no row"
         )
+        raise PlanError(f"{what}. Pass the factory that the plan was made for, and the whole plan.")
     octaves = math.log(plan.target["width"] / plan.base["width"]) if "width" in plan.base else 0.0
-    if octaves == 0.0:
-        return ()
     found = []
     for row in plan.rows:
         for name in _FACTORS:
             given, right = getattr(row, name), getattr(rows[row.name], name)
-            # Between zero and anything else there is no power of the width.
-            if (
-                given > 0
-                and right > 0
-                and abs(given / right - 1) > (_MEASURED if name == "rescale" else _SAME)
-            ):
-                found.append(Deviation(row.name, name, given, right, math.log(given / right) / octaves))
+            if not _same(given, right, _MEASURED if name == "rescale" else _SAME):
+                found.append(Deviation(row.name, name, given, right, _power(given, right, octaves)))
+    mine, theirs = ({h.module: h.factor for h in p.hooks} for p in (plan, ruled))
+    for module in dict.fromkeys((*mine, *theirs)):
+        given, right = mine.get(module, 1.0), theirs.get(module, 1.0)
+        if not _same(given, right, _SAME):
+            found.append(Deviation(module, _HOOK, given, right, _power(given, right, octaves)))
     return tuple(found)
+
+
+def _same(given: float, right: float, tolerance: float) -> bool:
+    return given == right or (given > 0 and right > 0 and abs(given / right - 1) <= tolerance)
+
+
+def _power(given: float, right: float, octaves: float) -> float:
+    """Return the power of the width that a wrong factor is off by; infinite where no power gives it."""
+    if octaves == 0.0 or given <= 0 or right <= 0:
+        return math.inf if given > right else -math.inf
+    return math.log(given / right) / octaves
 
 
 def carried(plan: Plan, found: tuple[Deviation, ...]) -> Plan:
@@ -81,6 +102,8 @@ def carried(plan: Plan, found: tuple[Deviation, ...]) -> Plan:
     ratio = plan.target["width"] / plan.base["width"]
     by_name: dict[str, list[Deviation]] = {}
     for deviation in found:
+        if deviation.field == _HOOK or not math.isfinite(deviation.power):
+            continue  # known exactly, and not a power that could be carried over
         by_name.setdefault(deviation.name, []).append(deviation)
     return replace(plan, rows=tuple(_moved(row, by_name.get(row.name, []), ratio) for row in plan.rows))
 

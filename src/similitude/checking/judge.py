@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from similitude.checking.causes import Cause, causes, flattened
+from similitude.checking.causes import Cause, causes, flattened, untrained
 from similitude.checking.deviation import Deviation
 from similitude.checking.expected import Promise, exponent, promised
 from similitude.checking.explanations import explained
@@ -21,6 +21,7 @@ from similitude.scaling.records import Plan
 _SILENT = (
     1e-5  # of the median gradient: below it a gradient is rounding, as that of a bias before a normalization
 )
+_FEWEST_GOOD = 0.7  # share of good exponents below which small drifts are no chance
 _MOST_WIDE = 0.1  # share of rows whose interval may be too wide to tell anything
 
 
@@ -117,6 +118,8 @@ def judge(evidence: Evidences, seeds: Mapping[int, Sequence[Rung]], *, lr: float
     ranked = causes(
         bad, plan=plan, wrong=evidence.wrong, flat=flat, trained_unused=trained, ruled=evidence.ruled
     )
+    run = rungs[0].run
+    ranked = untrained(run.gradients, run.rates, {r.name: r.lr for r in plan.rows}) + ranked
     held = tuple(row for row in rows if row.expected is not None)
     observed = tuple(row for row in rows if row.expected is None)
     return replace(result, rows=held, observed=observed, notes=notes, verdict=_verdict(held, bad, ranked))
@@ -233,9 +236,14 @@ def _verdict(rows: Sequence[CheckRow], bad: Sequence[CheckRow], ranked: Sequence
         outcome = Outcome.INCONSISTENT if not bad else Outcome.GROWS if first.power > 0 else Outcome.SHRINKS
         named = next((row for row in bad if row.name == first.name), bad[0] if bad else None)
         seen = f", e.g. {_words(named)}" if named is not None else ""
+        summary = (
+            f"{first.name!r} does not scale: {first.text}. {len(bad)} of {len(rows)} exponents are off{seen}"
+            if bad
+            else f"{first.name!r} is not what the rule asks: {first.text}; of what was measured {score}"
+        )
         return Verdict(
             outcome,
-            f"{first.name!r} does not scale: {first.text}. {len(bad)} of {len(rows)} exponents are off{seen}",
+            summary,
             evidence,
             texts,
             f"mend {first.name!r} first; what comes after it in the network may be off only because of it",
@@ -253,6 +261,15 @@ def _verdict(rows: Sequence[CheckRow], bad: Sequence[CheckRow], ranked: Sequence
             tuple(_line(row) for row in wide[:8]),
             texts,
             "give more seeds, a larger batch, or widths that are farther apart",
+        )
+    if good < _FEWEST_GOOD * len(rows):
+        return Verdict(
+            Outcome.CANNOT_TELL,
+            f"no exponent is off by more than {TOLERANCE}, but only {score}: many small drifts at once",
+            tuple(_line(row) for row in sorted(rows, key=lambda r: -abs(r.off))[:8]),
+            texts,
+            "check at wider widths, where effects of a finite width fade and an error stays; look for what acts on all "
+            "tensors alike, such as clipping by the global norm",
         )
     noted = sum(bool(row.note) for row in rows)
     more = f"; {noted} that are not have an explanation" if noted else ""

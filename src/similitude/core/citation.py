@@ -109,7 +109,7 @@ def cite(obj: Any) -> tuple[Citation, ...]:
 
     Example:
         >>> import similitude as sim
-        >>> cite(sim.plan)[0].paper.number
-        17
+        >>> [citation.paper.number for citation in cite(sim.plan)]
+        [7, 17]
     """
     return getattr(obj, "__citations__", ())
