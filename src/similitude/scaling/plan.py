@@ -14,11 +14,11 @@ from similitude.core.citation import cites
 from similitude.core.errors import PlanError, RoleError
 from similitude.scaling.axes import Comparison, Factory, TensorPair, as_size, compare, same_dials, some
 from similitude.scaling.dataflow.structure import Sample, Structure, study
-from similitude.scaling.factors import for_optimizer, is_matrix, training_factors
+from similitude.scaling.factors import for_optimizer, training_factors
 from similitude.scaling.folding import Folds, fold
 from similitude.scaling.inits.survey import OwnInit, Survey, own_inits, survey
 from similitude.scaling.knobs import QUERY, Knob, Knobs, knob_of, notes_of, parse_knobs, require_matches
-from similitude.scaling.optimizers import OptimizerLike, OptimizerSpec, resolve
+from similitude.scaling.optimizers import OptimizerLike, resolve
 from similitude.scaling.queries import Queries, queries_of, require_queries
 from similitude.scaling.records import Branch, Hook, Plan, PlanRow, Refusal
 from similitude.scaling.roles import RoleResult, infer
@@ -263,7 +263,9 @@ class Planner:
             dict(target),
             tuple(rows),
             tuple(refused),
-            tuple(_notes(structure, rows, folds, own, self.spec, self.rule) if not at_base else folds.notes),
+            tuple(
+                notes_of(structure, rows, folds, own, self.spec, self.rule) if not at_base else folds.notes
+            ),
             self.spec.decay,
             self.spec.defaults,
             tuple(folds.hooks),
@@ -383,15 +385,6 @@ def known_rule(rule: str) -> str:
     return rule
 
 
-def _init_notes(own: Mapping[str, OwnInit]) -> list[str]:
-    """Say once what is worth knowing of the measured init, with the tensors that it holds for."""
-    by_note: dict[str, list[str]] = {}
-    for name, init in own.items():
-        if init.note:
-            by_note.setdefault(init.note, []).append(name)
-    return [f"{note}: {some(names)}" for note, names in by_note.items()]
-
-
 def _own_ratio(own: Mapping[str, OwnInit], name: str) -> float:
     return own[name].ratio if name in own else 1.0
 
@@ -401,47 +394,3 @@ def _width_ratio(base: Mapping[str, int], target: Mapping[str, int], comparison:
 
 
 _AS_BUILT = OwnInit(1.0, "constant", 0.0, None, 0.0, None)
-
-
-def _notes(
-    structure: Structure | None,
-    rows: list[PlanRow],
-    folds: Folds,
-    own: Mapping[str, OwnInit],
-    spec: OptimizerSpec,
-    rule: str,
-) -> list[str]:
-    notes = list(folds.notes)
-    unused = [row.name for row in rows if row.role == "unused"]
-    if unused:
-        notes.append(
-            f"never used by the sample: {some(unused, 12)}. They are left as they are; if they are trained, pass a "
-            "sample that reaches them in eval mode, or name their roles"
-        )
-    if rule != "sp":
-        notes += _init_notes(own)
-    narrow = [row.name for row in rows if row.role == "bottleneck"]
-    if narrow and rule != "sp":
-        notes.append(
-            f"bottlenecks inside a growing network, whose output side stays or grows more slowly: {some(narrow)}. No "
-            "rule is exact for them; their init follows fan-in^-1/2. Let their inner size grow with the width to transfer"
-        )
-    if rule == "mean_field" and sum(row.role == "hidden" for row in rows) > 0:
-        notes.append(
-            "mean_field with hidden matrices degenerates: their signal at initialization vanishes with the width. "
-            "Use mup for more than one hidden layer"
-        )
-    if structure is not None and rule != "sp":
-        notes += structure.notes
-    if structure is not None and not structure.matched:
-        notes.append(
-            "the forward pass takes other ways at other sizes (routing that depends on data), so uses were paired "
-            "by tensor"
-        )
-    matrices = [row for row in rows if is_matrix(row.role, row.shape)]
-    if spec.family == "orthogonalized" and len(matrices) < len(rows):
-        notes.append(
-            f"{spec.name} trains the {len(matrices)} matrices of the plan; factors of the other "
-            f"{len(rows) - len(matrices)} tensors are for AdamW: similitude.split makes one optimizer of both"
-        )
-    return notes + list(spec.warnings)
