@@ -18,6 +18,7 @@ from similitude.scaling.factors import for_optimizer, training_factors
 from similitude.scaling.folding import Folds, fold
 from similitude.scaling.inits.survey import OwnInit, Survey, own_inits, survey
 from similitude.scaling.knobs import QUERY, Knob, Knobs, knob_of, notes_of, parse_knobs, require_matches
+from similitude.scaling.notes import plan_notes
 from similitude.scaling.optimizers import OptimizerLike, resolve
 from similitude.scaling.queries import Queries, queries_of, require_queries
 from similitude.scaling.records import Branch, Hook, Plan, PlanRow, Refusal
@@ -264,7 +265,7 @@ class Planner:
             tuple(rows),
             tuple(refused),
             tuple(
-                notes_of(structure, rows, folds, own, self.spec, self.rule) if not at_base else folds.notes
+                plan_notes(structure, rows, folds, own, self.spec, self.rule) if not at_base else folds.notes
             ),
             self.spec.decay,
             self.spec.defaults,
