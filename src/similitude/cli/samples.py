@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -78,8 +77,10 @@ def _loss(reference: str) -> Callable[..., Any]:
 
 
 def _sample(reference: str) -> Any:
+    from similitude.scaling.sizes import takes_width
+
     found = load_object(reference)
-    if callable(found) and not _takes_width(found):
+    if callable(found) and not takes_width(found):
         try:
             found = found()
         except Exception as error:
@@ -92,18 +93,3 @@ def _sample(reference: str) -> Any:
     if not callable(found) and not isinstance(found, torch.Tensor | tuple | list | Mapping):
         raise FactoryError(f"--sample {reference} is a {type(found).__name__}. Name {_FORMS}.")
     return found
-
-
-def _takes_width(function: Callable[..., Any]) -> bool:
-    """Tell whether a function wants the width: it names it, or cannot be called without an argument."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # written in C without a signature
-        return False
-    if "width" in signature.parameters:
-        return True
-    try:
-        signature.bind()
-    except TypeError:
-        return True
-    return False

@@ -120,6 +120,26 @@ def arguments(make: Factory, size: Size) -> tuple[tuple[int, ...], dict[str, int
     return tuple(size[d] for d in unnamed), {d: n for d, n in size.items() if d not in unnamed}
 
 
+def takes_width(function: Callable[..., object]) -> bool:
+    """Tell whether a function of nothing or of the width wants the width: it names it, or needs an argument.
+
+    Example:
+        >>> takes_width(lambda: 0), takes_width(lambda n: n), takes_width(lambda width=64: width)
+        (False, True, True)
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # written in C without a signature
+        return True
+    if WIDTH in signature.parameters:
+        return True
+    try:
+        signature.bind()
+    except TypeError:
+        return True
+    return False
+
+
 def call_text(make: Factory, size: Size) -> str:
     """Return the call as a user would write it, `make(64)` or `make(width=64, depth=2)`, for messages."""
     args, kwargs = arguments(make, size)

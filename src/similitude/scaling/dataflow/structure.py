@@ -22,9 +22,10 @@ from similitude.scaling.dataflow.residual import branches
 from similitude.scaling.dataflow.trace import Trace, trace
 from similitude.scaling.dataflow.unfollowed import unfollowed
 from similitude.scaling.records import Branch
+from similitude.scaling.sizes import takes_width
 
 Sample = Any
-"""A tensor, a tuple of positional or a mapping of keyword arguments, or a function of the width that gives one."""
+"""A tensor, a tuple of positional or a mapping of keyword arguments, or a function (of the width) that gives one."""
 
 _MOST_PARAMETERS = 60_000_000  # of a model that is traced, so that planning takes seconds
 _FLAT = 0.02  # exponents of the width below this are rounding
@@ -188,7 +189,7 @@ def call_of(sample: Any, loss: Callable[..., Any] | None) -> Callable[[nn.Module
 def sample_at(sample: Sample, size: Size) -> Any:
     """Return the sample for one size."""
     if callable(sample) and not isinstance(sample, Mapping):
-        return sample(size["width"])
+        return sample(size["width"]) if takes_width(sample) else sample()
     return sample
 
 
