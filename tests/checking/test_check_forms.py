@@ -41,6 +41,24 @@ def test_a_function_of_the_width_gives_any_of_these():
     assert supply.first(4).shape == (4,)
 
 
+def test_a_function_of_nothing_gives_any_of_these_too():
+    assert Supply(lambda: A).batch(64, 0, 0) is A
+    assert Supply(lambda kept=A: kept).batch(64, 0, 0) is A
+    assert Supply(lambda width=8: torch.zeros(width)).batch(16, 0, 0).shape == (16,)
+
+
+def test_a_list_is_named_as_several_batches_only_where_it_holds_bare_tensors():
+    for sample, explained in (([A, B], True), ([(A, B), (B, A)], False), ([A], False), ((A, B), False)):
+        supply = Supply(sample)
+        supply.first(64)
+        with pytest.raises(PlanError if explained else IndexError), supply.explained():
+            raise IndexError("too few")
+    supply = Supply([A, B])
+    supply.first(64)
+    with pytest.raises(PlanError, match=r"^ours$"), supply.explained():  # no failure of the model's
+        raise PlanError("ours")
+
+
 @pytest.mark.parametrize("wrong", [7, "batches", None])
 def test_other_things_are_no_batches(wrong):
     with pytest.raises(DataError, match="Pass one batch"):

@@ -135,3 +135,49 @@ def test_a_model_without_the_plans_hooks_is_stopped():
     compiled = cast(nn.Module, torch.compile(Tied(64), backend="eager"))
     with pytest.raises(PlanError, match="compiled"):
         sim.guard(optimizer(made.groups(compiled, lr=0.01)), made, compiled)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("which", [0, 1, -1])
+def test_a_rate_that_is_not_finite_is_stopped_in_any_group(value, which):
+    made, model, optimizer = _made()
+    sim.guard(optimizer, made, model)
+    optimizer.param_groups[which]["lr"] = value
+    with pytest.raises(PlanError, match=rf"lr={value}, which is not finite"):
+        optimizer.step()
+
+
+def test_an_optimizer_of_another_model_is_told():
+    made, _, optimizer = _made()
+    with pytest.raises(PlanError, match=r"has none of the model's 8 trainable tensors"):
+        sim.guard(optimizer, made, made.apply_(mlp(256)))
+    with pytest.raises(PlanError, match="not the one that the plan was made for"):
+        sim.guard(optimizer, made, nn.Linear(2, 2))
+    with pytest.raises(PlanError, match=r"the plan is for"):
+        sim.guard(optimizer, made, mlp(64))
+
+
+def test_tensors_that_no_group_trains_are_named_unless_they_are_frozen():
+    made, model, _ = _made()
+    groups = made.groups(model, lr=0.01)
+    optimizer = torch.optim.AdamW(groups[:1])
+    with pytest.raises(
+        PlanError, match=r"of 8 trainable tensors .* in no group of the optimizer: '.*weight'"
+    ):
+        sim.guard(optimizer, made, model)
+    for group in groups[1:]:
+        for parameter in group["params"]:
+            parameter.requires_grad_(False)
+    sim.guard(optimizer, made, model)
+
+
+def test_wrong_arguments_are_told():
+    made, model, optimizer = _made()
+    with pytest.raises(PlanError, match="optimizer is a int"):
+        sim.guard(cast(torch.optim.Optimizer, 5))
+    with pytest.raises(PlanError, match=r"plan is a MLP\. Pass guard\(optimizer, plan, model\)"):
+        sim.guard(optimizer, cast(sim.Plan, model), cast(nn.Module, made))
+    with pytest.raises(PlanError, match="the plan was passed without the model"):
+        sim.guard(optimizer, made)
+    with pytest.raises(PlanError, match="the model was passed without the plan"):
+        sim.guard(optimizer, model=model)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from similitude.core.errors import DataError
+from similitude.core.errors import DataError, PlanError
 
 _FORMS = (
     "one batch (a tensor, a tuple of arguments or a dict of keyword arguments), a list or other iterable of "
-    "batches, an object with batch(seed, step), or a function of the width that gives one of these"
+    "batches, an object with batch(seed, step), or a function of nothing or of the width that gives one of these"
 )
 _MOST = 64  # batches taken from an iterable; more steps go round
 
@@ -24,8 +26,8 @@ class Supply:
 
     Attributes:
         sample: What the user gave: one batch; a list or iterable of batches; an object with
-            `batch(seed, step)`; or a function of the width that gives one of these. A tuple is one batch, a list is
-            several.
+            `batch(seed, step)`; or a function of nothing or of the width that gives one of these. A tuple is one
+            batch, a list is several.
     """
 
     sample: Any
@@ -51,12 +53,58 @@ class Supply:
         """Return the batch that the forward pass is traced with."""
         return self.batch(width, 0, 0)
 
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Say beside a failure of the model that a list is several batches, where it holds bare tensors.
+
+        Raises:
+            PlanError: The model failed, and the sample is such a list.
+        """
+        try:
+            yield
+        except (PlanError, AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            ours = isinstance(error, PlanError) and error.__cause__ is None  # no failure of the model's
+            lists = [kept for kept in self._kept.values() if isinstance(kept, list) and len(kept) > 1]
+            if ours or not lists or not all(isinstance(b, torch.Tensor) for kept in lists for b in kept):
+                raise
+            text = str(error) if isinstance(error, PlanError) else f"{type(error).__name__}: {error}"
+            raise PlanError(
+                f"{text.removesuffix('.')}. The sample is a list of {len(lists[0])} tensors, and a list is several "
+                "batches: each step gets one tensor. Pass a tuple if they are one batch together, as (inputs, labels)."
+            ) from error
+
     def _at(self, width: int) -> Any:
-        by_width = _is_function(self.sample)
+        by_width = _is_function(self.sample) and takes_width(self.sample)
         key = width if by_width else None
         if key not in self._kept:
-            self._kept[key] = _read(self.sample(width) if by_width else self.sample)
+            given = self.sample
+            if _is_function(given):
+                given = given(width) if by_width else given()
+            self._kept[key] = _read(given)
         return self._kept[key]
+
+
+def takes_width(function: Callable[..., Any]) -> bool:
+    """Tell whether a function wants the width: it names it, or cannot be called without an argument.
+
+    Args:
+        function: Gives a sample, of nothing or of the width.
+
+    Example:
+        >>> takes_width(lambda: 0), takes_width(lambda n: n), takes_width(lambda width=64: width)
+        (False, True, True)
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # written in C without a signature
+        return True
+    if "width" in signature.parameters:
+        return True
+    try:
+        signature.bind()
+    except TypeError:
+        return True
+    return False
 
 
 def _is_function(sample: Any) -> bool:

@@ -13,7 +13,7 @@ from torch import nn
 from similitude.core.errors import PlanError
 from similitude.scaling.axes import some
 from similitude.scaling.hooks import missing_hooks
-from similitude.scaling.matching import parameters
+from similitude.scaling.matching import match, parameters
 from similitude.scaling.records import Plan
 
 _TOLERANCE = 0.01  # relative; schedules in float32 drift by less, flattened ratios by far more
@@ -45,8 +45,13 @@ class Guard:
     def __init__(
         self, optimizer: torch.optim.Optimizer, plan: Plan | None = None, model: nn.Module | None = None
     ) -> None:
-        self._by_parameter = _of_plan(plan, model) if plan is not None and model is not None else {}
-        self._hooks = (plan, model) if plan is not None and model is not None and plan.hooks else None
+        _check_arguments(optimizer, plan, model)
+        self._by_parameter: dict[int, _Factors] = {}
+        self._hooks: tuple[Plan, nn.Module] | None = None
+        if plan is not None and model is not None:
+            _check_complete(optimizer, plan, model)
+            self._by_parameter = _of_plan(plan, model)
+            self._hooks = (plan, model) if plan.hooks else None
         self._check(optimizer)
         self._handle = optimizer.register_step_pre_hook(lambda o, args, kwargs: self._check(o))
 
@@ -93,15 +98,16 @@ def guard(
     Args:
         optimizer: Made from `plan.groups(model, lr=...)` or by `similitude.split`; there the two optimizers have
             rates of their own, and ratios are compared within each.
-        plan: The plan; with it and the model, weight decay, eps and the plan's hooks are checked too. Groups without
-            weight decay are left out.
-        model: The model that the plan was applied to.
+        plan: The plan; with it and the model, weight decay, eps and the plan's hooks are checked too, and that every
+            trainable tensor is in a group. Groups without weight decay are left out.
+        model: The model that the plan was applied to; given together with the plan or not at all.
 
     Returns:
         A handle whose `remove()` takes the guard off.
 
     Raises:
-        PlanError: The ratios are wrong already, or are not known. A later step raises it as soon as they are.
+        PlanError: The ratios are wrong already, or are not known, or optimizer, plan and model do not belong
+            together. A later step raises it as soon as ratios are wrong or a learning rate is not finite.
 
     Example:
         >>> from similitude.scaling.plan import plan
@@ -131,6 +137,46 @@ def _of_plan(plan: Plan, model: nn.Module) -> dict[int, _Factors]:
     }
 
 
+def _check_arguments(optimizer: Any, plan: Any, model: Any) -> None:
+    if not (hasattr(optimizer, "param_groups") and hasattr(optimizer, "register_step_pre_hook")):
+        raise PlanError(
+            f"optimizer is a {type(optimizer).__name__}. Pass the torch.optim.Optimizer that steps: guard(optimizer) or "
+            "guard(optimizer, plan, model)."
+        )
+    for value, name, kind in ((plan, "plan", Plan), (model, "model", nn.Module)):
+        if value is not None and not isinstance(value, kind):
+            raise PlanError(
+                f"{name} is a {type(value).__name__}. Pass guard(optimizer, plan, model), the plan as "
+                "similitude.plan made it and the model that it was applied to."
+            )
+    if (plan is None) != (model is None):
+        given, lacking = ("plan", "model") if model is None else ("model", "plan")
+        raise PlanError(
+            f"the {given} was passed without the {lacking}, so it has no effect: tensors are matched with the plan by "
+            "their names in the model. Pass both, guard(optimizer, plan, model), or neither."
+        )
+
+
+def _check_complete(optimizer: torch.optim.Optimizer, plan: Plan, model: nn.Module) -> None:
+    """Raise unless the model is that of the plan, and all its trainable tensors are in the optimizer."""
+    match(plan, model)
+    grouped = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    trained = {name: p for name, p in parameters(model).items() if p.requires_grad}
+    missing = [name for name, p in trained.items() if id(p) not in grouped]
+    if not missing:
+        return
+    if len(missing) == len(trained):
+        raise PlanError(
+            f"the optimizer has none of the model's {len(trained)} trainable tensors, so it trains another model, or "
+            "this one was replaced after it was made. Build it from plan.groups(model, lr=...) of this model."
+        )
+    raise PlanError(
+        f"{len(missing)} of {len(trained)} trainable tensors of the model are in no group of the optimizer: "
+        f"{some(missing)}. Build it from all of plan.groups(model, lr=...), freeze them with requires_grad_(False), or "
+        "guard each of several optimizers without plan and model."
+    )
+
+
 def _parts(optimizer: torch.optim.Optimizer) -> Iterator[list[tuple[int, Mapping[str, Any]]]]:
     """Yield the groups that share one base rate, with their numbers: those of one part of a split optimizer."""
     start = 0
@@ -147,6 +193,12 @@ def _check_option(
     found = []
     for (index, group), factor in zip(groups, factors, strict=True):
         value = group.get(option)
+        # Compared with nan nothing is too large, so it must not reach the comparison below.
+        if value is not None and not math.isfinite(value):
+            raise PlanError(
+                f"group {index} of the optimizer has {option}={float(value)}, which is not finite: a step would ruin its "
+                "tensors. Look for a division by zero or an overflow in the schedule or loop that sets it."
+            )
         # No weight decay (or eps) in a group is a choice of the user's; no learning rate is a ratio of 0.
         if factor and value is not None and (float(value) != 0.0 or option == "lr"):
             found.append((index, float(value), factor))

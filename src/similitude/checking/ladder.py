@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,8 +67,13 @@ class Ladder:
         setup: Callable[[Plan, nn.Module], Any] | None,
         user_loss: LossLike | None,
     ) -> None:
-        if steps < 1:
-            raise PlanError(f"steps={steps}: a run needs at least 1 optimizer step.")
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise PlanError(f"steps={steps!r}: a run needs at least 1 optimizer step. Pass a whole number.")
+        if setup is not None and not callable(setup):
+            raise PlanError(
+                f"setup is a {type(setup).__name__}. Pass a function setup(plan, model) that returns the optimizer, or "
+                "the optimizer and a scheduler."
+            )
         self.make, self.plans, self.supply, self.loss = make, plans, supply, loss
         self.optimizer, self.steps, self.setup, self.user_loss = optimizer, steps, setup, user_loss
         self.lr, self.rest_lr = 0.0, 0.0
@@ -75,16 +81,27 @@ class Ladder:
         self._probes: dict[int, Probe] = {}
 
     def find_rates(self, lr: float | None, rest_lr: float | None) -> None:
-        """Settle the learning rates: the given ones, or the first at which the loss falls at the smallest width."""
-        start = _FIRST_LR[self.plans[0].family]
-        self.lr, self.rest_lr = lr or start, rest_lr or REST_LR
+        """Settle the learning rates: the given ones, or the first at which the loss falls at the smallest width.
+
+        Raises:
+            PlanError: A given one is not positive and finite.
+        """
+        start, rest = _FIRST_LR[self.plans[0].family], _positive(rest_lr, "rest_lr") or REST_LR
+        self.lr, self.rest_lr = _positive(lr, "lr") or start, rest
         if lr is not None or self.setup is not None:
             return
         for attempt in range(_TRIES):
-            self.lr, self.rest_lr = start / 4**attempt, (rest_lr or REST_LR) / 4**attempt
-            if self._fit(self.plans[0], self._build(self.plans[0], 0), 0).learned:
+            self.lr, self.rest_lr = start / 4**attempt, rest / 4**attempt
+            run = self._fit(self.plans[0], self._build(self.plans[0], 0), 0)
+            if run.learned:
                 return
-        self.lr, self.rest_lr = start, rest_lr or REST_LR
+            if run.broken:
+                self.notes = (
+                    f"at width {self.plans[0].target['width']} the loss is {run.losses[0]} before the first step: the "
+                    "cause is the model, its init or the sample, not the learning rate",
+                )
+                return
+        self.lr, self.rest_lr = start, rest
         self.notes = (
             f"at width {self.plans[0].target['width']} the loss fell at no learning rate from {start:.3g} down to "
             f"{start / 4 ** (_TRIES - 1):.3g}; {start:.3g} was used. Pass lr= as you tuned it",
@@ -138,4 +155,23 @@ class Ladder:
                 f"setup(plan, model) returned a {type(given).__name__}. Return the optimizer, or the optimizer and "
                 "a scheduler."
             )
+        if pair[1] is not None and not callable(getattr(pair[1], "step", None)):
+            raise PlanError(
+                f"setup(plan, model) returned a {type(pair[1]).__name__} beside the optimizer, which has no step(). "
+                "Return a scheduler there, or the optimizer alone."
+            )
         return pair
+
+
+def _positive(rate: Any, name: str) -> float | None:
+    if rate is None:
+        return None
+    try:
+        value = float(rate)
+    except (TypeError, ValueError):
+        value = math.nan
+    if isinstance(rate, str | bool) or not 0 < value < math.inf:
+        raise PlanError(
+            f"{name}={rate!r} is not a learning rate. Pass a positive number, as tuned at the base, or leave it out."
+        )
+    return value

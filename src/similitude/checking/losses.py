@@ -50,6 +50,29 @@ def own_loss(output: Any) -> Tensor | None:
     return found if isinstance(found, Tensor) and found.numel() == 1 else None
 
 
+def differentiable(value: Any) -> Tensor:
+    """Return what a loss gave if it is one number with a gradient.
+
+    Args:
+        value: What `loss(model, batch)` returned while gradients were recorded.
+
+    Raises:
+        PlanError: It is not a tensor of one entry, or no gradient leads back from it.
+    """
+    if not isinstance(value, Tensor):
+        found = f"a {type(value).__name__}" if value is not None else "None"
+        hint = "Return the tensor itself, without .item(), and nothing beside it"
+    elif value.numel() != 1:
+        found = f"a tensor of shape {tuple(value.shape)}"
+        hint = "Return its mean"
+    elif not value.requires_grad:
+        found = f"a number without a gradient ({str(value.dtype).removeprefix('torch.')})"
+        hint = "Return it without .detach() and torch.no_grad(), computed from the model's outputs"
+    else:
+        return value
+    raise PlanError(f"loss(model, batch) must return one differentiable number, got {found}. {hint}.")
+
+
 def random_targets(model: nn.Module, batch: Any) -> Tensor:
     """Mean square between the model's first floating-point output and targets drawn once from N(0, 1).
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from similitude.checking.losses import differentiable
 from similitude.core.seeding import derive, seeded
 from similitude.scaling.matching import parameters
 
@@ -38,6 +40,11 @@ class ShortRun:
         return not all(map(math.isfinite, self.losses))
 
     @property
+    def broken(self) -> bool:
+        """Whether the loss was not finite before the first step, so that no learning rate is to blame."""
+        return bool(self.losses) and not math.isfinite(self.losses[0])
+
+    @property
     def learned(self) -> bool:
         """Whether the loss on the last batch fell."""
         return not self.diverged and self.losses[-1] < self.losses[-2]
@@ -62,14 +69,17 @@ def short_run(
         batch: Gives the batch of a step.
         steps: Number of optimizer steps.
         seed: Seed of random layers; global generators are left as they were.
-        scheduler: Stepped after every optimizer step where there is one.
+        scheduler: Stepped after every optimizer step where there is one; a `ReduceLROnPlateau` is given the loss.
+
+    Raises:
+        PlanError: The loss is not one number with a gradient.
     """
     run = ShortRun()
     named = parameters(model)
     model.train()
     with seeded(derive(seed, "layers")), torch.enable_grad():
         for step in range(steps):
-            value = loss(model, batch(step))
+            value = differentiable(loss(model, batch(step)))
             run.losses.append(float(value.detach()))
             if run.diverged:
                 return run
@@ -81,7 +91,9 @@ def short_run(
                     run.gradients[name] = max(size, run.gradients.get(name, 0.0))
             _note_groups(run, optimizer, named)
             optimizer.step()
-            if scheduler is not None:
+            if isinstance(scheduler, ReduceLROnPlateau):
+                scheduler.step(run.losses[-1])
+            elif scheduler is not None:
                 scheduler.step()
         with torch.no_grad():
             run.losses.append(float(loss(model, batch(steps - 1))))
