@@ -350,3 +350,11 @@ def test_many_small_drifts_are_no_ok():
         return optimizer
 
     assert not check(plan(torch.optim.SGD), setup=setup).ok
+
+
+def test_a_sample_with_nan_is_not_blamed_on_the_learning_rate():
+    x, y = batch()
+    found = check("mup", sample=(x * float("nan"), y), lr=0.001)
+    assert str(found.verdict.outcome) == "diverged"
+    assert "not finite before the first step" in found.verdict.summary
+    assert not any("learning rate is too large" in cause for cause in found.verdict.causes)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from similitude.core.errors import DataError, PlanError
+from similitude.scaling.sizes import takes_width
 
 _FORMS = (
     "one batch (a tensor, a tuple of arguments or a dict of keyword arguments), a list or other iterable of "
@@ -82,29 +82,6 @@ class Supply:
                 given = given(width) if by_width else given()
             self._kept[key] = _read(given)
         return self._kept[key]
-
-
-def takes_width(function: Callable[..., Any]) -> bool:
-    """Tell whether a function wants the width: it names it, or cannot be called without an argument.
-
-    Args:
-        function: Gives a sample, of nothing or of the width.
-
-    Example:
-        >>> takes_width(lambda: 0), takes_width(lambda n: n), takes_width(lambda width=64: width)
-        (False, True, True)
-    """
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # written in C without a signature
-        return True
-    if "width" in signature.parameters:
-        return True
-    try:
-        signature.bind()
-    except TypeError:
-        return True
-    return False
 
 
 def _is_function(sample: Any) -> bool:

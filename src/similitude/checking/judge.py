@@ -281,6 +281,16 @@ def _diverged(evidence: Evidences, seeds: Sequence[Sequence[Rung]], widths: tupl
     names = ", ".join(str(widths[w]) for w in lost)
     smallest = lost[0] == 0
     texts = [d.text(evidence.plans[-1].rule) for d in evidence.wrong]
+    if any(row[w].run.broken for row in seeds for w in lost):
+        return Verdict(
+            Outcome.DIVERGED,
+            f"the loss at width {names} is not finite before the first step",
+            causes=(
+                *texts,
+                "the model, its initial values or the sample hold nan or inf; no learning rate mends that",
+            ),
+            next="compute loss(make(width), batch) once and find where it stops being finite",
+        )
     texts.append(
         "the learning rate is too large for every width"
         if smallest
