@@ -22,6 +22,8 @@ _SILENT = (
     1e-5  # of the median gradient: below it a gradient is rounding, as that of a bias before a normalization
 )
 _FEWEST_GOOD = 0.7  # share of good exponents below which small drifts are no chance
+_NARROW = 64  # below this width right rules show exponents up to `_DRIFT`
+_DRIFT = 0.4  # wrong rules show more than this somewhere (tests/checking)
 _MOST_WIDE = 0.1  # share of rows whose interval may be too wide to tell anything
 
 
@@ -122,7 +124,9 @@ def judge(evidence: Evidences, seeds: Mapping[int, Sequence[Rung]], *, lr: float
     ranked = untrained(run.gradients, run.rates, {r.name: r.lr for r in plan.rows}) + ranked
     held = tuple(row for row in rows if row.expected is not None)
     observed = tuple(row for row in rows if row.expected is None)
-    return replace(result, rows=held, observed=observed, notes=notes, verdict=_verdict(held, bad, ranked))
+    return replace(
+        result, rows=held, observed=observed, notes=notes, verdict=_verdict(held, bad, ranked, widths)
+    )
 
 
 def _rows(
@@ -225,7 +229,9 @@ def _edges(plans: Sequence[Plan], name: str) -> list[float]:
     return found
 
 
-def _verdict(rows: Sequence[CheckRow], bad: Sequence[CheckRow], ranked: Sequence[Cause]) -> Verdict:
+def _verdict(
+    rows: Sequence[CheckRow], bad: Sequence[CheckRow], ranked: Sequence[Cause], widths: Sequence[int]
+) -> Verdict:
     good = sum(row.good for row in rows)
     score = f"{good} of {len(rows)} exponents are within {GOOD} of what is expected"
     evidence = tuple(_line(row) for row in sorted(bad, key=lambda r: -abs(r.off))[:8])
@@ -246,7 +252,12 @@ def _verdict(rows: Sequence[CheckRow], bad: Sequence[CheckRow], ranked: Sequence
             summary,
             evidence,
             texts,
-            f"mend {first.name!r} first; what comes after it in the network may be off only because of it",
+            (
+                f"check again at widths of {_NARROW} or more: networks as narrow as {widths[0]} drift this far by "
+                "themselves"
+                if widths[0] < _NARROW and max((abs(row.off) for row in bad), default=1.0) < _DRIFT
+                else f"mend {first.name!r} first; what comes after it in the network may be off only because of it"
+            ),
         )
     wide = [row for row in rows if row.high - row.low > 4 * TOLERANCE and not row.note]
     if not rows or len(wide) > _MOST_WIDE * len(rows):
