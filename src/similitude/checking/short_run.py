@@ -15,8 +15,6 @@ from similitude.checking.losses import differentiable
 from similitude.core.seeding import derive, seeded
 from similitude.scaling.matching import parameters
 
-Setup = Callable[..., Any]
-
 
 @dataclass
 class ShortRun:

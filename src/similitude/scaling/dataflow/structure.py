@@ -104,7 +104,6 @@ class Structure:
         attention: Contractions of two activations over a growing side.
         branches: Residual branches.
         notes: What changes with the width and no tensor answers for.
-        unused: Tensors that the pass does not reach.
         matched: Whether both passes used the same tensors in the same order.
     """
 
@@ -114,7 +113,6 @@ class Structure:
     attention: tuple[Attention, ...]
     branches: tuple[Branch, ...]
     notes: tuple[str, ...]
-    unused: tuple[str, ...]
     matched: bool
 
 
@@ -162,7 +160,6 @@ def study(
         tuple(_attention(first, second, ratio)),
         branches(first),
         unfollowed(first, second),
-        tuple(name for name, found in uses.items() if not found),
         matched,
     )
 
