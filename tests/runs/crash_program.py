@@ -58,13 +58,13 @@ def within(folder: str, log: str, kills: int) -> None:
         before = journal.stat().st_size if journal.exists() else 0
         child = os.fork()
         if not child:
-            work(folder, log, pause=0.004)
+            work(folder, log, pause=0.05)  # so that no process gets far: ten of them must not finish the grid
             os._exit(0)
         for _ in range(10_000):  # until it has begun to write
             if journal.exists() and journal.stat().st_size > before:
                 break
             time.sleep(0.001)
-        time.sleep(rng.uniform(0, 0.06))
+        time.sleep(rng.uniform(0, 0.12))
         os.kill(child, signal.SIGKILL)
         print(_code(child))
 
