@@ -24,7 +24,7 @@ def test_one_layer_has_no_rich_side(family):
 
 @pytest.mark.parametrize("layers", [2, 3, 4])
 def test_weights_that_grow_by_equal_shares_undo_gamma(layers):
-    """w -> s w in every layer makes the output s^L larger; SGD follows itself at s^2 times the rate, sign descent at s."""
+    """w -> s w in every layer makes outputs s^L larger; SGD follows at s^2 times the rate, sign descent at s."""
     share = 3.0
     gamma = share**layers
     assert lr_scale(gamma, layers, "sgd") == pytest.approx(share**2)
