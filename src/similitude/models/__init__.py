@@ -4,7 +4,8 @@ from similitude.models.convnet import ConvNet
 from similitude.models.dials import ModelError
 from similitude.models.gpt import GPT
 from similitude.models.mlp import MLP
+from similitude.models.resmlp import ResMLP
 from similitude.models.resnet import ResNet
 from similitude.models.vit import ViT
 
-__all__ = ["GPT", "MLP", "ConvNet", "ModelError", "ResNet", "ViT"]
+__all__ = ["GPT", "MLP", "ConvNet", "ModelError", "ResMLP", "ResNet", "ViT"]

@@ -1,0 +1,1 @@
+"""Predictions: what theory says of a network before any training."""
