@@ -61,7 +61,7 @@ _HOMES = {
 }
 
 _PACKAGES = frozenset(
-    {"checking", "claims", "data", "models", "report", "runs", "scaling", "studies", "training"}
+    {"checking", "claims", "data", "models", "report", "runs", "scaling", "studies", "theory", "training"}
 )
 
 __all__ = [
