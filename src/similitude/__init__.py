@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from similitude.report.html import write_report
     from similitude.runs.engine import InProcess
     from similitude.runs.pool import ProcessPool
+    from similitude.scaling.clipping import clip_grad_norm_
     from similitude.scaling.plan import Plan, plan
     from similitude.scaling.split import split
     from similitude.studies.experiment import Experiment, rates
@@ -48,6 +49,7 @@ _HOMES = {
     "Verdict": "core.verdict",
     "check": "checking.coordinates",
     "cite": "core.citation",
+    "clip_grad_norm_": "scaling.clipping",
     "guard": "checking.guard",
     "plan": "scaling.plan",
     "rates": "studies.experiment",
@@ -61,7 +63,19 @@ _HOMES = {
 }
 
 _PACKAGES = frozenset(
-    {"checking", "claims", "data", "models", "report", "runs", "scaling", "studies", "theory", "training"}
+    {
+        "checking",
+        "claims",
+        "data",
+        "integrations",
+        "models",
+        "report",
+        "runs",
+        "scaling",
+        "studies",
+        "theory",
+        "training",
+    }
 )
 
 __all__ = [
@@ -83,6 +97,7 @@ __all__ = [
     "__version__",
     "check",
     "cite",
+    "clip_grad_norm_",
     "guard",
     "plan",
     "rates",
