@@ -27,14 +27,14 @@ class Slope:
     wide: float
 
 
-def fit(widths: Sequence[int], values: Sequence[Sequence[float]]) -> Slope | None:
+def fit(widths: Sequence[float], values: Sequence[Sequence[float]]) -> Slope | None:
     """Fit the exponent by least squares, every seed with a level of its own.
 
     A seed sees the same data at every width, so its level is common to them and is no noise. What is left (seeds
     that disagree, and widths off the line) makes the interval.
 
     Args:
-        widths: Increasing widths, at least two.
+        widths: Increasing widths, or other sizes that a quantity grows with, at least two.
         values: Per width one positive number per seed, shape (widths, seeds).
 
     Returns:

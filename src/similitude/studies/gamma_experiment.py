@@ -1,0 +1,170 @@
+"""What a sweep of gamma runs: one model at one size, its data and training, and the grid of gammas and rates."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from similitude.core.errors import GridError
+from similitude.data.batches import Batches, check_batches, describe_batches
+from similitude.scaling.axes import build, build_shapes
+from similitude.scaling.centred import Centred
+from similitude.scaling.optimizers import OptimizerLike, resolve
+from similitude.scaling.outputs import Divided, Entry
+from similitude.scaling.richness import known_gamma
+from similitude.scaling.sizes import Factory, arguments, as_size
+from similitude.studies.grid_checks import check_rates
+from similitude.studies.names import code_of, name_of
+from similitude.training.loop import Loss
+from similitude.training.losses import cross_entropy
+from similitude.training.schedule import Schedule, constant
+
+DOUBLE_BELOW = 2e-3
+"""Gammas below it are trained in double precision: the weights move by about gamma of their size, and outputs are
+differences of that size, of which single precision would keep too few digits."""
+
+
+@dataclass(frozen=True)
+class GammaExperiment:
+    """One model that is trained the same way at every richness.
+
+    Attributes:
+        name: Name of the experiment, and of its study.
+        make: Function of the size that returns a model.
+        batches: Gives the batch of every seed and step.
+        base: Size of the model: a width, or a dict of dials.
+        gammas: Richnesses, at least two, in any order.
+        lrs: Learning rates to try at every gamma; None to search them, from a range that is the same for all.
+        loss: `loss(model, batch) -> scalar`.
+        optimizer: Optimizer class, instance or callable.
+        steps: Optimizer steps per run.
+        seeds: Seeds, each an initialization and an order of the data.
+        schedule: Multiplier of the learning rate by step.
+        centre: Whether the model's initial output is taken off (`Centred`).
+        output: Entry of the model's output that is centred and divided; see `similitude.scaling.outputs.entry_of`.
+
+    Raises:
+        GridError: The gammas, rates, seeds or steps are no grid of runs.
+        PlanError: A gamma is not positive and finite, or `base` is no size.
+        DataError: `batches` lacks a method.
+    """
+
+    name: str
+    make: Factory
+    batches: Batches
+    base: Mapping[str, int]
+    gammas: tuple[float, ...]
+    lrs: tuple[float, ...] | None = None
+    loss: Loss = cross_entropy
+    optimizer: OptimizerLike = torch.optim.SGD
+    steps: int = 200
+    seeds: tuple[int, ...] = (0, 1, 2)
+    schedule: Schedule = constant
+    centre: bool = True
+    output: Entry | None = None
+
+    def __post_init__(self) -> None:
+        gammas = tuple(sorted(known_gamma(gamma) for gamma in self.gammas))
+        if len(gammas) < 2 or len(set(gammas)) != len(gammas):
+            raise GridError(
+                f"gammas={self.gammas!r}: a sweep compares at least two, each once, e.g. (0.01, 0.1, 1, 10, 100)."
+            )
+        object.__setattr__(self, "gammas", gammas)
+        object.__setattr__(self, "base", as_size(self.base, "base"))
+        if self.lrs is not None:
+            object.__setattr__(self, "lrs", check_rates(self.lrs))
+        whole = all(isinstance(seed, Integral) and not isinstance(seed, bool) for seed in self.seeds)
+        if not self.seeds or not whole or len(set(self.seeds)) != len(self.seeds):
+            raise GridError(
+                f"seeds={self.seeds!r}: give whole numbers, at least one, each once, e.g. (0, 1, 2)."
+            )
+        if not isinstance(self.steps, Integral) or self.steps < 1:
+            raise GridError(
+                f"steps={self.steps!r}: a run needs a whole number of optimizer steps, at least 1, e.g. 200."
+            )
+        check_batches(self.batches)
+
+    @property
+    def width(self) -> int:
+        """Width of the model."""
+        return self.base["width"]
+
+    def model(self, gamma: float) -> nn.Module:
+        """Build the model whose loss is trained at one richness, from the generators as they stand."""
+        args, kwargs = arguments(self.make, self.base)
+        model = self.make(*args, **kwargs)
+        if gamma < DOUBLE_BELOW:
+            model.double()
+        return Divided(
+            Centred(model, output=self.output) if self.centre else model, gamma, output=self.output
+        )
+
+    def batches_at(self, gamma: float) -> Batches:
+        """Return the batches in the precision of a richness."""
+        return InDouble(self.batches) if gamma < DOUBLE_BELOW else self.batches
+
+    def at(self, **changes: Any) -> GammaExperiment:
+        """Return the experiment with other values of its attributes."""
+        return replace(self, **changes)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what decides a run's result besides gamma, rate and seed; the same in every process.
+
+        Raises:
+            FactoryError: The model cannot be built.
+            DataError: The batches do not say what they are.
+        """
+        build(self.make, self.base)  # its errors name the factory and the size
+        model = build_shapes(self.make, self.base)
+        shapes = repr([(name, tuple(p.shape), str(p.dtype)) for name, p in model.named_parameters()])
+        spec = resolve(self.optimizer)
+        mine = {
+            "kind": "gamma sweep",
+            "model": name_of(self.make),
+            "code of the model": hashlib.sha256((shapes + code_of(self.make, model)).encode()).hexdigest()[
+                :16
+            ],
+            "size": dict(self.base),
+            "loss": name_of(self.loss),
+            "optimizer": spec.name,
+            "optimizer options": {k: v for k, v in sorted(spec.defaults.items()) if v is not None},
+            "steps": self.steps,
+            "schedule": name_of(self.schedule),
+            "centred": self.centre,
+        }
+        if self.output is not None:
+            mine["output"] = self.output
+        data = describe_batches(self.batches)
+        return mine | {f"batches: {key}" if key in mine else key: value for key, value in data.items()}
+
+
+@dataclass(frozen=True)
+class InDouble:
+    """Batches with every floating-point tensor in double precision."""
+
+    batches: Batches
+
+    def batch(self, seed: int, step: int) -> Any:
+        """Return the training batch of one step."""
+        return _double(self.batches.batch(seed, step))
+
+    def evaluation(self) -> Any:
+        """Return the evaluation batch, or None where there is none."""
+        return _double(self.batches.evaluation())
+
+    def describe(self) -> dict[str, Any]:
+        """Return what identifies these batches."""
+        return describe_batches(self.batches)
+
+
+def _double(batch: Any) -> Any:
+    return pytree.tree_map(
+        lambda x: x.double() if isinstance(x, torch.Tensor) and x.is_floating_point() else x, batch
+    )

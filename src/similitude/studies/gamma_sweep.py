@@ -1,0 +1,305 @@
+"""Sweep the richness gamma and the learning rate of one model: stable rates, their exponents, the best gamma."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from similitude.core.citation import cites
+from similitude.core.errors import SimilitudeError, StudyError
+from similitude.data.batches import Batches
+from similitude.runs.engine import Engine, InProcess, JobsFailedError, one_line
+from similitude.runs.grid import Cell
+from similitude.runs.lease import Lease
+from similitude.runs.ledger import Ledger
+from similitude.runs.records import Result
+from similitude.scaling.axes import build_shapes
+from similitude.scaling.optimizers import OptimizerLike, resolve
+from similitude.scaling.outputs import Entry
+from similitude.scaling.plan import plan
+from similitude.scaling.sizes import Factory, as_size
+from similitude.studies.gamma_experiment import GammaExperiment
+from similitude.studies.gamma_exponents import best_gamma, exponents, judge_law
+from similitude.studies.gamma_records import GammaPoint, GammaSweep
+from similitude.studies.jobs import Progress
+from similitude.studies.names import name_of
+from similitude.studies.optimum import optimum
+from similitude.studies.records import Curve
+from similitude.studies.run import DEFAULT_FOLDER
+from similitude.studies.stable_rates import edges, next_rates
+from similitude.training.ensemble import Replica, stack_size, train_ensemble
+from similitude.training.loop import Loss
+from similitude.training.losses import cross_entropy
+from similitude.training.result import RunResult
+from similitude.training.schedule import Schedule, constant
+
+GAMMAS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
+INITIAL = "initial"
+
+
+@dataclass(frozen=True)
+class GammaJob:
+    """Runs of one richness that make one batched program; plain data, to go to another process."""
+
+    gamma: float
+    cells: tuple[Cell, ...]
+
+    def __str__(self) -> str:
+        return f"gamma {self.gamma:g}, {len(self.cells)} runs"
+
+
+@cites(1, "Section 3: sweeps over gamma and the learning rate")
+def gamma_sweep(
+    make: Factory,
+    batches: Batches,
+    *,
+    base: int | Mapping[str, int],
+    gammas: Sequence[float] = GAMMAS,
+    lrs: Sequence[float] | None = None,
+    loss: Loss = cross_entropy,
+    optimizer: OptimizerLike = torch.optim.SGD,
+    steps: int = 200,
+    seeds: Sequence[int] = (0, 1, 2),
+    schedule: Schedule = constant,
+    centre: bool = True,
+    output: Entry | None = None,
+    layers: int | None = None,
+    name: str = "gamma",
+    storage: str | Path = DEFAULT_FOLDER,
+    engine: Engine | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> GammaSweep:
+    """Sweep gamma and the learning rate at one size and one amount of training.
+
+    The model's output, less its initial one, is divided by gamma, and every gamma is trained over a range of learning
+    rates that knows nothing of the law: it begins around 1 and grows until the best and the largest stable rate lie
+    inside. Rates are those that the user's optimizer takes, not divided by any law.
+
+    Args:
+        make: Function of the width (and further dials) that returns a model.
+        batches: Any object with `batch(seed, step)`, `evaluation()` and `describe()`.
+        base: Size of the model: a width, or a dict of dials.
+        gammas: Richnesses. The exponents of the law need two of at most 0.01 or of at least 100.
+        lrs: Learning rates to try at every gamma, in place of the search.
+        loss: `loss(model, batch) -> scalar`.
+        optimizer: Optimizer class, instance or `functools.partial`.
+        steps: Optimizer steps per run: the compute at which gammas are compared.
+        seeds: Seeds; three or more give intervals.
+        schedule: Multiplier of the learning rate by step.
+        centre: Whether the model's initial output is taken off; not needed where its head starts at zero.
+        output: Entry of the model's output that the loss reads, where it is neither a tensor nor has `logits`.
+        layers: Number of weight layers on the longest path; read off a traced pass where None.
+        name: Name of the study in its storage.
+        storage: A folder, or an Optuna storage URL. Finished runs found there are not run again.
+        engine: Where to run: `InProcess()` (default) or `ProcessPool(workers=...)`.
+        on_progress: Called with a `Progress` whenever runs are finished.
+
+    Returns:
+        Rates and losses by gamma, exponents on both sides against the law, and the best gamma with its interval.
+
+    Raises:
+        GridError: The gammas, rates, seeds or steps are no grid of runs.
+        PlanError: A gamma or the size is not one, or the optimizer has no family.
+        FactoryError: `make` does not give a model of this size.
+        StudyError: The storage cannot be used or holds another experiment under this name, or training fails.
+
+    Cost:
+        About 25 runs of `steps` steps per gamma and seed, as batched programs; two forward passes per step where
+        centred.
+    """
+    experiment = GammaExperiment(
+        name=name,
+        make=make,
+        batches=batches,
+        base=as_size(base, "base"),
+        gammas=tuple(gammas),
+        lrs=None if lrs is None else tuple(lrs),
+        loss=loss,
+        optimizer=optimizer,
+        steps=steps,
+        seeds=tuple(seeds),
+        schedule=schedule,
+        centre=centre,
+        output=output,
+    )
+    counted = layers if layers is not None else count_layers(experiment)
+    return run_gamma_sweep(experiment, storage, layers=counted, engine=engine, on_progress=on_progress)
+
+
+def run_gamma_sweep(
+    experiment: GammaExperiment,
+    storage: str | Path = DEFAULT_FOLDER,
+    *,
+    layers: int | None = None,
+    engine: Engine | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> GammaSweep:
+    """Run a `GammaExperiment`; see `gamma_sweep`."""
+    started = time.perf_counter()
+    ledger = Ledger.open(storage, experiment.name, fingerprint=experiment.fingerprint())
+    ledger.recover()
+    before = len(_mine(experiment, ledger.finished()))
+    while todo := _wanted(experiment, ledger.finished()):
+        ledger.populate(todo)
+        done = len(_mine(experiment, ledger.finished()))
+        _work(ledger, experiment, _jobs(experiment, todo), engine or InProcess(), done, on_progress)
+        if missing := [cell for cell in todo if cell not in ledger.finished()]:
+            raise StudyError(
+                f"{len(missing)} runs of {experiment.name!r} are with another process, and what to try next depends on "
+                "them. Run the same again once that process has ended; finished runs are kept."
+            )
+    results = _mine(experiment, ledger.finished())
+    points = tuple(_point(experiment, gamma, results) for gamma in experiment.gammas)
+    family = resolve(experiment.optimizer).family
+    fitted = exponents(points, layers=layers, family=family)
+    return GammaSweep(
+        name=experiment.name,
+        points=points,
+        exponents=fitted,
+        best=best_gamma(points),
+        law=judge_law(fitted, family),
+        layers=layers,
+        family=family,
+        settings={**ledger.fingerprint, "seeds": len(experiment.seeds)},
+        cells_found=before,
+        cells_run=len(results) - before,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def count_layers(experiment: GammaExperiment) -> int | None:
+    """Count the weight layers on the longest path through a model; None where its pass cannot be followed."""
+    try:
+        traced = plan(
+            experiment.make,
+            base=experiment.base,
+            target=experiment.base,
+            sample=experiment.batches.batch(experiment.seeds[0], 0),
+            optimizer=experiment.optimizer,
+            loss=experiment.loss,
+        )
+    except SimilitudeError:
+        return None
+    return traced.layers or None
+
+
+def train_job(experiment: GammaExperiment, job: GammaJob) -> list[RunResult]:
+    """Train the runs of one job, in the order of its cells.
+
+    Raises:
+        StudyError: The user's model, loss or batches raise; the text names them.
+    """
+    try:
+        return train_ensemble(
+            functools.partial(experiment.model, job.gamma),
+            [Replica(seed=int(c["seed"]), lr=float(c["lr"])) for c in job.cells],
+            batches=experiment.batches_at(job.gamma),
+            loss=experiment.loss,
+            steps=experiment.steps,
+            optimizer=experiment.optimizer,
+            schedule=experiment.schedule,
+            stack=len(job.cells),
+        )
+    except SimilitudeError:
+        raise
+    except Exception as error:
+        raise StudyError(
+            f"training '{name_of(experiment.make)}' at gamma {job.gamma:g} on {type(experiment.batches).__name__} with "
+            f"the loss '{name_of(experiment.loss)}' failed: {one_line(error).rstrip('.')}. Finished runs are kept. "
+            "Check that loss(make(width), batches.batch(0, 0)) gives one number, then run the same again."
+        ) from error
+
+
+def _mine(experiment: GammaExperiment, results: Mapping[Cell, Result]) -> dict[Cell, Result]:
+    """Keep the results that belong to this grid: other gammas and seeds of the same study are left out."""
+    return {
+        cell: result
+        for cell, result in results.items()
+        if cell["gamma"] in experiment.gammas
+        and cell["seed"] in experiment.seeds
+        and (experiment.lrs is None or cell["lr"] in experiment.lrs)
+    }
+
+
+def _curve(
+    experiment: GammaExperiment, gamma: float, results: Mapping[Cell, Result]
+) -> tuple[Curve, tuple[float, ...]]:
+    """Collect the losses of one gamma at the rates that every seed has run, and the initial losses by seed."""
+    at = {(c["lr"], c["seed"]): result for c, result in results.items() if c["gamma"] == gamma}
+    lrs = sorted({lr for lr, _ in at if all((lr, seed) in at for seed in experiment.seeds)})
+    losses = tuple(tuple(at[lr, seed].value for seed in experiment.seeds) for lr in lrs)
+    initial = tuple(at[lrs[0], seed].metrics[INITIAL] for seed in experiment.seeds) if lrs else ()
+    return Curve(experiment.width, tuple(lrs), losses), initial
+
+
+def _wanted(experiment: GammaExperiment, results: Mapping[Cell, Result]) -> list[Cell]:
+    """Return the cells to run next: what the user's rates or the search ask for, and is not finished."""
+    wanted = []
+    for gamma in experiment.gammas:
+        rates = experiment.lrs
+        if rates is None:
+            rates = next_rates(*_curve(experiment, gamma, results))
+        wanted += [Cell.of(gamma=gamma, lr=lr, seed=seed) for lr in rates for seed in experiment.seeds]
+    return [cell for cell in wanted if cell not in results]
+
+
+def _jobs(experiment: GammaExperiment, todo: Sequence[Cell]) -> list[GammaJob]:
+    model = build_shapes(experiment.make, experiment.base)
+    jobs = []
+    for gamma in experiment.gammas:
+        cells = [cell for cell in todo if cell["gamma"] == gamma]
+        size = stack_size(model, max(1, len(cells)))
+        jobs += [GammaJob(gamma, tuple(cells[i : i + size])) for i in range(0, len(cells), size)]
+    return jobs
+
+
+def _work(
+    ledger: Ledger,
+    experiment: GammaExperiment,
+    jobs: Sequence[GammaJob],
+    engine: Engine,
+    done: int,
+    on_progress: Callable[[Progress], None] | None,
+) -> None:
+    """Take, train and store the cells of one round; those that another process has are left to it."""
+    total, finished = sum(len(job.cells) for job in jobs), 0
+    held: dict[Cell, Lease] = {lease.cell: lease for job in jobs for lease in ledger.claim(job.cells)}
+    mine = [GammaJob(job.gamma, tuple(c for c in job.cells if c in held)) for job in jobs]
+
+    def store(job: GammaJob, results: list[RunResult]) -> None:
+        nonlocal finished
+        with ledger.batch():
+            for cell, result in zip(job.cells, results, strict=True):
+                curve = pl.DataFrame({"step": range(len(result.losses)), "loss": result.losses})
+                initial = {INITIAL: float(result.losses[0])}
+                ledger.finish(held[cell], result.final, metrics=initial, curve=curve)
+        for cell in job.cells:
+            del held[cell]
+        finished += len(job.cells)
+        if on_progress is not None:
+            on_progress(Progress(experiment.name, str(job), done + finished, done + total, finished / total))
+
+    try:
+        with ledger.keep(list(held.values())):
+            engine.map(functools.partial(train_job, experiment), [j for j in mine if j.cells], on_done=store)
+    except JobsFailedError as error:
+        raise error.__cause__ or error from None
+    finally:
+        with suppress(StudyError):  # what cannot be given back, others take over once this process has ended
+            if held:
+                with ledger.batch():
+                    for lease in held.values():
+                        ledger.release(lease)
+
+
+def _point(experiment: GammaExperiment, gamma: float, results: Mapping[Cell, Result]) -> GammaPoint:
+    curve, initial = _curve(experiment, gamma, results)
+    stable = tuple(edge.stable if edge.unstable is not None else None for edge in edges(curve, initial))
+    return GammaPoint(gamma, curve, initial, optimum(curve), stable)
