@@ -55,12 +55,15 @@ def test_the_argument_is_named_in_messages():
         as_size(0, "target")
 
 
-def test_only_the_width_may_differ():
+def test_width_and_depth_may_differ_and_nothing_else():
     same_dials({"width": 64, "depth": 2}, {"depth": 2, "width": 128})
+    same_dials({"width": 64, "depth": 2}, {"width": 128, "depth": 4})
     with pytest.raises(
-        PlanError, match=r"depth \(2 -> 4\) differs between base and target, but only the width may"
+        PlanError, match=r"heads \(2 -> 4\) differs between base and target, but only width and depth may"
     ):
-        same_dials({"width": 64, "depth": 2}, {"width": 128, "depth": 4})
+        same_dials({"width": 64, "heads": 2}, {"width": 128, "heads": 4})
+    with pytest.raises(PlanError, match=r"depth \(2 -> 4\) differs .*, but only width may"):
+        same_dials({"width": 64, "depth": 2}, {"width": 128, "depth": 4}, may=("width",))
     with pytest.raises(PlanError, match="do not name the same dials: 'depth' is in one of them only"):
         same_dials({"width": 64}, {"width": 128, "depth": 4})
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from similitude.core.errors import PlanError
 from similitude.scaling.diff import diff
-from similitude.scaling.factors import for_optimizer, training_factors
+from similitude.scaling.factors import Setting, for_optimizer, training_factors
 from similitude.scaling.knobs import Knob
 from similitude.scaling.optimizers import resolve
 from similitude.scaling.plan import Plan, Planner, plan
@@ -88,7 +88,7 @@ def test_a_folded_multiplier_decays_as_an_explicit_one(name, part):
             resolve(optimizer),
             **SQUARE,
             **extra,
-            weight_decay="decoupled",
+            setting=Setting(weight_decay="decoupled"),
         )
         for extra in ({}, more)
     )
@@ -112,7 +112,8 @@ def test_a_folded_multiplier_decays_as_an_explicit_one(name, part):
 def test_muon_decays_by_the_rate_of_its_group():
     spec = resolve(partial(torch.optim.Muon, adjust_lr_fn="match_rms_adamw"))
     made = {
-        kind: training_factors("mup", "hidden", spec, **SQUARE, weight_decay=kind) for kind in WEIGHT_DECAYS
+        kind: training_factors("mup", "hidden", spec, **SQUARE, setting=Setting(weight_decay=kind))
+        for kind in WEIGHT_DECAYS
     }
     # 0.2 sqrt(n) would double the step at four times the width.
     assert [f.lr for f in made.values()] == [0.5, 0.5]

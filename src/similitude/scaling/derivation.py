@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from similitude.scaling.factors import Place, branch_change, richness_change
 from similitude.scaling.knobs import QUERY, Knob, parse_knobs
 from similitude.scaling.rules import ROLES, TABLE, Factors, Power, factors, fold
 
@@ -145,10 +146,25 @@ def _training_steps(
         yield Step(ruled.weight_decay, f"1 / {ruled.lr:.6g}, so that lr x weight decay stays")
     else:
         yield Step(getattr(ruled, name), _formula(plan.rule, row, family, name))
+    yield from _settled(plan, row, family, name)
     yield from _folded(row, family, knobs, name, gradient=plan.decay == "gradient")
     for knob, whose in knobs:
         if name == "lr" and knob.lr != 1.0:
             yield Step(knob.lr, f"your knob of the learning rate of {whose}")
+
+
+def _settled(plan: Plan, row: PlanRow, family: str, name: str) -> Iterator[Step]:
+    """Yield what the depth rule and the richness do to one factor."""
+    place, changes = Place(row.depth_ratio, row.uses_ratio), []
+    if plan.depth_rule is not None and (place.branches != 1.0 or place.uses != 1.0):
+        changes.append(branch_change(family, plan.depth_rule, place))
+    if plan.gamma != 1.0:
+        changes.append(richness_change(family, plan.gamma, plan.layers))
+    for change in changes:
+        if name != "weight_decay":
+            yield Step(getattr(change, name), change.why)
+        elif plan.decay != "gradient" and plan.weight_decay == "independent":
+            yield Step(1.0 / change.lr, f"{change.why}; lr x weight decay stays")
 
 
 def _folded(

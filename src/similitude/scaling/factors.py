@@ -6,16 +6,52 @@ choice of what a matrix optimizer trains come in.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from similitude.scaling.depth import depth_powers
 from similitude.scaling.knobs import Knob, knob_of, parse_knobs
 from similitude.scaling.optimizers import OptimizerLike, OptimizerSpec, resolve
+from similitude.scaling.richness import lr_scale
 from similitude.scaling.rules import ROLES, Sizes, factors, fold
 
 if TYPE_CHECKING:
     from similitude.scaling.records import Plan, PlanRow
 
+
+@dataclass(frozen=True)
+class Setting:
+    """What a plan asks of every tensor beside its rule.
+
+    Attributes:
+        alpha: Exponent of the residual branches; None where the depth has no rule.
+        gamma: Richness: the output is divided by it.
+        layers: Weight layers on the longest path, as the exponents of the richness need.
+        weight_decay: One of `similitude.scaling.rules.WEIGHT_DECAYS`.
+    """
+
+    alpha: float | None = None
+    gamma: float = 1.0
+    layers: int = 1
+    weight_decay: str = "independent"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tensor stands in a deep network.
+
+    Attributes:
+        branches: Residual branches of its stage at the target over those at the base; 1 outside of branches.
+        uses: Its uses at the target over those at the base, where several branches share it.
+    """
+
+    branches: float = 1.0
+    uses: float = 1.0
+
+
+_PLAIN = Setting()
+_OUTSIDE = Place()
 MATRIX_ROLES = ("hidden", "bottleneck")
 # Between what a rule says and what was seen of the tensor's own init, in `PlanRow.reason`.
 _OWN_INIT = "; own init"
@@ -73,7 +109,8 @@ def training_factors(
     fan_out: Sizes | None = None,
     multiplier: float = 1.0,
     knob: Knob | None = None,
-    weight_decay: str = "independent",
+    setting: Setting = _PLAIN,
+    place: Place = _OUTSIDE,
 ) -> TrainingFactors:
     """Work out what one tensor gets from a rule, for one optimizer.
 
@@ -90,8 +127,9 @@ def training_factors(
         fan_out: The same for the fan-out.
         multiplier: Product of the forward multipliers that the tensor carries, without its own knob.
         knob: The knob of its role, times that of the queries where it makes them.
-        weight_decay: One of `similitude.scaling.rules.WEIGHT_DECAYS`. A folded multiplier m changes the number in
-            both: the tensor that is used as m W decays as W would beside an explicit m.
+        setting: Depth rule, richness and kind of weight decay of the plan. A folded multiplier m changes the weight
+            decay's number in both kinds: the tensor that is used as m W decays as W would beside an explicit m.
+        place: Where the tensor stands among the residual branches.
 
     Raises:
         PlanError: The rule, the kind of weight decay or a number is not one that the table knows.
@@ -109,11 +147,16 @@ def training_factors(
         family = "entrywise"
     if role in ROLES:
         fans = {"fan_in": fan_in, "fan_out": fan_out}
-        ruled = factors(rule, role, family, r_in=r_in, r_out=r_out, **fans, weight_decay=weight_decay)
+        ruled = factors(rule, role, family, r_in=r_in, r_out=r_out, **fans, weight_decay=setting.weight_decay)
     else:
         ruled = replace(factors("sp", "finite", family, r_in=1, r_out=1), why=f"{role}: left as it is")
     folded = fold(ruled, family, multiplier * knob.multiplier)
-    lr, decay, why = folded.lr, folded.weight_decay, [folded.why]
+    lr, eps, decay, why = folded.lr, folded.eps, folded.weight_decay, [folded.why]
+    independent = setting.weight_decay == "independent"
+    for change in _settled(family, setting, place):
+        lr, eps = lr * change.lr, eps * change.eps
+        decay /= change.lr if independent else 1.0
+        why.append(change.why)
     if spec.decay == "gradient":
         # The decay is a part of the gradient: it follows a folded multiplier exactly, and the rule not at all.
         decay = (multiplier * knob.multiplier) ** -2
@@ -121,7 +164,7 @@ def training_factors(
     adjustment = spec.adjustment(base_shape, shape) if family == "orthogonalized" else 1.0
     if adjustment != 1.0:
         # The decay uses the group's learning rate, without the optimizer's own scale.
-        lr, decay = lr / adjustment, decay * (adjustment if weight_decay == "independent" else 1.0)
+        lr, decay = lr / adjustment, decay * (adjustment if independent else 1.0)
         why += [f"lr / {adjustment:.6g}, by which {spec.name} itself scales the step for the shape"]
     if knob.lr != 1.0:
         why += [f"lr x {knob.lr:.6g} by your knob"]
@@ -131,11 +174,68 @@ def training_factors(
         family,
         None if folded.init is None else folded.init * knob.init,
         lr * knob.lr,
-        folded.eps,
+        eps,
         decay,
         "; ".join(why),
         folded.scale * knob.init,
     )
+
+
+@dataclass(frozen=True)
+class Change:
+    """What depth or richness does to a tensor's training.
+
+    Attributes:
+        lr: Factor on the learning rate.
+        eps: Factor on eps.
+        why: The law with its numbers.
+    """
+
+    lr: float
+    eps: float
+    why: str
+
+
+def _settled(family: str, setting: Setting, place: Place) -> Iterator[Change]:
+    """Yield the changes of training that depth and richness ask for."""
+    if setting.alpha is not None and (place.branches != 1.0 or place.uses != 1.0):
+        yield branch_change(family, setting.alpha, place)
+    if setting.gamma != 1.0:
+        yield richness_change(family, setting.gamma, setting.layers)
+
+
+def branch_change(family: str, alpha: float, place: Place) -> Change:
+    """Return what a residual branch does to the training of a tensor inside it.
+
+    Args:
+        family: One of `similitude.scaling.rules.FAMILIES`.
+        alpha: Residual exponent.
+        place: Ratio of branches and of uses.
+    """
+    powers = depth_powers(alpha, family)
+    lr = place.branches**powers.lr * place.uses**powers.shared_lr
+    eps = place.branches**powers.eps * place.uses**powers.shared_eps
+    shared = f", uses x{place.uses:.6g}" if place.uses != 1.0 else ""
+    why = f"inside a residual branch (branches x{place.branches:.6g}{shared}, alpha {alpha:g}): lr x {lr:.6g}"
+    return Change(lr, eps, why + (f", eps x {eps:.6g}" if family != "sgd" else ""))
+
+
+def richness_change(family: str, gamma: float, layers: int) -> Change:
+    """Return what the richness does to the training of every tensor: gradients are divided by gamma.
+
+    Args:
+        family: One of `similitude.scaling.rules.FAMILIES`.
+        gamma: The richness.
+        layers: Weight layers on the longest path.
+    """
+    lr = lr_scale(gamma, layers, family)
+    eps = 1.0 if family == "sgd" else 1.0 / gamma
+    return Change(lr, eps, f"richness gamma {gamma:g} with {layers} weight layers: lr x {lr:.6g}")
+
+
+def setting_of(plan: Plan) -> Setting:
+    """Return what a plan asks of every tensor beside its rule."""
+    return Setting(plan.depth_rule, plan.gamma, plan.layers, plan.weight_decay)
 
 
 def for_optimizer(plan: Plan, optimizer: OptimizerLike) -> Plan:
@@ -178,7 +278,8 @@ def _for_row(plan: Plan, row: PlanRow, spec: OptimizerSpec, knobs: dict[str, Kno
         fan_out=row.fan_out,
         multiplier=row.multiplier,
         knob=knob_of(knobs, row.role, query=row.query),
-        weight_decay=plan.weight_decay,
+        setting=setting_of(plan),
+        place=Place(row.depth_ratio, row.uses_ratio),
     )
     _, seam, own = row.reason.partition(_OWN_INIT)
     return replace(

@@ -67,6 +67,7 @@ def fold(
     shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]],
     width_ratio: float,
     knobs: Mapping[str, Knob],
+    gamma: float = 1.0,
 ) -> Folds:
     """Place every multiplier that a rule asks for.
 
@@ -77,9 +78,10 @@ def fold(
         shapes: Shape at base and target by tensor.
         width_ratio: Target over base of the width.
         knobs: Knobs by role; those of a tied table and its head differ, and the head's goes to its carriers.
+        gamma: Richness, by which the output of a tied head is divided; `residual_folds.fold_output` does the others.
     """
     folds = Folds()
-    if rule == "sp" and not knobs:
+    if rule == "sp" and not knobs and gamma == 1.0:
         return folds
     by_name = {result.name: result for result in results}
     demands: list[_Demand] = []
@@ -90,7 +92,7 @@ def fold(
         if rule != "sp" and not result.overridden:
             inverse = _forward_numbers(structure, result, width_ratio, folds)
         if result.tied:
-            demands += _tied(structure, result, rule, shapes, width_ratio, knobs, inverse)
+            demands += _tied(structure, result, rule, shapes, width_ratio, knobs, inverse, gamma)
     if rule not in ("sp", "ntp"):
         demands += [_logits(attention, width_ratio) for attention in structure.attention]
     _place(structure, by_name, [d for d in demands if d.multiplier != 1.0], folds)
@@ -158,6 +160,7 @@ def _tied(
     ratio: float,
     knobs: Mapping[str, Knob],
     inverse: float,
+    gamma: float,
 ) -> list[_Demand]:
     """Ask for the head's multiplier of a table that is also the head, on what the head reads."""
     flow, found = structure.flow, []
@@ -168,7 +171,7 @@ def _tied(
         own = factors(rule, result.role or "lookup", "sgd", r_in=1.0, r_out=r_in).init
         multiplier = 1.0 if asked is None or own is None else asked / own
         power = 0.0 if rule == "sp" else use.before + use.exponent
-        multiplier *= ratio**-power / inverse * head.multiplier / table.multiplier
+        multiplier *= ratio**-power / inverse * head.multiplier / table.multiplier / gamma
         operand = flow.uses[use.index].operand
         what = f"the head's multiplier x{multiplier:.4g} of the tied {result.name!r}"
         found.append(

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from similitude.scaling.axes import some
+from similitude.scaling.dataflow import ops
+from similitude.scaling.dataflow.residual import Residual
+from similitude.scaling.dataflow.stages import DepthGrowth
 from similitude.scaling.dataflow.structure import Structure
-from similitude.scaling.factors import is_matrix
+from similitude.scaling.factors import Place, is_matrix
 from similitude.scaling.folding import Folds
+from similitude.scaling.inits.depths import DepthInit, init_depth_notes
 from similitude.scaling.inits.survey import OwnInit
 from similitude.scaling.optimizers import OptimizerSpec
 from similitude.scaling.records import PlanRow
@@ -20,6 +24,8 @@ def plan_notes(
     own: Mapping[str, OwnInit],
     spec: OptimizerSpec,
     rule: str,
+    depth_inits: Mapping[str, DepthInit],
+    places: Mapping[str, Place],
 ) -> list[str]:
     """Write the notes of a plan.
 
@@ -30,6 +36,8 @@ def plan_notes(
         own: The measured init, by tensor.
         spec: Its optimizer.
         rule: Its rule.
+        depth_inits: How the own init changes with the depth, for tensors where it does.
+        places: Tensors inside residual branches.
     """
     notes = list(folds.notes)
     unused = [row.name for row in rows if row.role == "unused"]
@@ -40,6 +48,8 @@ def plan_notes(
         )
     if rule != "sp":
         notes += _init_notes(own)
+    kept = [name for name in depth_inits if rule == "sp" and name not in places]
+    notes += init_depth_notes(depth_inits, kept)
     narrow = [row.name for row in rows if row.role == "bottleneck"]
     if narrow and rule != "sp":
         notes.append(
@@ -65,6 +75,100 @@ def plan_notes(
             f"{len(rows) - len(matrices)} tensors are for AdamW: similitude.split makes one optimizer of both"
         )
     return notes + list(spec.warnings)
+
+
+def depth_notes(structure: Structure, growth: DepthGrowth, alpha: float) -> list[str]:
+    """Warn of branches for which a residual exponent is not proven.
+
+    Args:
+        structure: What the forward pass does at the target's depth.
+        growth: What the depth changes.
+        alpha: The residual exponent.
+    """
+    notes = []
+    grown = [stage for stage in growth.stages if stage.ratio != 1.0]
+    counts = ", ".join(f"{stage.base_count} -> {len(stage.residuals)}" for stage in grown)
+    notes.append(f"residual branches by stage: {counts}; each x (ratio)^-{alpha:g}")
+    residuals = [residual for stage in grown for residual in stage.residuals]
+    curved = {op for r in residuals for op in _curved_end(structure, r)}
+    if curved and alpha < 1:
+        notes.append(
+            f"residual branches end in a nonlinearity ({', '.join(sorted(curved))}), so that their mean is not zero and "
+            f"adds up as L^{1 - alpha:.3g}: subtract the mean of a branch over its channels, end it in a matrix, or take "
+            "depth_rule='complete_p'"
+        )
+    deep = max((_matrices(structure, r) for r in residuals), default=0)
+    if deep > 1 and alpha < 1:
+        notes.append(
+            f"residual branches have {deep} matrices in a row, for which no depth rule with alpha < 1 is proven to "
+            "transfer: inside a branch they are linearized as the depth grows. depth_rule='complete_p' (alpha 1) keeps "
+            "them learning"
+        )
+    shared = [name for name, uses in growth.uses.items() if uses != 1.0]
+    if shared and alpha < 1:
+        notes.append(
+            f"{some(shared)} serve several branches, whose sums are then aligned from the start: only alpha = 1 keeps "
+            "them from growing with the depth"
+        )
+    return notes
+
+
+def richness_notes(structure: Structure, gamma: float, *, zero_head: bool) -> list[str]:
+    """Say for what the law of the richness is not proven, and what starts far from zero.
+
+    Args:
+        structure: What the forward pass does.
+        gamma: The richness.
+        zero_head: Whether a knob starts the head at zero.
+    """
+    notes = []
+    norms = any(node.op in ops.NORM for node in structure.flow.trace.nodes)
+    if structure.residuals or norms:
+        what = " and ".join(["residual branches"] * bool(structure.residuals) + ["norms"] * norms)
+        notes.append(
+            f"the learning rate's law in gamma holds for plain stacks of layers; this model has {what}, so measure its "
+            "exponents: `similitude gamma`"
+        )
+    if gamma < 1 and not zero_head:
+        notes.append(
+            f"gamma < 1 makes the untrained output 1/{gamma:g} = {1 / gamma:.4g} times as large: start the head at zero "
+            '(knobs=dict(head={"init": 0})) or train similitude.Centred(model)'
+        )
+    return notes
+
+
+def _curved_end(structure: Structure, residual: Residual) -> set[str]:
+    """List the nonlinear operations between a branch's last matrix and its end, unless a mean is taken out there."""
+    flow = structure.flow
+    inside = flow.facts[residual.value].ancestors
+    last = max((node for node in flow.contractions if inside >> node & 1), default=None)
+    if last is None:
+        return set()
+    found: set[str] = set()
+    known = ops.SHAPE | ops.LINEAR | ops.ADD | ops.MUL | ops.DIV | ops.JOIN
+    for node in flow.trace.nodes[last + 1 : residual.add]:
+        if not inside >> node.index & 1:
+            continue
+        if node.op in ops.NORM or node.op == "mean":
+            found.clear()
+        elif node.op not in known:
+            found.add(node.op.rstrip("_"))
+    return found
+
+
+def _matrices(structure: Structure, residual: Residual) -> int:
+    """Count the matrices on the longest way through a branch."""
+    flow = structure.flow
+    inside = flow.facts[residual.value].ancestors
+    at = {use.node for use in flow.uses if use.kind == "contract"}
+    layers: dict[int, int] = {}
+    for node in flow.trace.nodes[residual.start + 1 : residual.add]:
+        if not inside >> node.index & 1:
+            continue
+        deepest = max((layers.get(value, 0) for value in node.inputs), default=0)
+        for value in node.outputs:
+            layers[value] = deepest + (node.index in at)
+    return layers.get(residual.value, 0)
 
 
 def _init_notes(own: Mapping[str, OwnInit]) -> list[str]:

@@ -1,29 +1,37 @@
-"""The plan from a base size to a target size, as ratios to the user's own base: paper 17 (muTransfer)."""
+"""The plan from a base size to a target size, as ratios to the user's own base: papers 17 (muTransfer), 13 (depth)
+and 1 (richness)."""
 
 from __future__ import annotations
 
 import copy
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
 
 from similitude.core.citation import cites
 from similitude.core.errors import PlanError, RoleError
-from similitude.scaling.axes import Comparison, Factory, TensorPair, as_size, compare, same_dials, some
-from similitude.scaling.dataflow.structure import Sample, Structure, study
-from similitude.scaling.factors import for_optimizer, training_factors
+from similitude.scaling.axes import Comparison, Factory, as_size, compare, same_dials, some
+from similitude.scaling.dataflow.stages import DepthGrowth, depth_growth
+from similitude.scaling.dataflow.structure import Sample, Structure, study, study_depth
+from similitude.scaling.depth import DepthRule, residual_exponent
+from similitude.scaling.factors import Place, Setting, for_optimizer
 from similitude.scaling.folding import Folds, fold
+from similitude.scaling.inits.depths import DepthInit, depth_inits
 from similitude.scaling.inits.survey import OwnInit, Survey, own_inits, survey
-from similitude.scaling.knobs import QUERY, Knob, Knobs, knob_of, notes_of, parse_knobs, require_matches
-from similitude.scaling.notes import plan_notes
+from similitude.scaling.knobs import QUERY, Knob, Knobs, notes_of, parse_knobs, require_matches
+from similitude.scaling.notes import depth_notes, plan_notes, richness_notes
 from similitude.scaling.optimizers import OptimizerLike, resolve
 from similitude.scaling.queries import Queries, queries_of, require_queries
 from similitude.scaling.records import Branch, Hook, Plan, PlanRow, Refusal
+from similitude.scaling.residual_folds import fold_branches, fold_output, weight_layers
+from similitude.scaling.richness import known_gamma
 from similitude.scaling.roles import RoleResult, infer
-from similitude.scaling.rules import RULES, factors, known_weight_decay
+from similitude.scaling.rows import RowMaker
+from similitude.scaling.rules import RULES, known_weight_decay
+from similitude.scaling.sizes import DEPTH, at_depth
 
 __all__ = ["Branch", "Hook", "Plan", "PlanRow", "Planner", "Refusal", "for_optimizer", "plan"]
 
@@ -32,6 +40,8 @@ SizeLike = int | Mapping[str, int]
 
 @cites(17, "Tables 3, 8 and 9")
 @cites(7, "Condition 1 and Section 3")
+@cites(13, "Section 3: Depth-muP")
+@cites(1, "Section 2: richness")
 def plan(
     make: Factory,
     *,
@@ -40,22 +50,24 @@ def plan(
     sample: Sample = None,
     optimizer: OptimizerLike = torch.optim.AdamW,
     rule: str = "mup",
+    depth_rule: DepthRule | None = None,
+    gamma: float = 1.0,
     roles: Mapping[str, str] | None = None,
     knobs: Knobs | None = None,
     loss: Callable[..., Any] | None = None,
     weight_decay: str = "independent",
     seed: int = 0,
 ) -> Plan:
-    """Plan how hyperparameters tuned at one width carry over to another.
+    """Plan how hyperparameters tuned at one width and depth carry over to another.
 
     The model stays the user's own: the plan rescales its initial values once and sets learning rate, eps
     and weight decay per parameter group. What each tensor does is read off one traced forward pass at two small
     sizes. At the base size every factor is exactly 1, unless a knob says otherwise.
 
     Args:
-        make: Function of the width (by keyword `width` or by position) that returns a model; everything else
-            about the model stays fixed.
-        base: Size that hyperparameters are tuned at: a width, or a dict of dials such as `{"width": 256}`.
+        make: Function of the width, or of the width and the depth (by keyword or by position), that returns a model;
+            everything else about the model stays fixed.
+        base: Size that hyperparameters are tuned at: a width, or a dict of dials such as `{"width": 256, "depth": 6}`.
         target: Size to plan for.
         sample: What the model is called with: a tensor, a tuple of positional or a dict of keyword arguments;
             or a function of the width that gives one, where its shape depends on it.
@@ -63,6 +75,12 @@ def plan(
             factory; its eps and weight decay matter.
         rule: "mup" (features learn alike at every width), "spectral" (the same from sizes alone), "sp"
             (everything as the user wrote it), "ntp" (the kernel regime) or "mean_field" (one hidden layer).
+        depth_rule: How residual branches scale with their number; required where the depths differ. "depth_mup" (each
+            branch x L^-1/2: the most diverse features, proven for blocks of one matrix), "complete_p" (x 1/L: blocks of
+            several matrices keep learning as they do at the base), an exponent between, or "sp" (as you wrote it).
+        gamma: Richness: the output is divided by it, and learning rates follow its law. 1 is the model as tuned, more
+            is richer, less is lazier. Below 1 start the head at zero (`knobs=dict(head={"init": 0})`) or train
+            `similitude.Centred(model)`.
         roles: Roles that are known better than the traced pass can tell, by tensor name or glob, e.g. `{"pos":
             "input"}`.
         knobs: Multipliers of the base by role, e.g. `dict(embedding=1.0, head=1.0)`, or
@@ -79,7 +97,8 @@ def plan(
 
     Raises:
         FactoryError: `make` cannot be called with a width or does not return a model.
-        PlanError: The two models cannot be compared, or the optimizer, rule, knobs or sample does not fit.
+        PlanError: The two models cannot be compared, the depths differ without a depth rule or without residual
+            branches, or the optimizer, rule, gamma, knobs or sample does not fit.
         RoleError: `roles` names a tensor or role that does not exist.
 
     Example:
@@ -88,8 +107,8 @@ def plan(
         >>> row.role, row.init, row.lr
         ('hidden', 0.5, 0.25)
 
-    Cost: two traced forward passes and some real builds at small sizes near the base; the target is compared
-        by its shapes alone and never built.
+    Cost: two traced forward passes and some real builds at small widths near the base's and the target's depth (one
+        pass more where the depths differ); the target is compared by its shapes alone and never built.
     """
     planner = Planner(
         make,
@@ -97,6 +116,8 @@ def plan(
         sample=sample,
         optimizer=optimizer,
         rule=rule,
+        depth_rule=depth_rule,
+        gamma=gamma,
         roles=roles,
         knobs=knobs,
         loss=loss,
@@ -108,10 +129,12 @@ def plan(
 
 @dataclass
 class _Found:
-    """What planners of one family share, once it is traced and measured."""
+    """What planners of one family share, once it is traced and measured; by depth."""
 
-    structure: Structure | None = None
-    survey: Survey | None = None
+    structures: dict[int | None, Structure] = field(default_factory=dict)
+    surveys: dict[int | None, Survey] = field(default_factory=dict)
+    growths: dict[int | None, DepthGrowth] = field(default_factory=dict)
+    depth_inits: dict[int | None, dict[str, DepthInit]] = field(default_factory=dict)
 
 
 class Planner:
@@ -125,23 +148,32 @@ class Planner:
         sample: Sample = None,
         optimizer: OptimizerLike = torch.optim.AdamW,
         rule: str = "mup",
+        depth_rule: DepthRule | None = None,
+        gamma: float = 1.0,
         roles: Mapping[str, str] | None = None,
         knobs: Knobs | None = None,
         loss: Callable[..., Any] | None = None,
         weight_decay: str = "independent",
         seed: int = 0,
     ) -> None:
-        if sample is None and (rule != "sp" or knobs):
+        self.make, self.base = make, as_size(base, "base")
+        self.sample, self.loss, self.seed = sample, loss, seed
+        self.spec, self.rule = resolve(optimizer), known_rule(rule)
+        self.depth_rule, self.alpha = depth_rule, residual_exponent(depth_rule)
+        self.gamma = known_gamma(gamma)
+        self.roles = dict(roles or {})
+        self.knobs, self.weight_decay = parse_knobs(knobs), known_weight_decay(weight_decay)
+        self._found = _Found()
+        if sample is None and not self._leaves_all:
             raise PlanError(
                 "plan needs a sample: what a tensor does is read off one forward pass. Pass sample= what the "
                 "model is called with: a tensor, a tuple of positional arguments, or a dict of keyword arguments."
             )
-        self.make, self.base = make, as_size(base, "base")
-        self.sample, self.loss, self.seed = sample, loss, seed
-        self.spec, self.rule = resolve(optimizer), known_rule(rule)
-        self.roles = dict(roles or {})
-        self.knobs, self.weight_decay = parse_knobs(knobs), known_weight_decay(weight_decay)
-        self._found = _Found()
+
+    @property
+    def _leaves_all(self) -> bool:
+        """Whether the plan changes nothing whatever the tensors do."""
+        return self.rule == "sp" and not self.knobs and self.alpha is None and self.gamma == 1.0
 
     def plan(self, target: SizeLike, *, rule: str | None = None) -> Plan:
         """Plan for one target, under another rule where one is given; see `similitude.scaling.plan.plan`."""
@@ -149,13 +181,16 @@ class Planner:
             return self.under(rule).plan(target)
         size = as_size(target, "target")
         same_dials(self.base, size)
-        comparison = compare(self.make, self.base, size)
-        structure = self._trace(size)
+        self._require_depth_rule(size)
+        # Base and target have the same tensors at one depth: that of the target. The width is compared there.
+        wide = at_depth(self.base, size)
+        comparison = compare(self.make, wide, size)
+        structure = self._trace(wide, size)
         if structure is None:
             results = tuple(RoleResult(t.name, None, 1.0, 1.0, "not traced") for t in comparison.tensors)
-            folds, queries = Folds(), Queries()
+            folds, queries, growth = Folds(), Queries(), None
         else:
-            results = self._roles(comparison, structure, size)
+            results = self._roles(comparison, structure, wide, size)
             queries = queries_of(structure)
             shapes = {t.name: (t.base_shape, t.shape) for t in comparison.tensors}
             folds = fold(
@@ -163,12 +198,77 @@ class Planner:
                 results,
                 rule=self.rule,
                 shapes=shapes,
-                width_ratio=_width_ratio(self.base, size, comparison),
+                width_ratio=size["width"] / wide["width"],
                 knobs=self.knobs,
+                gamma=self.gamma,
             )
             folds.notes += self._check_knobs(results, queries)
-        own = self._own(comparison, results, size)
-        return self._assembled(size, comparison, structure, results, folds, own, queries)
+            growth = self._growth(structure, wide)
+            self._fold_more(structure, results, growth, folds)
+        own = self._own(comparison, results, wide, size)
+        return self._assembled(size, comparison, structure, results, folds, own, queries, growth)
+
+    def _require_depth_rule(self, target: Mapping[str, int]) -> None:
+        deep, shallow = target.get(DEPTH), self.base.get(DEPTH)
+        if deep != shallow and self.depth_rule is None:
+            raise PlanError(
+                f"the depth differs between base and target ({shallow} -> {deep}), and depth_rule is not given. Choose "
+                "'depth_mup' (branches x L^-1/2, for blocks of one matrix), 'complete_p' (x 1/L, for blocks of more), an "
+                "exponent in [0.5, 1], or 'sp' (as you wrote it, which does not transfer)."
+            )
+
+    def _growth(self, structure: Structure, wide: Mapping[str, int]) -> DepthGrowth | None:
+        """Compare residual branches at the two depths; None where the depth stays or has no rule."""
+        depth = wide.get(DEPTH)
+        if self.alpha is None or depth == self.base.get(DEPTH):
+            return None
+        if depth not in self._found.growths:
+            deep = structure.sizes[0]
+            shallow = at_depth(deep, self.base)
+            flow, found = study_depth(
+                self.make,
+                self.sample,
+                shallow,
+                growing=structure.growing,
+                loss=self.loss,
+                seed=self.seed,
+            )
+            depths = f"depth {shallow[DEPTH]} -> {depth}"
+            if len(found) == len(structure.residuals) and flow.trace.shapes == structure.flow.trace.shapes:
+                raise PlanError(
+                    f"the depth that make receives changes nothing ({depths} gives the same tensors and as many residual "
+                    "branches). Pass it on to the model's number of blocks."
+                )
+            if not structure.residuals:
+                raise PlanError(
+                    f"no residual branch was found in the forward pass, and depth rules are about branches ({depths}). "
+                    "A plain stack of layers has none: keep the depth fixed, or plan it as it is with depth_rule='sp'."
+                )
+            self._found.growths[depth] = depth_growth(structure.flow, structure.residuals, flow, found)
+            self._found.depth_inits[depth] = depth_inits(self.make, shallow, deep, seed=self.seed)
+        return self._found.growths[depth]
+
+    def _fold_more(
+        self,
+        structure: Structure,
+        results: tuple[RoleResult, ...],
+        growth: DepthGrowth | None,
+        folds: Folds,
+    ) -> None:
+        """Place the multipliers of residual branches and of the richness, and say what is to be known of them."""
+        if growth is not None and self.alpha is not None:
+            fold_branches(structure, results, growth, alpha=self.alpha, folds=folds)
+            folds.notes += depth_notes(structure, growth, self.alpha)
+        if self.gamma != 1.0:
+            heads = fold_output(structure, results, gamma=self.gamma, folds=folds)
+            if not heads:
+                raise PlanError(
+                    f"gamma={self.gamma:g} divides the output by {self.gamma:g}, and no head was found that makes it: no "
+                    "matrix from the width to a fixed size ends the forward pass. Name it: "
+                    'roles={"head.weight": "output"}.'
+                )
+            head = self.knobs.get("output", Knob())
+            folds.notes += richness_notes(structure, self.gamma, zero_head=head.init == 0)
 
     def _check_knobs(self, results: tuple[RoleResult, ...], queries: Queries) -> list[str]:
         """Raise where a knob turns nothing; return what is to be said of the others."""
@@ -181,10 +281,14 @@ class Planner:
         return notes_of(self.knobs, {r.name: r.role for r in results if r.partner and not r.gain and r.role})
 
     def _roles(
-        self, comparison: Comparison, structure: Structure, target: Mapping[str, int]
+        self,
+        comparison: Comparison,
+        structure: Structure,
+        wide: Mapping[str, int],
+        target: Mapping[str, int],
     ) -> tuple[RoleResult, ...]:
-        """Tell the roles; at the base, where nothing grows, those that the two traced sizes show."""
-        if dict(self.base) != dict(target):
+        """Tell the roles; at one width, where nothing grows, those that the two traced sizes show."""
+        if dict(wide) != dict(target):
             return infer(comparison, structure, self.roles)
         seen = infer(compare(self.make, *structure.sizes), structure, self.roles)
         return tuple(replace(result, r_in=1.0, r_out=1.0) for result in seen)
@@ -195,38 +299,46 @@ class Planner:
         other.rule = known_rule(rule)
         return other
 
-    def _trace(self, target: Mapping[str, int]) -> Structure | None:
-        """Trace once; a rule that changes nothing needs no roles, so there a failure is no obstacle."""
-        if self._found.structure is None and self.sample is not None:
+    def _trace(self, wide: Mapping[str, int], target: Mapping[str, int]) -> Structure | None:
+        """Trace once per depth; a plan that changes nothing needs no roles, so there a failure is no obstacle."""
+        depth = wide.get(DEPTH)
+        if depth not in self._found.structures and self.sample is not None:
             try:
-                self._found.structure = study(
-                    self.make, self.sample, base=self.base, target=target, loss=self.loss, seed=self.seed
+                self._found.structures[depth] = study(
+                    self.make, self.sample, base=wide, target=target, loss=self.loss, seed=self.seed
                 )
             except RoleError:
                 raise
             except PlanError:
                 identity = self.rule == "sp" or dict(self.base) == dict(target)
-                if self.knobs or self.roles or not identity:
+                plain = self.alpha is None and self.gamma == 1.0
+                if self.knobs or self.roles or not (identity and plain):
                     raise
-        return self._found.structure
+        return self._found.structures.get(depth)
 
     def _own(
-        self, comparison: Comparison, results: tuple[RoleResult, ...], target: Mapping[str, int]
+        self,
+        comparison: Comparison,
+        results: tuple[RoleResult, ...],
+        wide: Mapping[str, int],
+        target: Mapping[str, int],
     ) -> dict[str, OwnInit]:
+        depth = wide.get(DEPTH)
         if dict(self.base) == dict(target):
             return {}
-        if self._found.survey is None:
+        if depth not in self._found.surveys:
             try:
-                self._found.survey = survey(self.make, self.base, target, seed=self.seed)
+                self._found.surveys[depth] = survey(self.make, wide, target, seed=self.seed)
             except PlanError:
-                if self.rule == "sp" and not self.knobs:  # nothing is rescaled, so nothing needs to be known
+                # Nothing needs to be known where nothing is rescaled, or where the width stays.
+                if self._leaves_all or dict(wide) == dict(target):
                     return {}
                 raise
         named = tuple(
             r if r.role is not None else RoleResult(r.name, "finite", 1.0, 1.0, r.evidence, r.fans)
             for r in results
         )
-        own = own_inits(self._found.survey, comparison, named)
+        own = own_inits(self._found.surveys[depth], comparison, named)
         broken = [name for name, init in own.items() if not math.isfinite(init.ratio)]
         if broken:
             raise PlanError(
@@ -244,18 +356,39 @@ class Planner:
         folds: Folds,
         own: Mapping[str, OwnInit],
         queries: Queries,
+        growth: DepthGrowth | None,
     ) -> Plan:
         at_base = dict(self.base) == dict(target)
-        by_name = {r.name: r for r in results}
+        layers = max(1, weight_layers(structure.flow)) if structure is not None else 1
+        places = {} if growth is None else _places(growth)
+        maker = RowMaker(
+            self.rule,
+            self.spec,
+            Setting(self.alpha, self.gamma, layers, self.weight_decay),
+            self.knobs,
+            comparison,
+            {r.name: r for r in results},
+            folds,
+            own,
+            self._found.depth_inits.get(target.get(DEPTH), {}) if growth is not None else {},
+            places,
+            queries.names,
+        )
         rows: list[PlanRow] = []
         refused: list[Refusal] = []
         for tensor, result in zip(comparison.tensors, results, strict=True):
-            reason = folds.refused.get(tensor.name) or (result.evidence if result.role is None else "")
-            if reason and self.rule != "sp" and not (at_base and not self.knobs):
+            # A rule that changes nothing needs no role, but what carries a multiplier must be able to.
+            no_role = result.evidence if result.role is None and self.rule != "sp" else ""
+            reason = folds.refused.get(tensor.name) or no_role
+            if reason and not (at_base and not self.knobs and self.gamma == 1.0):
                 refused.append(Refusal(tensor.name, tensor.shape, reason))
             else:
-                query = tensor.name in queries.names
-                rows.append(self._row(tensor, result, by_name, folds, own, comparison, query=query))
+                rows.append(maker.row(tensor))
+        notes = (
+            folds.notes
+            if at_base
+            else plan_notes(structure, rows, folds, own, self.spec, self.rule, maker.depth_inits, places)
+        )
         return Plan(
             self.rule,
             self.spec.name,
@@ -264,115 +397,21 @@ class Planner:
             dict(target),
             tuple(rows),
             tuple(refused),
-            tuple(
-                plan_notes(structure, rows, folds, own, self.spec, self.rule) if not at_base else folds.notes
-            ),
+            tuple(notes),
             self.spec.decay,
             self.spec.defaults,
             tuple(folds.hooks),
             structure.branches if structure is not None else (),
             {role: asdict(knob) for role, knob in self.knobs.items()},
             self.weight_decay,
+            self.alpha,
+            self.gamma,
+            layers,
         )
 
-    def _row(
-        self,
-        tensor: TensorPair,
-        result: RoleResult,
-        by_name: Mapping[str, RoleResult],
-        folds: Folds,
-        own: Mapping[str, OwnInit],
-        comparison: Comparison,
-        *,
-        query: bool,
-    ) -> PlanRow:
-        role = result.role or "undecided"
-        mine = own.get(tensor.name, _AS_BUILT)
-        shapes = (tensor.base_shape, tensor.shape)
-        fans = result.fans if role not in ("unused", "undecided") else None
-        sides = (
-            [(f.size(shapes[0]), f.size(shapes[1])) for f in (fans.fan_in, fans.fan_out)]
-            if fans
-            else [None, None]
-        )
-        multiplier = folds.multipliers.get(tensor.name, 1.0)
-        carries = list(folds.carries.get(tensor.name, ()))
-        if result.partner and self.rule != "sp":
-            factor = self._weight_norm(result, by_name, own, comparison)
-            multiplier *= factor
-            carries += [f"weight norm: x{factor:.4g}"] if factor != 1.0 else []
-        scaled = training_factors(
-            self.rule,
-            role,
-            self.spec,
-            r_in=result.r_in,
-            r_out=result.r_out,
-            fan_in=sides[0],
-            fan_out=sides[1],
-            base_shape=tensor.base_shape,
-            shape=tensor.shape,
-            multiplier=multiplier,
-            knob=knob_of(self.knobs, role, query=query),
-            weight_decay=self.weight_decay,
-        )
-        direction = bool(result.partner) and not result.gain
-        # A tensor without spread (zeros, ones) is a choice of the user's, not a draw: only multipliers move it.
-        as_is = mine.law == "fixed" or direction or result.curved or role in ("unused", "undecided")
-        drawn = None if as_is else scaled.init
-        rescale = 1.0 if direction else scaled.scale if drawn is None else drawn / mine.ratio
-        blank = (
-            mine.law == "fixed" and mine.rms == 0
-        )  # zeros have no ratio; the rule's is what a draw would have
-        law = {"": "own init as measured", "fixed": "own init without spread"}.get(
-            mine.law, f"own init {mine.law}"
-        )
-        return PlanRow(
-            name=tensor.name,
-            role=role,
-            shape=tensor.shape,
-            base_shape=tensor.base_shape,
-            fan_in_ratio=result.r_in,
-            fan_out_ratio=result.r_out,
-            init=scaled.init if blank and scaled.init is not None else mine.ratio * rescale,
-            rescale=rescale,
-            lr=scaled.lr,
-            eps=scaled.eps,
-            weight_decay=scaled.weight_decay,
-            reason=f"{scaled.why}; {law}",
-            aliases=tensor.aliases,
-            evidence=result.evidence,
-            family=scaled.family,
-            fan_in=sides[0],
-            fan_out=sides[1],
-            multiplier=multiplier,
-            carries=tuple(carries),
-            own_rms=mine.rms,
-            own_tolerance=mine.tolerance,
-            own_bound=mine.bound,
-            query=query,
-        )
 
-    def _weight_norm(
-        self,
-        result: RoleResult,
-        by_name: Mapping[str, RoleResult],
-        own: Mapping[str, OwnInit],
-        comparison: Comparison,
-    ) -> float:
-        """Return the multiplier of one half of a weight-normalized matrix W = lengths x v / |v|.
-
-        The lengths are the scale of W's rows, init(W) sqrt(entries of a row). The directions keep their own scale, so
-        that W = m v with m = init(W) / own init of v, and they are trained as if W were multiplied by m.
-        """
-        matrix = by_name[result.partner] if result.gain else result
-        if matrix.role is None:
-            return 1.0
-        init = factors(self.rule, matrix.role, "sgd", r_in=matrix.r_in, r_out=matrix.r_out).init or 1.0
-        if result.gain:
-            sizes = {t.name: (math.prod(t.base_shape), math.prod(t.shape)) for t in comparison.tensors}
-            (v0, v1), (g0, g1) = sizes[matrix.name], sizes[result.name]
-            return init * math.sqrt(v1 / v0 / (g1 / g0))
-        return _own_ratio(own, result.name) / init
+def _places(growth: DepthGrowth) -> dict[str, Place]:
+    return {name: Place(ratio, growth.uses.get(name, 1.0)) for name, ratio in growth.ratios.items()}
 
 
 def known_rule(rule: str) -> str:
@@ -384,14 +423,3 @@ def known_rule(rule: str) -> str:
     if rule not in RULES:
         raise PlanError(f"rule {rule!r} is unknown. Choose one of {', '.join(map(repr, RULES))}.")
     return rule
-
-
-def _own_ratio(own: Mapping[str, OwnInit], name: str) -> float:
-    return own[name].ratio if name in own else 1.0
-
-
-def _width_ratio(base: Mapping[str, int], target: Mapping[str, int], comparison: Comparison) -> float:
-    return target["width"] / base["width"] if "width" in base else comparison.ratio
-
-
-_AS_BUILT = OwnInit(1.0, "constant", 0.0, None, 0.0, None)

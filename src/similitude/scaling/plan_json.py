@@ -200,6 +200,12 @@ def _one_of(known: tuple[str, ...]) -> Reader:
     return read
 
 
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise _BrokenError("it must be a whole number of at least 1")
+    return value
+
+
 def _optional(reader: Reader) -> Reader:
     return lambda value: None if value is None else reader(value)
 
@@ -265,6 +271,8 @@ _ROW: dict[str, Reader] = {
     "own_tolerance": _not_negative,
     "own_bound": _optional(_not_negative),
     "query": _flag,
+    "depth_ratio": _positive,
+    "uses_ratio": _positive,
 }
 _REFUSAL: dict[str, Reader] = {"name": _name, "shape": _shape, "reason": _text}
 _HOOK: dict[str, Reader] = {"module": _text, "factor": _positive, "reason": _text}
@@ -280,4 +288,7 @@ _PLAN: dict[str, Reader] = {
     "defaults": _object,
     "knobs": _knobs,
     "weight_decay": _one_of(WEIGHT_DECAYS),
+    "depth_rule": _optional(_positive),
+    "gamma": _positive,
+    "layers": _count,
 }

@@ -63,7 +63,9 @@ def shape(sides: tuple[int, ...]) -> str:
 def title(plan: Plan) -> str:
     """Write what a plan is for, in one line."""
     kind = "" if plan.weight_decay == "independent" else f", {plan.weight_decay} weight decay"
-    return f"{plan.rule}, {plan.optimizer}, {sizes(plan.base, plan.target)}{kind}"
+    depth = "" if plan.depth_rule is None else f", depth alpha {plan.depth_rule:g}"
+    rich = "" if plan.gamma == 1.0 else f", gamma {plan.gamma:g}"
+    return f"{plan.rule}{depth}{rich}, {plan.optimizer}, {sizes(plan.base, plan.target)}{kind}"
 
 
 def plain(plan: Plan) -> str:

@@ -50,6 +50,8 @@ class PlanRow:
         own_tolerance: Largest relative deviation of its square that chance explains.
         own_bound: Largest absolute value of the untouched target where its init is uniform.
         query: Whether it makes the queries of attention and nothing else; knobs of "query" turn it.
+        depth_ratio: Residual branches of its stage at the target over those at the base; 1 outside of branches.
+        uses_ratio: Its uses at the target over those at the base, where several branches share it.
     """
 
     name: str
@@ -75,6 +77,8 @@ class PlanRow:
     own_tolerance: float = 0.0
     own_bound: float | None = None
     query: bool = False
+    depth_ratio: float = 1.0
+    uses_ratio: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,9 @@ class Plan:
         knobs: Multipliers of the base by role, or of the queries, as given: `{"lookup": {"lr": 0.125}}`.
         weight_decay: What stays while the learning rate is scaled: "independent", learning rate x weight decay;
             "decoupled", the number, so that the decay of a step falls with the learning rate.
+        depth_rule: Exponent alpha of the residual branches; None where the depth has no rule.
+        gamma: Richness: the output is divided by it.
+        layers: Weight layers on the longest path of the forward pass, which the law of the richness needs.
     """
 
     rule: str
@@ -152,6 +159,9 @@ class Plan:
     branches: tuple[Branch, ...] = ()
     knobs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     weight_decay: str = "independent"
+    depth_rule: float | None = None
+    gamma: float = 1.0
+    layers: int = 1
 
     def raise_if_bad(self) -> None:
         """Raise if a tensor was refused.

@@ -17,6 +17,7 @@ Size = Mapping[str, int]
 """Value of every dial of a model family, e.g. `{"width": 256}`."""
 
 WIDTH = "width"
+DEPTH = "depth"
 
 
 def as_size(value: int | Size, name: str = "base") -> dict[str, int]:
@@ -56,8 +57,13 @@ def as_size(value: int | Size, name: str = "base") -> dict[str, int]:
     return {WIDTH: int(value[WIDTH])} | {dial: int(number) for dial, number in value.items()}
 
 
-def same_dials(base: Size, target: Size) -> None:
-    """Check that two sizes name the same dials and differ in their width alone.
+def same_dials(base: Size, target: Size, *, may: tuple[str, ...] = (WIDTH, DEPTH)) -> None:
+    """Check that two sizes name the same dials and differ in those alone that may.
+
+    Args:
+        base: One size.
+        target: The other.
+        may: Dials that may differ.
 
     Raises:
         PlanError: They do not.
@@ -68,11 +74,11 @@ def same_dials(base: Size, target: Size) -> None:
             f"base={dict(base)!r} and target={dict(target)!r} do not name the same dials: "
             f"{', '.join(map(repr, odd))} is in one of them only. Name the same dials in both."
         )
-    changed = [dial for dial in base if dial != WIDTH and base[dial] != target[dial]]
+    changed = [dial for dial in base if dial not in may and base[dial] != target[dial]]
     if changed:
         moves = ", ".join(f"{dial} ({base[dial]} -> {target[dial]})" for dial in changed)
         raise PlanError(
-            f"{moves} differs between base and target, but only the width may. Keep it fixed at one value."
+            f"{moves} differs between base and target, but only {' and '.join(may)} may. Keep it fixed at one value."
         )
 
 
@@ -84,6 +90,16 @@ def at_width(size: Size, width: int) -> dict[str, int]:
         {'width': 128, 'depth': 4}
     """
     return as_size({**size, WIDTH: width}, "size")
+
+
+def at_depth(size: Size, other: Size) -> dict[str, int]:
+    """Return the size with the depth of another; unchanged where neither has one.
+
+    Example:
+        >>> at_depth({"width": 64, "depth": 4}, {"width": 512, "depth": 16})
+        {'width': 64, 'depth': 16}
+    """
+    return as_size({**size, **({DEPTH: other[DEPTH]} if DEPTH in other else {})}, "size")
 
 
 def arguments(make: Factory, size: Size) -> tuple[tuple[int, ...], dict[str, int]]:

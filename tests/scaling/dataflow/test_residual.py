@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from similitude.scaling.dataflow.interpret import analyse
-from similitude.scaling.dataflow.residual import branches
+from similitude.scaling.dataflow.residual import branches, residuals
 from similitude.scaling.dataflow.trace import trace
 
 WIDTH = 8
@@ -77,13 +77,13 @@ BRANCHES = {
 def test_branches(case):
     run, ends = BRANCHES[case]
     x = torch.randn(2, 5, WIDTH)
-    found = branches(analyse(trace(Net(run), lambda m: m(x), inputs=x)))
+    found = branches(residuals(analyse(trace(Net(run), lambda m: m(x), inputs=x))))
     assert [tuple(sorted(b.ends)) for b in found] == [tuple(sorted(e)) for e in ends]
 
 
 def test_inside_is_what_stands_between_the_stream_and_the_end():
     x = torch.randn(2, 5, WIDTH)
     net = Net(lambda m, x: m.norm(x + m.gain * m.b(m.a(x).relu())))
-    (branch,) = branches(analyse(trace(net, lambda m: m(x), inputs=x)))
+    (branch,) = branches(residuals(analyse(trace(net, lambda m: m(x), inputs=x))))
     assert set(branch.inside) == {"a.weight", "b.weight", "b.bias", "gain"}
     assert branch.ends == ("gain",)

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from similitude.scaling.dataflow import ops
 from similitude.scaling.dataflow.facts import Flow
 from similitude.scaling.records import Branch
 
 
-def branches(flow: Flow) -> tuple[Branch, ...]:
-    """Find the residual branches of a pass, in its order.
+@dataclass(frozen=True)
+class Residual:
+    """One residual addition of a pass.
+
+    Attributes:
+        add: Its node.
+        stream: The value that passes unchanged.
+        value: The branch's value.
+        start: Node that the branch starts from.
+        branch: The tensors of the branch.
+    """
+
+    add: int
+    stream: int
+    value: int
+    start: int
+    branch: Branch
+
+
+def branches(found: tuple[Residual, ...]) -> tuple[Branch, ...]:
+    """List the branches of residual additions by their tensors, each once."""
+    return tuple(dict.fromkeys(residual.branch for residual in found))
+
+
+def residuals(flow: Flow) -> tuple[Residual, ...]:
+    """Find the residual additions of a pass, in its order.
 
     An addition is residual where one operand, or a summand of it, is an ancestor of the other operand through
     at least one contraction. Concatenation, gates and polynomials such as x + x^3 are not.
@@ -26,9 +52,9 @@ def branches(flow: Flow) -> tuple[Branch, ...]:
         for stream, branch in ((left, right), (right, left)):
             through = _between(flow, stream, branch, producer)
             if through is not None:
-                found.append(_branch(flow, branch, through))
+                found.append(Residual(add, stream, branch, through, _branch(flow, branch, through)))
                 break
-    return tuple(dict.fromkeys(found))
+    return tuple(found)
 
 
 def _between(flow: Flow, stream: int, branch: int, producer: dict[int, int]) -> int | None:

@@ -7,7 +7,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -18,7 +18,7 @@ from similitude.scaling.axes import Factory, Size, build, small_sizes
 from similitude.scaling.dataflow.fans import Fan, Fans
 from similitude.scaling.dataflow.interpret import Flow, Use, analyse
 from similitude.scaling.dataflow.reached import without_use
-from similitude.scaling.dataflow.residual import branches
+from similitude.scaling.dataflow.residual import Residual, branches, residuals
 from similitude.scaling.dataflow.trace import Trace, trace
 from similitude.scaling.dataflow.unfollowed import unfollowed
 from similitude.scaling.records import Branch
@@ -102,18 +102,25 @@ class Structure:
         flow: The pass at the smaller one.
         uses: Per tensor, in the order of the pass.
         attention: Contractions of two activations over a growing side.
-        branches: Residual branches.
+        residuals: Residual additions of the pass at the smaller size.
         notes: What changes with the width and no tensor answers for.
         matched: Whether both passes used the same tensors in the same order.
+        growing: Which dimensions of every tensor grow with the width.
     """
 
     sizes: tuple[Size, Size]
     flow: Flow
     uses: Mapping[str, tuple[TensorUse, ...]]
     attention: tuple[Attention, ...]
-    branches: tuple[Branch, ...]
+    residuals: tuple[Residual, ...]
     notes: tuple[str, ...]
     matched: bool
+    growing: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """The residual branches by their tensors, each once."""
+        return branches(self.residuals)
 
 
 def study(
@@ -158,10 +165,38 @@ def study(
         first,
         {name: tuple(found) for name, found in uses.items()},
         tuple(_attention(first, second, ratio)),
-        branches(first),
+        residuals(first),
         unfollowed(first, second),
         matched,
+        growing,
     )
+
+
+def study_depth(
+    make: Factory,
+    sample: Sample,
+    size: Size,
+    *,
+    growing: Mapping[str, frozenset[int]],
+    loss: Callable[..., Any] | None,
+    seed: int,
+) -> tuple[Flow, tuple[Residual, ...]]:
+    """Trace a model family at one size of another depth, for its residual branches.
+
+    Args:
+        make: The family.
+        sample: What the model is called with.
+        size: The size.
+        growing: Which dimensions of every tensor grow with the width, as seen at the other depth.
+        loss: As of `study`.
+        seed: Seed of the build.
+
+    Raises:
+        PlanError: The model cannot be called with the sample.
+    """
+    ran = _pass(make, sample_at(sample, size), size, loss, seed)
+    flow = analyse(ran, {name: growing.get(name, frozenset()) for name in ran.shapes})
+    return flow, residuals(flow)
 
 
 def growing_dims(

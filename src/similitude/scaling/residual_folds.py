@@ -1,0 +1,205 @@
+"""Multipliers of residual branches (paper 13) and of the network's output (richness, paper 1), put into tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from similitude.core.citation import cites
+from similitude.scaling.axes import some
+from similitude.scaling.dataflow.facts import Flow
+from similitude.scaling.dataflow.residual import Residual
+from similitude.scaling.dataflow.stages import DepthGrowth
+from similitude.scaling.dataflow.structure import Structure
+from similitude.scaling.folding import Folds, names_of
+from similitude.scaling.roles import RoleResult
+
+_SAME = 1e-9  # relative: multipliers that differ by rounding are one
+
+
+@cites(13, "Section 3: the branch multiplier (L / L0)^-alpha")
+def fold_branches(
+    structure: Structure,
+    results: tuple[RoleResult, ...],
+    growth: DepthGrowth,
+    *,
+    alpha: float,
+    folds: Folds,
+) -> None:
+    """Let the tensors that end each residual branch carry its multiplier.
+
+    The multiplier goes to the last tensors whose common rescaling rescales the branch: its last matrix and bias, or
+    the gain of a norm or a layer scale behind them. What the forward pass itself multiplies a branch by as the
+    depth grows is taken out.
+
+    Args:
+        structure: What the forward pass does at the target's depth.
+        results: The roles.
+        growth: What the depth changes.
+        alpha: Residual exponent.
+        folds: What is folded so far; multipliers, refusals and notes are added.
+    """
+    flow, by_name = structure.flow, {result.name: result for result in results}
+    folds.notes += growth.notes
+    for name, reason in growth.unclear.items():
+        folds.refused.setdefault(name, reason)
+    carried: dict[str, float] = {}
+    wanted: dict[int, float] = {}  # use -> multiplier
+    told: set[str] = set()
+    for stage in growth.stages:
+        if stage.number is None:
+            _refuse(stage.residuals, "its branches by numbers that do not change alike with the depth", folds)
+            continue
+        multiplier = stage.ratio**-alpha / stage.number
+        if stage.number != 1.0:
+            told.add(
+                f"the forward pass itself multiplies branches by x{stage.number:.4g} more at this depth than at the "
+                f"base: they carry the rest, x{multiplier:.4g}"
+            )
+        for residual in stage.residuals:
+            carriers = flow.facts[residual.value].carriers
+            if abs(multiplier - 1.0) > _SAME:
+                for use in carriers or ():
+                    wanted[use] = wanted.get(use, 1.0) * multiplier
+    for stage in growth.stages:
+        if stage.number is None or abs(stage.ratio**-alpha / stage.number - 1.0) <= _SAME:
+            continue
+        multiplier = stage.ratio**-alpha / stage.number
+        for residual in stage.residuals:
+            names = _ends(structure, by_name, residual, wanted)
+            if names is None:
+                _refuse_end(structure, residual, multiplier, folds)
+                continue
+            for name in names:
+                carried[name] = wanted[structure.uses[name][0].index]
+    for name, multiplier in carried.items():
+        what = f"residual branch x{multiplier:.4g}: (branches over base's)^-{alpha:g}"
+        folds.put(name, multiplier, what)
+    folds.notes += sorted(told)
+
+
+@cites(1, "Section 2: the output is divided by gamma")
+def fold_output(
+    structure: Structure, results: tuple[RoleResult, ...], *, gamma: float, folds: Folds
+) -> list[str]:
+    """Let the heads that make the network's output carry 1 / gamma; a tied head's carrier gets it elsewhere.
+
+    Routers, gates and other matrices with an output role whose product is read by a matrix again are left alone.
+
+    Args:
+        structure: What the forward pass does.
+        results: The roles.
+        gamma: The richness.
+        folds: What is folded so far; multipliers are added.
+
+    Returns:
+        The matrices that are heads, tied ones included.
+    """
+    flow = structure.flow
+    last = set(final_heads(flow))
+    heads: dict[str, None] = {}
+    for result in results:
+        mine = [use for use in structure.uses[result.name] if use.index in last]
+        tied = {use.index for use in result.tied}
+        if not mine or (result.role != "output" and not tied & {use.index for use in mine}):
+            continue
+        heads[result.name] = None
+        for use in mine:
+            carriers = flow.facts[flow.uses[use.index].output].carriers or frozenset([use.index])
+            for name in names_of(structure, carriers):
+                if name == result.name and tied:
+                    continue
+                if f"output / gamma {gamma:g}" not in folds.carries.get(name, ()):
+                    folds.put(name, 1.0 / gamma, f"output / gamma {gamma:g}")
+    return list(heads)
+
+
+def final_heads(flow: Flow) -> list[int]:
+    """List the contractions that no other contraction descends from: those that make the network's output."""
+    nodes = list(flow.contractions)
+    below = 0
+    for node in nodes:
+        outputs = flow.trace.nodes[node].outputs
+        below |= flow.facts[outputs[0]].ancestors & ~(1 << node) if outputs else 0
+    return [use for node, use in flow.contractions.items() if use >= 0 and not below >> node & 1]
+
+
+def weight_layers(flow: Flow) -> int:
+    """Count the weight layers on the longest path of a pass: matrices and tables that a value goes through.
+
+    This is L in the exponents of the richness: an MLP of two hidden layers has three.
+    """
+    layers: dict[int, int] = {}
+    at = {use.node for use in flow.uses if use.kind in ("contract", "lookup")}
+    for node in flow.trace.nodes:
+        deepest = max((layers.get(value, 0) for value in node.inputs), default=0)
+        for value in node.outputs:
+            layers[value] = deepest + (node.index in at)
+    return max(layers.values(), default=0)
+
+
+def _ends(
+    structure: Structure, by_name: Mapping[str, RoleResult], residual: Residual, wanted: Mapping[int, float]
+) -> list[str] | None:
+    """Return the tensors that can carry a branch's multiplier: all that they make goes into such branches."""
+    flow = structure.flow
+    carriers = flow.facts[residual.value].carriers
+    if not carriers or any(flow.uses[index].weight.how for index in carriers):
+        return None
+    if any(_read_elsewhere(flow, index, residual) for index in carriers):
+        return None
+    names = names_of(structure, carriers)
+    for name in names:
+        result = by_name.get(name)
+        if result is None or result.tied:
+            return None
+        asked = {round(wanted.get(use.index, 1.0), 12) for use in structure.uses[name]}
+        if len(asked) > 1:  # one tensor in several places that need different multipliers
+            return None
+    return names
+
+
+def _read_elsewhere(flow: Flow, index: int, residual: Residual) -> bool:
+    """Tell whether what a use makes does anything else than scale the branch's value."""
+    use = flow.uses[index]
+    inside = flow.facts[residual.value].ancestors
+    linear = {use.output}
+    for node in flow.trace.nodes[use.node + 1 :]:
+        if node.index == residual.add or not linear & set(node.inputs):
+            continue
+        if not inside >> node.index & 1:
+            return True
+        if any(index not in (flow.facts[value].carriers or ()) for value in node.outputs):
+            return True
+        linear |= set(node.outputs)
+    return False
+
+
+def _refuse(residuals: tuple[Residual, ...], number: str, folds: Folds) -> None:
+    for residual in residuals:
+        for name in residual.branch.ends:
+            folds.refused.setdefault(
+                name,
+                f"the forward pass multiplies {number}, so the plan cannot tell what is left to do. Plan for the model "
+                "without those numbers, or train it as it is (depth_rule='sp')",
+            )
+
+
+def _refuse_end(structure: Structure, residual: Residual, multiplier: float, folds: Folds) -> None:
+    flow = structure.flow
+    facts = flow.facts[residual.value]
+    names = list(residual.branch.ends) or names_of(structure, facts.origin)
+    if facts.carriers is None:
+        why = (
+            "it ends in an operation that does not keep a scale (an activation such as GELU, a product of two values, or "
+            "a norm without a gain)"
+        )
+    else:
+        why = f"what {some(names)} makes is also read elsewhere, enters as 1 + w, or is tied to another place"
+    reason = (
+        f"its residual branch needs a multiplier of x{multiplier:.4g}, and no tensor can carry it: {why}. End the branch "
+        "in a matrix or a layer scale of its own, or train the depth as it is (depth_rule='sp')"
+    )
+    for name in names:
+        folds.refused.setdefault(name, reason)
+    if not names:
+        folds.notes.append(f"a residual branch without parameters of its own stays as it is: {why}")
