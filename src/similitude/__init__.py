@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from similitude.checking.coordinates import check
+    from similitude.checking.diversity import diversity
+    from similitude.checking.diversity_records import Diversity
     from similitude.checking.guard import guard
     from similitude.checking.records import Check
     from similitude.core.citation import cite
@@ -35,6 +37,7 @@ _HOMES = {
     "Check": "checking.records",
     "Claim": "core.claim",
     "Curve": "studies.records",
+    "Diversity": "checking.diversity_records",
     "Experiment": "studies.experiment",
     "InProcess": "runs.engine",
     "Optimum": "studies.records",
@@ -50,6 +53,7 @@ _HOMES = {
     "check": "checking.coordinates",
     "cite": "core.citation",
     "clip_grad_norm_": "scaling.clipping",
+    "diversity": "checking.diversity",
     "guard": "checking.guard",
     "plan": "scaling.plan",
     "rates": "studies.experiment",
@@ -82,6 +86,7 @@ __all__ = [
     "Check",
     "Claim",
     "Curve",
+    "Diversity",
     "Experiment",
     "InProcess",
     "Optimum",
@@ -98,6 +103,7 @@ __all__ = [
     "check",
     "cite",
     "clip_grad_norm_",
+    "diversity",
     "guard",
     "plan",
     "rates",

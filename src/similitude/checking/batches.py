@@ -49,6 +49,11 @@ class Supply:
             return given.batch(seed, step)
         return given[step % len(given)] if isinstance(given, list) else given
 
+    @property
+    def by_width(self) -> bool:
+        """Whether the batches depend on the width."""
+        return _is_function(self.sample) and takes_width(self.sample)
+
     def first(self, width: int) -> Any:
         """Return the batch that the forward pass is traced with."""
         return self.batch(width, 0, 0)
@@ -74,12 +79,11 @@ class Supply:
             ) from error
 
     def _at(self, width: int) -> Any:
-        by_width = _is_function(self.sample) and takes_width(self.sample)
-        key = width if by_width else None
+        key = width if self.by_width else None
         if key not in self._kept:
             given = self.sample
             if _is_function(given):
-                given = given(width) if by_width else given()
+                given = given(width) if self.by_width else given()
             self._kept[key] = _read(given)
         return self._kept[key]
 

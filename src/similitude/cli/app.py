@@ -28,6 +28,7 @@ _COMMANDS = {
     "plan": "Show how every tensor of your model scales from one width to another.",
     "check": "Train a few steps at several widths; say whether every tensor learns alike, or which does not.",
     "explain": "Derive every factor of one tensor of a saved plan.",
+    "diversity": "Measure whether the layers of your residual network learn different things, or the same.",
     "diff": "Show what differs between two saved plans.",
     "transfer": "Sweep the learning rate of your model at several widths; say whether the optimum transfers.",
     "report": "Write the report of stored studies again; nothing is trained.",
