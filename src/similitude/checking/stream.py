@@ -133,6 +133,7 @@ def _end(flow: Flow, residual: Residual) -> int | None:
         use.node
         for use in flow.uses
         if use.kind == "contract"
+        and use.node != residual.start
         and use.index in flow.facts[residual.value].origin
         and flow.facts[use.output].ancestors >> residual.start & 1
     ]

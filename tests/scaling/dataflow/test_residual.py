@@ -87,3 +87,12 @@ def test_inside_is_what_stands_between_the_stream_and_the_end():
     (branch,) = branches(residuals(analyse(trace(net, lambda m: m(x), inputs=x))))
     assert set(branch.inside) == {"a.weight", "b.weight", "b.bias", "gain"}
     assert branch.ends == ("gain",)
+
+
+def test_what_makes_the_start_of_a_branch_is_outside():
+    stem = Net(lambda m, x: (h := m.a(x)) + m.b(h).relu())
+    normed = Net(lambda m, x: (h := m.norm(x)) + m.b(h).relu())
+    x = torch.randn(2, 3, WIDTH)
+    for net in (stem, normed):
+        (branch,) = branches(residuals(analyse(trace(net, lambda m: m(x), inputs=x))))
+        assert branch.inside == ("b.weight", "b.bias")

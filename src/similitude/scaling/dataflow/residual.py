@@ -79,7 +79,8 @@ def _branch(flow: Flow, value: int, start: int) -> Branch:
     facts = flow.facts[value]
     inside: dict[str, None] = {}
     for use in flow.uses:
-        if facts.ancestors >> use.node & 1 and _has(flow, use.node, start):
+        # What makes the value that the branch starts from (a stem, a norm of the stream) is outside.
+        if use.node != start and facts.ancestors >> use.node & 1 and _has(flow, use.node, start):
             inside.update(dict.fromkeys((*use.weight.dims, *filter(None, [use.weight.gain]))))
     last = facts.carriers if facts.carriers is not None else facts.origin
     ends = {name: None for use in sorted(last) for name in flow.uses[use].weight.dims if name in inside}
