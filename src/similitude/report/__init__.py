@@ -8,17 +8,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from similitude.report.check_table import check_table
     from similitude.report.figures import save_figures
+    from similitude.report.gamma_page import write_gamma_page
+    from similitude.report.gamma_table import gamma_table
     from similitude.report.html import write_report
     from similitude.report.plans import plan_table
     from similitude.report.terminal import transfer_summary
 
-__all__ = ["check_table", "plan_table", "save_figures", "transfer_summary", "write_report"]
+__all__ = [
+    "check_table",
+    "gamma_table",
+    "plan_table",
+    "save_figures",
+    "transfer_summary",
+    "write_gamma_page",
+    "write_report",
+]
 
 _HOMES = {
     "check_table": "similitude.report.check_table",
+    "gamma_table": "similitude.report.gamma_table",
     "plan_table": "similitude.report.plans",
     "save_figures": "similitude.report.figures",
     "transfer_summary": "similitude.report.terminal",
+    "write_gamma_page": "similitude.report.gamma_page",
     "write_report": "similitude.report.html",
 }
 

@@ -49,6 +49,16 @@ def learned(final: float, initial: float) -> bool:
     return math.isfinite(final) and initial - final > LEARNED * abs(initial)
 
 
+def calm(final: float, initial: float) -> bool:
+    """Tell whether a loss is finite and has not clearly risen: a rate at which nothing broke, whether it learned or not.
+
+    Example:
+        >>> calm(0.5, 1.0), calm(1.01, 1.0), calm(3.0, 1.0)
+        (True, True, False)
+    """
+    return math.isfinite(final) and final - initial <= LEARNED * abs(initial)
+
+
 def edges(curve: Curve, initial: Sequence[float]) -> tuple[Edge, ...]:
     """Find the edge of stability of every seed.
 
@@ -97,26 +107,24 @@ def next_rates(curve: Curve, initial: Sequence[float]) -> tuple[float, ...]:
     if not known:
         return _rates(range(-FIRST, FIRST + 1, COARSE))
     found = edges(curve, initial)
-    wanted = set(_outward(curve, known, found)) or _inward(curve, known, found)
+    quiet = [all(map(calm, row, initial)) for row in curve.losses]
+    wanted = set(_outward(curve, known, found, quiet)) or _inward(curve, known, found, quiet)
     return _rates(sorted(k for k in wanted - set(known) if abs(k) <= FARTHEST))
 
 
-def _outward(curve: Curve, known: Sequence[int], found: Sequence[Edge]) -> list[int]:
-    """Rates beyond the ends of the grid."""
+def _outward(curve: Curve, known: Sequence[int], found: Sequence[Edge], quiet: Sequence[bool]) -> list[int]:
+    """Rates beyond the ends of the grid; `quiet` are those at which every seed was calm."""
     low, high = known[0], known[-1]
     down = range(low - EXTENSION, low, COARSE)
     up = range(high + COARSE, high + EXTENSION + 1, COARSE)
     if all(edge.stable is None for edge in found):
-        # Nothing has learned: the rates are too large where the smallest diverges, too small where the largest does not.
-        return [
-            *(down if not all(map(math.isfinite, curve.losses[0])) else ()),
-            *(up if all(map(math.isfinite, curve.losses[-1])) else ()),
-        ]
+        # Nothing has learned: rates are too large where the smallest breaks, too small where the largest does not.
+        return [*(() if quiet[0] else down), *(up if quiet[-1] else ())]
     top = any(edge.stable is not None and edge.unstable is None for edge in found)
     return [*(down if _best(curve) == 0 else ()), *(up if top else ())]
 
 
-def _inward(curve: Curve, known: Sequence[int], found: Sequence[Edge]) -> set[int]:
+def _inward(curve: Curve, known: Sequence[int], found: Sequence[Edge], quiet: Sequence[bool]) -> set[int]:
     """Rates inside the grid that are still missing."""
     wanted: set[int] = set()
     at = dict(zip(curve.lrs, known, strict=True))
@@ -124,10 +132,9 @@ def _inward(curve: Curve, known: Sequence[int], found: Sequence[Edge]) -> set[in
         if edge.stable is not None and edge.unstable is not None:
             wanted.update(range(at[edge.stable] + 1, at[edge.unstable]))
     if all(edge.stable is None for edge in found):
-        # A narrow window of learning may lie between a rate that is too small and the first that diverges.
-        finite = [all(map(math.isfinite, row)) for row in curve.losses]
-        for (low, quiet), (high, calm) in pairwise(zip(known, finite, strict=True)):
-            if quiet and not calm:
+        # A narrow window of learning may lie between a rate that is too small and the first that breaks.
+        for (low, below), (high, above) in pairwise(zip(known, quiet, strict=True)):
+            if below and not above:
                 wanted.update(range(low + 1, high))
                 break
         return wanted

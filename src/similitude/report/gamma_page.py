@@ -1,0 +1,51 @@
+"""One self-contained HTML file of a sweep of gamma: inline SVG, no network, no script."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from similitude.report import numbers, words
+from similitude.report.figures import figures
+from similitude.report.files import write_atomically
+from similitude.report.gamma_table import best_in_words, stable_in_words
+from similitude.report.palette import css_variables
+from similitude.studies.gamma_records import GammaSweep
+
+
+def write_gamma_page(sweep: GammaSweep, path: str | os.PathLike[str]) -> Path:
+    """Write one HTML file that says which gamma is best and whether the law of learning rates holds.
+
+    Args:
+        sweep: What `similitude.gamma_sweep` returned.
+        path: Where to write; a missing folder is made, an existing file is replaced by the whole new one.
+
+    Returns:
+        The path.
+
+    Raises:
+        ReportError: The file cannot be written.
+    """
+    return write_atomically(path, render_gamma_page(sweep))
+
+
+def render_gamma_page(sweep: GammaSweep) -> str:
+    """Return the HTML that `write_gamma_page` writes; the same sweep gives the same bytes."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("similitude.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for module in (numbers, words):
+        environment.filters |= {name: f for name, f in vars(module).items() if callable(f) and name[0] != "_"}
+    environment.filters |= {"stable": stable_in_words, "best_in_words": best_in_words}
+    return environment.get_template("gamma.html").render(
+        sweep=sweep,
+        figures=figures(sweep),
+        light=css_variables(dark=False),
+        dark=css_variables(dark=True),
+    )
