@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +15,6 @@ from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.scaling.richness import power_of
 from similitude.studies.gamma_records import BestGamma, Exponent, GammaPoint
 from similitude.studies.optimum import optimum
-from similitude.studies.records import Curve
 from similitude.studies.stable_rates import PER_OCTAVE
 
 LAZY = 1e-2
@@ -143,8 +143,7 @@ def best_gamma(points: Sequence[GammaPoint]) -> BestGamma:
     logs = [math.log(point.gamma) for point in alive]
     step = float(np.median([high - low for low, high in pairwise(logs)]))
     units = tuple(2.0 ** ((log - logs[0]) / step) for log in logs)
-    width = points[0].curve.width
-    found = optimum(Curve(width, units, tuple(point.at_best for point in alive)))
+    found = optimum(replace(alive[0].curve, lrs=units, losses=tuple(point.at_best for point in alive)))
     assert found.lr is not None, "a loss is finite"
 
     def back(unit: float) -> float:
