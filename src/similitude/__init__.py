@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from similitude.report.html import write_report
     from similitude.runs.engine import InProcess
     from similitude.runs.pool import ProcessPool
+    from similitude.scaling.abc import abc, abc_of
     from similitude.scaling.clipping import clip_grad_norm_
     from similitude.scaling.plan import Plan, plan
+    from similitude.scaling.regime import Regime
     from similitude.scaling.split import split
     from similitude.studies.experiment import Experiment, rates
     from similitude.studies.read import read_study
@@ -44,12 +46,15 @@ _HOMES = {
     "Outcome": "core.verdict",
     "Plan": "scaling.plan",
     "ProcessPool": "runs.pool",
+    "Regime": "scaling.regime",
     "Replica": "training.ensemble",
     "SimilitudeError": "core.errors",
     "StudyInterrupted": "studies.run",
     "Transfer": "studies.records",
     "TransferStudy": "studies.records",
     "Verdict": "core.verdict",
+    "abc": "scaling.abc",
+    "abc_of": "scaling.abc",
     "check": "checking.coordinates",
     "cite": "core.citation",
     "clip_grad_norm_": "scaling.clipping",
@@ -93,6 +98,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "ProcessPool",
+    "Regime",
     "Replica",
     "SimilitudeError",
     "StudyInterrupted",
@@ -100,6 +106,8 @@ __all__ = [
     "TransferStudy",
     "Verdict",
     "__version__",
+    "abc",
+    "abc_of",
     "check",
     "cite",
     "clip_grad_norm_",

@@ -27,6 +27,7 @@ _COMMANDS = {
     "quickstart": "Show hyperparameters transferring, on real data, in two minutes; leaves a report.",
     "plan": "Show how every tensor of your model scales from one width to another.",
     "check": "Train a few steps at several widths; say whether every tensor learns alike, or which does not.",
+    "abc": "Say whether your model is unstable, a kernel, or learns features as its width grows, and why.",
     "explain": "Derive every factor of one tensor of a saved plan.",
     "diversity": "Measure whether the layers of your residual network learn different things, or the same.",
     "diff": "Show what differs between two saved plans.",

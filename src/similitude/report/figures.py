@@ -7,11 +7,15 @@ from functools import singledispatch
 from pathlib import Path
 
 from similitude.core.errors import ReportError
+from similitude.report.abc_map import abc_map
 from similitude.report.costs import costs
 from similitude.report.files import write_atomically
+from similitude.report.gamma_figures import gamma_figures
 from similitude.report.optima import optima
 from similitude.report.svg import Figure
 from similitude.report.u_curves import u_curves
+from similitude.scaling.regime import Regime
+from similitude.studies.gamma_records import GammaSweep
 from similitude.studies.records import TransferStudy
 
 
@@ -22,7 +26,7 @@ def figures(result: object) -> list[Figure]:
     A package that defines a result of its own registers how it is drawn with `@figures.register`.
 
     Args:
-        result: A `TransferStudy`, or any object whose type is registered.
+        result: A `TransferStudy`, a `Regime`, or any object whose type is registered.
 
     Raises:
         ReportError: The type of `result` is not registered.
@@ -37,6 +41,17 @@ def figures(result: object) -> list[Figure]:
 def _transfer_study(study: TransferStudy) -> list[Figure]:
     drawn = (u_curves(study), optima(study), costs(study))
     return [figure for figure in drawn if figure is not None]
+
+
+@figures.register
+def _regime(regime: Regime) -> list[Figure]:
+    drawn = abc_map(regime)
+    return [] if drawn is None else [drawn]
+
+
+@figures.register
+def _gamma_sweep(sweep: GammaSweep) -> list[Figure]:
+    return gamma_figures(sweep)
 
 
 def save_figures(result: object, folder: str | os.PathLike[str]) -> list[Path]:

@@ -19,6 +19,8 @@ from similitude.scaling.rules import ROLES
 # different dials.
 _ALIKE = 0.25
 _TABLES = ("lookup", "bias", "concat")
+ALSO_HEAD = "also the head: "
+"""What the evidence of a table says that is tied to the head."""
 _ELEMENTWISE = frozenset(
     [
         "gain",
@@ -136,7 +138,7 @@ def _seen(tensor: TensorPair, uses: tuple[TensorUse, ...]) -> RoleResult:
     first = next((r for r in found if r.role in ("lookup", "input")), found[0])
     if heads and kinds <= {"lookup", "input", "output"} and len(kinds) == 2:
         head = next(r for r in found if r.role == "output")
-        return replace(first, evidence=f"{first.evidence}; also the head: {head.evidence}", tied=heads)
+        return replace(first, evidence=f"{first.evidence}; {ALSO_HEAD}{head.evidence}", tied=heads)
     if kinds <= {"lookup", "vector", "input"}:
         curved = any(r.curved for r in found)
         return replace(first, evidence=first.evidence + _times(uses), curved=curved)
