@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from similitude.runs.engine import InProcess
     from similitude.runs.pool import ProcessPool
     from similitude.scaling.abc import abc, abc_of
+    from similitude.scaling.centred import Centred
     from similitude.scaling.clipping import clip_grad_norm_
     from similitude.scaling.plan import Plan, plan
     from similitude.scaling.regime import Regime
     from similitude.scaling.split import split
     from similitude.studies.experiment import Experiment, rates
+    from similitude.studies.gamma_records import GammaSweep
+    from similitude.studies.gamma_sweep import gamma_sweep
     from similitude.studies.read import read_study
     from similitude.studies.records import Curve, Optimum, Transfer, TransferStudy
     from similitude.studies.run import StudyInterrupted, run, transfer
@@ -36,11 +39,13 @@ if TYPE_CHECKING:
     from similitude.training.loop import train
 
 _HOMES = {
+    "Centred": "scaling.centred",
     "Check": "checking.records",
     "Claim": "core.claim",
     "Curve": "studies.records",
     "Diversity": "checking.diversity_records",
     "Experiment": "studies.experiment",
+    "GammaSweep": "studies.gamma_records",
     "InProcess": "runs.engine",
     "Optimum": "studies.records",
     "Outcome": "core.verdict",
@@ -59,6 +64,7 @@ _HOMES = {
     "cite": "core.citation",
     "clip_grad_norm_": "scaling.clipping",
     "diversity": "checking.diversity",
+    "gamma_sweep": "studies.gamma_sweep",
     "guard": "checking.guard",
     "plan": "scaling.plan",
     "rates": "studies.experiment",
@@ -88,11 +94,13 @@ _PACKAGES = frozenset(
 )
 
 __all__ = [
+    "Centred",
     "Check",
     "Claim",
     "Curve",
     "Diversity",
     "Experiment",
+    "GammaSweep",
     "InProcess",
     "Optimum",
     "Outcome",
@@ -112,6 +120,7 @@ __all__ = [
     "cite",
     "clip_grad_norm_",
     "diversity",
+    "gamma_sweep",
     "guard",
     "plan",
     "rates",

@@ -32,6 +32,7 @@ _COMMANDS = {
     "diversity": "Measure whether the layers of your residual network learn different things, or the same.",
     "diff": "Show what differs between two saved plans.",
     "transfer": "Sweep the learning rate of your model at several widths; say whether the optimum transfers.",
+    "gamma": "Sweep the richness of your model: which gamma is best, and do learning rates follow it?",
     "report": "Write the report of stored studies again; nothing is trained.",
 }
 for _name, _help in _COMMANDS.items():

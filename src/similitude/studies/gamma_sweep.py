@@ -184,10 +184,11 @@ def count_layers(experiment: GammaExperiment) -> int | None:
             sample=experiment.batches.batch(experiment.seeds[0], 0),
             optimizer=experiment.optimizer,
             loss=experiment.loss,
+            gamma=2.0,  # any but 1, at which a pass that cannot be followed would not matter
         )
     except SimilitudeError:
         return None
-    return traced.layers or None
+    return traced.layers
 
 
 def train_job(experiment: GammaExperiment, job: GammaJob) -> list[RunResult]:

@@ -1,0 +1,153 @@
+"""`similitude gamma`: sweep the richness gamma and the learning rate of the user's own model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from similitude.cli.screen import Screen
+
+
+def gamma(
+    factory: str,
+    /,
+    *,
+    data: str,
+    base: Annotated[list[str] | None, Parameter(negative="")] = None,
+    gammas: str = "0.001,0.01,0.1,1,10,100,1000",
+    lr_min: str | None = None,
+    lr_max: str | None = None,
+    points: int = 12,
+    optimizer: str = "SGD",
+    loss: str = "similitude.training.losses:cross_entropy",
+    steps: int = 200,
+    seeds: int = 3,
+    batch_size: int | None = None,
+    context: int | None = None,
+    noise: float | None = None,
+    schedule: Literal["constant", "linear", "cosine"] = "constant",
+    warmup: int = 0,
+    centre: bool = True,
+    layers: int | None = None,
+    name: str | None = None,
+    storage: str = "similitude-runs",
+    workers: int = 1,
+    report: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Train your model at several gammas and learning rates: which gamma is best, and do rates follow the law?
+
+    The output is divided by gamma: below 1 training is lazier (nearer to a kernel), above 1 richer. Every gamma gets
+    the learning rate that is best for it. Finished runs are kept, and the same command continues after an
+    interruption. The exit code is 1 where rates do not follow the law, else 0 where the best gamma is bracketed, else 3.
+
+    Parameters
+    ----------
+    factory:
+        A function of the width that returns a model, as module:name or file.py:name.
+    data:
+        A data set (see `similitude data list`), name=path for your own files (npz=images.npz), or module:name
+        of an object with batch(seed, step), evaluation() and describe().
+    base:
+        Size of the model: a width (64 by default), or dials as width=64,depth=4.
+    gammas:
+        Richnesses, separated by commas. The law needs two of at most 0.01 or of at least 100.
+    lr_min:
+        Smallest learning rate, together with --lr-max; powers of two may be written 2^-11. Without both, rates are
+        searched from around 1 until the best and the largest stable one are bracketed.
+    lr_max:
+        Largest learning rate.
+    points:
+        Number of learning rates between --lr-min and --lr-max.
+    optimizer:
+        A class of torch.optim by its name, or module:name.
+    loss:
+        loss(model, batch) as module:name.
+    steps:
+        Optimizer steps per run: the compute at which gammas are compared.
+    seeds:
+        Number of seeds.
+    batch_size:
+        Images (64 by default) or text sequences (8) per batch.
+    context:
+        Characters per sequence of a text; 32 by default.
+    noise:
+        Standard deviation of fresh noise on images, in units of their own; 0 by default.
+    schedule:
+        Learning rate over the steps.
+    warmup:
+        Steps of linear warmup.
+    centre:
+        Take the initial output off; not needed where the head starts at zero.
+    layers:
+        Number of weight layers on the longest path; read off a traced pass by default.
+    name:
+        Name of the study in its storage; the factory's name with "-gamma" by default.
+    storage:
+        Folder, or Optuna storage URL.
+    workers:
+        Processes; with more than one, gammas train side by side.
+    report:
+        The HTML file; gamma.html in the storage folder by default.
+    json:
+        Print one JSON object on standard output, and all else on standard error.
+    """
+    with Screen(as_json=json) as screen:
+        from similitude.cli.batches import load_batches
+        from similitude.cli.factories import load_factory, load_optimizer
+        from similitude.cli.options import at_least, rate, schedule_of
+        from similitude.cli.sizes import size
+        from similitude.report.gamma_page import write_gamma_page
+        from similitude.report.gamma_table import gamma_table
+        from similitude.runs.engine import InProcess
+        from similitude.runs.pool import ProcessPool
+        from similitude.studies.gamma_sweep import gamma_sweep
+
+        at_least(seeds, 1, "--seeds")
+        at_least(workers, 1, "--workers")
+        batches, vain = load_batches(data, batch_size=batch_size, context=context, noise=noise)
+        for option in vain:
+            screen.say(f"Note: {option} has no effect on --data {data}.")
+        with screen.progress() as bar:
+            sweep = gamma_sweep(
+                load_factory(factory),
+                batches,
+                base=size(base or ["64"], "--base"),
+                gammas=tuple(rate(text, "--gammas") for text in gammas.split(",")),
+                lrs=_grid(lr_min, lr_max, points),
+                loss=load_factory(loss, what="a function loss(model, batch) that returns one number"),
+                optimizer=load_optimizer(optimizer),
+                steps=at_least(steps, 1, "--steps"),
+                seeds=tuple(range(seeds)),
+                schedule=schedule_of(schedule, steps=steps, warmup=warmup),
+                centre=centre,
+                layers=layers,
+                name=name or f"{factory.rpartition(':')[2]}-gamma",
+                storage=storage,
+                engine=InProcess() if workers == 1 else ProcessPool(workers=workers),
+                on_progress=bar,
+            )
+        screen.say(gamma_table(sweep))
+        default = Path("gamma.html") if "://" in storage else Path(storage) / "gamma.html"
+        page = write_gamma_page(sweep, report or default).resolve()
+        screen.say(f"Report: {page}")
+        screen.result({**sweep.to_dict(), "report": str(page)})
+    return sweep.verdict.exit_code
+
+
+def _grid(lr_min: str | None, lr_max: str | None, points: int) -> tuple[float, ...] | None:
+    """Read the grid of learning rates; None where rates are to be searched."""
+    from similitude.cli.options import rate
+    from similitude.core.errors import GridError
+    from similitude.studies.experiment import rates
+
+    if lr_min is None and lr_max is None:
+        return None
+    if lr_min is None or lr_max is None:
+        missing = "--lr-min" if lr_min is None else "--lr-max"
+        raise GridError(
+            f"{missing} is missing: a grid of learning rates has two ends. Give both, or neither."
+        )
+    return rates(rate(lr_min, "--lr-min"), rate(lr_max, "--lr-max"), points)
