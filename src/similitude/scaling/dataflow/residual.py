@@ -60,14 +60,13 @@ def residuals(flow: Flow) -> tuple[Residual, ...]:
 def _between(flow: Flow, stream: int, branch: int, producer: dict[int, int]) -> int | None:
     """Return the node of the summand of `stream` that the branch starts from; None where there is none."""
     below = flow.facts[branch].ancestors
-    starts = []
-    for root in flow.facts[stream].skips | {flow.facts[stream].root}:
-        node = producer.get(root)
-        if node is None or not below >> node & 1:
-            continue
+    roots = flow.facts[stream].skips | {flow.facts[stream].root}
+    nodes = {producer[root] for root in roots if root in producer}
+    # The latest summand, which is found at once, so that hundreds of branches take no longer than their number.
+    for node in sorted((n for n in nodes if below >> n & 1), reverse=True):
         if any(_has(flow, c, node) and below >> c & 1 for c in flow.contractions if c != node):
-            starts.append(node)
-    return max(starts, default=None)
+            return node
+    return None
 
 
 def _has(flow: Flow, node: int, ancestor: int) -> bool:
