@@ -114,11 +114,11 @@ def test_the_text_claim_counts_notches_over_all_widths():
 def test_training_applies_options_and_knobs():
     experiment = tiny_experiment(rules=("mup",))
     settings = [(experiment.lrs[0], {}), (experiment.lrs[0], {"betas": (0.0, 0.5)})]
-    losses = finals(train(experiment, experiment.base, settings, seeds=(0, 1)))
+    losses = finals(train(experiment, experiment.widths[0], settings, seeds=(0, 1)))
     assert losses.shape == (2, 2)
     assert (losses[0] != losses[1]).all()
     scaled = finals(
-        train(experiment, experiment.base, settings[:1], seeds=(0, 1), knobs={"hidden": {"init": 4.0}})
+        train(experiment, experiment.widths[0], settings[:1], seeds=(0, 1), knobs={"hidden": {"init": 4.0}})
     )
     assert (scaled[0] != losses[0]).all()
 

@@ -39,7 +39,7 @@ def optimum(width: int, centre: float, floor: float, *, edge: str | None = None)
         else Verdict(Outcome.NOT_BRACKETED, f"the best rate at width {width} is at the {edge} edge")
     )
     return Optimum(
-        width=width,
+        size=width,
         lr=2.0**centre,
         interval=(2.0 ** (centre - 0.21), 2.0 ** (centre + 0.23)),
         loss=floor,

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from similitude.report.palette import COLOURS, css_variables, rule_slots, stand_in, themed, width_colours
+from similitude.report.palette import COLOURS, css_variables, rule_slots, size_colours, stand_in, themed
 
 
 def luminance(colour: str) -> float:
@@ -49,8 +49,8 @@ def test_both_themes_declare_every_variable():
 
 def test_up_to_six_widths_have_colours_of_their_own():
     for count in range(1, 7):
-        assert len(set(width_colours(count))) == count
-    assert len(width_colours(9)) == 9
+        assert len(set(size_colours(count))) == count
+    assert len(size_colours(9)) == 9
 
 
 def test_a_known_rule_has_one_slot_everywhere_and_others_share_none():

@@ -7,12 +7,12 @@ import math
 import pytest
 
 from similitude.core.errors import GridError
-from similitude.studies.grid_checks import check_rates, check_widths
+from similitude.studies.grid_checks import check_rates, check_sizes
 
 
 def test_good_grids_come_back_in_order() -> None:
     assert check_rates([0.4, 0.1, 0.2]) == (0.1, 0.2, 0.4)
-    assert check_widths([256, 64, 128]) == (64, 128, 256)
+    assert check_sizes([256, 64, 128]) == (64, 128, 256)
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_rates_that_are_no_grid(rates: list[float], text: str) -> None:
 )
 def test_widths_over_which_no_shift_can_be_measured(widths: list, text: str) -> None:
     with pytest.raises(GridError, match=text):
-        check_widths(widths)
+        check_sizes(widths)

@@ -226,7 +226,7 @@ def test_one_seed_on_many_rates_measures_its_noise_by_the_misfit() -> None:
 def test_missing_seeds_and_rates_of_an_unfinished_study_still_give_an_optimum() -> None:
     full = drawn(bowl, np.random.default_rng(2), noise=0.01)
     ragged = tuple(row[: 1 + (2 * i) % 3] if i != 1 else () for i, row in enumerate(full.losses))
-    best = optimum(Curve(full.width, full.lrs, ragged))
+    best = optimum(Curve(full.size, full.lrs, ragged))
     assert best.verdict.outcome is Outcome.OK
     assert best.lr is not None
     assert abs(math.log2(best.lr)) < 0.6
@@ -241,7 +241,7 @@ def test_no_finished_run_says_so(losses: tuple) -> None:
 
 def test_the_order_of_seeds_does_not_matter() -> None:
     one = drawn(cliff, np.random.default_rng(8), noise=0.02)
-    other = Curve(one.width, one.lrs, tuple((c, a, b) for a, b, c in one.losses))
+    other = Curve(one.size, one.lrs, tuple((c, a, b) for a, b, c in one.losses))
     first, second = optimum(one, draws=500), optimum(other, draws=500)
     assert first.lr == pytest.approx(second.lr, rel=1e-9)
     assert first.interval == pytest.approx(second.interval, rel=1e-6)
@@ -249,7 +249,7 @@ def test_the_order_of_seeds_does_not_matter() -> None:
 
 def test_a_factor_common_to_all_rates_of_a_seed_changes_nothing() -> None:
     one = drawn(bowl, np.random.default_rng(8), noise=0.02)
-    other = Curve(one.width, one.lrs, tuple((a * 3, b / 2, c * 5) for a, b, c in one.losses))
+    other = Curve(one.size, one.lrs, tuple((a * 3, b / 2, c * 5) for a, b, c in one.losses))
     first, second = optimum(one, draws=500), optimum(other, draws=500)
     assert first.lr == pytest.approx(second.lr, rel=1e-9)
     assert first.interval == pytest.approx(second.interval, rel=1e-6)
@@ -260,7 +260,7 @@ def test_a_factor_common_to_all_rates_of_a_seed_changes_nothing() -> None:
 def test_scaled_rates_and_losses_scale_the_optimum(octaves: float, factor: float, seed: int) -> None:
     one = drawn(cliff, np.random.default_rng(seed), noise=0.02)
     scaled = tuple(tuple(v * factor for v in row) for row in one.losses)
-    other = Curve(one.width, tuple(lr * 2.0**octaves for lr in one.lrs), scaled)
+    other = Curve(one.size, tuple(lr * 2.0**octaves for lr in one.lrs), scaled)
     first, second = optimum(one, draws=200), optimum(other, draws=200)
     assert first.lr is not None
     assert second.lr is not None

@@ -53,12 +53,12 @@ def test_losses_are_those_of_plain_loops(done):
     experiment, (_, study) = tiny_experiment(), done
     assert (study.cells_found, study.cells_run, study.cells_missing) == (0, CELLS, 0)
     for rule, transfer in study.transfers.items():
-        assert [curve.width for curve in transfer.curves] == [8, 16]
+        assert [curve.size for curve in transfer.curves] == [8, 16]
         for curve in transfer.curves:
-            made = planner_of(experiment).plan(curve.width, rule=rule)
+            made = planner_of(experiment).plan(curve.size, rule=rule)
             for lr, losses in zip(curve.lrs, curve.losses, strict=True):
                 for seed, loss in zip(experiment.seeds, losses, strict=True):
-                    model = build_model(functools.partial(experiment.make, curve.width), seed, made)
+                    model = build_model(functools.partial(experiment.make, curve.size), seed, made)
                     optimizer = torch.optim.Adam(made.groups(model, lr=lr))
                     alone = train(
                         model,

@@ -71,7 +71,7 @@ def test_the_shift_of_exact_parabolas_is_the_least_squares_slope() -> None:
 def test_two_widths_are_enough_and_curves_come_in_any_order() -> None:
     curves = family(bowl, [0, -2], widths=(64, 256))
     result = transfer("sp", curves[::-1])
-    assert [curve.width for curve in result.curves] == [64, 256]
+    assert [curve.size for curve in result.curves] == [64, 256]
     assert result.shift == pytest.approx(-1, abs=0.1)
     assert result.transferred_lr == result.optima[0].lr
 
@@ -194,7 +194,7 @@ def test_every_part_of_an_unfinished_study_gives_a_verdict() -> None:
         finished = set(cells[:done])
         curves = [
             Curve(
-                c.width,
+                c.size,
                 c.lrs,
                 tuple(
                     tuple(v for s, v in enumerate(row) if (w, r, s) in finished)

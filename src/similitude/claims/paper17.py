@@ -72,7 +72,7 @@ def transfer() -> Measured:
 def wider_is_better() -> Measured:
     """Train the MLP at its base's best learning rate at the smallest and largest width, paired by seed."""
     experiment = _digits()
-    ends = (experiment.base, experiment.widths[-1])
+    ends = (experiment.widths[0], experiment.widths[-1])
     # The rate is chosen at the base alone, as a user would, and on other seeds than those that are compared.
     best = tuned(experiment)
     seeds = tuple(range(8))
@@ -112,7 +112,7 @@ def wider_throughout() -> Measured:
     best, seeds = tuned(experiment), tuple(range(8))
     curves = [
         np.array([run.losses for run in train(experiment, width, [(best, {})], seeds=seeds)[0]])
-        for width in (experiment.base, experiment.widths[-1])
+        for width in (experiment.widths[0], experiment.widths[-1])
     ]
     return judged_curves(curves[0], curves[1])
 
@@ -289,7 +289,7 @@ def judged_text(mup: Transfer, sp: Transfer) -> Measured:
             Evidence(f"relative cost of the transferred rate, {found.rule}", cost),
             *(
                 Evidence(
-                    f"log2 of the best rate at width {best.width}, {found.rule}",
+                    f"log2 of the best rate at width {best.size}, {found.rule}",
                     None if best.lr is None else math.log2(best.lr),
                 )
                 for best in found.optima
@@ -305,7 +305,7 @@ def judged_text(mup: Transfer, sp: Transfer) -> Measured:
     more = " or more, to the end of the grid" if sp.optima[-1].edge else ""
     beside = "" if other is None else f"; under sp it moves by {other:+.2f}{more}"
     summary = (
-        f"from width {mup.optima[0].width} to {mup.optima[-1].width} the best rate moves by {octaves:+.2f} octaves under "
+        f"from width {mup.optima[0].size} to {mup.optima[-1].size} the best rate moves by {octaves:+.2f} octaves under "
         f"muP, and the transferred one costs {100 * cost:.1f} %{beside}"
     )
     verdict = Verdict(Outcome.OK if holds else Outcome.INCONSISTENT, summary, tuple(evidence))

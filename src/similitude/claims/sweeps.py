@@ -69,7 +69,7 @@ def finals(runs: Sequence[Sequence[RunResult]]) -> np.ndarray:
 def tuned(experiment: Experiment) -> float:
     """Return the learning rate that is best at the base alone, as a user would choose it."""
     settings = [(lr, {}) for lr in experiment.lrs]
-    losses = finals(train(experiment, experiment.base, settings, seeds=TUNING_SEEDS))
+    losses = finals(train(experiment, experiment.widths[0], settings, seeds=TUNING_SEEDS))
     return experiment.lrs[int(np.argmin(losses.mean(axis=1)))]
 
 
@@ -202,7 +202,7 @@ def _measured(what: str, found: Transfer, outcome: Outcome) -> Measured:
         summary = f"the best {what} moves by {found.shift:+.2f}{span} octave per doubling of width"
     if found.loss_at_transferred is not None and found.loss_at_best:
         relative = found.loss_at_transferred / found.loss_at_best - 1
-        summary += f"; the base's costs {100 * relative:.1f} % at width {found.curves[-1].width}"
+        summary += f"; the base's costs {100 * relative:.1f} % at width {found.curves[-1].size}"
     shift = math.nan if found.shift is None else found.shift
     verdict = Verdict(outcome, summary, evidence)
     return Measured(shift, found.shift_interval, "octaves per doubling of width", verdict)

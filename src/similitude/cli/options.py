@@ -50,6 +50,26 @@ def whole_numbers(text: str, option: str) -> tuple[int, ...]:
         ) from error
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Read names separated by commas.
+
+    Example:
+        >>> names("sp, mup")
+        ('sp', 'mup')
+    """
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def depth_rules(text: str) -> tuple[str | float, ...]:
+    """Read depth rules separated by commas: names, or exponents.
+
+    Example:
+        >>> depth_rules("depth_mup,0.75")
+        ('depth_mup', 0.75)
+    """
+    return tuple(_number_or_name(part) for part in names(text))
+
+
 def at_least(value: int, least: int, option: str) -> int:
     """Return a number that is large enough.
 
@@ -79,3 +99,10 @@ def schedule_of(name: str, *, steps: int, warmup: int) -> Schedule:
     if name == "constant":
         return WarmupLinear(steps, warmup, final=1.0) if warmup else constant
     return {"linear": WarmupLinear, "cosine": WarmupCosine}[name](steps, warmup)
+
+
+def _number_or_name(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,4 +1,4 @@
-"""`similitude transfer`: sweep the learning rate of the user's own model at several widths."""
+"""`similitude transfer`: sweep the learning rate of the user's own model at several widths or depths."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ def transfer(
     *,
     data: str,
     widths: Annotated[
-        str, Parameter(help="Widths, separated by commas; the smallest is the base.")
-    ] = "64,128,256",
+        str | None,
+        Parameter(help="Widths, separated by commas; the smallest is the base. 64,128,256 by default."),
+    ] = None,
+    depths: str | None = None,
+    base: Annotated[list[str] | None, Parameter(negative="")] = None,
+    depth_rule: str | None = None,
     lr_min: str = "2^-11",
     lr_max: str = "2^-4",
     points: int = 8,
-    rules: str = "sp,mup",
+    rules: str | None = None,
     optimizer: str = "Adam",
     loss: str = "similitude.training.losses:cross_entropy",
     steps: int = 200,
@@ -40,7 +44,7 @@ def transfer(
     report: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Train your model at several widths and learning rates, and say whether the best rate transfers.
+    """Train your model at several widths (or depths) and learning rates, and say whether the best rate transfers.
 
     Finished runs are kept, and the same command continues after an interruption. The exit code is that of
     the last rule's verdict: 0 transfers, 1 it does not, 3 not enough evidence.
@@ -48,10 +52,18 @@ def transfer(
     Parameters
     ----------
     factory:
-        A function of the width that returns a model, as module:name or file.py:name.
+        A function of the width, or of the width and the depth, that returns a model, as module:name or
+        file.py:name.
     data:
         A data set (see `similitude data list`), name=path for your own files (npz=images.npz), or module:name
         of an object with batch(seed, step), evaluation() and describe().
+    depths:
+        Depths in place of widths, separated by commas; the smallest is the base. Needs --base and --depth-rule.
+    base:
+        The dials that stay as they are: --base 128 (or width=128) beside --depths, depth=6 beside --widths.
+    depth_rule:
+        Depth rules to compare: sp, depth_mup, complete_p, or an exponent in [0.5, 1]. The last one's verdict is the
+        exit code.
     lr_min:
         Smallest learning rate; powers of two may be written 2^-11.
     lr_max:
@@ -59,7 +71,8 @@ def transfer(
     points:
         Number of learning rates, evenly spaced in their logarithm.
     rules:
-        Parametrizations to compare: sp, mup, ntp. The last one's verdict is the exit code.
+        Parametrizations to compare over widths: sp, mup, ntp, mean_field, spectral; sp,mup by default. The last one's
+        verdict is the exit code.
     optimizer:
         A class of torch.optim by its name, or module:name.
     loss:
@@ -85,7 +98,7 @@ def transfer(
     storage:
         Folder, or Optuna storage URL.
     workers:
-        Processes; with more than one, widths train side by side.
+        Processes; with more than one, sizes train side by side.
     report:
         The HTML file; report.html in the storage folder by default.
     json:
@@ -94,12 +107,15 @@ def transfer(
     with Screen(as_json=json) as screen:
         from similitude.cli.batches import load_batches
         from similitude.cli.factories import load_factory, load_optimizer
-        from similitude.cli.options import at_least, rate, schedule_of, whole_numbers
+        from similitude.cli.options import at_least, depth_rules, names, rate, schedule_of, whole_numbers
+        from similitude.cli.sizes import size
         from similitude.cli.watch import describe, report_path, watch, write_page
         from similitude.runs.engine import InProcess
         from similitude.runs.pool import ProcessPool
         from similitude.studies.experiment import Experiment, rates
 
+        if widths is None and depths is None:
+            widths = "64,128,256"
         at_least(steps, 1, "--steps")
         at_least(seeds, 1, "--seeds")
         at_least(workers, 1, "--workers")
@@ -108,9 +124,12 @@ def transfer(
             name=name or factory.rpartition(":")[2],
             make=load_factory(factory),
             batches=batches,
-            widths=whole_numbers(widths, "--widths"),
+            widths=() if widths is None else whole_numbers(widths, "--widths"),
+            depths=() if depths is None else whole_numbers(depths, "--depths"),
+            base=None if base is None else size(base, "--base"),
             lrs=rates(rate(lr_min, "--lr-min"), rate(lr_max, "--lr-max"), points),
-            rules=tuple(r.strip() for r in rules.split(",") if r.strip()),
+            rules=None if rules is None else names(rules),
+            depth_rule=None if depth_rule is None else depth_rules(depth_rule),
             loss=load_factory(loss, what="a function loss(model, batch) that returns one number"),
             optimizer=load_optimizer(optimizer),
             steps=steps,
@@ -132,4 +151,8 @@ def transfer(
     if page is None:
         return WRONG_USE
     # A study that others are still at cannot say yet what it will say.
-    return NOT_ENOUGH if study.cells_missing else study.transfers[experiment.rules[-1]].verdict.exit_code
+    return (
+        NOT_ENOUGH
+        if study.cells_missing
+        else study.transfers[list(experiment.compared())[-1]].verdict.exit_code
+    )

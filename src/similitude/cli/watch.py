@@ -72,11 +72,14 @@ def describe(experiment: Experiment) -> str:
     hidden = {"data", "digest"}
     facts = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in data.items() if key not in hidden)
     low, high = experiment.lrs[0], experiment.lrs[-1]
+    sizes = ", ".join(map(str, experiment.sizes))
+    for dial, fixed in experiment.at(experiment.sizes[0]).items():
+        sizes += f" at {dial} {fixed}" if dial != experiment.dial else ""
     return (
-        f"{data.get('data', type(experiment.batches).__name__)} ({facts}); widths "
-        f"{', '.join(map(str, experiment.widths))}; {len(experiment.lrs)} learning rates from {low:.2g} to "
+        f"{data.get('data', type(experiment.batches).__name__)} ({facts}); {experiment.dial}s "
+        f"{sizes}; {len(experiment.lrs)} learning rates from {low:.2g} to "
         f"{high:.2g}; {len(experiment.seeds)} seeds; {experiment.steps} steps of "
-        f"{getattr(experiment.optimizer, '__name__', 'the optimizer')}; the runs of a width train as batched "
+        f"{getattr(experiment.optimizer, '__name__', 'the optimizer')}; the runs of a {experiment.dial} train as batched "
         "programs."
     )
 

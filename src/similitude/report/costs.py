@@ -1,4 +1,4 @@
-"""What transferring costs: loss at the largest width at the transferred learning rate, against the best."""
+"""What transferring costs: loss at the largest size at the transferred learning rate, against the best."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from similitude.studies.records import Transfer, TransferStudy
 
 
 def costs(study: TransferStudy) -> Figure | None:
-    """Draw both losses of every rule at the largest width, joined by a line as long as the cost.
+    """Draw both losses of every rule at the largest size, joined by a line as long as the cost.
 
     Returns:
         One panel, or None where no rule has both losses.
@@ -35,15 +35,15 @@ def costs(study: TransferStudy) -> Figure | None:
         axes.set_ylim(len(shown) - 0.4, -0.7)
         axes.margins(x=0.18)
         axes.locator_params(axis="x", nbins=5)
-        axes.set_xlabel("final loss at the largest width")
+        axes.set_xlabel(f"final loss at the largest {study.dial}")
 
     panel = draw(paint, title="Loss at the transferred learning rate", description=" ".join(numbers))
     caption = (
-        "Loss at the largest width: filled markers at the best rate of the grid, hollow ones at the rate "
-        "tuned at the smallest width, with two standard errors of the difference. The closer they are, the "
+        f"Loss at the largest {study.dial}: filled markers at the best rate of the grid, hollow ones at the rate "
+        f"tuned at the smallest {study.dial}, with two standard errors of the difference. The closer they are, the "
         "less is lost by tuning small."
     )
-    return Figure("costs", "What tuning at the smallest width costs", (panel,), caption, numbers)
+    return Figure("costs", f"What tuning at the smallest {study.dial} costs", (panel,), caption, numbers)
 
 
 def _both(transfer: Transfer) -> bool:

@@ -96,7 +96,7 @@ def loss_rows(transfer: Transfer) -> list[tuple[float, list[str]]]:
     """List every loss of a rule.
 
     Returns:
-        One row per learning rate, smallest first: the rate, and per width the mean over seeds with the
+        One row per learning rate, smallest first: the rate, and per size the mean over seeds with the
         smallest and largest, or how many seeds diverged, or nothing where no seed was run.
     """
     rates = sorted({lr for curve in transfer.curves for lr in curve.lrs})

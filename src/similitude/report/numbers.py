@@ -35,7 +35,7 @@ def rate_interval(interval: tuple[float, float] | None) -> str:
 
 
 def octaves(value: float | None, interval: tuple[float, float] | None = None) -> str:
-    """Write a shift in octaves per doubling of width, signed, with its interval where there is one.
+    """Write a shift in octaves per doubling of the size, signed, with its interval where there is one.
 
     Example:
         >>> octaves(-1.0, (-1.08, -0.93)), octaves(0.001), octaves(None)

@@ -1,4 +1,4 @@
-"""The best learning rate against width for every rule, with intervals and the fitted slope."""
+"""The best learning rate against width or depth for every rule, with intervals and the fitted slope."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from similitude.report.u_curves import power_of_two
 from similitude.report.words import rule_label, short_label
 from similitude.studies.records import Optimum, Transfer, TransferStudy
 
-# Rules stand this many octaves of width apart, so that the intervals of equal optima can be told apart.
+# Rules stand this many octaves of size apart, so that the intervals of equal optima can be told apart.
 _DODGE = 0.06
 
 
 def optima(study: TransferStudy) -> Figure | None:
-    """Draw the best learning rate of every width under every rule.
+    """Draw the best learning rate of every size under every rule.
 
     Returns:
         One panel, or None where no rule has an optimum.
@@ -35,39 +35,40 @@ def optima(study: TransferStudy) -> Figure | None:
         middle = (len(found) - 1) / 2
         for place, (rule, points) in enumerate(found.items()):
             _draw_rule(axes, study.transfers[rule], points, slots[rule], _DODGE * (place - middle))
-        widths = sorted({o.width for points in found.values() for o in points})
-        axes.set_xticks([math.log2(w) for w in widths], [str(w) for w in widths])
-        axes.set_xlim(math.log2(widths[0]) - 0.35, math.log2(widths[-1]) + 0.35)
+        sizes = sorted({o.size for points in found.values() for o in points})
+        axes.set_xticks([math.log2(size) for size in sizes], [str(size) for size in sizes])
+        axes.set_xlim(math.log2(sizes[0]) - 0.35, math.log2(sizes[-1]) + 0.35)
         low, high = axes.get_ylim()
         # An octave at least, so that a small wobble does not look like a slope.
         low, high = min(low, (low + high) / 2 - 1), max(high, (low + high) / 2 + 1)
         axes.set_ylim(low, high)
         ticks = octave_ticks(low, high)
         axes.set_yticks(ticks, [power_of_two(tick) for tick in ticks])
-        axes.set_xlabel("width")
+        axes.set_xlabel(study.dial)
         axes.set_ylabel("best learning rate")
         figure.legend(loc="outside upper left", ncols=1, handletextpad=0.5)
 
-    panel = draw(paint, title="Best learning rate against width", description=" ".join(numbers))
+    title = f"Best learning rate against {study.dial}"
+    panel = draw(paint, title=title, description=" ".join(numbers))
     caption = (
-        "Best learning rate per width with 95 % intervals; lines have the fitted slope. A level line means "
-        "that the rate found at a small width is right at a large one. Hollow markers lie at the edge of the "
+        f"Best learning rate per {study.dial} with 95 % intervals; lines have the fitted slope. A level line means "
+        f"that the rate found at a small {study.dial} is right at a large one. Hollow markers lie at the edge of the "
         "grid."
     )
-    return Figure("optima", "Best learning rate against width", (panel,), caption, numbers)
+    return Figure("optima", title, (panel,), caption, numbers)
 
 
 def _in_words(transfer: Transfer) -> str:
     label = rule_label(transfer.rule)
     if transfer.shift is None:
         return f"{label}: no slope can be fitted."
-    return f"{label}: {octaves(transfer.shift, transfer.shift_interval)} octaves per doubling of width."
+    return f"{label}: {octaves(transfer.shift, transfer.shift_interval)} octaves per doubling of {transfer.dial}."
 
 
 def _draw_rule(axes: Any, transfer: Transfer, points: list[Optimum], slot: int, dodge: float) -> None:
     colour, marker = stand_in(f"r{slot % 5}"), MARKERS[slot % len(MARKERS)]
     line = LINES[slot % len(LINES)]
-    x = [math.log2(o.width) for o in points]
+    x = [math.log2(o.size) for o in points]
     y = [math.log2(o.lr) for o in points if o.lr is not None]
     label = short_label(transfer.rule)
     for optimum, at, octave in zip(points, x, y, strict=True):

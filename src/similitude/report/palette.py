@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-# name: (light, dark). Widths run from faint to strong against the page in either theme (after viridis, whose
+# name: (light, dark). Sizes run from faint to strong against the page in either theme (after viridis, whose
 # order survives every kind of colour blindness); rules follow Okabe and Ito. The tests hold all of them to
 # the contrasts of WCAG 2.2: 4.5 for text, 3 for marks.
 COLOURS: dict[str, tuple[str, str]] = {
@@ -30,7 +30,7 @@ COLOURS: dict[str, tuple[str, str]] = {
     "r4": ("#6b6f16", "#cfcf5e"),
 }
 
-WIDTH_SLOTS = 6
+SIZE_SLOTS = 6
 RULE_SLOTS = 5
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: tuple[str, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))  # type: ignore[assignment]
@@ -62,9 +62,9 @@ def css_variables(*, dark: bool) -> str:
     return " ".join(f"--{name}: {pair[dark]};" for name, pair in COLOURS.items())
 
 
-def width_colours(count: int) -> list[str]:
-    """Return `count` colour names, smallest width first, spread over the ramp; beyond six they repeat."""
-    last = WIDTH_SLOTS - 1
+def size_colours(count: int) -> list[str]:
+    """Return `count` colour names, smallest size first, spread over the ramp; beyond six they repeat."""
+    last = SIZE_SLOTS - 1
     if count == 1:
         return [f"w{last}"]
     return [f"w{round(i * last / (count - 1))}" for i in range(count)]

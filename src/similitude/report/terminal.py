@@ -37,7 +37,7 @@ def transfer_summary(study: TransferStudy) -> RenderableType:
     for rule, transfer in study.transfers.items():
         parts += [Text(""), *_rule(rule, transfer, window)]
     if study.transfers:
-        heading = "All rules: shift in octaves per doubling of width, with its 95 % interval"
+        heading = f"All rules: shift in octaves per doubling of {study.dial}, with its 95 % interval"
         parts += [Text(""), Text(heading, style="bold"), _comparison(study)]
     return Group(*parts)
 
@@ -46,7 +46,7 @@ class LossBars:
     """A text U-curve: one character per learning rate, taller for a larger loss; digits in ASCII output.
 
     Args:
-        curve: The losses of one width.
+        curve: The losses of one size.
         rates: Learning rates of the columns, increasing; a rate that `curve` lacks is left blank.
         window: Losses of the lowest and the highest bar, the same for curves that are compared.
     """
@@ -75,12 +75,12 @@ def _rule(rule: str, transfer: Transfer, window: tuple[float, float] | None) -> 
     yield Text.assemble((f"{rule}  ", "bold"), _outcome(transfer.verdict))
     yield _hanging(transfer.verdict.summary)
     table = _table()
-    for name in ("width", "best lr", "95 % interval", "loss +- std. error"):
+    for name in (transfer.dial, "best lr", "95 % interval", "loss +- std. error"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("optimum")
     for optimum in transfer.optima:
         table.add_row(
-            str(optimum.width),
+            str(optimum.size),
             rate(optimum.lr),
             Text(rate_interval(optimum.interval)),
             loss_with_error(optimum),
@@ -103,10 +103,10 @@ def _bars(curves: Sequence[Curve], window: tuple[float, float]) -> Iterable[Rend
     if not rates:
         return
     table = _table()
-    table.add_column("width", justify="right", no_wrap=True)
+    table.add_column(curves[0].dial, justify="right", no_wrap=True)
     table.add_column(f"loss from lr {rate(rates[0])} to {rate(rates[-1])}", overflow="fold")
     for curve in curves:
-        table.add_row(str(curve.width), LossBars(curve, rates, window))
+        table.add_row(str(curve.size), LossBars(curve, rates, window))
     yield table
     yield Text("One column per learning rate, taller for a larger loss; x diverged, ^ off the scale.", "dim")
 

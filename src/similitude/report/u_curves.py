@@ -1,4 +1,4 @@
-"""The U-curves of a transfer study: final loss against learning rate, a panel per rule, a line per width."""
+"""The U-curves of a transfer study: final loss against learning rate, a panel per rule, a line per size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from similitude.report.palette import LINES, MARKERS, stand_in, width_colours
+from similitude.report.palette import LINES, MARKERS, size_colours, stand_in
 from similitude.report.scale import loss_ticks, loss_window, mean_losses, octave_ticks
 from similitude.report.svg import Figure, Panel, draw
 from similitude.report.words import optimum_sentence, rule_label
@@ -29,10 +29,10 @@ def power_of_two(exponent: int) -> str:
 
 
 def u_curves(study: TransferStudy) -> Figure | None:
-    """Draw the losses of every width over the learning rates, with the refined optimum and its interval.
+    """Draw the losses of every size over the learning rates, with the refined optimum and its interval.
 
     Panels share both axes. Seeds are thin points, a line joins their means. Diverged runs are crosses and
-    losses off the scale are triangles, in rows above the axes (one row per width).
+    losses off the scale are triangles, in rows above the axes (one row per size).
 
     Returns:
         One panel per rule, or None where the study has no curve.
@@ -50,7 +50,8 @@ def u_curves(study: TransferStudy) -> Figure | None:
         "Thin points are seeds, lines their means; all panels share both axes. The large marker with a bar "
         "is the best learning rate with its 95 % interval, hollow with an arrow where it lies at the edge of "
         "the grid. Above the axes, a cross is a rate at which a seed diverged and a triangle a loss off the "
-        "scale. The dotted vertical line is the rate tuned at the smallest width."
+        "scale. The dotted vertical line is the rate tuned at the "
+        f"smallest {study.dial}."
     )
     numbers = tuple(map(_in_words, transfers))
     return Figure("curves", "Loss against learning rate", panels, caption, numbers)
@@ -83,13 +84,13 @@ def _panel(
             axes.set_yticks(ticks, [f"{tick:.4g}" for tick in ticks])
         if transfer.transferred_lr is not None:
             axes.axvline(math.log2(transfer.transferred_lr), color=stand_in("muted"), lw=1, ls=(0, (1, 2)))
-        optima = {optimum.width: optimum for optimum in transfer.optima}
+        optima = {optimum.size: optimum for optimum in transfer.optima}
         for index, (curve, colour) in enumerate(
-            zip(transfer.curves, width_colours(len(transfer.curves)), strict=True)
+            zip(transfer.curves, size_colours(len(transfer.curves)), strict=True)
         ):
             _draw_curve(axes, curve, index, stand_in(colour), window)
-            if curve.width in optima:
-                _draw_optimum(axes, optima[curve.width], index, stand_in(colour))
+            if curve.size in optima:
+                _draw_optimum(axes, optima[curve.size], index, stand_in(colour))
         # An unseen mark in the top row gives the axes of all panels the same height.
         _mark(axes, limits[:1], rows - 1, "x", stand_in("card"), alpha=0)
         figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handletextpad=0.5)
@@ -120,7 +121,7 @@ def _draw_curve(
         ls=LINES[index % len(LINES)],
         marker=marker,
         ms=3.4,
-        label=f"width {curve.width}",
+        label=f"{curve.dial} {curve.size}",
     )
     diverged = [at for at, mean in zip(x, means, strict=True) if mean == math.inf]
     above = [at for at, mean in zip(x, means, strict=True) if mean is not None and top < mean < math.inf]
@@ -129,7 +130,7 @@ def _draw_curve(
 
 
 def _mark(axes: Axes, x: Sequence[float], row: int, symbol: str, colour: str, *, alpha: float = 1) -> None:
-    """Put marks above the axes, one row per width, so that marks at the same rate do not hide each other."""
+    """Put marks above the axes, one row per size, so that marks at the same rate do not hide each other."""
     height = 1.025 + 0.04 * row
     transform = axes.get_xaxis_transform()
     style: dict[str, Any] = {"color": colour, "alpha": alpha, "ms": 4.5, "clip_on": False}

@@ -9,7 +9,15 @@ from similitude.report.numbers import duration, octaves, quantity, rate, rate_in
 from similitude.studies.records import Optimum, Transfer, TransferStudy
 
 # Symbols of the parametrizations as the papers print them; the keys are what the user types.
-_LABELS = {"mup": "µP", "sp": "SP", "ntp": "NTP", "mean_field": "mean field", "spectral": "spectral"}
+_LABELS = {
+    "mup": "µP",
+    "sp": "SP",
+    "ntp": "NTP",
+    "mean_field": "mean field",
+    "spectral": "spectral",
+    "depth_mup": "Depth-µP",
+    "complete_p": "CompleteP",
+}
 
 # Characters of a rule's name that a legend of a phone's width has room for beside the numbers.
 _LABEL_LENGTH = 14
@@ -25,7 +33,7 @@ _CLAUSES = {
 
 
 def rule_label(rule: str) -> str:
-    """Return the printed symbol of a parametrization, or the user's own name where it has none."""
+    """Return the printed symbol of a parametrization or a depth rule, or the user's own name where it has none."""
     return _LABELS.get(rule, rule)
 
 
@@ -51,7 +59,7 @@ def mood(verdict: Verdict) -> str:
 
 
 def excess(transfer: Transfer) -> str:
-    """Say how much more loss the transferred learning rate costs at the largest width than the best one.
+    """Say how much more loss the transferred learning rate costs at the largest size than the best one.
 
     Returns:
         A percentage of the best loss with its sign, a difference where the best loss is not positive,
@@ -70,33 +78,34 @@ def excess(transfer: Transfer) -> str:
 def answer(transfer: Transfer) -> str:
     """Say in one sentence, in words and numbers, whether the learning rate transfers under one rule."""
     parts = [_CLAUSES.get(transfer.verdict.outcome, outcome_word(transfer.verdict))]
-    widths = [optimum.width for optimum in transfer.optima]
+    dial, sizes = transfer.dial, [optimum.size for optimum in transfer.optima]
     if transfer.shift is not None:
         moved = octaves(transfer.shift, transfer.shift_interval)
-        parts.append(f"the best rate moves by {moved} octaves per doubling of width")
+        parts.append(f"the best rate moves by {moved} octaves per doubling of {dial}")
     if (cost := excess(transfer)) == "diverged":
-        parts.append(f"at width {widths[-1]} the rate tuned at width {widths[0]} diverges")
+        parts.append(f"at {dial} {sizes[-1]} the rate tuned at {dial} {sizes[0]} diverges")
     elif cost != "none":
         at, best = quantity(transfer.loss_at_transferred), quantity(transfer.loss_at_best)
         parts.append(
-            f"at width {widths[-1]} the rate tuned at width {widths[0]} gives loss {at}, "
+            f"at {dial} {sizes[-1]} the rate tuned at {dial} {sizes[0]} gives loss {at}, "
             f"the best rate {best} ({cost})"
         )
     return "; ".join(parts) + "."
 
 
 def optimum_sentence(optimum: Optimum) -> str:
-    """Say where the best learning rate of one width lies and what loss it gives."""
+    """Say where the best learning rate of one size lies and what loss it gives."""
+    size = f"{optimum.dial.capitalize()} {optimum.size}"
     if optimum.lr is None:
-        return f"Width {optimum.width}: no optimum, every run diverged."
+        return f"{size}: no optimum, every run diverged."
     where = f"{rate(optimum.lr)}, 95 % interval {rate_interval(optimum.interval)}"
     edge = {"low": "smallest", "high": "largest"}.get(optimum.edge or "")
     note = f", the {edge} rate tried, so the optimum may lie beyond it" if edge else ""
-    return f"Width {optimum.width}: best rate {where}, loss {quantity(optimum.loss)}{note}."
+    return f"{size}: best rate {where}, loss {quantity(optimum.loss)}{note}."
 
 
 def loss_with_error(optimum: Optimum) -> str:
-    """Write the best loss of one width with its standard error over seeds."""
+    """Write the best loss of one size with its standard error over seeds."""
     if not math.isfinite(optimum.loss):
         return "diverged"
     error = f" +- {optimum.loss_stderr:.2g}" if math.isfinite(optimum.loss_stderr) else ""

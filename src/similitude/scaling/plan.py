@@ -293,10 +293,12 @@ class Planner:
         seen = infer(compare(self.make, *structure.sizes), structure, self.roles)
         return tuple(replace(result, r_in=1.0, r_out=1.0) for result in seen)
 
-    def under(self, rule: str) -> Planner:
-        """Return the planner of another rule; what was traced and measured so far is shared."""
+    def under(self, rule: str, *, depth_rule: DepthRule | None = None) -> Planner:
+        """Return the planner of another rule, and another depth rule if given; what was traced so far is shared."""
         other = copy.copy(self)
         other.rule = known_rule(rule)
+        if depth_rule is not None:
+            other.depth_rule, other.alpha = depth_rule, residual_exponent(depth_rule)
         return other
 
     def _trace(self, wide: Mapping[str, int], target: Mapping[str, int]) -> Structure | None:

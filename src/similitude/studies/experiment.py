@@ -3,42 +3,47 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Integral
 from typing import Any
 
 import torch
-from torch import nn
 
 from similitude.core.errors import GridError
 from similitude.data.batches import Batches, check_batches, describe_batches
 from similitude.runs.grid import Cell, cells
 from similitude.scaling.axes import build_shapes
+from similitude.scaling.depth import DepthRule
 from similitude.scaling.knobs import Knobs, parse_knobs
 from similitude.scaling.optimizers import OptimizerLike, resolve
 from similitude.scaling.plan import Planner
-from similitude.studies.grid_checks import check_rates, check_widths
+from similitude.scaling.sizes import DEPTH, WIDTH, Factory, Size, as_size
+from similitude.studies.dials import Compared, compared, fixed_dials
+from similitude.studies.grid_checks import check_rates, check_sizes
 from similitude.studies.names import code_of, name_of
 from similitude.training.loop import Loss
 from similitude.training.losses import cross_entropy
 from similitude.training.schedule import Schedule, constant
 
 BASE = "base"
-"""The rule's name of cells at the base width, where every rule is the same and one run serves all."""
+"""The rule's name of cells at the base, where every rule is the same and one run serves all."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One model family, trained the same way at every width.
+    """One model family, trained the same way at every value of one of its dials: its width, or its depth.
 
     Attributes:
         name: Name of the experiment, and of its study.
-        make: Function of the width that returns a model.
+        make: Function of the width, or of the width and the depth, that returns a model.
         batches: Gives the batch of every seed and step.
+        lrs: Learning rates to try at every size, increasing.
         widths: Widths, increasing; the first is the base, on which every rule agrees.
-        lrs: Learning rates to try at every width, increasing.
-        rules: Parametrizations to compare.
+        depths: Depths in place of widths, likewise.
+        base: Dials that stay as they are, e.g. `{"width": 128}` beside `depths`; an integer is a width.
+        rules: Parametrizations to compare over widths; "sp" and "mup" by default.
+        depth_rule: Depth rule to use over depths, or several to compare.
         loss: `loss(model, batch) -> scalar`.
         optimizer: Optimizer class, instance or callable.
         steps: Optimizer steps per run.
@@ -49,16 +54,20 @@ class Experiment:
         weight_decay: "independent" or "decoupled" of the learning rate's factors; see `similitude.plan`.
 
     Raises:
-        GridError: The widths, rates, rules, seeds or steps are no grid of runs.
+        GridError: The sizes, rates, rules, seeds or steps are no grid of runs.
+        PlanError: There is no such rule.
         DataError: `batches` lacks a method.
     """
 
     name: str
-    make: Callable[[int], nn.Module]
+    make: Factory
     batches: Batches
-    widths: tuple[int, ...]
     lrs: tuple[float, ...]
-    rules: tuple[str, ...] = ("sp", "mup")
+    widths: tuple[int, ...] = ()
+    depths: tuple[int, ...] = ()
+    base: int | Size | None = None
+    rules: tuple[str, ...] | None = None
+    depth_rule: DepthRule | Sequence[DepthRule] | None = None
     loss: Loss = cross_entropy
     optimizer: OptimizerLike = torch.optim.Adam
     steps: int = 200
@@ -69,10 +78,15 @@ class Experiment:
     weight_decay: str = "independent"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", check_widths(self.widths))
+        if self.widths and self.depths:
+            raise GridError(
+                f"widths={self.widths!r} and depths={self.depths!r}: one dial changes at a time. Give the other one its "
+                'value in base, e.g. base={"width": 128}.'
+            )
+        object.__setattr__(self, f"{self.dial}s", check_sizes(self.sizes, self.dial))
         object.__setattr__(self, "lrs", check_rates(self.lrs))
-        if not self.rules or len(set(self.rules)) != len(self.rules):
-            raise GridError(f"rules={self.rules!r}: name at least one rule, each once, e.g. ('sp', 'mup').")
+        self.at(self.sizes[0])  # what is wrong with the base or the rules is said here
+        self.compared()
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise GridError(f"seeds={self.seeds!r}: give at least one seed, each once, e.g. (0, 1, 2).")
         for seed in self.seeds:
@@ -87,14 +101,29 @@ class Experiment:
         check_batches(self.batches)
 
     @property
-    def base(self) -> int:
-        """The smallest width, to which every factor of a plan is relative."""
-        return self.widths[0]
+    def dial(self) -> str:
+        """The dial that changes: "width" or "depth"."""
+        return DEPTH if self.depths else WIDTH
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The values of the dial that changes; at the smallest one all rules agree."""
+        return self.depths or self.widths
+
+    def at(self, size: int) -> dict[str, int]:
+        """Return every dial, at one value of the dial that changes."""
+        fixed = fixed_dials(self.base, dial=self.dial, smallest=self.sizes[0])
+        return as_size({**fixed, self.dial: size}, "base")
+
+    def compared(self) -> dict[str, Compared]:
+        """Return the rules that are compared, by name: parametrizations over widths, depth rules over depths."""
+        return compared(self.dial, self.rules, self.depth_rule)
 
     def grid(self) -> tuple[Cell, ...]:
-        """Return every cell, the base width's once for all rules."""
-        shared = cells(rule=BASE, width=self.base, lr=self.lrs, seed=self.seeds)
-        return shared + cells(rule=self.rules, width=self.widths[1:], lr=self.lrs, seed=self.seeds)
+        """Return every cell, those of the base once for all rules."""
+        first, rest = {self.dial: self.sizes[:1]}, {self.dial: self.sizes[1:]}
+        shared = cells(rule=BASE, **first, lr=self.lrs, seed=self.seeds)
+        return shared + cells(rule=list(self.compared()), **rest, lr=self.lrs, seed=self.seeds)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what decides a cell's result besides the cell: results of another fingerprint never mix.
@@ -105,11 +134,12 @@ class Experiment:
             FactoryError: The model cannot be built.
             DataError: The batches do not say what they are.
         """
-        spec = resolve(self.optimizer)
+        spec, smallest = resolve(self.optimizer), self.at(self.sizes[0])
         mine = {
             "model": name_of(self.make),
-            "code of the model": _digest(self.make, self.base),
-            "base width": self.base,
+            "code of the model": _digest(self.make, smallest),
+            f"base {self.dial}": self.sizes[0],
+            **{dial: size for dial, size in smallest.items() if dial != self.dial},
             "loss": name_of(self.loss),
             "optimizer": spec.name,
             "optimizer options": {k: v for k, v in sorted(spec.defaults.items()) if v is not None},
@@ -126,27 +156,29 @@ class Experiment:
         return mine | {f"batches: {key}" if key in mine else key: value for key, value in data.items()}
 
 
-def _digest(make: Callable[[int], nn.Module], width: int) -> str:
+def _digest(make: Factory, size: Size) -> str:
     """Digest the model's tensors, modules and source code, so that an edited model is another experiment."""
-    model = build_shapes(make, width)
+    model = build_shapes(make, size)
     text = repr([(name, tuple(p.shape), str(p.dtype)) for name, p in model.named_parameters()])
     text += code_of(make, model)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def planner_of(experiment: Experiment) -> Planner:
-    """Return what plans every width and rule of an experiment, tracing its loss on its first batch.
+    """Return what plans every size of an experiment, under the last of its rules, tracing its loss on its first batch.
 
     Raises:
         PlanError: The rule or the optimizer does not exist.
         FactoryError: The model cannot be built.
     """
+    last = list(experiment.compared().values())[-1]
     return Planner(
         experiment.make,
-        base=experiment.base,
+        base=experiment.at(experiment.sizes[0]),
         sample=experiment.batches.batch(experiment.seeds[0], 0),
         optimizer=experiment.optimizer,
-        rule=experiment.rules[-1],
+        rule=last.rule,
+        depth_rule=last.depth_rule,
         roles=experiment.roles,
         loss=experiment.loss,
         knobs=experiment.knobs,

@@ -1,4 +1,4 @@
-"""Whether a grid of learning rates or widths can answer where the optimum is and how it moves."""
+"""Whether a grid of learning rates and sizes can answer where the optimum is and how it moves."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from similitude.core.errors import GridError
+from similitude.scaling.sizes import WIDTH
+from similitude.studies.next_steps import sizes_option
 
 LEAST_RATES = 3  # the best rate and a worse one on each side
 
@@ -49,33 +51,35 @@ def check_rates(rates: Sequence[float], *, least: int = LEAST_RATES) -> tuple[fl
     return ordered
 
 
-def check_widths(widths: Sequence[int]) -> tuple[int, ...]:
-    """Return the widths in increasing order, or say why no shift can be measured over them.
+def check_sizes(sizes: Sequence[int], dial: str = WIDTH) -> tuple[int, ...]:
+    """Return the sizes in increasing order, or say why no shift can be measured over them.
 
     Args:
-        widths: Widths in the units of the user's factory, in any order.
+        sizes: Values of the dial in the units of the user's factory, in any order.
+        dial: The dial that changes: "width" or "depth".
 
     Raises:
-        GridError: A width is not a positive whole number, one is there twice, or there are fewer than two.
+        GridError: A size is not a positive whole number, one is there twice, or there are fewer than two.
 
     Example:
-        >>> check_widths([256, 64])
+        >>> check_sizes([256, 64])
         (64, 256)
     """
-    for width in widths:
-        if isinstance(width, bool) or not math.isfinite(width) or width != int(width) or width < 1:
+    for size in sizes:
+        if isinstance(size, bool) or not math.isfinite(size) or size != int(size) or size < 1:
             raise GridError(
-                f"the width {width!r} is not a positive whole number. Pass e.g. --widths 64,128,256."
+                f"the {dial} {size!r} is not a positive whole number. Pass e.g. {sizes_option(dial, ())}."
             )
-    ordered = tuple(sorted(int(width) for width in widths))
+    ordered = tuple(sorted(int(size) for size in sizes))
     for low, high in pairwise(ordered):
         if low == high:
-            raise GridError(f"the width {low} is there more than once. Leave the repetition out of --widths.")
+            raise GridError(
+                f"the {dial} {low} is there more than once. Leave the repetition out of --{dial}s."
+            )
     if len(ordered) < 2:
         listed = ", ".join(map(str, ordered)) or "none"
-        base = ordered[0] if ordered else 64
         raise GridError(
-            f"there {'is 1 width' if len(ordered) == 1 else 'are 0 widths'} ({listed}), a shift needs "
-            f"at least 2. Next: --widths {base},{2 * base},{4 * base}."
+            f"there {f'is 1 {dial}' if len(ordered) == 1 else f'are 0 {dial}s'} ({listed}), a shift needs "
+            f"at least 2. Next: {sizes_option(dial, ordered)}."
         )
     return ordered

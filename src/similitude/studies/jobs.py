@@ -16,6 +16,8 @@ from similitude.runs.lease import Lease
 from similitude.runs.ledger import Ledger
 from similitude.scaling.axes import build_shapes
 from similitude.scaling.plan import Plan
+from similitude.scaling.sizes import arguments
+from similitude.studies.dials import dial_of
 from similitude.studies.experiment import BASE, Experiment
 from similitude.studies.probe import failure
 from similitude.training.ensemble import Replica, stack_size, train_ensemble
@@ -30,7 +32,7 @@ class Progress:
 
     Attributes:
         study: Its name.
-        label: What is being run, e.g. "mup width 256".
+        label: What is being run, e.g. "mup width 256" or "depth_mup depth 16".
         cells_done: Cells finished, those found included.
         cells: All cells.
         work_done: Share of the work of this run that is done, 0 to 1, counted in parameters times steps.
@@ -45,10 +47,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Job:
-    """Runs of one rule and width that make one batched program; plain data, to go to another process.
+    """Runs of one rule and size that make one batched program; plain data, to go to another process.
 
     Attributes:
-        plan: The plan of the width, or None at the base.
+        plan: The plan of the size, or None at the base.
         cells: The runs, which differ in learning rate and seed.
         cost: The work, in parameters times runs.
     """
@@ -58,7 +60,7 @@ class Job:
     cost: float
 
     def __str__(self) -> str:
-        return f"{self.rule} width {self.width}"
+        return f"{self.rule} {self.dial} {self.size}"
 
     @property
     def rule(self) -> str:
@@ -66,9 +68,14 @@ class Job:
         return str(self.cells[0]["rule"])
 
     @property
-    def width(self) -> int:
-        """The width."""
-        return int(self.cells[0]["width"])
+    def dial(self) -> str:
+        """The dial that changes in the study."""
+        return dial_of(self.cells[0])
+
+    @property
+    def size(self) -> int:
+        """Its value."""
+        return int(self.cells[0][self.dial])
 
 
 def run_job(
@@ -79,9 +86,11 @@ def run_job(
     Raises:
         StudyError: The user's model, loss or batches raise; the text names them.
     """
+    size = experiment.at(job.size)
+    args, kwargs = arguments(experiment.make, size)
     try:
         return train_ensemble(
-            functools.partial(experiment.make, job.width),
+            functools.partial(experiment.make, *args, **kwargs),
             [Replica(seed=int(c["seed"]), lr=float(c["lr"])) for c in job.cells],
             batches=experiment.batches,
             loss=experiment.loss,
@@ -95,32 +104,32 @@ def run_job(
     except SimilitudeError:
         raise
     except Exception as error:
-        raise failure(experiment, job.width, error) from error
+        raise failure(experiment, size, error) from error
 
 
 def jobs_of(
     experiment: Experiment, plans: Mapping[str, Mapping[int, Plan]], todo: Sequence[Cell]
 ) -> list[Job]:
-    """Group cells into batched programs of one rule and width, each as large as `stack_size` allows.
+    """Group cells into batched programs of one rule and size, each as large as `stack_size` allows.
 
     Args:
         experiment: What is run.
-        plans: The plan of every rule and width.
+        plans: The plan of every rule and size.
         todo: The cells to train.
     """
     groups: dict[tuple[str, int], list[Cell]] = {}
     for cell in todo:
-        groups.setdefault((str(cell["rule"]), int(cell["width"])), []).append(cell)
+        groups.setdefault((str(cell["rule"]), int(cell[experiment.dial])), []).append(cell)
     jobs = []
-    for (rule, width), members in groups.items():
-        model = build_shapes(experiment.make, width)
-        size = stack_size(model, len(members))
+    for (rule, size), members in groups.items():
+        model = build_shapes(experiment.make, experiment.at(size))
+        runs = stack_size(model, len(members))
         cost = sum(p.numel() for p in model.parameters()) + _CALL_COST
         # At the base only knobs change anything, and they are the same under every rule.
-        named = experiment.rules[-1] if rule == BASE and experiment.knobs else rule
-        made = None if named == BASE else plans[named][width]
-        for start in range(0, len(members), size):
-            part = tuple(members[start : start + size])
+        named = list(experiment.compared())[-1] if rule == BASE and experiment.knobs else rule
+        made = None if named == BASE else plans[named][size]
+        for start in range(0, len(members), runs):
+            part = tuple(members[start : start + runs])
             jobs.append(Job(made, part, float(cost * len(part))))
     return jobs
 

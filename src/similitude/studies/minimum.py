@@ -48,7 +48,7 @@ def minimum(around: Basin, *, generator: np.random.Generator, draws: int = 2000)
     where it is, and goes to either end of the basin.
 
     So the draws stand for noise, and for misfit that varies like noise. They do not stand for the distance
-    of a lopsided curve's vertex from its minimum, which is alike at every width and drops out of a shift.
+    of a lopsided curve's vertex from its minimum, which is alike at every size and drops out of a shift.
     For shifts over three widths with three seeds, 95 % intervals from these draws held the truth in 95 % of
     360 simulated families of parabolas and 98.7 % of 2160 of six shapes (flat, lopsided, cliffs; 0.5 to 5 %
     noise), and on a measured network (`tests/studies/curves`) the shift of twelve seeds in 97 %.

@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+from similitude.scaling.sizes import DEPTH, WIDTH
 from similitude.studies.records import Curve
 
 OCTAVES = 3.0  # that a grid is extended beyond the edge at which its best rate lies
+SMALLEST = {WIDTH: 64, DEPTH: 4}  # size to begin with where none is known
 
 
 def rate_text(log2_rate: float) -> str:
@@ -18,6 +20,19 @@ def rate_text(log2_rate: float) -> str:
         log2_rate: log2 of the rate, in octaves.
     """
     return f"2^{round(log2_rate, 2):g}"
+
+
+def sizes_option(dial: str, sizes: Sequence[int]) -> str:
+    """Return the option that names the sizes of a study, e.g. `--widths 64,128,256`.
+
+    Args:
+        dial: The dial that changes: "width" or "depth".
+        sizes: Its values; from one alone, or none, two doublings are added.
+    """
+    if len(sizes) < 2:
+        first = sizes[0] if sizes else SMALLEST[dial]
+        sizes = (first, 2 * first, 4 * first)
+    return f"--{dial}s {','.join(map(str, sizes))}"
 
 
 def spacing(curve: Curve) -> float:

@@ -1,4 +1,4 @@
-"""The best learning rate of one width: refined between grid points, with interval and bracketing test."""
+"""The best learning rate of one size: refined between grid points, with interval and bracketing test."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from similitude.studies.records import Curve, Optimum
 
 
 def optimum(curve: Curve, *, seed: int = 0, draws: int = 2000, level: float = 0.95) -> Optimum:
-    """Find the best learning rate of one width from final losses on a grid.
+    """Find the best learning rate of one size from final losses on a grid.
 
     The log losses within a few octaves of the best rate are fitted by a parabola in log2 of the rate that
     trusts points less the higher they are (`similitude.studies.minimum`), so the minimum lies between grid
     points. A rate at which any seed diverged is worse than all at which none did.
 
     The interval is of the parabola's vertex: it covers noise and misfit. Where the curve is lopsided or ends
-    in a cliff, the vertex lies up to an octave on its gentle side, at every width alike, and the interval
-    does not cover that. It drops out of the shift over widths, for which these intervals are made, as long
+    in a cliff, the vertex lies up to an octave on its gentle side, at every size alike, and the interval
+    does not cover that. It drops out of the shift over sizes, for which these intervals are made, as long
     as the grid reaches 2.5 octaves beyond each optimum.
 
     Args:
         curve: Losses over learning rates; rates without any loss are left out.
-        seed: Seed of the draws; the width is mixed in, so that widths are drawn independently.
+        seed: Seed of the draws; the size is mixed in, so that sizes are drawn independently.
         draws: Number of draws of log2 of the best rate.
         level: Probability of the interval.
 
@@ -46,17 +46,16 @@ def optimum(curve: Curve, *, seed: int = 0, draws: int = 2000, level: float = 0.
     """
     x, seeds = cells(curve)
     if len(x) == 0:
-        return _nowhere(
-            curve, Outcome.CANNOT_TELL, f"no run of width {curve.width} is finished", "run the study again"
-        )
+        text = f"no run of {curve.dial} {curve.size} is finished"
+        return _nowhere(curve, Outcome.CANNOT_TELL, text, "run the study again")
     means = mean_losses(seeds)
     if not np.isfinite(means).any():
-        text = f"every learning rate diverged at width {curve.width}: {rate_text(x[0])} to {rate_text(x[-1])}"
+        text = f"every learning rate diverged at {curve.dial} {curve.size}: {rate_text(x[0])} to {rate_text(x[-1])}"
         return _nowhere(curve, Outcome.DIVERGED, text, widen([curve], low=True, high=False))
     noise = noise_near(seeds, means)
     best = int(np.argmin(means))
     around = basin(x, seeds)
-    found = minimum(around, generator=numpy_generator(seed, "optimum", curve.width), draws=draws)
+    found = minimum(around, generator=numpy_generator(seed, "optimum", curve.size), draws=draws)
     at = x[best] if found is None else found.at
     at = float(np.clip(at, x[0], x[-1]))  # rounding alone could leave the grid
     bounds = None
@@ -65,7 +64,7 @@ def optimum(curve: Curve, *, seed: int = 0, draws: int = 2000, level: float = 0.
         bounds = (min(float(low), at), max(float(high), at))
     sides = Sides.of(x, means, noise, at=at)
     return Optimum(
-        width=curve.width,
+        size=curve.size,
         lr=float(2.0**at),
         interval=None if bounds is None else (float(2.0 ** bounds[0]), float(2.0 ** bounds[1])),
         loss=float(means[best]),
@@ -73,6 +72,7 @@ def optimum(curve: Curve, *, seed: int = 0, draws: int = 2000, level: float = 0.
         edge=sides.edge(means),
         draws=() if found is None else tuple(found.draws.tolist()),
         verdict=judge(Refined(curve, x, means, at, bounds, around.wall_beside), sides),
+        dial=curve.dial,
     )
 
 
@@ -84,4 +84,4 @@ def _nowhere(curve: Curve, outcome: Outcome, text: str, step: str) -> Optimum:
     causes = ("the learning rates are too large", "the data or the loss hold non-finite values")
     verdict = Verdict(outcome, text, causes=causes if outcome is Outcome.DIVERGED else (), next=step)
     nan = float("nan")
-    return Optimum(curve.width, None, None, nan, nan, None, (), verdict)
+    return Optimum(curve.size, None, None, nan, nan, None, (), verdict, curve.dial)

@@ -1,4 +1,4 @@
-"""The verdict on the best learning rate of one width: whether it is bracketed, and how well it is known."""
+"""The verdict on the best learning rate of one size: whether it is bracketed, and how well it is known."""
 
 from __future__ import annotations
 
@@ -92,28 +92,29 @@ def judge(refined: Refined, sides: Sides) -> Verdict:
 def _judge_bracket(refined: Refined, sides: Sides, evidence: tuple[Evidence, ...]) -> Verdict | None:
     """Return why the optimum may be outside the grid, if it may."""
     curve, x, means = refined.curve, refined.x, refined.means
-    width, best, edge = curve.width, int(np.argmin(means)), sides.edge(means)
+    best, edge = int(np.argmin(means)), sides.edge(means)
+    where = f"{curve.dial} {curve.size}"
     if edge is None:
         return None
     if len(x) > 2 and not sides.low_rises and not sides.high_rises:
         both = widen([curve], low=True, high=True)
         if np.ptp(means) == 0:
-            text = f"every learning rate gives the loss {means[best]:.4g} at width {width}: it has no effect"
+            text = f"every learning rate gives the loss {means[best]:.4g} at {where}: it has no effect"
             causes = ("the optimizer holds other parameters than the loss depends on", "the loss is constant")
             return Verdict(Outcome.CANNOT_TELL, text, evidence, causes, both)
         text = (
             f"neither end of the grid, {rate_text(x[0])} to {rate_text(x[-1])}, is worse than the best rate "
-            f"by more than the noise ({sides.noise:.2g}) at width {width}"
+            f"by more than the noise ({sides.noise:.2g}) at {where}"
         )
         causes = ("the grid is narrower than the basin of good rates", "too few seeds for this noise")
         return Verdict(Outcome.TOO_NOISY, text, evidence, causes, f"{both} {more_seeds(curve, excess=2.0)}")
     low = edge == "low"
     end, word, beyond = (x[0], "smallest", "lower") if low else (x[-1], "largest", "higher")
     if best == (0 if low else len(x) - 1):
-        text = f"the best learning rate {rate_text(end)} is the {word} you tried at width {width}"
+        text = f"the best learning rate {rate_text(end)} is the {word} you tried at {where}"
     else:
         text = (
-            f"the {word} learning rate you tried at width {width}, {rate_text(end)}, is not clearly worse "
+            f"the {word} learning rate you tried at {where}, {rate_text(end)}, is not clearly worse "
             f"than the best one, {rate_text(refined.at)} (by {sides.low if low else sides.high:.2g}, "
             f"noise {sides.noise:.2g})"
         )
@@ -124,19 +125,20 @@ def _judge_bracket(refined: Refined, sides: Sides, evidence: tuple[Evidence, ...
 def _judge_interval(refined: Refined, evidence: tuple[Evidence, ...]) -> Verdict:
     """Return how well a bracketed optimum is known."""
     curve, bounds = refined.curve, refined.bounds
+    where = f"{curve.dial} {curve.size}"
     if bounds is None:
         points, seeds = len(refined.x), max(map(len, curve.losses))
         text = (
-            f"no interval at width {curve.width}: {points} rates with {seeds} seed{'s' * (seeds > 1)} "
+            f"no interval at {where}: {points} rates with {seeds} seed{'s' * (seeds > 1)} "
             "leave nothing to measure the noise with"
         )
         step = f"--seeds {max(3, seeds + 2)} --points {2 * points + 1}"
         return Verdict(Outcome.CANNOT_TELL, text, evidence, (), step)
     span, octaves = f"[{rate_text(bounds[0])}, {rate_text(bounds[1])}]", bounds[1] - bounds[0]
     if octaves <= WIDEST:
-        text = f"the best learning rate at width {curve.width} is {rate_text(refined.at)} {span}"
+        text = f"the best learning rate at {where} is {rate_text(refined.at)} {span}"
         return Verdict(Outcome.OK, text, evidence)
-    text = f"the best learning rate at width {curve.width} is only known within {octaves:.1f} octaves, {span}"
+    text = f"the best learning rate at {where} is only known within {octaves:.1f} octaves, {span}"
     seeds = more_seeds(curve, excess=octaves / WIDEST)
     causes = ("too few seeds for this noise", "a basin so flat that any of these rates will do")
     if refined.wall_beside:

@@ -1,4 +1,4 @@
-"""What the learning rate of the smallest width costs at the largest: its loss there against the best one."""
+"""What the learning rate of the smallest size costs at the largest: its loss there against the best one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def penalty(curve: Curve, lr: float) -> Penalty | None:
     to interpolate, and the nearer grid point counts.
 
     Args:
-        curve: Losses of the largest width.
+        curve: Losses of the largest size.
         lr: The transferred rate.
 
     Returns:

@@ -10,6 +10,7 @@ from similitude.core.errors import SimilitudeError, StudyError
 from similitude.core.seeding import derive, seeded
 from similitude.runs.engine import one_line
 from similitude.scaling.axes import build
+from similitude.scaling.sizes import Size, call_text
 from similitude.studies.names import name_of
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ def probe(experiment: Experiment) -> None:
         StudyError: The model, the loss or the batches raise, or the loss is not one number.
 
     Cost:
-        One model of the base width, and two forward passes.
+        One model of the base size, and two forward passes.
     """
-    model = build(experiment.make, experiment.base, seed=derive(0, "probe"))
+    size = experiment.at(experiment.sizes[0])
+    model = build(experiment.make, size, seed=derive(0, "probe"))
     try:
         with seeded(derive(0, "probe")), torch.no_grad():
             for batch in (experiment.batches.batch(experiment.seeds[0], 0), experiment.batches.evaluation()):
@@ -38,15 +40,17 @@ def probe(experiment: Experiment) -> None:
     except SimilitudeError:
         raise
     except Exception as error:
-        raise failure(experiment, experiment.base, error) from error
+        raise failure(experiment, size, error) from error
 
 
-def failure(experiment: Experiment, width: int, error: Exception) -> StudyError:
+def failure(experiment: Experiment, size: Size, error: Exception) -> StudyError:
     """Return the error to raise where the user's model, loss or batches raise one: it names all three."""
+    call = call_text(experiment.make, size)
+    where = ", ".join(f"{dial} {value}" for dial, value in size.items())
     return StudyError(
-        f"training '{name_of(experiment.make)}' at width {width} on {type(experiment.batches).__name__} with "
+        f"training '{name_of(experiment.make)}' at {where} on {type(experiment.batches).__name__} with "
         f"the loss '{name_of(experiment.loss)}' failed: {one_line(error).rstrip('.')}. Finished runs are "
-        f"kept. Check that loss(make({width}), batches.batch(0, 0)) gives one number, then run the same "
+        f"kept. Check that loss({call}, batches.batch(0, 0)) gives one number, then run the same "
         "again."
     )
 

@@ -11,6 +11,7 @@ from similitude.runs.grid import Cell
 from similitude.runs.ledger import Ledger, studies
 from similitude.runs.records import Result
 from similitude.scaling.plan import Plan
+from similitude.studies.dials import dial_of
 from similitude.studies.experiment import BASE
 from similitude.studies.records import Curve, TransferStudy
 from similitude.studies.shift import transfer as judge
@@ -48,7 +49,7 @@ def assemble(
 
     Args:
         ledger: The study's ledger.
-        rules: The rules to judge, in order.
+        rules: Names of the rules to judge, in order.
         grid: The cells that make up the study.
         found: How many of them were finished before; None if all that are.
         seconds: Wall-clock time of the run.
@@ -57,9 +58,10 @@ def assemble(
     results = {cell: result for cell, result in ledger.finished().items() if cell in wanted}
     plans = {rule: Plan.from_dict(d) for rule, d in json.loads(ledger.study.user_attrs[PLANS]).items()}
     already = len(results) if found is None else found
+    dial = dial_of(grid[0])
     return TransferStudy(
         name=ledger.name,
-        transfers={rule: judge(rule, curves_of(results, rule)) for rule in rules},
+        transfers={rule: judge(rule, curves_of(results, rule, dial), dial=dial) for rule in rules},
         plans={rule: plans[rule] for rule in rules},
         settings={**ledger.fingerprint, "seeds": len({c["seed"] for c in grid})},
         cells_found=already,
@@ -69,18 +71,19 @@ def assemble(
     )
 
 
-def curves_of(results: dict[Cell, Result], rule: str) -> tuple[Curve, ...]:
-    """Collect the final losses of one rule by width; rates without a finished cell are left out."""
-    by_width: dict[int, dict[float, dict[int, float]]] = {}
+def curves_of(results: dict[Cell, Result], rule: str, dial: str) -> tuple[Curve, ...]:
+    """Collect the final losses of one rule by size; rates without a finished cell are left out."""
+    by_size: dict[int, dict[float, dict[int, float]]] = {}
     for cell, result in results.items():
         if cell["rule"] in (BASE, rule):
-            at_rate = by_width.setdefault(int(cell["width"]), {}).setdefault(float(cell["lr"]), {})
+            at_rate = by_size.setdefault(int(cell[dial]), {}).setdefault(float(cell["lr"]), {})
             at_rate[int(cell["seed"])] = result.value
     return tuple(
         Curve(
-            width,
+            size,
             tuple(sorted(rates)),
             tuple(tuple(rates[lr][seed] for seed in sorted(rates[lr])) for lr in sorted(rates)),
+            dial,
         )
-        for width, rates in sorted(by_width.items())
+        for size, rates in sorted(by_size.items())
     )

@@ -1,4 +1,4 @@
-"""Run a transfer study: every cell once, stacked by width, kept in a ledger that survives interruption."""
+"""Run a transfer study: every cell once, stacked by size, kept in a ledger that survives interruption."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from similitude.core.citation import cites
 from similitude.data.batches import Batches
 from similitude.runs.engine import Engine, InProcess
 from similitude.runs.ledger import Ledger
+from similitude.scaling.depth import DepthRule
 from similitude.scaling.knobs import Knobs
 from similitude.scaling.optimizers import OptimizerLike
 from similitude.scaling.plan import Plan
+from similitude.scaling.sizes import Factory, Size
 from similitude.studies.experiment import Experiment, planner_of
 from similitude.studies.jobs import Meter, Progress, jobs_of, work
 from similitude.studies.probe import probe
@@ -43,12 +44,15 @@ class StudyInterrupted(KeyboardInterrupt):
 
 @cites(17, "Sections 4 and 5, Figure 1")
 def transfer(
-    make: Callable[[int], nn.Module],
+    make: Factory,
     batches: Batches,
     *,
-    widths: Sequence[int],
     lrs: Sequence[float],
-    rules: Sequence[str] = ("sp", "mup"),
+    widths: Sequence[int] = (),
+    depths: Sequence[int] = (),
+    base: int | Size | None = None,
+    rules: Sequence[str] | None = None,
+    depth_rule: DepthRule | Sequence[DepthRule] | None = None,
     loss: Loss = cross_entropy,
     optimizer: OptimizerLike = torch.optim.Adam,
     steps: int = 200,
@@ -62,22 +66,28 @@ def transfer(
     engine: Engine | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> TransferStudy:
-    """Sweep the learning rate at several widths under several rules, and say whether the optimum transfers.
+    """Sweep the learning rate at several widths or depths under several rules, and say whether the optimum transfers.
 
     Args:
-        make: Function of the width that returns a model; importable from a module where processes are used.
+        make: Function of the width, or of the width and the depth, that returns a model; importable from a module where
+            processes are used.
         batches: Any object with `batch(seed, step)`, `evaluation()` and `describe()`; see
             `similitude.data.ImageBatches` and `TextBatches`.
+        lrs: Learning rates to try at every size; the optimum must lie inside.
         widths: Widths to train, the smallest being the base of every plan.
-        lrs: Learning rates to try at every width; the optimum must lie inside.
-        rules: Parametrizations to compare, e.g. "sp" and "mup"; all are in `similitude.scaling.rules.RULES`.
+        depths: Depths to train, in place of widths.
+        base: Dials that stay as they are: the width where the depth changes, as an integer or `{"width": 128}`; the
+            depth where `make` takes one and the width changes, `{"depth": 6}`.
+        rules: Parametrizations to compare over widths, "sp" and "mup" by default; all are in
+            `similitude.scaling.rules.RULES`.
+        depth_rule: Depth rule over depths, or several to compare, e.g. `("sp", "depth_mup")`; see `similitude.plan`.
         loss: `loss(model, batch) -> scalar`.
         optimizer: Optimizer class, instance or `functools.partial`.
         steps: Optimizer steps per run.
         seeds: Seeds; three or more give an interval.
         schedule: Multiplier of the learning rate by step.
         roles: Roles of tensors that the traced pass cannot tell, by name or glob, e.g. `{"pos": "input"}`.
-        knobs: Multipliers of the base by role, at every width; see `similitude.scaling.knobs`.
+        knobs: Multipliers of the base by role, at every size; see `similitude.scaling.knobs`.
         weight_decay: "independent" or "decoupled" of the learning rate's factors; see `similitude.plan`.
         name: Name of the study in its storage.
         storage: A folder, or an Optuna storage URL. Finished cells found there are not run again.
@@ -85,25 +95,28 @@ def transfer(
         on_progress: Called often with a `Progress`.
 
     Returns:
-        Optimum per width, shift and verdict per rule.
+        Optimum per size, shift and verdict per rule: by parametrization over widths, by depth rule over depths.
 
     Raises:
         GridError: The grid cannot answer the question.
-        FactoryError: `make` does not give a model of each width.
-        PlanError: The widths cannot be planned, or a tensor's role cannot be told; nothing is trained then.
+        FactoryError: `make` does not give a model of each size.
+        PlanError: The sizes cannot be planned, or a tensor's role cannot be told; nothing is trained then.
         StudyError: The storage cannot be used or holds another experiment under this name, or training fails.
         StudyInterrupted: Ctrl-C; carries the study as far as it came.
 
     Cost:
-        rules x widths x lrs x seeds runs of `steps` steps; runs of one width share batched programs.
+        rules x sizes x lrs x seeds runs of `steps` steps; runs of one size share batched programs.
     """
     experiment = Experiment(
         name=name,
         make=make,
         batches=batches,
-        widths=tuple(widths),
         lrs=tuple(lrs),
-        rules=(rules,) if isinstance(rules, str) else tuple(rules),
+        widths=tuple(widths),
+        depths=tuple(depths),
+        base=base,
+        rules=(rules,) if isinstance(rules, str) else None if rules is None else tuple(rules),
+        depth_rule=depth_rule,
         loss=loss,
         optimizer=optimizer,
         steps=steps,
@@ -129,7 +142,7 @@ def run(
     plans = plan_all(experiment)
     ledger = Ledger.open(storage, experiment.name, fingerprint=experiment.fingerprint())
     grid = experiment.grid()
-    store_plans(ledger, {rule: by_width[experiment.widths[-1]] for rule, by_width in plans.items()})
+    store_plans(ledger, {rule: by_size[experiment.sizes[-1]] for rule, by_size in plans.items()})
     ledger.recover()
     ledger.populate(grid)
     before = set(ledger.finished()) & set(grid)
@@ -138,7 +151,7 @@ def run(
 
     def study() -> TransferStudy:
         seconds = time.perf_counter() - started
-        return assemble(ledger, experiment.rules, grid=grid, found=len(before), seconds=seconds)
+        return assemble(ledger, list(experiment.compared()), grid=grid, found=len(before), seconds=seconds)
 
     try:
         work(ledger, experiment, jobs, engine or InProcess(), meter)
@@ -148,24 +161,25 @@ def run(
 
 
 def plan_all(experiment: Experiment) -> dict[str, dict[int, Plan]]:
-    """Plan every width of an experiment under each of its rules, from its base.
+    """Plan every size of an experiment under each of its rules, from its base.
 
     Raises:
         PlanError: A tensor's role cannot be told under a rule that needs it.
     """
     planner = planner_of(experiment)
     plans: dict[str, dict[int, Plan]] = {}
-    for rule in experiment.rules:
-        plans[rule] = {}
-        for width in experiment.widths:
-            made = planner.plan(width, rule=rule)
+    for name, (rule, depth_rule) in experiment.compared().items():
+        under = planner.under(rule, depth_rule=depth_rule)
+        plans[name] = {}
+        for size in experiment.sizes:
+            made = under.plan(experiment.at(size))
             made.raise_if_bad()
-            plans[rule][width] = made
+            plans[name][size] = made
     return plans
 
 
 def store_plans(ledger: Ledger, plans: Mapping[str, Plan]) -> None:
-    """Keep the plans to the largest width beside the cells, for reports that are written later."""
+    """Keep the plans to the largest size beside the cells, for reports that are written later."""
     given = json.loads(json.dumps({rule: made.to_dict() for rule, made in plans.items()}))
     with ledger.batch():
         stored = json.loads(ledger.study.user_attrs.get(PLANS, "{}"))

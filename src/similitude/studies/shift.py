@@ -1,4 +1,4 @@
-"""Whether the best learning rate moves with width: its shift in octaves per doubling, and its cost.
+"""Whether the best learning rate moves with width or depth: its shift in octaves per doubling, and its cost.
 
 Tensor Programs V (arXiv 2203.03466), figures 1 and 3, shows such shifts; here they get interval and verdict.
 """
@@ -13,6 +13,7 @@ import numpy as np
 
 from similitude.core.citation import cites
 from similitude.core.errors import GridError
+from similitude.scaling.sizes import WIDTH
 from similitude.studies.noise import Array
 from similitude.studies.optimum import optimum
 from similitude.studies.penalty import penalty
@@ -27,20 +28,22 @@ def transfer(
     rule: str,
     curves: Sequence[Curve],
     *,
+    dial: str = WIDTH,
     tolerance: float = 0.25,
     loss_tolerance: float = 0.05,
     seed: int = 0,
 ) -> Transfer:
-    """Say whether the learning rate tuned at the smallest width is right at the largest.
+    """Say whether the learning rate tuned at the smallest size is right at the largest.
 
-    The shift is the slope of plain least squares of log2(best rate) on log2(width) over all widths. Weights
-    would come from intervals of a few seeds and follow whichever curve happens to look sharpest; every width
-    is to count alike. Its interval comes from the joint draws of the optima, independent across widths.
+    The shift is the slope of plain least squares of log2(best rate) on log2(size) over all sizes. Weights
+    would come from intervals of a few seeds and follow whichever curve happens to look sharpest; every size
+    is to count alike. Its interval comes from the joint draws of the optima, independent across sizes.
 
     Args:
         rule: Name of the parametrization, e.g. "mup".
-        curves: Losses per width, in any order; rates or seeds may be missing.
-        tolerance: Largest |shift| that counts as none, in octaves per doubling of width.
+        curves: Losses per size, in any order; rates or seeds may be missing.
+        dial: The dial that changes between the curves: "width" or "depth".
+        tolerance: Largest |shift| that counts as none, in octaves per doubling of the size.
         loss_tolerance: Largest loss at the transferred rate above the best one, relative to it.
         seed: Seed of the draws.
 
@@ -49,18 +52,24 @@ def transfer(
         `cannot_tell`.
 
     Raises:
-        GridError: A width is there twice, or a rate is not positive and finite.
+        GridError: A size is there twice, a curve is of another dial, or a rate is not positive and finite.
     """
-    ordered = tuple(sorted(curves, key=lambda curve: curve.width))
-    for narrow, wide in pairwise(ordered):
-        if narrow.width == wide.width:
-            raise GridError(f"there are two curves of width {wide.width}. Pass one curve per width.")
+    ordered = tuple(sorted(curves, key=lambda curve: curve.size))
+    for curve in ordered:
+        if curve.dial != dial:
+            raise GridError(
+                f"a curve of {curve.dial} {curve.size} is among those over the {dial}. Pass curves of one dial, and "
+                "its name as dial=."
+            )
+    for small, large in pairwise(ordered):
+        if small.size == large.size:
+            raise GridError(f"there are two curves of {dial} {large.size}. Pass one curve per {dial}.")
     optima = tuple(optimum(curve, seed=seed, level=LEVEL) for curve in ordered)
     shift, interval = _shift(optima)
     transferred = optima[0].lr if optima else None
     cost = penalty(ordered[-1], transferred) if transferred is not None and len(ordered) > 1 else None
     verdict = judge(
-        Measured(rule, ordered, optima, shift, interval, cost),
+        Measured(rule, ordered, optima, shift, interval, cost, dial),
         Tolerances(shift=tolerance, loss=loss_tolerance),
     )
     return Transfer(
@@ -74,14 +83,15 @@ def transfer(
         loss_at_best=None if cost is None else cost.at_best,
         loss_stderr=None if cost is None else cost.stderr,
         verdict=verdict,
+        dial=dial,
     )
 
 
 def _shift(optima: Sequence[Optimum]) -> tuple[float | None, tuple[float, float] | None]:
-    """Return the slope over the widths and its interval; None where a width has no optimum or no interval."""
+    """Return the slope over the sizes and its interval; None where a size has no optimum or no interval."""
     if len(optima) < 2 or any(best.lr is None for best in optima):
         return None, None
-    octaves = np.array([math.log2(best.width) for best in optima])
+    octaves = np.array([math.log2(best.size) for best in optima])
     centred = octaves - octaves.mean()
     weights: Array = centred / (centred @ centred)
     shift = float(weights @ np.log2([best.lr for best in optima if best.lr is not None]))

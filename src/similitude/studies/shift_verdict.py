@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 
 from similitude.core.verdict import Evidence, Outcome, Verdict
-from similitude.studies.next_steps import more_seeds, rate_text, widen
+from similitude.scaling.depth import STANDARD
+from similitude.scaling.sizes import DEPTH, WIDTH
+from similitude.studies.next_steps import more_seeds, rate_text, sizes_option, widen
 from similitude.studies.penalty import Penalty
 from similitude.studies.records import Curve, Optimum
 
@@ -23,7 +25,7 @@ class Tolerances:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured over the widths, smallest first; None where a quantity cannot be computed."""
+    """What was measured over the sizes of one dial, smallest first; None where a quantity cannot be computed."""
 
     rule: str
     curves: tuple[Curve, ...]
@@ -31,6 +33,7 @@ class Measured:
     shift: float | None
     interval: tuple[float, float] | None
     penalty: Penalty | None
+    dial: str = WIDTH
 
 
 def judge(measured: Measured, tolerances: Tolerances) -> Verdict:
@@ -60,7 +63,7 @@ def judge(measured: Measured, tolerances: Tolerances) -> Verdict:
 def _evidence(measured: Measured, tolerances: Tolerances) -> tuple[Evidence, ...]:
     rows = [
         Evidence(
-            "shift of the best learning rate, octaves per doubling of width",
+            f"shift of the best learning rate, octaves per doubling of {measured.dial}",
             measured.shift,
             measured.interval,
             f"0, at most {tolerances.shift:g} either way",
@@ -86,7 +89,7 @@ def _evidence(measured: Measured, tolerances: Tolerances) -> tuple[Evidence, ...
         if best.interval is not None:
             bounds = (math.log2(best.interval[0]), math.log2(best.interval[1]))
         value = None if best.lr is None else math.log2(best.lr)
-        rows.append(Evidence(f"log2 of the best learning rate at width {best.width}", value, bounds))
+        rows.append(Evidence(f"log2 of the best learning rate at {best.dial} {best.size}", value, bounds))
     return tuple(rows)
 
 
@@ -107,24 +110,23 @@ def _judge_optima(measured: Measured, evidence: tuple[Evidence, ...]) -> Verdict
             step = widen(measured.curves, low=True, high=False)
         elif outcome is Outcome.TOO_NOISY and not (low or high):
             step = max((best for best, _ in hit), key=_octaves).verdict.next
-        others = [str(best.width) for best, _ in hit[1:]]
-        text = first.summary + (f" (likewise at width {', '.join(others)})" if others else "")
+        others = [str(best.size) for best, _ in hit[1:]]
+        text = first.summary + (f" (likewise at {measured.dial} {', '.join(others)})" if others else "")
         return Verdict(outcome, text, evidence, first.causes, step)
     return None
 
 
 def _judge_presence(measured: Measured, evidence: tuple[Evidence, ...]) -> Verdict | None:
     """Return why there is nothing to compare, if there is not."""
-    widths = [best.width for best in measured.optima]
-    if len(widths) < 2:
-        base = widths[0] if widths else 64
-        found = f"only width {base} has results" if widths else "no width has results"
-        text = f"{found}, a shift needs at least 2 widths"
-        return Verdict(Outcome.CANNOT_TELL, text, evidence, (), f"--widths {base},{2 * base},{4 * base}")
+    dial, sizes = measured.dial, [best.size for best in measured.optima]
+    if len(sizes) < 2:
+        found = f"only {dial} {sizes[0]} has results" if sizes else f"no {dial} has results"
+        text = f"{found}, a shift needs at least 2 {dial}s"
+        return Verdict(Outcome.CANNOT_TELL, text, evidence, (), sizes_option(dial, sizes[:1]))
     if measured.penalty is None:
         lr = measured.optima[0].lr
         where = "" if lr is None else f" {rate_text(math.log2(lr))}"
-        text = f"the transferred rate{where} is outside the grid of width {widths[-1]}: its loss is unknown"
+        text = f"the transferred rate{where} is outside the grid of {dial} {sizes[-1]}: its loss is unknown"
         rates = [rate for curve in measured.curves for rate in curve.lrs]
         step = f"--lr-min {rate_text(math.log2(min(rates)))} --lr-max {rate_text(math.log2(max(rates)))}"
         return Verdict(Outcome.CANNOT_TELL, text, evidence, (), step)
@@ -148,24 +150,26 @@ def _judge_shift(measured: Measured, tolerances: Tolerances, evidence: tuple[Evi
     cheap = cost.excess <= max(allowed, 2 * (error or 0.0))
     surely_cheap = error is not None and cost.excess + 2 * error <= allowed
 
-    first, last = measured.optima[0].width, measured.optima[-1].width
+    dial, sizes = measured.dial, [best.size for best in measured.optima]
     span = f"{shift:+.2f} [{low:+.2f}, {high:+.2f}]"
     price = "diverges" if diverged else f"costs {100 * cost.relative:.1f} % of the best loss"
     text = (
-        f"the best learning rate moves by {span} octaves per doubling of width; "
-        f"the rate tuned at width {first} {price} at width {last}"
+        f"the best learning rate moves by {span} octaves per doubling of {dial}; "
+        f"the rate tuned at {dial} {sizes[0]} {price} at {dial} {sizes[-1]}"
     )
     if moves or costly:
-        return Verdict(Outcome.SHIFTS, text, evidence, _causes(measured.rule, shift), _after_shift(measured))
+        return Verdict(Outcome.SHIFTS, text, evidence, _causes(measured, shift), _after_shift(measured))
     if stays and cheap and (farthest <= MARGIN * tolerances.shift or surely_cheap):
         if farthest > tolerances.shift:  # the interval alone would leave room for a shift that matters
             text += f"; the interval reaches beyond {tolerances.shift:g}, what decides is that the rate costs so little"
         return Verdict(Outcome.TRANSFERS, text, evidence)
-    doubts = ("the intervals are too wide for a shift of this size", "the widths are too close to each other")
+    doubts = (
+        "the intervals are too wide for a shift of this size",
+        f"the {dial}s are too close to each other",
+    )
     widest = max(range(len(measured.optima)), key=lambda i: _octaves(measured.optima[i]))
     seeds = more_seeds(measured.curves[widest], excess=math.sqrt(2))
-    widths = ",".join(str(best.width) for best in measured.optima)
-    step = f"{seeds} --widths {widths},{2 * last}"
+    step = f"{seeds} {sizes_option(dial, [*sizes, 2 * sizes[-1]])}"
     return Verdict(Outcome.CANNOT_TELL, f"{text}: neither shown to stay nor to move", evidence, doubts, step)
 
 
@@ -173,8 +177,10 @@ def _octaves(best: Optimum) -> float:
     return math.log2(best.interval[1] / best.interval[0]) if best.interval is not None else math.inf
 
 
-def _causes(rule: str, shift: float) -> tuple[str, ...]:
-    if rule == "sp":
+def _causes(measured: Measured, shift: float) -> tuple[str, ...]:
+    if measured.dial == DEPTH:
+        return _causes_over_depth(measured.rule)
+    if measured.rule == STANDARD:
         return (
             "under standard parametrization a hidden matrix's update changes its output more the larger its "
             "fan-in (with Adam in proportion to it), so the best rate falls with width",
@@ -188,8 +194,26 @@ def _causes(rule: str, shift: float) -> tuple[str, ...]:
     )
 
 
+def _causes_over_depth(rule: str) -> tuple[str, ...]:
+    if rule == STANDARD:
+        return (
+            "without a depth rule every branch adds to the stream as much as at the base: the changes of all branches "
+            "add up, so the best rate falls with depth",
+            "the stream at initialization grows with depth",
+        )
+    return (
+        "blocks of two or more matrices: what a branch learns inside fades with depth under 'depth_mup', and "
+        "'complete_p' keeps it",
+        "the smallest depth is too shallow to be a model of the largest",
+        "too few steps: early in training the best rate still depends on how far each depth has come",
+        "branches whose mean is not zero (they end in a nonlinearity): under 'depth_mup' their sum grows with depth",
+    )
+
+
 def _after_shift(measured: Measured) -> str:
-    widths = [best.width for best in measured.optima]
-    if measured.rule == "sp":
+    dial, sizes = measured.dial, [best.size for best in measured.optima]
+    if measured.rule == STANDARD and dial == DEPTH:
+        return "--depth-rule depth_mup (blocks of one matrix) or complete_p (of more), at the same rates and --depths"
+    if measured.rule == STANDARD:
         return 'plan the model with rule "mup" and run again at the same --lr-min, --lr-max and --widths'
-    return f"--widths {','.join(map(str, [*widths[1:], 2 * widths[-1]]))}"
+    return sizes_option(dial, [*sizes[1:], 2 * sizes[-1]])
