@@ -2,14 +2,20 @@
 
 import pytest
 
-GIVEN = ["user_models.py:make", "--data=digits", "--base=8", "--steps=4", "--seeds=2", "--batch-size=16"]
+GIVEN = {"--data": "digits", "--base": "8", "--steps": "4", "--seeds": "2", "--batch-size": "16"}
 GRID = ["--gammas=0.1,1,10", "--lr-min=2^-6", "--lr-max=2^2", "--points=5"]
 
 
 @pytest.fixture
 def gamma(cli):
-    """Run a tiny `similitude gamma`."""
-    return lambda *options: cli("gamma", *GIVEN, *options)
+    """Run a tiny `similitude gamma`; options given to it win over the tiny ones."""
+
+    def run(*options):
+        named = {option.partition("=")[0] for option in options}
+        tiny = [f"{name}={value}" for name, value in GIVEN.items() if name not in named]
+        return cli("gamma", "user_models.py:make", *tiny, *options)
+
+    return run
 
 
 def test_it_prints_the_table_and_leaves_a_report(gamma, tmp_path):
