@@ -15,6 +15,7 @@ from similitude.scaling.sizes import Factory, Size
 _SIGMAS = 5.0
 _ROUNDING = 0.003  # relative change of an rms that says nothing
 _POWERS = tuple(map(Fraction, ["-1/2", "-1", "-1/4", "1/2", "-3/4", "-2", "1", "1/4"]))
+_DRAWS = 8  # builds of each depth: blocks of one kind are many draws of one law already
 _MISFIT = 0.01  # relative misfit up to which a power of the depth is believed
 
 
@@ -51,7 +52,7 @@ def depth_inits(make: Factory, shallow: Size, deep: Size, *, seed: int) -> dict[
     Raises:
         FactoryError: One of the two cannot be built.
     """
-    before, after = moments(make, shallow, seed=seed), moments(make, deep, seed=seed)
+    before, after = (moments(make, size, seed=seed, draws=_DRAWS) for size in (shallow, deep))
     kinds: dict[str, list[str]] = defaultdict(list)
     for name in after:
         kinds[_kind(name)].append(name)
