@@ -119,16 +119,17 @@ def train(
     ]
     multipliers = [width ** -float(layer.a) for layer in layers]
     optimizer = _optimizer(weights, layers, width, training)
-    first, output = _forward(weights, multipliers, task.inputs)
-    last, outputs = first, [output.detach()]
+    hidden, output = _forward(weights, multipliers, task.inputs)
+    first, outputs = [h.detach() for h in hidden], [output.detach()]
     for _ in range(training.steps):
         optimizer.zero_grad()
         (0.5 * (output - task.targets).square().sum()).backward()
         optimizer.step()
-        last, output = _forward(weights, multipliers, task.inputs)
+        hidden, output = _forward(weights, multipliers, task.inputs)
         outputs.append(output.detach())
+    last = [h.detach() for h in hidden]
     changes = tuple(float((b - a).square().mean().sqrt()) for a, b in zip(first, last, strict=True))
-    before, after = (torch.tanh(h[-1]).detach() for h in (first, last))
+    before, after = (torch.tanh(h[-1]) for h in (first, last))
     kernel, moved = before @ before.T, after @ after.T - before @ before.T
     return Run(torch.stack(outputs), changes, float(moved.norm() / kernel.norm()))
 
