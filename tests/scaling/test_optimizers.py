@@ -7,10 +7,10 @@ from functools import partial
 
 import pytest
 import torch
-from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, Muon, NAdam, RMSprop
+from torch.optim import ASGD, SGD, Adafactor, Adagrad, Adam, Adamax, AdamW, Muon, NAdam, RAdam, RMSprop, Rprop
 
 from similitude.core.errors import PlanError
-from similitude.scaling.optimizers import resolve
+from similitude.scaling.optimizers import OptimizerSpec, register_optimizer, resolve
 
 
 class Mine(AdamW):
@@ -97,12 +97,12 @@ def test_what_folding_cannot_keep_is_warned_about():
 @pytest.mark.parametrize(
     ("optimizer", "text"),
     [
+        (torch.optim.Adadelta, "optimizer Adadelta has no rule yet: its eps sets the size of its steps"),
         (
-            torch.optim.Adadelta,
-            r"optimizer Adadelta has no rule yet.*SGD \(with or without momentum\), Adam,",
+            torch.optim.LBFGS,
+            r"LBFGS has no rule yet: its step needs a closure.*Supported are the classes of",
         ),
-        (torch.optim.RAdam, "RAdam has no rule yet: its first steps follow the raw gradient"),
-        (torch.optim.LBFGS, "LBFGS has no rule"),
+        (torch.optim.SparseAdam, "SparseAdam has no rule yet: it makes no step on a dense gradient"),
         ("adamw", "optimizer='adamw' is not an optimizer"),
         (lambda p: p, "returned a list, not a torch.optim.Optimizer"),
         (lambda p, lr: SGD(p, lr=lr), "cannot be built from parameters alone: TypeError"),
@@ -114,18 +114,88 @@ def test_what_has_no_rule_is_told(optimizer, text):
         resolve(optimizer)
 
 
-def test_radam_is_refused_for_a_reason():
-    """Its first step is the raw gradient, a hundred times smaller for a gradient that is; later ones are not."""
-    sizes = []
-    for scale in (1.0, 0.01):
+@pytest.mark.parametrize("scale", [1.0, 0.01])
+def test_the_first_steps_of_radam_follow_the_raw_gradient(scale):
+    """As many as its specification says: they are in proportion to the gradient, and later ones are not."""
+    seen: dict[float, list[float]] = {}
+    for size in (scale, scale / 100):
         weight = torch.zeros(1, requires_grad=True)
-        optimizer = torch.optim.RAdam([weight], lr=1.0)
-        seen = []
+        optimizer = RAdam([weight], lr=1.0)
+        seen[size] = []
         for _ in range(12):
             before = weight.item()
-            weight.grad = torch.full((1,), scale)
+            weight.grad = torch.full((1,), size)
             optimizer.step()
-            seen.append(before - weight.item())
-        sizes.append(seen)
-    assert math.isclose(sizes[0][0] / sizes[1][0], 100, rel_tol=1e-3)
-    assert math.isclose(sizes[0][-1] / sizes[1][-1], 1, rel_tol=1e-3)
+            seen[size].append(before - weight.item())
+    ratios = [a / b for a, b in zip(*seen.values(), strict=True)]
+    raw = [math.isclose(ratio, 100, rel_tol=1e-2) for ratio in ratios]
+    spec = resolve(RAdam)
+    assert raw == [True] * spec.settling + [False] * (12 - spec.settling)
+    assert any("first 5 steps" in text for text in spec.warnings)
+
+
+class OwnStep(SGD):
+    """A subclass whose steps are those of the sign."""
+
+    def step(self, closure=None):
+        with torch.no_grad():
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        p.sub_(group["lr"] * p.grad.sign())
+
+
+def test_a_step_of_its_own_is_measured_and_an_inherited_one_is_derived():
+    assert resolve(OwnStep).family == "entrywise"
+    assert any("was measured" in text for text in resolve(OwnStep).warnings)
+    assert not any("was measured" in text for text in resolve(Mine).warnings)
+
+
+def test_more_of_torch():
+    rprop, asgd, adafactor = resolve(Rprop), resolve(ASGD), resolve(Adafactor)
+    assert (rprop.family, rprop.decay) == ("entrywise", "none")
+    assert any("step_sizes" in text for text in rprop.warnings)
+    assert (asgd.family, asgd.decay) == ("sgd", "shrink")
+    assert (adafactor.family, adafactor.decay, adafactor.relative) == ("entrywise", "shrink", True)
+
+
+def test_a_third_party_says_what_its_optimizer_does():
+    class Theirs(torch.optim.Optimizer):
+        def __init__(self, params, lr=0.1, weight_decay=0.0):
+            super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+        def step(self, closure=None):  # nothing that could be measured
+            raise RuntimeError("not on this machine")
+
+    with pytest.raises(PlanError, match=r"Theirs has no rule yet: it makes no step.*not on this machine"):
+        resolve(Theirs)
+    register_optimizer(Theirs, OptimizerSpec("any", "entrywise", "shrink", {}))
+    assert resolve(Theirs) == OptimizerSpec("Theirs", "entrywise", "shrink", {"weight_decay": 0.0})
+    register_optimizer(
+        Theirs, lambda o: OptimizerSpec("any", "sgd", "fixed", {"weight_decay": o.defaults["lr"]})
+    )
+    assert resolve(partial(Theirs, lr=0.3)).defaults == {"weight_decay": 0.3}
+
+    class Heir(Theirs):
+        def step(self, closure=None):
+            raise RuntimeError("another step")
+
+    with pytest.raises(PlanError, match="another step"):
+        resolve(Heir)
+
+
+@pytest.mark.parametrize(
+    ("cls", "spec", "text"),
+    [
+        (3, OptimizerSpec("a", "sgd", "none", {}), "3 is not an optimizer class"),
+        (
+            Mine,
+            OptimizerSpec("a", "lion", "none", {}),
+            "Mine cannot have the family 'lion'. Choose one of 'sgd'",
+        ),
+        (Mine, "sgd", "Mine cannot be registered with a str"),
+    ],
+)
+def test_what_cannot_be_registered_is_told(cls, spec, text):
+    with pytest.raises(PlanError, match=text):
+        register_optimizer(cls, spec)

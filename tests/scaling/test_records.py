@@ -102,7 +102,7 @@ DAMAGE = [
     ("branches", [{"ends": "x", "inside": []}], r"branch number 1 has ends 'x'"),
     ("rule", "mupp", r"the plan has rule 'mupp', but it must be one of mup, sp"),
     ("family", "", "the plan has family ''"),
-    ("decay", "none", "the plan has decay 'none'"),
+    ("decay", "norm", "the plan has decay 'norm'"),
     ("base", 64, r"the plan has base 64, but it must give every dial a number"),
     ("base", {"width": 0}, "width must be a whole number of at least 1"),
     ("target", {"width": 64.5}, "width must be a whole number"),

@@ -365,7 +365,7 @@ def test_the_lengths_of_a_normalized_head_carry_its_scale():
         ({"base": 0}, PlanError, "base=0 is not a width. Pass a positive integer"),
         ({"target": 8.5}, PlanError, "target=8.5 is not a width"),
         ({"rule": "mUP"}, PlanError, r"rule 'mUP' is unknown. Choose one of 'mup', 'sp', 'ntp'"),
-        ({"optimizer": torch.optim.RAdam}, PlanError, "RAdam has no rule"),
+        ({"optimizer": torch.optim.LBFGS}, PlanError, "LBFGS has no rule"),
         ({"knobs": {"hed": 2.0}}, PlanError, "knobs names 'hed', which is no role"),
         ({"roles": {"haed.weight": "output"}}, RoleError, r"Close names: 'head.weight'"),
         ({"make": lambda: None}, FactoryError, r"failed with TypeError"),

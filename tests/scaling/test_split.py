@@ -271,8 +271,8 @@ def test_what_cannot_be_split_is_told():
         made(net, matrix_options={"moment": 0.9})
     with pytest.raises(PlanError, match="a learning rate among the options has no effect"):
         made(net, rest_options={"lr": 0.1})
-    with pytest.raises(PlanError, match="RAdam has no rule"):
-        made(net, rest=torch.optim.RAdam)
+    with pytest.raises(PlanError, match="LBFGS has no rule"):
+        made(net, rest=torch.optim.LBFGS)
     with pytest.raises(PlanError, match=r"the optimizer AdamW is made already.*Pass the class AdamW"):
         made(net, rest=torch.optim.AdamW(net.parameters()))
 

@@ -75,6 +75,9 @@ def short_run(
     run = ShortRun()
     named = parameters(model)
     model.train()
+    train = getattr(optimizer, "train", None)
+    if callable(train):  # schedule-free optimizers make no steps before
+        train()
     with seeded(derive(seed, "layers")), torch.enable_grad():
         for step in range(steps):
             value = differentiable(loss(model, batch(step)))

@@ -17,6 +17,7 @@ from similitude.scaling.axes import some
 from similitude.scaling.hooks import install, missing_hooks
 from similitude.scaling.matching import match, parameters, require_roles, unwrapped
 from similitude.scaling.plan_text import call, size, sizes
+from similitude.scaling.sharded import largest
 
 if TYPE_CHECKING:
     from similitude.scaling.records import Plan, PlanRow
@@ -66,7 +67,8 @@ def groups(
     """Return parameter groups with the plan's factors; see `Plan.groups`."""
     tensors = trainable(plan, model)
     family_of = {name: row.family or plan.family for row in plan.rows for name in (row.name, *row.aliases)}
-    others = [name for name in tensors if family_of[name] != plan.family]
+    matrices_alone = plan.family == "orthogonalized"
+    others = [name for name in tensors if matrices_alone and family_of[name] != plan.family]
     if others:
         verb = "is" if len(others) == 1 else "are"
         raise PlanError(
@@ -113,7 +115,7 @@ def group(
         PlanError: An option does not exist for the plan's optimizer or has an impossible value.
     """
     _check_options(plan, lr, options)
-    given = {k: plan.defaults[k] for k in _SCALED if plan.defaults.get(k)} | dict(options)
+    given = {k: v for k in _SCALED if _is_number(v := plan.defaults.get(k)) and v} | dict(options)
     if plan.decay == "gradient" and given.get("weight_decay") and not plan.is_identity:
         warnings.warn(
             f"{plan.optimizer} adds weight_decay to the gradient and then normalizes both, so no factor "
@@ -129,7 +131,9 @@ def group(
         if key not in found:
             # The product with a tensor is a new tensor: schedulers that fill one in place reach one group.
             scaled = {"lr": lr * row.lr, "lr_factor": row.lr, **given}
-            if given.get("eps") is not None:
+            if _is_number(
+                given.get("eps")
+            ):  # Adafactor has two, for the square and for the tensor's own size
                 scaled["eps"] = given["eps"] * row.eps
             if given.get("weight_decay") is not None:
                 scaled["weight_decay"] = given["weight_decay"] * row.weight_decay
@@ -161,7 +165,7 @@ def _check_untouched(row: PlanRow, tensor: torch.Tensor) -> None:
             )
     if row.own_bound is not None and values.numel():
         rounding = torch.finfo(values.dtype).eps
-        peak = _number(values.max())
+        peak = float(largest(values))
         if peak > row.own_bound * (1 + 2 * rounding):
             raise PlanError(
                 f"{row.name!r} has an entry of size {peak:.6g}, but a fresh one stays below "
@@ -194,6 +198,8 @@ def _check_options(plan: Plan, lr: float | torch.Tensor, options: Mapping[str, A
         )
     for name in _SCALED:
         value = options.get(name, 0.0)
+        if isinstance(value, tuple | list) and isinstance(plan.defaults.get(name), tuple | list):
+            continue
         if not _is_number(value) or value < 0:
             raise PlanError(
                 f"{name}={value!r} is not a number of at least 0. Pass it as tuned at {size(plan.base)}."

@@ -133,6 +133,9 @@ def _apply(row: PlanRow) -> Derivation:
 def _training_steps(
     plan: Plan, row: PlanRow, family: str, knobs: _Turned, ruled: Factors, name: str
 ) -> Iterator[Step]:
+    if name == "weight_decay" and plan.decay in ("fixed", "none"):
+        yield Step(1.0, f"{plan.optimizer}'s weight decay does not act through lr, so the number stays")
+        return
     if name == "weight_decay" and plan.decay == "gradient":
         yield Step(
             1.0, f"{plan.optimizer}'s weight decay is part of the gradient and follows no rule of width"
@@ -147,10 +150,23 @@ def _training_steps(
     else:
         yield Step(getattr(ruled, name), _formula(plan.rule, row, family, name))
     yield from _settled(plan, row, family, name)
+    yield from _own_scale(plan, row, family, name)
     yield from _folded(row, family, knobs, name, gradient=plan.decay == "gradient")
     for knob, whose in knobs:
         if name == "lr" and knob.lr != 1.0:
             yield Step(knob.lr, f"your knob of the learning rate of {whose}")
+
+
+def _own_scale(plan: Plan, row: PlanRow, family: str, name: str) -> Iterator[Step]:
+    """Yield what the optimizer's own scale of a step takes out of one factor."""
+    if row.own_scale == 1.0 or name == "eps":
+        return
+    what = "for the tensor's shape" if family == "orthogonalized" else "with the tensor's own size"
+    why = f"{plan.optimizer}'s own scale of a step {what}, x{row.own_scale:.6g}, taken out"
+    if name == "lr":
+        yield Step(1.0 / row.own_scale, why)
+    elif plan.decay == "shrink" and plan.weight_decay == "independent":
+        yield Step(row.own_scale, f"{why} of lr; lr x weight decay stays")
 
 
 def _settled(plan: Plan, row: PlanRow, family: str, name: str) -> Iterator[Step]:
@@ -187,12 +203,9 @@ def _complete(plan: Plan, row: PlanRow, family: str, name: str, steps: list[Step
     value, product = getattr(row, name), math.prod(step.value for step in steps)
     if not _close(value, product) and product:
         rest = value / product
-        if family == "orthogonalized" and name in ("lr", "weight_decay"):
-            steps.append(
-                Step(rest, f"{plan.optimizer}'s own scale of a step for the tensor's shape, taken out")
-            )
-        else:
-            steps.append(Step(rest, _BY_HAND))
+        by_square = name == "eps" and _close(value, product**2)
+        why = f"once more, as {plan.optimizer} compares eps with the squared gradient"
+        steps.append(Step(rest, why if by_square else _BY_HAND))
     return tuple(steps)
 
 

@@ -14,7 +14,7 @@ from similitude.scaling.depth import depth_powers
 from similitude.scaling.knobs import Knob, knob_of, parse_knobs
 from similitude.scaling.optimizers import OptimizerLike, OptimizerSpec, resolve
 from similitude.scaling.richness import lr_scale
-from similitude.scaling.rules import ROLES, Sizes, factors, fold
+from similitude.scaling.rules import ROLES, Factors, Sizes, factors, fold
 
 if TYPE_CHECKING:
     from similitude.scaling.records import Plan, PlanRow
@@ -72,6 +72,8 @@ class TrainingFactors:
         why: Each factor with its formula and numbers.
         scale: The part of `init` that multiplies the user's own initial values whatever their law, constants
             included: folded multipliers and knobs.
+        own_scale: By how much the optimizer itself scales a step, for the tensor's shape or own size; `lr` is
+            divided by it.
     """
 
     family: str
@@ -81,6 +83,7 @@ class TrainingFactors:
     weight_decay: float
     why: str
     scale: float = 1.0
+    own_scale: float = 1.0
 
 
 def is_matrix(role: str | None, shape: tuple[int, ...]) -> bool:
@@ -111,6 +114,7 @@ def training_factors(
     knob: Knob | None = None,
     setting: Setting = _PLAIN,
     place: Place = _OUTSIDE,
+    size: float | None = None,
 ) -> TrainingFactors:
     """Work out what one tensor gets from a rule, for one optimizer.
 
@@ -130,6 +134,8 @@ def training_factors(
         setting: Depth rule, richness and kind of weight decay of the plan. A folded multiplier m changes the weight
             decay's number in both kinds: the tensor that is used as m W decays as W would beside an explicit m.
         place: Where the tensor stands among the residual branches.
+        size: Root mean square of the tensor's initial values at the target over that at the base, which the steps of
+            some optimizers are relative to; that of the rule by default.
 
     Raises:
         PlanError: The rule, the kind of weight decay or a number is not one that the table knows.
@@ -142,9 +148,7 @@ def training_factors(
         (0.5, 0.25)
     """
     knob = knob or Knob()
-    family = spec.family
-    if family == "orthogonalized" and not is_matrix(role, shape):
-        family = "entrywise"
+    family = family_of(spec, role, shape)
     if role in ROLES:
         fans = {"fan_in": fan_in, "fan_out": fan_out}
         ruled = factors(rule, role, family, r_in=r_in, r_out=r_out, **fans, weight_decay=setting.weight_decay)
@@ -157,15 +161,23 @@ def training_factors(
         lr, eps = lr * change.lr, eps * change.eps
         decay /= change.lr if independent else 1.0
         why.append(change.why)
+    if spec.eps_power != 1.0 and eps != 1.0:
+        why += [
+            f"eps x {eps:.6g}^{spec.eps_power:g}, as {spec.name} compares it with that power of the gradient"
+        ]
+        eps **= spec.eps_power
     if spec.decay == "gradient":
         # The decay is a part of the gradient: it follows a folded multiplier exactly, and the rule not at all.
         decay = (multiplier * knob.multiplier) ** -2
         why += [f"{spec.name}'s weight decay is part of the gradient and follows no rule of width"]
-    adjustment = spec.adjustment(base_shape, shape) if family == "orthogonalized" else 1.0
-    if adjustment != 1.0:
+    own_scale, what = _own_scale(rule, spec, family, folded, knob, size=size, shapes=(base_shape, shape))
+    if own_scale != 1.0:
         # The decay uses the group's learning rate, without the optimizer's own scale.
-        lr, decay = lr / adjustment, decay * (adjustment if independent else 1.0)
-        why += [f"lr / {adjustment:.6g}, by which {spec.name} itself scales the step for the shape"]
+        lr, decay = lr / own_scale, decay * (own_scale if independent else 1.0)
+        why += [f"lr / {own_scale:.6g}, by which {spec.name} itself scales the step {what}"]
+    if spec.decay in ("fixed", "none"):
+        decay = 1.0
+        why += [f"{spec.name}'s weight decay does not act through lr"] if spec.decay == "fixed" else []
     if knob.lr != 1.0:
         why += [f"lr x {knob.lr:.6g} by your knob"]
     if knob.init != 1.0:
@@ -178,7 +190,49 @@ def training_factors(
         decay,
         "; ".join(why),
         folded.scale * knob.init,
+        own_scale,
     )
+
+
+def _own_scale(
+    rule: str,
+    spec: OptimizerSpec,
+    family: str,
+    folded: Factors,
+    knob: Knob,
+    *,
+    size: float | None,
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+) -> tuple[float, str]:
+    """Return by how much the optimizer itself scales a step from base to target, and what it does so for."""
+    if family == "orthogonalized":
+        return 1.0 if rule == "sp" else spec.adjustment(*shapes), "for the shape"
+    if not spec.relative or family != spec.family:
+        return 1.0, ""
+    what = "with the tensor's own size"
+    if rule == "sp":  # the learning rate stays as it is, but what a multiplier does to the tensor is undone
+        return folded.scale, what
+    if size:  # a knob of the init is there at the base too
+        return size / (knob.init or 1.0), what
+    return folded.scale if folded.init is None else folded.init, what
+
+
+def family_of(spec: OptimizerSpec, role: str | None, shape: tuple[int, ...]) -> str:
+    """Return the family of rules that trains a tensor under an optimizer.
+
+    Args:
+        spec: The optimizer.
+        role: Role of the tensor.
+        shape: Its shape.
+
+    Example:
+        >>> import torch
+        >>> family_of(resolve(torch.optim.Muon), "output", (10, 64))
+        'entrywise'
+    """
+    if spec.family == "orthogonalized":
+        return spec.family if is_matrix(role, shape) else "entrywise"
+    return spec.vector_family if spec.vector_family and len(shape) < 2 else spec.family
 
 
 @dataclass(frozen=True)
@@ -280,6 +334,7 @@ def _for_row(plan: Plan, row: PlanRow, spec: OptimizerSpec, knobs: dict[str, Kno
         knob=knob_of(knobs, row.role, query=row.query),
         setting=setting_of(plan),
         place=Place(row.depth_ratio, row.uses_ratio),
+        size=row.init,
     )
     _, seam, own = row.reason.partition(_OWN_INIT)
     return replace(
@@ -288,5 +343,6 @@ def _for_row(plan: Plan, row: PlanRow, spec: OptimizerSpec, knobs: dict[str, Kno
         eps=new.eps,
         weight_decay=new.weight_decay,
         family=new.family,
+        own_scale=new.own_scale,
         reason=new.why + seam + own,
     )

@@ -1,32 +1,38 @@
-"""What a plan needs to know about an optimizer: its family, how it decays weights, and its defaults."""
+"""What a plan needs to know about an optimizer: its family, how it decays weights, and its defaults.
+
+Classes of torch.optim are derived; every other class, and every subclass with a step of its own, is measured.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import optim
 
 from similitude.core.errors import PlanError
+from similitude.scaling.geometry import MeasuredOptimizer, as_plain, measure_optimizer
+from similitude.scaling.rules import FAMILIES
+from similitude.scaling.shape_laws import CONSTANT, TALL, WIDE, ShapeLaw
+from similitude.scaling.trial import OptimizerLike, instantiate
 
-OptimizerLike = type[torch.optim.Optimizer] | torch.optim.Optimizer | Callable[..., torch.optim.Optimizer]
-Decay = Literal["shrink", "gradient"]
+Decay = Literal["shrink", "gradient", "fixed", "none"]
 
 _SUPPORTED = (
-    "torch.optim.SGD (with or without momentum), Adam, AdamW, NAdam, Adamax, RMSprop, Adagrad, Muon, and "
-    "subclasses of them"
+    "the classes of torch.optim except Adadelta, LBFGS and SparseAdam, and every optimizer whose steps, when "
+    "measured, follow a law of the tensor's shape (similitude.measure_optimizer)"
 )
 # Each divides the gradient, entry by entry, by a mean of its own size: steps have entries of about lr.
-_ENTRYWISE = (optim.Adam, optim.NAdam, optim.Adamax, optim.RMSprop, optim.Adagrad)
+_ENTRYWISE = (optim.Adam, optim.NAdam, optim.Adamax, optim.RMSprop, optim.Adagrad, optim.RAdam, optim.Rprop)
 _MUON: tuple[type[optim.Optimizer], ...] = tuple(filter(None, (getattr(optim, "Muon", None),)))
-_REFUSED: dict[type[optim.Optimizer], str] = {
-    optim.RAdam: (
-        "its first steps follow the raw gradient and later ones a normalized one, so no single factor on "
-        "the learning rate fits both. Use AdamW with warmup"
-    ),
-}
+_ADAFACTOR: tuple[type[optim.Optimizer], ...] = tuple(filter(None, (getattr(optim, "Adafactor", None),)))
+_RADAM_SETTLING = (
+    5  # steps before the variance of RAdam's second moment is tractable, for betas[1] of 0.99 or more
+)
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,18 @@ class OptimizerSpec:
         decay: "shrink" where a step multiplies a weight by (1 - lr x weight decay): AdamW, Muon, and SGD,
             which adds weight decay x weight to a gradient that it does not normalize. A factor on the weight
             decay then keeps lr x weight decay fixed. "gradient" where the decay is normalized together with
-            the gradient (Adam), so that no factor makes it transfer.
+            the gradient (Adam), so that no factor makes it transfer. "fixed" where a step multiplies a weight by
+            (1 - weight decay) whatever the learning rate, "none" where there is no decay: the number stays.
         defaults: Values that a parameter group takes when it does not set them; their names are the options
             that a group may set.
         warnings: What breaks the symmetry that folding uses, or does not transfer. Each begins with the
             optimizer's name.
+        relative: Whether a step is proportional to the tensor's own root mean square (Adafactor, LARS, LAMB), so
+            that the learning rate needs what the rule asks for over what the tensor's own size grows by.
+        eps_power: The k such that eps x c^k belongs to a gradient that is c times as large.
+        law: How the spectral norm of a step on a matrix grows with its shape, for the family "orthogonalized".
+        vector_family: Family of steps on tensors of fewer than two dimensions; that of matrices where it is empty.
+        settling: How many of the first steps follow another law.
     """
 
     name: str
@@ -51,20 +64,25 @@ class OptimizerSpec:
     decay: Decay
     defaults: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
+    relative: bool = False
+    eps_power: float = 1.0
+    law: ShapeLaw = CONSTANT
+    vector_family: str = ""
+    settling: int = 0
 
     def adjustment(self, base_shape: tuple[int, ...], shape: tuple[int, ...]) -> float:
         """Return by how much more the optimizer itself scales the step of a tensor for its shape.
 
-        Only Muon does: `adjust_lr_fn="original"` (its default) gives a step sqrt(max(1, rows / columns)),
-        "match_rms_adamw" 0.2 sqrt(max(rows, columns)). A plan divides its factor on the learning rate by the
-        ratio of the two sizes.
+        Muon does: `adjust_lr_fn="original"` (its default) gives a step sqrt(max(1, rows / columns)),
+        "match_rms_adamw" 0.2 sqrt(max(rows, columns)). Other optimizers of matrices do as was measured. A plan
+        divides its factor on the learning rate by the ratio of the two sizes.
 
         Args:
             base_shape: Shape of the tensor at the base.
             shape: Shape of the tensor at the target.
 
         Returns:
-            The scale at the target over that at the base; 1 for every other optimizer, and for tensors that
+            The scale at the target over that at the base; 1 for optimizers of other families, and for tensors that
             are no matrices.
 
         Example:
@@ -73,14 +91,44 @@ class OptimizerSpec:
         """
         if self.family != "orthogonalized" or len(shape) != 2:
             return 1.0
-        # The square root comes last, so that powers of four stay exact.
-        return (self._scale_squared(shape) / self._scale_squared(base_shape)) ** 0.5
+        return self.law.ratio(base_shape, shape)
 
-    def _scale_squared(self, shape: tuple[int, ...]) -> float:
-        rows, columns = shape
-        if self.defaults.get("adjust_lr_fn") == "match_rms_adamw":
-            return max(rows, columns)
-        return max(1.0, rows / columns)
+
+MakeSpec = Callable[[torch.optim.Optimizer], OptimizerSpec]
+
+_registered: WeakKeyDictionary[type[torch.optim.Optimizer], OptimizerSpec | MakeSpec] = WeakKeyDictionary()
+# What was measured, by class and options: plans, checks and splits ask for the same optimizer again and again.
+_measured: WeakKeyDictionary[type[torch.optim.Optimizer], dict[str, MeasuredOptimizer]] = WeakKeyDictionary()
+
+
+def register_optimizer(cls: type[torch.optim.Optimizer], spec: OptimizerSpec | MakeSpec) -> None:
+    """Say what an optimizer class does, in place of a derivation or measurement of ours.
+
+    Args:
+        cls: The class; subclasses that leave its `step` as it is count as well.
+        spec: The specification, or a function of an instance where it depends on options. The name and, where the
+            specification has none, the defaults are the instance's own.
+
+    Raises:
+        PlanError: `cls` is not an optimizer class, or the family does not exist.
+
+    Example:
+        >>> class Sign(torch.optim.SGD):
+        ...     '''Steps along the sign of the gradient.'''
+        >>> register_optimizer(Sign, OptimizerSpec("Sign", "entrywise", "none", {}))
+        >>> resolve(Sign).family
+        'entrywise'
+    """
+    if not (isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)):
+        raise PlanError(f"{cls!r} is not an optimizer class. Register the class itself, not an instance.")
+    if isinstance(spec, OptimizerSpec):
+        _known_family(spec, cls)
+    elif not callable(spec):
+        raise PlanError(
+            f"{cls.__name__} cannot be registered with a {type(spec).__name__}. Pass an OptimizerSpec, or a function of "
+            "an instance that returns one."
+        )
+    _registered[cls] = spec
 
 
 def resolve(optimizer: OptimizerLike) -> OptimizerSpec:
@@ -88,7 +136,7 @@ def resolve(optimizer: OptimizerLike) -> OptimizerSpec:
 
     Args:
         optimizer: A class, an instance, a `functools.partial`, or any callable that takes parameters and
-            returns an optimizer. A class or callable is called once with one throw-away matrix.
+            returns an optimizer. A class or callable is called with throw-away tensors.
 
     Raises:
         PlanError: It is not an optimizer, cannot be called with parameters alone, or has no rule.
@@ -96,30 +144,134 @@ def resolve(optimizer: OptimizerLike) -> OptimizerSpec:
     Example:
         >>> resolve(torch.optim.AdamW).family
         'entrywise'
+
+    Cost: nothing for classes of torch.optim; about a second, once, for others.
     """
-    instance = optimizer if isinstance(optimizer, torch.optim.Optimizer) else _instantiate(optimizer)
+    instance = optimizer
+    if not isinstance(instance, torch.optim.Optimizer):
+        instance = instantiate(optimizer, [torch.nn.Parameter(torch.zeros(1, 1, device="cpu"))])
+    found = _by_registry(instance) or _derived(instance)
+    return found or _by_measurement(optimizer, instance)
+
+
+def _derived(instance: torch.optim.Optimizer) -> OptimizerSpec | None:
+    """Return what is known of a class of torch.optim; None for others and for steps that were replaced."""
     name = type(instance).__name__
-    defaults = {k: _plain(v) for k, v in instance.defaults.items() if k != "lr"}
-    if isinstance(instance, optim.SGD):
+    defaults = {k: as_plain(v) for k, v in instance.defaults.items() if k != "lr"}
+    if _steps_as(instance, (optim.SGD,)):
         return OptimizerSpec(name, "sgd", "shrink", defaults)
-    if isinstance(instance, _MUON):
+    if _steps_as(instance, (optim.ASGD,)):
+        text = f"{name} also shrinks every weight by lr x lambd, and its rate falls with lr x lambd: neither is scaled"
+        return OptimizerSpec(name, "sgd", "shrink", defaults, (text,))
+    if _steps_as(instance, _MUON):
         warning = (
             f"{name} orthogonalizes in bfloat16, so a folded forward multiplier that is not a power of two "
             "changes a step by rounding (a few percent); its law is the same"
         )
-        return OptimizerSpec(name, "orthogonalized", "shrink", defaults, (warning,))
-    if isinstance(instance, _ENTRYWISE):
-        decoupled = isinstance(instance, optim.AdamW) or defaults.get("decoupled_weight_decay")
-        decay: Decay = "shrink" if decoupled else "gradient"
-        return OptimizerSpec(name, "entrywise", decay, defaults, _warnings(name, decay, defaults))
-    reason = next((why for cls, why in _REFUSED.items() if isinstance(instance, cls)), None)
-    raise PlanError(
-        f"optimizer {name} has no rule yet: {reason or 'how its step grows with width is not known'}. "
-        f"Supported are {_SUPPORTED}."
+        law = WIDE if defaults.get("adjust_lr_fn") == "match_rms_adamw" else TALL
+        return OptimizerSpec(name, "orthogonalized", "shrink", defaults, (warning,), law=law)
+    if _steps_as(instance, _ADAFACTOR):
+        text = (
+            f"{name} makes steps in proportion to a tensor's own root mean square, but at least to eps[1]: tensors that "
+            "start at zero or near it follow that bound, and no factor of width, until they have grown"
+        )
+        return OptimizerSpec(name, "entrywise", "shrink", defaults, (text,), relative=True)
+    if not _steps_as(instance, _ENTRYWISE):
+        return None
+    decay: Decay = "gradient" if "weight_decay" in defaults else "none"
+    if isinstance(instance, optim.AdamW) or defaults.get("decoupled_weight_decay"):
+        decay = "shrink"
+    settling = _RADAM_SETTLING if isinstance(instance, optim.RAdam) else 0
+    return OptimizerSpec(
+        name, "entrywise", decay, defaults, _warnings(name, decay, defaults, settling), settling=settling
     )
 
 
-def _warnings(name: str, decay: Decay, defaults: Mapping[str, Any]) -> tuple[str, ...]:
+def _by_registry(instance: torch.optim.Optimizer) -> OptimizerSpec | None:
+    for cls in type(instance).__mro__:
+        made = _registered.get(cls) if issubclass(cls, torch.optim.Optimizer) else None
+        if made is not None and _steps_as(instance, (cls,)):
+            spec = made if isinstance(made, OptimizerSpec) else made(instance)
+            _known_family(spec, cls)
+            own = {k: as_plain(v) for k, v in instance.defaults.items() if k != "lr"}
+            return replace(spec, name=type(instance).__name__, defaults=spec.defaults or own)
+    return None
+
+
+def _by_measurement(optimizer: OptimizerLike, instance: torch.optim.Optimizer) -> OptimizerSpec:
+    known = _measured.setdefault(type(instance), {})
+    key = _options(instance)
+    if key not in known:
+        known[key] = measure_optimizer(optimizer)
+    return _spec_of(known[key])
+
+
+def _spec_of(found: MeasuredOptimizer) -> OptimizerSpec:
+    """Turn a measurement into what the rules need, or raise."""
+    family, reason, vectors = found.family, found.reason, found.vectors
+    if vectors == "refused" and not reason and family != "orthogonalized":
+        # What takes matrices alone is one side of `similitude.split`, whatever the law of its matrices.
+        if family == "entrywise" and not found.relative:
+            family = "orthogonalized"
+        else:
+            reason = "it makes no steps on vectors, or steps that follow no law"
+    if reason:
+        raise PlanError(
+            f"optimizer {found.name} has no rule yet: {reason}. Supported are {_SUPPORTED}. If you know its law, say it: "
+            "similitude.scaling.optimizers.register_optimizer."
+        )
+    decay: Decay = next(kind for kind in ("shrink", "gradient", "fixed", "none") if kind == found.decay)
+    text = (
+        f"{found.name} was measured: the spectral norm of a step grows as {found.law} (within "
+        f"{100 * (found.residual or 0.0):.1f} %){', relative to the tensor itself' if found.relative else ''}, so it has "
+        f"the factors of the family {family}"
+    )
+    power = found.exponents.get("eps")
+    return OptimizerSpec(
+        found.name,
+        family,
+        decay,
+        found.defaults,
+        (text, *found.warnings, *_warnings(found.name, decay, found.defaults, 0)),
+        relative=found.relative,
+        eps_power=1.0 if power is None else float(round(power)),
+        law=found.shape_law,
+        vector_family=vectors if family != "orthogonalized" and vectors != family else "",
+        settling=found.settling,
+    )
+
+
+def _options(instance: torch.optim.Optimizer) -> str:
+    """Write down everything that may tell two instances of a class apart, the parameters aside."""
+    groups = [{k: v for k, v in group.items() if k != "params"} for group in instance.param_groups]
+    own = {k: v for k, v in vars(instance).items() if isinstance(v, int | float | str | tuple | None)}
+    return repr((sorted(own.items()), [sorted(group.items(), key=lambda item: item[0]) for group in groups]))
+
+
+def _steps_as(instance: torch.optim.Optimizer, classes: tuple[type[torch.optim.Optimizer], ...]) -> bool:
+    """Tell whether an optimizer is of one of some classes, and makes its steps by that class's own code."""
+    own = inspect.unwrap(type(instance).step)
+    return any(
+        isinstance(instance, cls) and own is inspect.unwrap(_parent(instance, cls).step) for cls in classes
+    )
+
+
+def _parent(instance: torch.optim.Optimizer, cls: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+    """Return the class whose step counts as a class's own: its nearest heir within torch.optim (AdamW for Adam)."""
+    heirs = (
+        c for c in type(instance).__mro__ if issubclass(c, cls) and c.__module__.startswith("torch.optim.")
+    )
+    return next(heirs, cls)
+
+
+def _known_family(spec: OptimizerSpec, cls: type) -> None:
+    if spec.family not in FAMILIES:
+        raise PlanError(
+            f"{cls.__name__} cannot have the family {spec.family!r}. Choose one of {', '.join(map(repr, FAMILIES))}."
+        )
+
+
+def _warnings(name: str, decay: Decay, defaults: Mapping[str, Any], settling: int) -> tuple[str, ...]:
     found = []
     if decay == "gradient":
         found.append(
@@ -131,34 +283,13 @@ def _warnings(name: str, decay: Decay, defaults: Mapping[str, Any]) -> tuple[str
             f"{name} starts from initial_accumulator_value={defaults['initial_accumulator_value']:g}, which "
             "is compared with squared gradients and not scaled with them. Set it to 0"
         )
+    if settling:
+        found.append(
+            f"{name} follows the raw gradient in its first {settling} steps, which falls with the width, and not the "
+            "normalized one that the factors are for: a warm-up whose steps are smaller in wider networks"
+        )
+    if "step_sizes" in defaults:
+        found.append(
+            f"{name} bounds its steps by step_sizes={defaults['step_sizes']}, which no factor scales"
+        )
     return tuple(found)
-
-
-def _instantiate(optimizer: Any) -> torch.optim.Optimizer:
-    if not callable(optimizer):
-        raise PlanError(
-            f"optimizer={optimizer!r} is not an optimizer. Pass a class such as torch.optim.AdamW, an "
-            f"instance, or a callable that takes parameters. Supported are {_SUPPORTED}."
-        )
-    parameter = torch.nn.Parameter(torch.zeros(1, 1, device="cpu"))  # Muon takes matrices only
-    try:
-        instance = optimizer([parameter])
-    except Exception as error:
-        name = getattr(optimizer, "__name__", repr(optimizer))
-        raise PlanError(
-            f"optimizer {name} cannot be built from parameters alone: {type(error).__name__}: {error}. Pass "
-            "a class, an instance, or functools.partial(cls, ...) with the arguments that it needs."
-        ) from error
-    if not isinstance(instance, torch.optim.Optimizer):
-        raise PlanError(
-            f"optimizer={optimizer!r} returned a {type(instance).__name__}, not a torch.optim.Optimizer. "
-            f"Supported are {_SUPPORTED}."
-        )
-    return instance
-
-
-def _plain(value: Any) -> Any:
-    """Turn tensors and tuples into what JSON can hold."""
-    if isinstance(value, torch.Tensor):
-        return value.item() if value.numel() == 1 else value.tolist()
-    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value

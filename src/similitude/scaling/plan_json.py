@@ -271,6 +271,7 @@ _ROW: dict[str, Reader] = {
     "own_tolerance": _not_negative,
     "own_bound": _optional(_not_negative),
     "query": _flag,
+    "own_scale": _positive,
     "depth_ratio": _positive,
     "uses_ratio": _positive,
 }

@@ -50,6 +50,8 @@ class PlanRow:
         own_tolerance: Largest relative deviation of its square that chance explains.
         own_bound: Largest absolute value of the untouched target where its init is uniform.
         query: Whether it makes the queries of attention and nothing else; knobs of "query" turn it.
+        own_scale: Target over base of what the optimizer itself multiplies a step by, for the tensor's shape (Muon) or
+            own size (LAMB, Adafactor); the factor on the learning rate has it taken out.
         depth_ratio: Residual branches of its stage at the target over those at the base; 1 outside of branches.
         uses_ratio: Its uses at the target over those at the base, where several branches share it.
     """
@@ -77,6 +79,7 @@ class PlanRow:
     own_tolerance: float = 0.0
     own_bound: float | None = None
     query: bool = False
+    own_scale: float = 1.0
     depth_ratio: float = 1.0
     uses_ratio: float = 1.0
 
@@ -133,7 +136,7 @@ class Plan:
         rows: One row per tensor, in the model's order.
         refused: Tensors without a row; while there are any, the plan cannot be applied.
         notes: What a user should know and the rows cannot say.
-        decay: "shrink" or "gradient", see `similitude.scaling.optimizers.OptimizerSpec`.
+        decay: "shrink", "gradient", "fixed" or "none", see `similitude.scaling.optimizers.OptimizerSpec`.
         defaults: The optimizer's own defaults (eps, weight decay, ...), which `groups` starts from.
         hooks: Multipliers that go into the forward pass because no tensor can carry them; mostly none.
         branches: The residual branches that were found, in the order of the forward pass.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from similitude.scaling.axes import Comparison, TensorPair
 from similitude.scaling.factors import Place, Setting, training_factors
@@ -61,7 +62,8 @@ class RowMaker:
         multiplier, carries = self._carried(tensor.name, result)
         place = self.places.get(tensor.name, Place())
         query = tensor.name in self.queries
-        scaled = training_factors(
+        train = partial(
+            training_factors,
             self.rule,
             role,
             self.spec,
@@ -76,6 +78,7 @@ class RowMaker:
             setting=self.setting,
             place=place,
         )
+        scaled = train()
         direction = bool(result.partner) and not result.gain
         # A tensor without spread (zeros, ones) is a choice of the user's, not a draw: only multipliers move it.
         as_is = mine.law == "fixed" or direction or result.curved or role in ("unused", "undecided")
@@ -87,6 +90,8 @@ class RowMaker:
         blank = (
             mine.law == "fixed" and mine.rms == 0
         )  # zeros have no ratio; the rule's is what a draw would have
+        init = scaled.init if blank and scaled.init is not None else mine.ratio * deeper * rescale
+        scaled = train(size=init)
         return PlanRow(
             name=tensor.name,
             role=role,
@@ -94,7 +99,7 @@ class RowMaker:
             base_shape=tensor.base_shape,
             fan_in_ratio=result.r_in,
             fan_out_ratio=result.r_out,
-            init=scaled.init if blank and scaled.init is not None else mine.ratio * deeper * rescale,
+            init=init,
             rescale=rescale,
             lr=scaled.lr,
             eps=scaled.eps,
@@ -111,6 +116,7 @@ class RowMaker:
             own_tolerance=mine.tolerance,
             own_bound=mine.bound,
             query=query,
+            own_scale=scaled.own_scale,
             depth_ratio=place.branches,
             uses_ratio=place.uses,
         )

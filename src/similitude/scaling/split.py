@@ -71,6 +71,20 @@ class SplitOptimizer(torch.optim.Optimizer):
             )
         super().add_param_group(param_group)
 
+    def train(self) -> None:
+        """Put the parts that have a training mode, as schedule-free optimizers do, into it."""
+        self._switch("train")
+
+    def eval(self) -> None:
+        """Put the parts that have an evaluation mode, as schedule-free optimizers do, into it."""
+        self._switch("eval")
+
+    def _switch(self, mode: str) -> None:
+        for part in self.parts:
+            switch = getattr(part, mode, None)
+            if callable(switch):
+                switch()
+
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "parts": self.parts}
 
