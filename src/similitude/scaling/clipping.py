@@ -9,7 +9,7 @@ one that a threshold was tuned for.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
 import torch
@@ -18,6 +18,7 @@ from torch import nn
 from similitude.core.errors import PlanError
 from similitude.scaling.matching import match, parameters, require_roles, unwrapped
 from similitude.scaling.rules import ROLES, factors
+from similitude.scaling.sharded import Layout, layout_of, local_part, over_processes
 
 if TYPE_CHECKING:
     from similitude.scaling.records import Plan, PlanRow
@@ -84,7 +85,7 @@ def clip_grad_norm_(
     with torch.no_grad():
         for p in have.values():
             assert p.grad is not None
-            local = _local(p.grad)
+            local = local_part(p.grad)
             local.mul_(coefficient.to(local.device))
     return total
 
@@ -142,45 +143,16 @@ def _total_norm(gradients: dict[str, torch.Tensor], scales: dict[str, float]) ->
     """Combine the norms of all gradients; those of shards on one mesh are summed over its processes at once."""
     if not gradients:
         return torch.zeros(())
-    by_layout: dict[Any, list[torch.Tensor]] = {}
+    by_layout: dict[Layout | None, list[torch.Tensor]] = {}
     for name, gradient in gradients.items():
-        local = _local(gradient).detach()
+        local = local_part(gradient).detach()
         dtype = torch.promote_types(local.dtype, torch.float32)
         norm = torch.linalg.vector_norm(local, dtype=dtype) * scales[name]
-        by_layout.setdefault(_layout(gradient), []).append(norm)
+        by_layout.setdefault(layout_of(gradient), []).append(norm)
     parts = []
     for layout, norms in by_layout.items():
         norm = torch.linalg.vector_norm(torch.stack([n.to(norms[0].device) for n in norms]))
-        parts.append(norm if layout is None else _over_processes(norm.square(), layout).sqrt())
+        parts.append(norm if layout is None else over_processes(norm.square(), layout, how="sum").sqrt())
     if len(parts) == 1:
         return parts[0]
     return torch.linalg.vector_norm(torch.stack([part.to(parts[0].device) for part in parts]))
-
-
-def _is_sharded(tensor: torch.Tensor) -> bool:
-    return hasattr(tensor, "placements") and hasattr(tensor, "to_local")
-
-
-def _local(tensor: torch.Tensor) -> torch.Tensor:
-    """Return the part of a gradient that this process holds, sharing its memory."""
-    return tensor.to_local() if _is_sharded(tensor) else tensor  # pyright: ignore[reportAttributeAccessIssue, reportCallIssue]
-
-
-def _layout(tensor: torch.Tensor) -> Any:
-    if not _is_sharded(tensor):
-        return None
-    mesh, placements = tensor.device_mesh, tuple(tensor.placements)  # pyright: ignore[reportAttributeAccessIssue]
-    if any(placement.is_partial() for placement in placements):
-        raise PlanError(
-            f"a gradient is a partial sum over processes ({placements}), so its norm is not known yet. Clip after the "
-            "gradients are reduced."
-        )
-    return mesh, placements
-
-
-def _over_processes(square: torch.Tensor, layout: Any) -> torch.Tensor:
-    from torch.distributed.tensor import DTensor, Partial, Replicate
-
-    mesh, placements = layout
-    parts = [Replicate() if placement.is_replicate() else Partial() for placement in placements]
-    return DTensor.from_local(square, mesh, parts, run_check=False).full_tensor()
