@@ -18,7 +18,6 @@ from similitude.scaling.hooks import install, missing_hooks
 from similitude.scaling.matching import match, parameters, require_roles, unwrapped
 from similitude.scaling.plan_text import call, size, sizes
 from similitude.scaling.sharded import largest
-from similitude.scaling.sharded import largest
 
 if TYPE_CHECKING:
     from similitude.scaling.records import Plan, PlanRow
