@@ -1,0 +1,229 @@
+"""Claims of paper 13, Tensor Programs VI: which parametrization of depth is stable, diverse, and transfers."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from similitude.checking.diversity import diversity
+from similitude.checking.diversity_records import FAR, Diversity
+from similitude.claims.linear_nets import biases, example_task
+from similitude.claims.registry import Measured, claim
+from similitude.core.seeding import seeded, torch_generator
+from similitude.core.verdict import Evidence, Outcome, Verdict
+from similitude.models import ResMLP
+from similitude.models.resmlp import Block, ResActivation
+from similitude.theory.linear_resnet import linear_resnet_limit
+
+FEATURES, OUTPUTS = 16, 10
+_ALPHAS = (0.0, 0.25, 0.5, 1.0)
+_CORRELATIONS: Mapping[ResActivation, float] = {"relu": 0.5, "abs": 0.0, "tanh": 0.76, "linear": 1.0}
+
+
+@claim(
+    "13.init",
+    paper=13,
+    statement="At initialization a residual network of any depth is stable if and only if its branches are multiplied "
+    "by L^-alpha with alpha at least 1/2 (Claim 7.1).",
+    claimed="size of the stream at depth 256 over that at depth 16: within 10 % of 1 at alpha 1/2 and 1, at least 2 at "
+    "1/4, at least 1000 at 0",
+    minutes=0.1,
+)
+def init() -> Measured:
+    """Compare the size of the stream behind the last branch at depths 16 and 256."""
+    ratios = {alpha: _size(alpha, 256) / _size(alpha, 16) for alpha in _ALPHAS}
+    stable = [ratios[0.5], ratios[1.0]]
+    worst = max(stable, key=lambda ratio: abs(ratio - 1))
+    holds = abs(worst - 1) <= 0.1 and ratios[0.25] >= 2 and ratios[0.0] >= 1000
+    evidence = tuple(
+        Evidence(f"size at depth 256 over that at 16, alpha {a:g}", r) for a, r in ratios.items()
+    )
+    summary = (
+        f"from depth 16 to 256 the stream grows by {ratios[0.5]:.3f} at alpha 1/2 and {ratios[1.0]:.3f} at 1, by "
+        f"{ratios[0.25]:.2f} at 1/4 and {ratios[0.0]:.2g} at 0"
+    )
+    return _result(holds, worst, "ratio", summary, evidence)
+
+
+@claim(
+    "13.gradient_diversity",
+    paper=13,
+    statement="Neighbouring branches phi(W x) get gradients with correlation (E phi')^2 / E phi'^2: diverse for |x|, "
+    "redundant without a nonlinearity; branches W phi(x) are redundant whatever phi is (Section 5).",
+    claimed="cosines within 0.03 of 0.5 (relu), 0 (abs), 0.76 (tanh), 1 (linear); at least 0.95 for branches W phi(x)",
+    minutes=0.4,
+)
+def gradient_diversity() -> Measured:
+    """Measure the cosine of the gradients of neighbouring branches at width 192 and depth 64."""
+    evidence, off, least = [], 0.0, 1.0
+    for activation, expected in _CORRELATIONS.items():
+        last, first = (_gradients(activation, block) for block in ("act_last", "act_first"))
+        off = max(off, abs(last[0] - expected))
+        least = min(least, first[0])
+        evidence += [
+            Evidence(f"{activation}(W x), neighbours", last[0], None, f"{expected:g}"),
+            Evidence(f"{activation}(W x), {FAR} apart", last[1]),
+            Evidence(f"W {activation}(x), neighbours", first[0], None, "1"),
+        ]
+    summary = f"cosines are within {off:.3f} of theory for phi(W x), and at least {least:.3f} for W phi(x)"
+    return _result(off <= 0.03 and least >= 0.95, off, "deviation of a cosine", summary, tuple(evidence))
+
+
+@claim(
+    "13.feature_diversity",
+    paper=13,
+    statement="Trained by Depth-muP (alpha 1/2), layers a share e of the depth apart differ by e^1/2: they are as "
+    "diverse as can be. At alpha 1 they come to differ by e: redundant (Claims 7.4 and 7.5).",
+    claimed="exponents of distances along the stream after training at depth 128: at most 0.62 at alpha 1/2; at alpha 1 "
+    "at least 0.7, and 0.05 above that at depth 32",
+    minutes=1.0,
+)
+def feature_diversity() -> Measured:
+    """Train 60 steps of Adam at depths 32 and 128 under both rules, and fit the exponents of distances."""
+    found = {(rule, depth): _trained(rule, depth) for rule in (0.5, 1.0) for depth in (32, 128)}
+    evidence, slopes = [], {}
+    for (alpha, depth), measured in found.items():
+        assert measured.trained is not None, "the rates are small enough to train at"
+        slopes[alpha, depth] = measured.trained.slope
+        evidence.append(
+            Evidence(
+                f"exponent at alpha {alpha:g}, depth {depth}",
+                measured.trained.slope,
+                (measured.trained.low, measured.trained.high),
+                "1/2" if alpha == 0.5 else "to 1",
+            )
+        )
+    diverse, redundant = slopes[0.5, 128], slopes[1.0, 128]
+    holds = diverse <= 0.62 and redundant >= 0.7 and redundant - slopes[1.0, 32] >= 0.05
+    summary = (
+        f"from depth 32 to 128 the exponent goes from {slopes[0.5, 32]:.2f} to {diverse:.2f} at alpha 1/2, from "
+        f"{slopes[1.0, 32]:.2f} to {redundant:.2f} at alpha 1"
+    )
+    return _result(holds, redundant - diverse, "difference of exponents", summary, tuple(evidence))
+
+
+@claim(
+    "13.linear_width",
+    paper=13,
+    statement="A linear residual network of width n, trained by SGD, has an exact limit of infinite width (Section 4); "
+    "the mean of finite networks is off by 1/n.",
+    claimed="n times the mean deviation of the outputs at n = 64 and 256: equal within four standard errors, and not 0",
+    minutes=1.0,
+)
+def linear_width() -> Measured:
+    """Train thousands of networks of widths 64 and 256, and compare their mean outputs with the limit."""
+    found = {n: biases(width=n, depth=8, lr=0.3, seeds=seeds) for n, seeds in ((64, 2400), (256, 600))}
+    (small, e1), (large, e2) = ((width * mean, width * error) for width, (mean, error) in found.items())
+    step = int(np.argmax(np.abs(small) / np.maximum(e1, 1e-12)))
+    apart = np.abs(small - large) / np.maximum(np.hypot(e1, e2), 1e-12)
+    holds = bool(apart.max() <= 4 and abs(small[step]) > 4 * e1[step])
+    evidence = tuple(
+        Evidence(
+            f"n times the bias at step {t}, n = {n}",
+            float(b[t]),
+            (float(b[t] - 2 * e[t]), float(b[t] + 2 * e[t])),
+        )
+        for n, (b, e) in ((64, (small, e1)), (256, (large, e2)))
+        for t in range(1, len(b))
+    )
+    summary = (
+        f"n times the mean deviation is {small[step]:.2f} at n = 64 and {large[step]:.2f} at 256 where it is clearest; "
+        f"all steps agree within {apart.max():.1f} standard errors"
+    )
+    low, high = small[step] - 2 * e1[step], small[step] + 2 * e1[step]
+    return _result(holds, float(small[step]), "n x bias", summary, evidence, (float(low), float(high)))
+
+
+@claim(
+    "13.linear_depth",
+    paper=13,
+    statement="Under Depth-muP the infinitely wide linear network has a limit of infinite depth, which is approached as "
+    "1/L (Section 4).",
+    claimed="change of the outputs per doubling of depth, 8 to 128: exponent of depth within 0.1 of -1",
+    minutes=0.1,
+)
+def linear_depth() -> Measured:
+    """Fit how the outputs of the limit change from depth to depth."""
+    xi, y = example_task()
+    depths = (8, 16, 32, 64, 128)
+    outputs = [linear_resnet_limit(xi, y, depth=depth, lr=0.3).outputs for depth in depths]
+    changes = [float(np.abs(b - a).max()) for a, b in itertools.pairwise(outputs)]
+    exponent = float(np.polyfit(np.log(depths[:-1]), np.log(changes), 1)[0])
+    evidence = tuple(
+        Evidence(f"largest change of an output from depth {depth} to {2 * depth}", change)
+        for depth, change in zip(depths, changes, strict=False)
+    )
+    summary = f"doubling the depth changes the outputs as depth^{exponent:.2f}"
+    return _result(abs(exponent + 1) <= 0.1, exponent, "exponent of depth", summary, evidence)
+
+
+@functools.cache
+def _inputs() -> torch.Tensor:
+    return torch.randn(128, FEATURES, generator=torch_generator(13, "inputs"))
+
+
+def _size(alpha: float, depth: int) -> float:
+    """Root mean square of the stream behind the last branch of a network of width 192."""
+    with seeded(depth):
+        model = ResMLP(FEATURES, OUTPUTS, width=192, depth=depth, branch=depth**-alpha)
+    seen: list[torch.Tensor] = []
+    hook = model.head.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    with torch.no_grad():
+        model(_inputs())
+    hook.remove()
+    return float(seen[0].double().square().mean().sqrt())
+
+
+def _gradients(activation: ResActivation, block: Block) -> tuple[float, float]:
+    def make(width: int, depth: int) -> ResMLP:
+        return ResMLP(
+            FEATURES,
+            OUTPUTS,
+            width=width,
+            depth=depth,
+            activation=activation,
+            block=block,
+            branch=depth**-0.5,
+        )
+
+    found = diversity(make, _inputs(), base={"width": 192, "depth": 64}, steps=0, seeds=2)
+    assert found.gradient_near is not None, "every branch ends in a matrix"
+    assert found.gradient_far is not None, "the stream is deep enough"
+    return found.gradient_near, found.gradient_far
+
+
+def _trained(alpha: float, depth: int) -> Diversity:
+    def make(width: int, depth: int) -> ResMLP:
+        return ResMLP(FEATURES, OUTPUTS, width=width, depth=depth, branch=(depth / 4) ** -alpha)
+
+    def loss(model: torch.nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(model(batch[0]), batch[1])
+
+    labels = torch.randint(OUTPUTS, (len(_inputs()),), generator=torch_generator(13, "labels"))
+    rate = 2.0**-6 * (depth / 4) ** (alpha - 1)
+    return diversity(
+        make,
+        (_inputs(), labels),
+        base={"width": 64, "depth": depth},
+        loss=loss,
+        optimizer=torch.optim.Adam,
+        lr=rate,
+        steps=60,
+        seeds=2,
+    )
+
+
+def _result(
+    holds: bool,
+    value: float,
+    unit: str,
+    summary: str,
+    evidence: tuple[Evidence, ...],
+    interval: tuple[float, float] | None = None,
+) -> Measured:
+    outcome = Outcome.OK if holds else Outcome.INCONSISTENT
+    return Measured(value, interval, unit, Verdict(outcome, summary, evidence))
