@@ -26,9 +26,13 @@ if TYPE_CHECKING:
     from similitude.scaling.abc import abc, abc_of
     from similitude.scaling.centred import Centred
     from similitude.scaling.clipping import clip_grad_norm_
+    from similitude.scaling.geometry import measure_optimizer
+    from similitude.scaling.measured import MeasuredOptimizer
+    from similitude.scaling.optimizers import register_optimizer
     from similitude.scaling.plan import Plan, plan
     from similitude.scaling.regime import Regime
     from similitude.scaling.split import split
+    from similitude.scaling.unit_scale import unit_scaled
     from similitude.studies.experiment import Experiment, rates
     from similitude.studies.gamma_records import GammaSweep
     from similitude.studies.gamma_sweep import gamma_sweep
@@ -47,6 +51,7 @@ _HOMES = {
     "Experiment": "studies.experiment",
     "GammaSweep": "studies.gamma_records",
     "InProcess": "runs.engine",
+    "MeasuredOptimizer": "scaling.measured",
     "Optimum": "studies.records",
     "Outcome": "core.verdict",
     "Plan": "scaling.plan",
@@ -66,14 +71,17 @@ _HOMES = {
     "diversity": "checking.diversity",
     "gamma_sweep": "studies.gamma_sweep",
     "guard": "checking.guard",
+    "measure_optimizer": "scaling.geometry",
     "plan": "scaling.plan",
     "rates": "studies.experiment",
     "read_study": "studies.read",
+    "register_optimizer": "scaling.optimizers",
     "run": "studies.run",
     "split": "scaling.split",
     "train": "training.loop",
     "train_ensemble": "training.ensemble",
     "transfer": "studies.run",
+    "unit_scaled": "scaling.unit_scale",
     "write_report": "report.html",
 }
 
@@ -102,6 +110,7 @@ __all__ = [
     "Experiment",
     "GammaSweep",
     "InProcess",
+    "MeasuredOptimizer",
     "Optimum",
     "Outcome",
     "Plan",
@@ -122,14 +131,17 @@ __all__ = [
     "diversity",
     "gamma_sweep",
     "guard",
+    "measure_optimizer",
     "plan",
     "rates",
     "read_study",
+    "register_optimizer",
     "run",
     "split",
     "train",
     "train_ensemble",
     "transfer",
+    "unit_scaled",
     "write_report",
 ]
 

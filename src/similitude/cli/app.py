@@ -31,6 +31,7 @@ _COMMANDS = {
     "explain": "Derive every factor of one tensor of a saved plan.",
     "diversity": "Measure whether the layers of your residual network learn different things, or the same.",
     "diff": "Show what differs between two saved plans.",
+    "optimizer": "Measure how an optimizer's steps grow with a tensor's shape; show the factors that follow.",
     "transfer": "Sweep the learning rate of your model at several widths; say whether the optimum transfers.",
     "gamma": "Sweep the richness of your model: which gamma is best, and do learning rates follow it?",
     "report": "Write the report of stored studies again; nothing is trained.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from similitude.scaling.geometry import MeasuredOptimizer
+    from similitude.scaling.measured import MeasuredOptimizer
 
 _DECAYS = {
     "shrink": "weights x (1 - lr x weight decay)",

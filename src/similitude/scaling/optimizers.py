@@ -15,7 +15,8 @@ import torch
 from torch import optim
 
 from similitude.core.errors import PlanError
-from similitude.scaling.geometry import MeasuredOptimizer, as_plain, measure_optimizer
+from similitude.scaling.geometry import as_plain, measure_optimizer
+from similitude.scaling.measured import MeasuredOptimizer
 from similitude.scaling.rules import FAMILIES
 from similitude.scaling.shape_laws import CONSTANT, TALL, WIDE, ShapeLaw
 from similitude.scaling.trial import OptimizerLike, instantiate
