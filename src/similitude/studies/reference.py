@@ -6,12 +6,13 @@ import dataclasses
 import functools
 
 import numpy as np
+import torch
 from torch import nn
 
 from similitude.core.errors import DataError
 from similitude.data import ImageSet, load
 from similitude.data.batches import ImageBatches, TextBatches
-from similitude.models import GPT, MLP
+from similitude.models import GPT, MLP, ResMLP
 from similitude.studies.experiment import Experiment, rates
 from similitude.training.schedule import WarmupLinear
 
@@ -75,9 +76,32 @@ def gpt_long() -> Experiment:
     )
 
 
+def resmlp() -> Experiment:
+    """Return the depth experiment: residual blocks of one matrix, AdamW, depths 4 to 16, digits with fresh noise.
+
+    One matrix per block is the case in which the theory of depth lets the learning rate transfer.
+    """
+    return Experiment(
+        name="resmlp",
+        make=make_resmlp,
+        batches=ImageBatches(load("digits"), batch_size=64, noise=1.0),
+        depths=(4, 8, 16),
+        base={"width": 64},
+        depth_rule=("sp", "depth_mup"),
+        lrs=rates(2**-11, 2**-4, 15),
+        optimizer=torch.optim.AdamW,
+        steps=150,
+    )
+
+
 def make_mlp(width: int, *, inputs: int) -> nn.Module:
     """Return the MLP of one width, its head zero."""
     return MLP(inputs, CLASSES, width=width, depth=3, zero_head=True)
+
+
+def make_resmlp(width: int, depth: int) -> nn.Module:
+    """Return the residual network of one width and depth on the digits' 64 pixels, its head zero."""
+    return ResMLP(64, CLASSES, width=width, depth=depth, zero_head=True)
 
 
 def make_gpt(width: int, *, vocabulary: int, context: int) -> nn.Module:
