@@ -27,6 +27,14 @@ def test_the_kernel_regime_falls_inside_and_not_at_the_outputs():
     assert _expected("ntp", "update", "hidden", by_name=True) == 0.0
 
 
+def test_tables_of_unit_scaled_mup_are_slower_by_name_too():
+    for by_name in (False, True):
+        assert _expected("u_mup", "update", "lookup", by_name=by_name) == -0.5
+        assert _expected("u_mup", "update norm", "lookup", by_name=by_name) == -0.5
+        assert _expected("u_mup", "init norm", "lookup", by_name=by_name) == 0.0
+        assert _expected("u_mup", "update", "hidden", by_name=by_name) == 0.0
+
+
 def test_levels_are_reported_without_an_expectation():
     assert _expected("mup", "logits", "output") is None
 

@@ -62,7 +62,7 @@ def exponent(
 
     Features learn alike at every width where every update, every change and every natural norm stays of one size:
     exponent 0. In the kernel regime (ntp) the changes inside the network fall as width^-1/2, and the outputs'
-    does not.
+    does not. Tables under u_mup learn slower by width^-1/2.
 
     Args:
         rule: The parametrization.
@@ -86,6 +86,8 @@ def exponent(
         # The table keeps its scale as an embedding; the multiplier of the head is on what it reads.
         return None if quantity.endswith("norm") else 0.0
     shift = carries.norm if quantity.endswith("norm") else carries.effect
+    if rule == "u_mup" and role == "lookup" and shift is not None and quantity != "init norm":
+        return shift - 0.5  # its tables are slower than features, by name too
     if shift is None or rule != "ntp" or by_name:
         return shift
     if quantity == "init norm":

@@ -83,7 +83,7 @@ def dichotomy() -> Measured:
     statement="Features of a deep net change by n^-r, with r = c + a - 1 for Adam (Section 2.3) and the r of Tensor "
     "Programs IV for SGD.",
     claimed="three hidden layers, r = 0, 1/4, 1/2: exponents of every layer's features within 0.1 of -r",
-    minutes=0.7,
+    minutes=1.0,
 )
 def feature_exponent() -> Measured:
     """Fit the growth of feature changes over five steps of SGD and Adam on digits."""
@@ -135,14 +135,15 @@ def symmetry() -> Measured:
     task, width, evidence, worst = some_digits(), 64, [], 0.0
     shifts = {"input": Fraction(1, 3), "hidden": Fraction(-1, 2), "output": Fraction(3, 4)}
     for optimizer, name in itertools.product(OPTIMIZERS, ("mup", "ntp")):
-        training = Training(optimizer, _RATE[optimizer], 20, EPS)
+        # Slow enough that training is smooth: near the edge of stability rounding grows from step to step.
+        training = Training(optimizer, 0.1 * _RATE[optimizer], 20, EPS)
         plain = shifted = abcd(name, training.family)
         for role, theta in shifts.items():
             shifted = shifted.shift(theta, roles=[role])
         difference = _difference(plain, shifted, width, task, training)
         worst = max(worst, difference)
         evidence.append(Evidence(f"{optimizer}, {name}, shifted", difference, None, "at most 1e-12"))
-    adam = Training("adam", _RATE["adam"], 20, EPS)
+    adam = Training("adam", 0.1 * _RATE["adam"], 20, EPS)
     plain = abcd("mup", "entrywise")
     half = Parametrization(
         "eps left behind",

@@ -21,7 +21,7 @@ def abc(
     data: str | None = None,
     loss: str | None = None,
     optimizer: str = "AdamW",
-    rule: Literal["sp", "mup", "ntp", "mean_field", "spectral"] = "sp",
+    rule: Literal["sp", "mup", "ntp", "mean_field", "spectral", "u_mup"] = "sp",
     role: Roles = None,
     figures: Path | None = None,
     html: Path | None = None,

@@ -20,7 +20,7 @@ def check(
     sample: str | None = None,
     data: str | None = None,
     loss: str | None = None,
-    rule: Literal["mup", "sp", "ntp", "mean_field", "spectral"] = "mup",
+    rule: Literal["mup", "sp", "ntp", "mean_field", "spectral", "u_mup"] = "mup",
     plan: Path | None = None,
     optimizer: str | None = None,
     lr: str | None = None,

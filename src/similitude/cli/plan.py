@@ -23,7 +23,7 @@ def plan(
     data: str | None = None,
     loss: str | None = None,
     optimizer: str = "AdamW",
-    rule: Literal["mup", "sp", "ntp", "mean_field", "spectral"] = "mup",
+    rule: Literal["mup", "sp", "ntp", "mean_field", "spectral", "u_mup"] = "mup",
     role: Roles = None,
     knob: Knobs = None,
     weight_decay: Literal["independent", "decoupled"] = "independent",

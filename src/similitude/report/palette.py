@@ -36,7 +36,7 @@ MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: tuple[str, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))  # type: ignore[assignment]
 
 _FIRST = 0xC0FE00
-_KNOWN_RULES = ("mup", "sp", "ntp", "mean_field", "spectral")
+_KNOWN_RULES = ("mup", "sp", "ntp", "mean_field", "spectral", "u_mup")
 
 
 def stand_in(name: str) -> str:

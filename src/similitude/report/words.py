@@ -15,6 +15,7 @@ _LABELS = {
     "ntp": "NTP",
     "mean_field": "mean field",
     "spectral": "spectral",
+    "u_mup": "u-µP",
     "depth_mup": "Depth-µP",
     "complete_p": "CompleteP",
 }

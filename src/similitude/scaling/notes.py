@@ -61,6 +61,12 @@ def plan_notes(
             "mean_field with hidden matrices degenerates: their signal at initialization vanishes with the width. "
             "Use mup for more than one hidden layer"
         )
+    if rule == "u_mup":
+        notes.append(
+            "u_mup has its ratios to your base and leaves the base's own init; similitude.unit_scaled(make, ...) gives a "
+            "base of unit scale. Weights and gradients of unit size, for 8-bit numbers, need multipliers in the forward "
+            "pass and are not folded"
+        )
     if structure is not None and rule != "sp":
         notes += structure.notes
     if structure is not None and not structure.matched:

@@ -74,7 +74,8 @@ def plan(
         optimizer: The optimizer that will train the model: class, instance, `functools.partial` or
             factory; its eps and weight decay matter.
         rule: "mup" (features learn alike at every width), "spectral" (the same from sizes alone), "sp"
-            (everything as the user wrote it), "ntp" (the kernel regime) or "mean_field" (one hidden layer).
+            (everything as the user wrote it), "ntp" (the kernel regime), "mean_field" (one hidden layer) or "u_mup" (muP
+            with slower tables, see `similitude.unit_scaled`).
         depth_rule: How residual branches scale with their number; required where the depths differ. "depth_mup" (each
             branch x L^-1/2: the most diverse features, proven for blocks of one matrix), "complete_p" (x 1/L: blocks of
             several matrices keep learning as they do at the base), an exponent between, or "sp" (as you wrote it).

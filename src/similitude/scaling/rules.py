@@ -14,7 +14,7 @@ from typing import NamedTuple
 from similitude.core.citation import cites
 from similitude.core.errors import PlanError, RoleError
 
-RULES = ("mup", "sp", "ntp", "mean_field", "spectral")
+RULES = ("mup", "sp", "ntp", "mean_field", "spectral", "u_mup")
 ROLES = ("input", "lookup", "vector", "hidden", "bottleneck", "output", "finite")
 FAMILIES = ("sgd", "entrywise", "orthogonalized")
 WEIGHT_DECAYS = ("independent", "decoupled")
@@ -127,6 +127,11 @@ TABLE: dict[str, dict[str, Cell]] = {
         "bottleneck": replace(_SPECTRAL, init=Power(-1, 0), spectral=False),
     },
     "spectral": dict.fromkeys(ROLES, _SPECTRAL),
+    # As unit-scaled muP has it: lr of tables by r_out^-1/2 over muP's; published for Adam alone, the others alike.
+    "u_mup": {
+        **_MUP,
+        "lookup": replace(_MUP_INPUT, sgd=Power(0, 0.5), entrywise=Power(0, -0.5), orthogonalized=_ONE),
+    },
 }
 
 _REMARKS = {
@@ -137,6 +142,10 @@ _REMARKS = {
     ("mean_field", "hidden"): (
         "the mean-field limit is meant for one hidden layer: every hidden matrix shrinks the signal by "
         "r_in^-0.5 at the start, so more than one degenerates"
+    ),
+    ("u_mup", "lookup"): (
+        "unit-scaled muP trains tables slower than muP by r_out^-0.5, a rule found by experiment: what a step changes in "
+        "them falls with the width"
     ),
 }
 
