@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from similitude.core.errors import PlanError
+from similitude.scaling.factors import Place, branch_change
 from similitude.scaling.matching import match, parameters, require_roles, unwrapped
 from similitude.scaling.rules import ROLES, factors
 from similitude.scaling.sharded import Layout, layout_of, local_part, over_processes
@@ -48,7 +49,8 @@ def clip_grad_norm_(
         max_norm: Largest norm, as tuned at the base.
         units: "base": the gradient of a tensor counts by its size over the size that the plan expects relative to the
             base, so that a norm of 1 is as large a step of training as it was there. "unfolded": each gradient
-            counts as that of the same tensor beside an explicit multiplier. At the base both are torch's own.
+            counts as that of the same tensor beside an explicit multiplier. At the base both are torch's own; with gamma,
+            torch's on the model whose output is divided by gamma.
         error_if_nonfinite: Whether a norm that is infinite or not a number raises.
 
     Returns:
@@ -95,14 +97,15 @@ def gradient_scales(plan: Plan, *, units: Units = "base") -> dict[str, float]:
 
     "unfolded" is the multiplier m that the tensor carries, for the gradient of W in m W is m times that of the folded
     tensor. "base" is the inverse of how the norm of the tensor's gradient changes from the base to the target: the
-    size of one entry, which is what the rule's factor on Adam's eps follows, times the root of the number of entries.
+    size of one entry, which is what the rule's factor on Adam's eps follows, times the root of the number of entries in
+    all tensors that are alike, which residual branches add more of.
 
     Args:
         plan: The plan.
         units: "base" or "unfolded".
 
     Returns:
-        Scale by name, aliases included; all 1 at the base, and under the rule sp.
+        Scale by name, aliases included; all 1 at the base with gamma 1, and under the rule sp.
 
     Raises:
         RoleError: The plan has refused tensors.
@@ -122,11 +125,18 @@ def _unfolded(plan: Plan, row: PlanRow) -> float:
 
 
 def _in_base_units(plan: Plan, row: PlanRow) -> float:
-    if plan.rule == "sp" or row.role not in ROLES:
+    if row.role not in ROLES:
         return row.multiplier
-    entry = factors(plan.rule, row.role, "entrywise", r_in=row.fan_in_ratio, r_out=row.fan_out_ratio).eps
-    entries = math.prod(row.shape) / math.prod(row.base_shape)
-    return row.multiplier / (entry * math.sqrt(entries))
+    entry, number = 1.0, 1.0
+    if plan.rule != "sp":
+        entry = factors(plan.rule, row.role, "entrywise", r_in=row.fan_in_ratio, r_out=row.fan_out_ratio).eps
+        number = math.prod(row.shape) / math.prod(row.base_shape)
+    if plan.depth_rule is not None:
+        place = Place(row.depth_ratio, row.uses_ratio)
+        entry *= branch_change("entrywise", plan.depth_rule, place).eps
+        # A stage that grows has more such tensors, and their squares add up; a shared one stays one.
+        number *= row.depth_ratio / row.uses_ratio
+    return row.multiplier / (entry * math.sqrt(number))
 
 
 def _scales_of(plan: Plan, model: nn.Module, units: Units) -> dict[str, float]:
