@@ -12,7 +12,7 @@ from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import optim
+from torch import Tensor, optim
 
 from similitude.core.errors import PlanError
 from similitude.scaling.geometry import as_plain, measure_optimizer
@@ -200,8 +200,10 @@ def _by_registry(instance: torch.optim.Optimizer) -> OptimizerSpec | None:
 
 
 def _by_measurement(optimizer: OptimizerLike, instance: torch.optim.Optimizer) -> OptimizerSpec:
-    known = _measured.setdefault(type(instance), {})
     key = _options(instance)
+    if key is None:
+        return _spec_of(measure_optimizer(optimizer))
+    known = _measured.setdefault(type(instance), {})
     if key not in known:
         known[key] = measure_optimizer(optimizer)
     return _spec_of(known[key])
@@ -242,11 +244,15 @@ def _spec_of(found: MeasuredOptimizer) -> OptimizerSpec:
     )
 
 
-def _options(instance: torch.optim.Optimizer) -> str:
-    """Write down everything that may tell two instances of a class apart, the parameters aside."""
+def _options(instance: torch.optim.Optimizer) -> str | None:
+    """Write down everything that may tell two instances of a class apart; None where it holds what has no text."""
+    base = vars(optim.SGD([torch.zeros(1)])).keys()
+    own = {name: value for name, value in vars(instance).items() if name not in base}
     groups = [{k: v for k, v in group.items() if k != "params"} for group in instance.param_groups]
-    own = {k: v for k, v in vars(instance).items() if isinstance(v, int | float | str | tuple | None)}
-    return repr((sorted(own.items()), [sorted(group.items(), key=lambda item: item[0]) for group in groups]))
+    values = [*own.values(), *(value for group in groups for value in group.values())]
+    if not all(isinstance(value, int | float | str | tuple | list | Tensor | None) for value in values):
+        return None
+    return repr((own, groups))
 
 
 def _steps_as(instance: torch.optim.Optimizer, classes: tuple[type[torch.optim.Optimizer], ...]) -> bool:
