@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 import similitude as sim
-from similitude.checking.coordinates import MOST_SEEDS, _seeds, _widths
+from similitude.checking.arguments import MOST_SEEDS, Climb, climb_of, seeds_of
 from similitude.core.errors import PlanError
 
 QUICK = {"steps": 1, "max_seeds": 3}
@@ -24,8 +24,8 @@ def test_what_is_checked_is_a_plan_or_the_name_of_a_rule(given):
 
 
 def test_widths_are_read_once_from_any_iterable():
-    assert _widths((w for w in (256, 64, 128, 64)), None) == WIDTHS
-    assert _widths(torch.tensor(WIDTHS), None) == WIDTHS  # type: ignore[arg-type]
+    assert climb_of((w for w in (256, 64, 128, 64)), None) == Climb("width", WIDTHS)
+    assert climb_of(torch.tensor(WIDTHS), None) == Climb("width", WIDTHS)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("widths", ["64,128,256", (64.5, 128, 256), 64, (64, None, 256), (True, 2, 3)])
@@ -39,12 +39,46 @@ def test_the_widths_that_a_generator_gave_are_shown():
         check("mup", widths=(w for w in (64, 128)))
 
 
+@pytest.mark.parametrize("width", [64, [64], (64, 64)])
+def test_depths_go_with_one_width(width):
+    climb = climb_of(width, (8, 2, 4))
+    assert climb == Climb("depth", (2, 4, 8), 64)
+    assert climb.sizes({"width": 32, "depth": 1})[-1] == {"width": 64, "depth": 8}
+    assert climb_of(None, (2, 4, 8)).sizes({"width": 32, "depth": 1})[0] == {"width": 32, "depth": 2}
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"widths": None}, r"nothing grows: pass widths=\(64, 128, 256\), or depths="),
+        ({"depths": (2, 4)}, r"depths=\(2, 4\): an exponent .* at least 3 different depths"),
+        ({"depths": "248"}, "depths='248': pass at least 3 different whole numbers"),
+        ({"depths": (2, 4, 8)}, r"widths=\(64, 128, 256\) and depths=\(2, 4, 8\): one dial grows at a time"),
+        ({"depths": (2, 4, 8), "widths": 64}, "no depth rule to check: pass depth_rule='depth_mup'"),
+        (
+            {"depths": (2, 4, 8), "widths": None, "depth_rule": "sp"},
+            "no width: pass the width of every model",
+        ),
+        ({"depths": (2, 4, 8), "widths": 64, "depth_rule": "sp", "base": 64}, "have no depth"),
+        ({"depth_rule": "complete_p"}, "depth_rule='complete_p' has no effect where the width grows"),
+    ],
+)
+def test_one_dial_grows_and_a_depth_rule_is_named(options, text):
+    with pytest.raises(PlanError, match=text):
+        check("mup", **options)
+
+
+def test_a_plan_without_depth_cannot_be_checked_in_depth():
+    with pytest.raises(PlanError, match="'width': 64} have no depth"):
+        check(plan(), depths=(2, 4, 8), widths=None, depth_rule="sp")
+
+
 def test_seeds_are_a_number_or_numbers_in_any_iterable():
-    assert _seeds(3, None) == (list(range(MOST_SEEDS)), 3)
-    assert _seeds(10, None) == (list(range(10)), 10)
-    assert _seeds(2, 4) == ([0, 1, 2, 3], 2)
-    assert _seeds((s for s in (1, 5)), None) == ([1, 5], 2)
-    assert _seeds([1, 5], 4) == ([1, 5, 0, 2], 2)
+    assert seeds_of(3, None) == (list(range(MOST_SEEDS)), 3)
+    assert seeds_of(10, None) == (list(range(10)), 10)
+    assert seeds_of(2, 4) == ([0, 1, 2, 3], 2)
+    assert seeds_of((s for s in (1, 5)), None) == ([1, 5], 2)
+    assert seeds_of([1, 5], 4) == ([1, 5, 0, 2], 2)
 
 
 @pytest.mark.parametrize(

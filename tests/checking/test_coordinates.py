@@ -272,7 +272,6 @@ def test_a_run_that_diverges_is_said_with_its_width():
     ("options", "text"),
     [
         ({"widths": (64, 128)}, "at least 3 different widths"),
-        ({"depths": (2, 4)}, "no rule of depth yet"),
         ({"seeds": 0}, "pass at least 1"),
         ({"seeds": (1, 1)}, "every seed once"),
         ({"steps": 0}, "at least 1 optimizer step"),

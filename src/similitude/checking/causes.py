@@ -10,6 +10,7 @@ from similitude.checking.deviation import Deviation
 from similitude.checking.records import CheckRow
 from similitude.scaling.axes import some
 from similitude.scaling.records import Plan
+from similitude.scaling.sizes import WIDTH
 
 _DIRECT = ("init norm", "update", "update norm", "decay", "evaluation")
 _FLATTENED = 0.02
@@ -23,7 +24,7 @@ class Cause:
     Attributes:
         name: The tensor to blame.
         text: What is wrong with it, in one sentence.
-        power: Power of the width of the error.
+        power: Power of the size by which it is wrong.
     """
 
     name: str
@@ -32,28 +33,33 @@ class Cause:
 
 
 def flattened(
-    widths: Sequence[int], rates: Sequence[Mapping[str, float]], plans: Sequence[Plan]
+    sizes: Sequence[int],
+    rates: Sequence[Mapping[str, float]],
+    plans: Sequence[Plan],
+    *,
+    dial: str = WIDTH,
 ) -> list[Cause]:
-    """Find tensors whose real learning rate does not follow the plan's factor from width to width.
+    """Find tensors whose real learning rate does not follow the plan's factor from size to size.
 
     Args:
-        widths: The widths.
-        rates: Learning rate by tensor in the last step, per width.
-        plans: The plan of each width.
+        sizes: The widths or depths.
+        rates: Learning rate by tensor in the last step, per size.
+        plans: The plan of each size.
+        dial: "width" or "depth".
     """
     found = []
     for row in plans[-1].rows:
-        per_width = []
+        ratios = []
         for rate, plan in zip(rates, plans, strict=True):
             factor = next((r.lr for r in plan.rows if r.name == row.name), 0.0)
-            per_width.append(rate.get(row.name, 0.0) / factor if factor else 0.0)
-        if min(per_width) <= 0:
+            ratios.append(rate.get(row.name, 0.0) / factor if factor else 0.0)
+        if min(ratios) <= 0:
             continue
-        power = math.log(per_width[-1] / per_width[0]) / math.log(widths[-1] / widths[0])
+        power = math.log(ratios[-1] / ratios[0]) / math.log(sizes[-1] / sizes[0])
         if abs(power) > _FLATTENED:
             text = (
                 f"the optimizer or its scheduler changed the ratios of the plan: the learning rate of {row.name!r} goes "
-                f"with width^{power:+.2f} beside its factor. See similitude.guard"
+                f"with {dial}^{power:+.2f} beside its factor. See similitude.guard"
             )
             found.append(Cause(row.name, text, power))
     return found
@@ -85,6 +91,7 @@ def causes(
     flat: Sequence[Cause],
     trained_unused: Iterable[str],
     ruled: Plan | None,
+    dial: str = WIDTH,
 ) -> list[Cause]:
     """Rank what can explain the rows that are off.
 
@@ -94,11 +101,12 @@ def causes(
 
     Args:
         bad: Rows that are off, in the order of the pass.
-        plan: The plan of the largest width.
+        plan: The plan of the largest size.
         wrong: Deviations of the given plan from its rule.
         flat: What `flattened` found.
         trained_unused: Tensors that the traced sample does not reach and that receive a gradient.
         ruled: What the rule mup gives at the largest width, where the check was of another rule.
+        dial: "width" or "depth".
     """
     order = {row.name: i for i, row in enumerate(reversed(bad))}
     seen = {row.name for row in bad}
@@ -121,12 +129,12 @@ def causes(
         kind = "rate" if row.quantity.startswith("update") else row.quantity
         if (row.name, kind) not in told:
             told.add((row.name, kind))
-            found.append(_of_row(row, plan, ruled))
+            found.append(_of_row(row, plan, ruled, dial))
     if not direct and not found:
         found += [
             Cause(
                 row.name,
-                f"the activation that {row.name!r} gives {_moves(row)}, though no tensor's own update is off",
+                f"the activation that {row.name!r} gives {moves(row, dial)}, though no tensor's own update is off",
                 row.off,
             )
             for row in bad[:1]
@@ -145,7 +153,7 @@ def causes(
 
 
 def exact_power(wrong: Sequence[Deviation], name: str) -> float:
-    """Return the power of the width of a tensor's worst deviation."""
+    """Return the power of a tensor's worst deviation."""
     return max((d.power for d in wrong if d.name == name), key=abs)
 
 
@@ -159,34 +167,32 @@ def _told(wrong: Sequence[Deviation], plan: Plan) -> str:
     return f"{text}: an unscaled head" if role == "output" and rate >= -_TWICE else text
 
 
-def _of_row(row: CheckRow, plan: Plan, ruled: Plan | None) -> Cause:
+def _of_row(row: CheckRow, plan: Plan, ruled: Plan | None, dial: str) -> Cause:
     head = row.role == "output" or (row.use == "contract" and row.quantity.startswith("logits"))
     name = row.name
     if row.quantity == "evaluation":
         text = (
-            f"a multiplier on the outputs of {name!r} is in one path alone: training has width^{row.slope:+.2f} times "
+            f"a multiplier on the outputs of {name!r} is in one path alone: training has {dial}^{row.slope:+.2f} times "
             "what evaluation has, so evaluation and generation use other logits than training"
         )
     elif row.quantity == "decay":
         text = (
-            f"wrong weight decay of {name!r}: learning rate times weight decay {_moves(row)}; the factor on the decay "
-            "must be one over that on the rate"
+            f"wrong weight decay of {name!r}: learning rate times weight decay {moves(row, dial)}; the factor on the "
+            "decay must be one over that on the rate"
         )
     elif row.quantity == "init norm":
-        text = f"wrong initial scale of {name!r} ({row.role}): its natural spectral norm at the start {_moves(row)}"
-    elif head and row.off < _TWICE:
+        text = f"wrong initial scale of {name!r} ({row.role}): its natural spectral norm at the start {moves(row, dial)}"
+    elif head and dial == WIDTH and row.off < _TWICE:
         text = (
-            f"the rule is applied twice to {name!r}: its own update {_moves(row)}, as when the forward pass divides the "
-            "outputs by the width and the learning rate does so again"
+            f"the rule is applied twice to {name!r}: its own update {moves(row, dial)}, as when the forward pass divides "
+            "the outputs by the width and the learning rate does so again"
         )
-    elif head and row.off > 0:
-        text = f"unscaled head {name!r}: its own update {_moves(row)}; its learning rate must fall with the width"
+    elif head and dial == WIDTH and row.off > 0:
+        text = f"unscaled head {name!r}: its own update {moves(row, dial)}; its learning rate must fall with the width"
     else:
-        text = f"wrong learning rate of {name!r} ({row.role}): its own update {_moves(row)}"
+        text = f"wrong learning rate of {name!r} ({row.role}): its own update {moves(row, dial)}"
         if row.quantity == "update norm":
-            text = (
-                f"wrong learning rate of {name!r} ({row.role}): the natural norm of its update {_moves(row)}"
-            )
+            text = f"wrong learning rate of {name!r} ({row.role}): the natural norm of its update {moves(row, dial)}"
     return Cause(name, text + _remedy(row, plan, ruled), row.off)
 
 
@@ -202,7 +208,8 @@ def _remedy(row: CheckRow, plan: Plan, ruled: Plan | None) -> str:
     return ""
 
 
-def _moves(row: CheckRow) -> str:
+def moves(row: CheckRow, dial: str) -> str:
+    """Say how a quantity goes with the size, and how it should."""
     verb = "grows" if row.slope > 0 else "falls"
-    wanted = "stay fixed" if not row.expected else f"go with width^{row.expected:+.2g}"
-    return f"{verb} as width^{row.slope:+.2f} [{row.low:+.2f}, {row.high:+.2f}] and should {wanted}"
+    wanted = "stay fixed" if not row.expected else f"go with {dial}^{row.expected:+.2g}"
+    return f"{verb} as {dial}^{row.slope:+.2f} [{row.low:+.2f}, {row.high:+.2f}] and should {wanted}"

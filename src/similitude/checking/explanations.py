@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from similitude.checking.deviation import Deviation
-from similitude.checking.records import GOOD, CheckRow
+from similitude.checking.records import DEPTH_TOLERANCE, GOOD, CheckRow
 from similitude.checking.slopes import Slope
 from similitude.scaling.records import Plan
 
@@ -70,3 +70,41 @@ def _note(
             f"width {widths[0]} is narrow: between the two largest widths the exponent is {slope.wide:+.2f}"
         )
     return ""
+
+
+def settling(
+    found: Sequence[tuple[CheckRow, Slope]], plan: Plan, *, wrong: Sequence[Deviation] = ()
+) -> list[CheckRow]:
+    """Clear rows of a check in depth that fall with a stream that has not reached its limit, and say so in their note.
+
+    Above alpha = 1/2 the random parts of the branches fade at the start as L^(1/2 - alpha), until the stream is what
+    the stem gave. In between it falls with some exponent from 1/2 - alpha to 0, and that is promised too. A normalized
+    update feels the size of the stream twice, in what its tensor reads and in what later branches do to the change; a
+    gradient a third time, on its way back. Initial norms, and norms of normalized updates, feel nothing and are not
+    cleared.
+
+    Args:
+        found: Rows with their fits, in the order of the forward pass.
+        plan: The plan of the deepest network, with one row per kind of tensor.
+        wrong: Deviations of the plan from its rule; nothing excuses the tensors that they name.
+    """
+    rows = [row for row, _ in found]
+    fall = min((row.slope for row in rows if row.quantity == "stream"), default=0.0)
+    if plan.depth_rule is None or fall >= 0 or fall < 0.5 - plan.depth_rule - DEPTH_TOLERANCE:
+        return rows
+    deviating = {deviation.name for deviation in wrong}
+    exact = {"init norm", "decay", "evaluation"} | ({"update norm"} if plan.family != "sgd" else set())
+    feels = 3 if plan.family == "sgd" else 2
+    note = (
+        f"the stream at the start falls as depth^{fall:+.2f} towards its limit, as alpha {plan.depth_rule:g} lets the "
+        "random parts of branches fade, and what is made of it falls along"
+    )
+    cleared = []
+    for row in rows:
+        times = 1 if row.quantity == "stream" else feels
+        falls = (
+            not row.ok and row.off < 0 and row.high - (row.expected or 0.0) >= times * fall - DEPTH_TOLERANCE
+        )
+        mine = falls and row.quantity not in exact and row.name not in deviating
+        cleared.append(replace(row, ok=True, note=note) if mine else row)
+    return cleared

@@ -7,16 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+from similitude.checking.arguments import Climb
 from similitude.checking.causes import Cause, causes, flattened, untrained
+from similitude.checking.depth_causes import depth_causes
+from similitude.checking.depth_expected import DepthPromise, depth_exponent, promised_in_depth
 from similitude.checking.deviation import Deviation
 from similitude.checking.expected import Promise, exponent, promised
-from similitude.checking.explanations import explained
+from similitude.checking.explanations import explained, settling
 from similitude.checking.ladder import Rung
-from similitude.checking.records import GOOD, TOLERANCE, Check, CheckRow
+from similitude.checking.records import DEPTH_TOLERANCE, GOOD, TOLERANCE, Check, CheckRow
 from similitude.checking.slopes import Slope, fit
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.scaling.axes import some
 from similitude.scaling.records import Plan
+from similitude.scaling.sizes import DEPTH, WIDTH
 
 _SILENT = (
     1e-5  # of the median gradient: below it a gradient is rounding, as that of a bias before a normalization
@@ -32,15 +36,17 @@ class Evidences:
     """What is known before any run.
 
     Attributes:
-        plans: The plan of every width, with the user's deviations.
+        plans: The plan of every size, with the user's deviations; in depth with one row per kind of tensor.
+        climb: The sizes.
         by_name: Whether a rule was given by name.
         wrong: Deviations of the given plan from its rule.
-        ruled: What the rule mup gives at the largest width, where another rule was checked.
+        ruled: What the rule mup gives at the largest size, where another rule was checked.
         notes: What a user should know.
-        evaluation: Constant of the outputs in training over that in evaluation, by head, evaluation path and width.
+        evaluation: Constant of the outputs in training over that in evaluation, by head, evaluation path and size.
     """
 
     plans: tuple[Plan, ...]
+    climb: Climb
     by_name: bool
     wrong: tuple[Deviation, ...]
     ruled: Plan | None
@@ -48,14 +54,12 @@ class Evidences:
     evaluation: Mapping[str, list[list[float]]]
 
 
-def refused(
-    plan: Plan, widths: tuple[int, ...], evaluation: Mapping[str, list[list[float]]] | None = None
-) -> Check:
+def refused(plan: Plan, climb: Climb, evaluation: Mapping[str, list[list[float]]] | None = None) -> Check:
     """Return the check of a plan that refuses tensors, so that nothing can be trained by it.
 
     Args:
-        plan: The plan of the largest width.
-        widths: All widths.
+        plan: The plan of the largest size.
+        climb: All sizes.
         evaluation: Constants of the outputs in training over those in evaluation, as in `Evidences`.
     """
     first = plan.refused[0]
@@ -63,7 +67,8 @@ def refused(
     for name, paths in (evaluation or {}).items():
         causes += [
             f"{name!r}: its outputs are multiplied by {path[-1] / path[0]:.4g} times more in training than in evaluation "
-            f"at width {widths[-1]} than at width {widths[0]}: a multiplier is missing in one path"
+            f"at {climb.dial} {climb.values[-1]} than at {climb.dial} {climb.values[0]}: a multiplier is missing in "
+            "one path"
             for path in paths
             if abs(path[-1] / path[0] - 1) > GOOD
         ][:1]
@@ -73,7 +78,7 @@ def refused(
         causes=tuple(causes),
         next=f'mend the model, or name the role: roles={{"{first.name}": "..."}}, and check again',
     )
-    return Check(plan.rule, plan.optimizer, widths, (), 0, 0.0, dict(plan.base), (), verdict, (), plan.notes)
+    return replace(_blank(plan, climb), verdict=verdict, notes=plan.notes)
 
 
 def judge(evidence: Evidences, seeds: Mapping[int, Sequence[Rung]], *, lr: float, steps: int) -> Check:
@@ -81,34 +86,32 @@ def judge(evidence: Evidences, seeds: Mapping[int, Sequence[Rung]], *, lr: float
 
     Args:
         evidence: What is known before any run.
-        seeds: By seed the runs of every width.
+        seeds: By seed the runs of every size.
         lr: Learning rate at the base.
         steps: Steps of each run.
     """
     runs = list(seeds.values())
-    plan = evidence.plans[-1]
-    widths = tuple(p.target["width"] for p in evidence.plans)
-    result = Check(
-        plan.rule,
-        plan.optimizer,
-        widths,
-        tuple(seeds),
-        steps,
-        lr,
-        dict(plan.base),
-        (),
-        Verdict(Outcome.OK, ""),
-        _losses(runs),
-        evidence.notes,
+    plan, dial, values = evidence.plans[-1], evidence.climb.dial, evidence.climb.values
+    result = replace(
+        _blank(plan, evidence.climb),
+        seeds=tuple(seeds),
+        steps=steps,
+        lr=lr,
+        losses=_losses(runs),
+        notes=evidence.notes,
     )
     rungs = [rung for row in runs for rung in row]
     if any(rung.run.diverged for rung in rungs):
-        return replace(result, verdict=_diverged(evidence, runs, widths))
+        return replace(result, verdict=_diverged(evidence, runs))
     silent = _silent(runs)
-    rows = explained(_rows(evidence, runs, widths, silent), plan, widths, wrong=evidence.wrong)
+    fitted = _rows(evidence, runs, silent)
+    if dial == DEPTH:
+        rows = settling(fitted, plan, wrong=evidence.wrong)
+    else:
+        rows = explained(fitted, plan, values, wrong=evidence.wrong)
     flat = []
     if not (evidence.by_name and plan.rule == "sp"):  # whose rates are no promise to keep
-        flat = flattened(widths, [rung.run.rates for rung in runs[0]], evidence.plans)
+        flat = flattened(values, [rung.run.rates for rung in runs[0]], evidence.plans, dial=dial)
     notes = evidence.notes
     if silent:
         notes += (
@@ -118,23 +121,55 @@ def judge(evidence: Evidences, seeds: Mapping[int, Sequence[Rung]], *, lr: float
     trained = [name for name in rungs[0].run.gradients if name in unused]
     bad = [row for row in rows if not row.ok]
     ranked = causes(
-        bad, plan=plan, wrong=evidence.wrong, flat=flat, trained_unused=trained, ruled=evidence.ruled
+        bad,
+        plan=plan,
+        wrong=evidence.wrong,
+        flat=flat,
+        trained_unused=trained,
+        ruled=evidence.ruled,
+        dial=dial,
     )
+    if dial == DEPTH:
+        ranked = depth_causes(bad, ranked, plan=plan, rows=rows)
     run = rungs[0].run
     ranked = untrained(run.gradients, run.rates, {r.name: r.lr for r in plan.rows}) + ranked
     held = tuple(row for row in rows if row.expected is not None)
     observed = tuple(row for row in rows if row.expected is None)
     return replace(
-        result, rows=held, observed=observed, notes=notes, verdict=_verdict(held, bad, ranked, widths)
+        result, rows=held, observed=observed, notes=notes, verdict=_verdict(held, bad, ranked, evidence.climb)
+    )
+
+
+def _blank(plan: Plan, climb: Climb) -> Check:
+    """Return a check without runs and rows."""
+    deep = climb.dial == DEPTH
+    return Check(
+        plan.rule,
+        plan.optimizer,
+        (plan.target[WIDTH],) if deep else climb.values,
+        (),
+        0,
+        0.0,
+        dict(plan.base),
+        (),
+        Verdict(Outcome.OK, ""),
+        depths=climb.values if deep else (),
+        depth_rule=plan.depth_rule,
     )
 
 
 def _rows(
-    evidence: Evidences, seeds: Sequence[Sequence[Rung]], widths: tuple[int, ...], silent: Sequence[str]
+    evidence: Evidences, seeds: Sequence[Sequence[Rung]], silent: Sequence[str]
 ) -> list[tuple[CheckRow, Slope]]:
-    plan = evidence.plans[-1]
+    plan, sizes = evidence.plans[-1], evidence.climb.values
+    deep = evidence.climb.dial == DEPTH
+    tolerance = DEPTH_TOLERANCE if deep else TOLERANCE
     known = {name: row for row in plan.rows for name in (row.name, *row.aliases)}
-    carries = {outer: promised(plan, by_name=evidence.by_name, outer=outer) for outer in (True, False)}
+    promises = promised_in_depth(evidence.plans) if deep else {}
+    carries = {
+        outer: {} if deep else promised(plan, by_name=evidence.by_name, outer=outer)
+        for outer in (True, False)
+    }
     outputs = {(known[n].name, use) for n, use in seeds[0][0].outer if n in known}
     found: list[tuple[CheckRow, Slope]] = []
 
@@ -142,25 +177,29 @@ def _rows(
         row = known.get(name)
         if row is None:
             return
-        expected = exponent(
-            plan.rule,
-            quantity,
-            row.role,
-            carries=carries[(row.name, use) in outputs].get(row.name, Promise()),
-            tied=use == "contract" and row.role in ("lookup", "input") and (row.name, use) in heads,
-            by_name=evidence.by_name,
-        )
+        tied = use == "contract" and row.role in ("lookup", "input") and (row.name, use) in heads
+        if deep:
+            expected = depth_exponent(quantity, promises.get(row.name, DepthPromise()), tied=tied)
+        else:
+            expected = exponent(
+                plan.rule,
+                quantity,
+                row.role,
+                carries=carries[(row.name, use) in outputs].get(row.name, Promise()),
+                tied=tied,
+                by_name=evidence.by_name,
+            )
         unit = 0.0
-        if evidence.by_name and expected:
+        if evidence.by_name and expected and not deep:
             # Feature learning asks for 0: a tensor that carries a multiplier is counted in units of it.
             unit, expected = expected, 0.0
             values = [
-                [v * (w / widths[0]) ** -unit for v in row] for w, row in zip(widths, values, strict=True)
+                [v * (n / sizes[0]) ** -unit for v in row] for n, row in zip(sizes, values, strict=True)
             ]
-        slope = fit(widths, values)
+        slope = fit(sizes, values)
         if slope is None:
             return
-        bad = expected is not None and (slope.low > expected + TOLERANCE or slope.high < expected - TOLERANCE)
+        bad = expected is not None and (slope.low > expected + tolerance or slope.high < expected - tolerance)
         means = tuple(math.exp(sum(map(math.log, v)) / len(v)) for v in values)
         made = CheckRow(
             row.name,
@@ -175,6 +214,7 @@ def _rows(
             use,
             means,
             unit,
+            tolerance,
         )
         found.append((made, slope))
 
@@ -183,12 +223,12 @@ def _rows(
     for key in keys:
         if known.get(key[0]) is not None and known[key[0]].name not in silent:
             edges = (
-                _edges(evidence.plans, known[key[0]].name) if key[1] == "init norm" else [1.0] * len(widths)
+                _edges(evidence.plans, known[key[0]].name) if key[1] == "init norm" else [1.0] * len(sizes)
             )
-            values = [[row[w].measures.get(key, 0.0) / edge for row in seeds] for w, edge in enumerate(edges)]
+            values = [[row[i].measures.get(key, 0.0) / edge for row in seeds] for i, edge in enumerate(edges)]
             add(*key, values)
     for name in seeds[0][0].run.rates:
-        shares = _shares(evidence.plans, known[name].name) if name in known else [1.0] * len(widths)
+        shares = _shares(evidence.plans, known[name].name) if name in known else [1.0] * len(sizes)
         products = [
             rung.run.rates.get(name, 0.0) * rung.run.decays.get(name, 0.0) / share
             for rung, share in zip(seeds[0], shares, strict=True)
@@ -197,7 +237,7 @@ def _rows(
         if plan.decay == "shrink" and min(products) > 0 and max(products) > min(products) * (1 + GOOD):
             add(name, "decay", "", [[p] * 2 for p in products])
     for name, paths in evidence.evaluation.items():
-        slopes = [(s, path) for path in paths if (s := fit(widths, [[p] * 2 for p in path])) is not None]
+        slopes = [(s, path) for path in paths if (s := fit(sizes, [[p] * 2 for p in path])) is not None]
         if slopes:
             _, worst = max(slopes, key=lambda pair: abs(pair[0].value))
             add(name, "evaluation", "contract", [[p] * 2 for p in worst])
@@ -205,7 +245,7 @@ def _rows(
 
 
 def _shares(plans: Sequence[Plan], name: str) -> list[float]:
-    """Return what learning rate times weight decay is planned to be at every width, relative to the base."""
+    """Return what learning rate times weight decay is planned to be at every size, relative to the base."""
     if plans[-1].weight_decay == "independent":
         return [1.0] * len(plans)
     rows = [next(row for row in plan.rows if row.name == name) for plan in plans]
@@ -230,8 +270,9 @@ def _edges(plans: Sequence[Plan], name: str) -> list[float]:
 
 
 def _verdict(
-    rows: Sequence[CheckRow], bad: Sequence[CheckRow], ranked: Sequence[Cause], widths: Sequence[int]
+    rows: Sequence[CheckRow], bad: Sequence[CheckRow], ranked: Sequence[Cause], climb: Climb
 ) -> Verdict:
+    dial, smallest = climb.dial, climb.values[0]
     good = sum(row.good for row in rows)
     score = f"{good} of {len(rows)} exponents are within {GOOD} of what is expected"
     evidence = tuple(_line(row) for row in sorted(bad, key=lambda r: -abs(r.off))[:8])
@@ -241,7 +282,7 @@ def _verdict(
         first = faults[0] if faults else ranked[0]
         outcome = Outcome.INCONSISTENT if not bad else Outcome.GROWS if first.power > 0 else Outcome.SHRINKS
         named = next((row for row in bad if row.name == first.name), bad[0] if bad else None)
-        seen = f", e.g. {_words(named)}" if named is not None else ""
+        seen = f", e.g. {_words(named, dial)}" if named is not None else ""
         summary = (
             f"{first.name!r} does not scale: {first.text}. {len(bad)} of {len(rows)} exponents are off{seen}"
             if bad
@@ -253,13 +294,15 @@ def _verdict(
             evidence,
             texts,
             (
-                f"check again at widths of {_NARROW} or more: networks as narrow as {widths[0]} drift this far by "
+                f"check again at widths of {_NARROW} or more: networks as narrow as {smallest} drift this far by "
                 "themselves"
-                if widths[0] < _NARROW and max((abs(row.off) for row in bad), default=1.0) < _DRIFT
+                if dial == WIDTH
+                and smallest < _NARROW
+                and max((abs(row.off) for row in bad), default=1.0) < _DRIFT
                 else f"mend {first.name!r} first; what comes after it in the network may be off only because of it"
             ),
         )
-    wide = [row for row in rows if row.high - row.low > 4 * TOLERANCE and not row.note]
+    wide = [row for row in rows if row.high - row.low > 4 * row.tolerance and not row.note]
     if not rows or len(wide) > _MOST_WIDE * len(rows):
         reason = (
             "nothing could be measured"
@@ -271,45 +314,48 @@ def _verdict(
             f"{reason}; {score}",
             tuple(_line(row) for row in wide[:8]),
             texts,
-            "give more seeds, a larger batch, or widths that are farther apart",
+            f"give more seeds, a larger batch, or {dial}s that are farther apart",
         )
-    if good < _FEWEST_GOOD * len(rows):
+    # In depth a note is a measured law of how the limit is approached, and no excuse.
+    alike = good if dial == WIDTH else sum(row.good or bool(row.note) for row in rows)
+    if alike < _FEWEST_GOOD * len(rows):
         return Verdict(
             Outcome.CANNOT_TELL,
-            f"no exponent is off by more than {TOLERANCE}, but only {score}: many small drifts at once",
+            f"no exponent is off by more than {rows[0].tolerance}, but only {score}: many small drifts at once",
             tuple(_line(row) for row in sorted(rows, key=lambda r: -abs(r.off))[:8]),
             texts,
-            "check at wider widths, where effects of a finite width fade and an error stays; look for what acts on all "
-            "tensors alike, such as clipping by the global norm",
+            f"check at larger {dial}s, where effects of a finite {dial} fade and an error stays; look for what acts on "
+            "all tensors alike, such as clipping by the global norm",
         )
     noted = sum(bool(row.note) for row in rows)
     more = f"; {noted} that are not have an explanation" if noted else ""
-    return Verdict(Outcome.OK, f"the network learns alike at every width: {score}{more}", causes=texts)
+    return Verdict(Outcome.OK, f"the network learns alike at every {dial}: {score}{more}", causes=texts)
 
 
-def _diverged(evidence: Evidences, seeds: Sequence[Sequence[Rung]], widths: tuple[int, ...]) -> Verdict:
-    lost = [w for w, width in enumerate(widths) if any(row[w].run.diverged for row in seeds)]
-    names = ", ".join(str(widths[w]) for w in lost)
+def _diverged(evidence: Evidences, seeds: Sequence[Sequence[Rung]]) -> Verdict:
+    dial, sizes = evidence.climb.dial, evidence.climb.values
+    lost = [i for i in range(len(sizes)) if any(row[i].run.diverged for row in seeds)]
+    names = ", ".join(str(sizes[i]) for i in lost)
     smallest = lost[0] == 0
     texts = [d.text(evidence.plans[-1].rule) for d in evidence.wrong]
-    if any(row[w].run.broken for row in seeds for w in lost):
+    if any(row[i].run.broken for row in seeds for i in lost):
         return Verdict(
             Outcome.DIVERGED,
-            f"the loss at width {names} is not finite before the first step",
+            f"the loss at {dial} {names} is not finite before the first step",
             causes=(
                 *texts,
                 "the model, its initial values or the sample hold nan or inf; no learning rate mends that",
             ),
-            next="compute loss(make(width), batch) once and find where it stops being finite",
+            next=f"compute loss(make({dial}), batch) once and find where it stops being finite",
         )
     texts.append(
-        "the learning rate is too large for every width"
+        f"the learning rate is too large for every {dial}"
         if smallest
-        else "learning rates that do not fall with the width as they must"
+        else f"learning rates that do not fall with the {dial} as they must"
     )
     return Verdict(
         Outcome.DIVERGED,
-        f"the loss is not finite any more at width {names}"
+        f"the loss is not finite any more at {dial} {names}"
         + ("" if smallest else ", and is at smaller ones"),
         causes=tuple(texts),
         next="pass a smaller lr, so that the exponents can be measured",
@@ -317,7 +363,7 @@ def _diverged(evidence: Evidences, seeds: Sequence[Sequence[Rung]], widths: tupl
 
 
 def _silent(seeds: Sequence[Sequence[Rung]]) -> list[str]:
-    """List tensors whose gradient is nothing but rounding, at any width."""
+    """List tensors whose gradient is nothing but rounding, at any size."""
     found: dict[str, None] = {}
     for row in seeds:
         for rung in row:
@@ -339,5 +385,5 @@ def _line(row: CheckRow) -> Evidence:
     return Evidence(f"exponent of {row.quantity}, {row.name}", row.slope, (row.low, row.high), wanted)
 
 
-def _words(row: CheckRow) -> str:
-    return f"{row.quantity} of {row.name!r} goes as width^{row.slope:+.2f}"
+def _words(row: CheckRow, dial: str) -> str:
+    return f"{row.quantity} of {row.name!r} goes as {dial}^{row.slope:+.2f}"

@@ -1,4 +1,4 @@
-"""The runs of a check: one short run per width and seed, probed before and after."""
+"""The runs of a check: one short run per size and seed, probed before and after."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from similitude.core.errors import PlanError
 from similitude.core.seeding import derive
 from similitude.scaling.axes import Factory, build
 from similitude.scaling.optimizers import OptimizerLike
+from similitude.scaling.plan_text import size
 from similitude.scaling.records import Plan
+from similitude.scaling.sizes import WIDTH
 
 _FIRST_LR = {"sgd": 2.0**-3, "entrywise": 2.0**-9, "orthogonalized": 2.0**-6}
 _TRIES = 6  # learning rates that are tried, each a quarter of the last
@@ -28,7 +30,7 @@ _TRIES = 6  # learning rates that are tried, each a quarter of the last
 
 @dataclass(frozen=True)
 class Rung:
-    """One width and seed.
+    """One size and seed.
 
     Attributes:
         measures: Root mean squares and norms by tensor, quantity and use.
@@ -42,17 +44,18 @@ class Rung:
 
 
 class Ladder:
-    """Short runs of one model family at several widths.
+    """Short runs of one model family at several sizes.
 
     Args:
         make: The family.
-        plans: The plan of every width.
+        plans: The plan of every size.
         supply: Batches.
         loss: What is minimized.
         optimizer: The optimizer.
         steps: Steps of each run.
         setup: Makes optimizer and scheduler in place of ours.
         user_loss: The user's own loss, if there is one.
+        streams: Whether residual streams are measured too.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Ladder:
         steps: int,
         setup: Callable[[Plan, nn.Module], Any] | None,
         user_loss: LossLike | None,
+        streams: bool = False,
     ) -> None:
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
             raise PlanError(f"steps={steps!r}: a run needs at least 1 optimizer step. Pass a whole number.")
@@ -76,12 +80,13 @@ class Ladder:
             )
         self.make, self.plans, self.supply, self.loss = make, plans, supply, loss
         self.optimizer, self.steps, self.setup, self.user_loss = optimizer, steps, setup, user_loss
+        self.streams = streams
         self.lr, self.rest_lr = 0.0, 0.0
         self.notes: tuple[str, ...] = ()
-        self._probes: dict[int, Probe] = {}
+        self._probes: dict[tuple[int, ...], Probe] = {}
 
     def find_rates(self, lr: float | None, rest_lr: float | None) -> None:
-        """Settle the learning rates: the given ones, or the first at which the loss falls at the smallest width.
+        """Settle the learning rates: the given ones, or the first at which the loss falls at the smallest size.
 
         Raises:
             PlanError: A given one is not positive and finite.
@@ -97,30 +102,30 @@ class Ladder:
                 return
             if run.broken:
                 self.notes = (
-                    f"at width {self.plans[0].target['width']} the loss is {run.losses[0]} before the first step: the "
+                    f"at {size(self.plans[0].target)} the loss is {run.losses[0]} before the first step: the "
                     "cause is the model, its init or the sample, not the learning rate",
                 )
                 return
         self.lr, self.rest_lr = start, rest
         self.notes = (
-            f"at width {self.plans[0].target['width']} the loss fell at no learning rate from {start:.3g} down to "
+            f"at {size(self.plans[0].target)} the loss fell at no learning rate from {start:.3g} down to "
             f"{start / 4 ** (_TRIES - 1):.3g}; {start:.3g} was used. Pass lr= as you tuned it",
         )
 
     def climb(self, seed: int) -> list[Rung]:
-        """Train every width with one seed."""
+        """Train every size with one seed."""
         return [self._rung(plan, seed) for plan in self.plans]
 
     def evaluation(self) -> dict[str, list[list[float]]]:
-        """Compare the outputs' constants in training and evaluation at every width, by head and evaluation path."""
+        """Compare the outputs' constants in training and evaluation at every size, by head and evaluation path."""
         models = [self._build(plan, 0) for plan in self.plans]
-        widths = [plan.target["width"] for plan in self.plans]
+        widths = [plan.target[WIDTH] for plan in self.plans]
         return compare_paths(models, [self.supply.batch(w, 0, 0) for w in widths], self.user_loss)
 
     def _rung(self, plan: Plan, seed: int) -> Rung:
-        width = plan.target["width"]
-        batch = self.supply.batch(width, seed, 0)
-        probe = self._probes.setdefault(width, Probe(lambda model: None, None, 0))
+        batch = self.supply.batch(plan.target[WIDTH], seed, 0)
+        at = tuple(plan.target.values())
+        probe = self._probes.setdefault(at, Probe(lambda model: None, None, 0, streams=self.streams))
         probe.call, probe.inputs = (lambda model: self.loss(model, batch)), batch
         probe.seed = derive(seed, "probe")
         model = self._build(plan, seed)
@@ -133,7 +138,7 @@ class Ladder:
 
     def _fit(self, plan: Plan, model: nn.Module, seed: int) -> ShortRun:
         optimizer, scheduler = self._optimizer(plan, model)
-        width = plan.target["width"]
+        width = plan.target[WIDTH]
         return short_run(
             model,
             optimizer,

@@ -16,10 +16,15 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from similitude.checking.spectral import natural_norm
 from similitude.scaling.dataflow.facts import Flow
 from similitude.scaling.dataflow.interpret import analyse
+from similitude.scaling.dataflow.residual import residuals
+from similitude.scaling.dataflow.stages import stages
 from similitude.scaling.dataflow.trace import Node, Observer, Trace, trace
 
 Key = tuple[str, str, str]
 """Tensor, quantity and use."""
+
+STREAM = "stream"
+"""Use of a tensor that ends the last branch of a stage: the sum of the stream and all branches."""
 
 _EXACT = ("contract", "lookup", "gain", "bias")  # operations that are affine in the tensor
 _ROUNDING = 1e-7  # an update below this part of the output is lost in float32
@@ -62,11 +67,13 @@ class Probe:
         call: Runs the model on the probe batch, as in training.
         inputs: The batch.
         seed: Seed of random layers, the same for every pass.
+        streams: Whether the residual streams are measured too, where the last branch of a stage is added.
     """
 
     call: Callable[[nn.Module], Any]
     inputs: Any
     seed: int
+    streams: bool = False
     _spots: list[Spot] = field(default_factory=list)
     _ops: list[str] = field(default_factory=list)
 
@@ -91,7 +98,7 @@ class Probe:
         found = _Measures()
         ran = self._run(model, _measuring(self._spots, start, found))
         if [n.op for n in ran.nodes] != self._ops:
-            spots, found = spots_of(analyse(ran)), _Measures()
+            spots, found = self._spots_of(ran), _Measures()
             self._run(model, _measuring(spots, start.moved(self._spots, spots), found))
         return found.means()
 
@@ -101,7 +108,11 @@ class Probe:
         return frozenset((spot.name, spot.kind) for spot in self._spots if spot.outer)
 
     def _study(self, ran: Trace) -> None:
-        self._spots, self._ops = spots_of(analyse(ran)), [n.op for n in ran.nodes]
+        self._spots, self._ops = self._spots_of(ran), [n.op for n in ran.nodes]
+
+    def _spots_of(self, ran: Trace) -> list[Spot]:
+        flow = analyse(ran)
+        return spots_of(flow) + (streams_of(flow) if self.streams else [])
 
     def _run(self, model: nn.Module, observer: Observer | None) -> Trace:
         buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
@@ -146,6 +157,22 @@ def spots_of(flow: Flow) -> list[Spot]:
     return found
 
 
+def streams_of(flow: Flow) -> list[Spot]:
+    """List where the last branch of each stage is added to its stream, by a tensor that ends the branch.
+
+    Stages inside a branch of another one are left out.
+    """
+    every = [residual for stage in stages(flow, residuals(flow)) for residual in stage]
+    outer = [r for r in every if not any(set(r.branch.inside) < set(o.branch.inside) for o in every)]
+    found = []
+    for stage in stages(flow, tuple(outer)):
+        last = stage[-1]
+        names = last.branch.ends or last.branch.inside
+        if names:
+            found.append(Spot(names[0], STREAM, last.add, -1))
+    return found
+
+
 @dataclass
 class Snapshot:
     """Operands and outputs of the untrained network, by operation.
@@ -164,8 +191,9 @@ class Snapshot:
 
         def observe(node: Node, func: Any, args: Any, kwargs: Any, out: Any) -> None:
             for spot in by_node.get(node.index, ()):
-                tensors = _tensors(args, kwargs)
-                self.weights[node.index, spot.at] = tensors[spot.at].detach().clone()
+                if spot.kind != STREAM:
+                    weight = _tensors(args, kwargs)[spot.at]
+                    self.weights[node.index, spot.at] = weight.detach().clone()
                 self.outputs[node.index] = _first(out).detach().clone()
 
         return observe
@@ -176,9 +204,11 @@ class Snapshot:
         result = Snapshot()
         for key, spot in zip(_counted(new), new, strict=True):
             past = places.get(key)
-            if past is not None and (past.node, past.at) in self.weights:
+            if past is None or past.node not in self.outputs:
+                continue
+            if (past.node, past.at) in self.weights:
                 result.weights[spot.node, spot.at] = self.weights[past.node, past.at]
-                result.outputs[spot.node] = self.outputs[past.node]
+            result.outputs[spot.node] = self.outputs[past.node]
         return result
 
 
@@ -199,6 +229,9 @@ def _measuring(spots: list[Spot], start: Snapshot, found: _Measures) -> Observer
 
     def observe(node: Node, func: Any, args: Any, kwargs: Any, out: Any) -> None:
         for spot in by_node.get(node.index, ()):
+            if spot.kind == STREAM:
+                _measure_stream(spot, start.outputs.get(node.index), _first(out), found)
+                continue
             tensors = _tensors(args, kwargs)
             before, now = start.weights.get((node.index, spot.at)), tensors[spot.at]
             after = _first(out)
@@ -218,6 +251,12 @@ def _measuring(spots: list[Spot], start: Snapshot, found: _Measures) -> Observer
                 found.add(spot, "update norm", _norm(now - before, spot))
 
     return observe
+
+
+def _measure_stream(spot: Spot, past: Tensor | None, after: Tensor, found: _Measures) -> None:
+    if past is not None and past.shape == after.shape:
+        found.add(spot, "stream", _rms(past))
+        found.add(spot, "stream change", _rms(after.float() - past.float()))
 
 
 def _own_update(func: Any, args: Any, kwargs: Any, after: Tensor, spot: Spot, before: Tensor) -> float | None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from similitude.core.errors import PlanError
 from similitude.core.verdict import Verdict
+from similitude.scaling.sizes import DEPTH, WIDTH
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 TOLERANCE = 0.25
 """An exponent is wrong where its whole interval is farther than this from the expected one (`scaling` rules 2.7)."""
+DEPTH_TOLERANCE = 0.15
+"""The same for exponents of the depth, where a wrong factor is a smaller power: depth^1/2 at alpha = 1/2."""
 GOOD = 0.15
 """Exponents this near to the expected one are called good: right rules stay within it, wrong ones pass 0.4."""
 
@@ -25,9 +28,11 @@ QUANTITIES: dict[str, str] = {
     "change": "change of the activation that the operation gives",
     "logits change": "change of the outputs",
     "logits": "size of the outputs after training",
+    "stream": "size of the stream at the start, where the last residual branch is added",
+    "stream change": "its change: the last activation of a residual network",
     "init norm": "natural spectral norm at the start, less what a finite side adds to a random matrix",
     "update norm": "natural spectral norm of everything that training added",
-    "decay": "learning rate times weight decay; a row only where it changes with the width",
+    "decay": "learning rate times weight decay; a row only where it changes with the size",
     "evaluation": "constant on the outputs in training over that in evaluation",
 }
 """Every quantity that a row can have."""
@@ -40,18 +45,19 @@ class CheckRow:
     Attributes:
         name: The tensor.
         quantity: One of `QUANTITIES`.
-        slope: d log(quantity) / d log(width).
+        slope: d log(quantity) / d log(width), or of the depth.
         low: Lower end of the 95 % interval of `slope`.
         high: Upper end.
         expected: Exponent that the plan promises; for a rule given by name what feature learning asks, which is
             0. None where nothing is expected (`Check.observed`).
-        ok: Whether the interval reaches within 0.25 of `expected`, or `note` explains why it does not.
+        ok: Whether the interval reaches within `tolerance` of `expected`, or `note` explains why it does not.
         note: Why a row is not held against the plan although it is off; empty for most.
         role: The tensor's role.
         use: What the tensor does in this operation: "contract", "lookup", "gain", "bias", ...
-        values: Geometric mean over seeds, by width.
+        values: Geometric mean over seeds, by size.
         unit: For a rule given by name, the exponent of the multiplier that the tensor carries, in units of which
             the quantity is counted.
+        tolerance: How far the interval may stay from `expected`.
     """
 
     name: str
@@ -66,6 +72,7 @@ class CheckRow:
     use: str = ""
     values: tuple[float, ...] = ()
     unit: float = 0.0
+    tolerance: float = TOLERANCE
 
     @property
     def off(self) -> float:
@@ -83,26 +90,29 @@ class CheckRow:
         if self.expected is None:
             return True
         low, high = self.low - self.expected, self.high - self.expected
-        return low > TOLERANCE or high < -TOLERANCE or (low >= -2 * TOLERANCE and high <= 2 * TOLERANCE)
+        limit = self.tolerance
+        return low > limit or high < -limit or (low >= -2 * limit and high <= 2 * limit)
 
 
 @dataclass(frozen=True)
 class Check:
-    """Whether networks of several widths learn alike under a plan. Made by `similitude.check`.
+    """Whether networks of several widths or depths learn alike under a plan. Made by `similitude.check`.
 
     Attributes:
         rule: Name of the parametrization.
         optimizer: Class name of the optimizer.
-        widths: Widths that were trained, increasing.
+        widths: Widths that were trained, increasing; one where the depth grows.
         seeds: Seeds that were used at every width.
         steps: Optimizer steps of each run.
         lr: Learning rate at the base.
         base: Size that the factors are ratios to.
         rows: Exponents with an expectation, in the order of the forward pass.
         verdict: What they mean.
-        losses: Mean loss at the first and after the last step, by width.
+        losses: Mean loss at the first and after the last step, by size.
         notes: What a user should know and the rows cannot say.
         observed: Exponents of what no rule speaks about, such as the level of the outputs.
+        depths: Depths that were trained, increasing; empty where the width grows.
+        depth_rule: Exponent alpha of the residual branches; None where the depth has no rule.
     """
 
     rule: str
@@ -117,6 +127,13 @@ class Check:
     losses: tuple[tuple[float, float], ...] = ()
     notes: tuple[str, ...] = ()
     observed: tuple[CheckRow, ...] = ()
+    depths: tuple[int, ...] = ()
+    depth_rule: float | None = None
+
+    @property
+    def dial(self) -> str:
+        """What grows: "width" or "depth"."""
+        return DEPTH if self.depths else WIDTH
 
     @property
     def ok(self) -> bool:
@@ -155,11 +172,11 @@ class Check:
         """
         try:
             rest = {
-                f.name: data[f.name]
+                f.name: data[f.name] if f.default is MISSING else data.get(f.name, f.default)
                 for f in fields(cls)
                 if f.name not in ("rows", "observed", "verdict", "losses")
             }
-            for name in ("widths", "seeds", "notes"):
+            for name in ("widths", "seeds", "notes", "depths"):
                 rest[name] = tuple(rest[name])
             return cls(
                 **rest,

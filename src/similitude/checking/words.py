@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from similitude.checking.records import GOOD, QUANTITIES
@@ -18,13 +19,16 @@ MOST_ROWS = 12
 
 def title(check: Check) -> str:
     """Say what was checked."""
-    widths = ", ".join(map(str, check.widths))
+    sizes = f"widths {_listed(check.widths)}"
+    if check.depths:
+        rule = "no depth rule" if check.depth_rule is None else f"alpha {check.depth_rule:g}"
+        sizes = f"width {check.widths[0]}, depths {_listed(check.depths)}, {rule}"
     runs = (
         f"{len(check.seeds)} seeds, {check.steps} steps at lr {check.lr:.4g}"
         if check.seeds
         else "not trained"
     )
-    return f"{check.rule}, {check.optimizer}, base {size(check.base)}, widths {widths}, {runs}"
+    return f"{check.rule}, {check.optimizer}, base {size(check.base)}, {sizes}, {runs}"
 
 
 def lines(check: Check) -> list[str]:
@@ -66,3 +70,7 @@ def sentence(row: CheckRow) -> str:
         "" if row.expected is None else f", expected {row.expected:+.2g}" if row.expected else ", expected 0"
     )
     return f"{row.name}, {row.quantity}: {row.slope:+.2f} [{row.low:+.2f}, {row.high:+.2f}]{wanted}"
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))

@@ -43,7 +43,9 @@ def check_table(check: Check) -> RenderableType:
         notes = dict.fromkeys(row.note for row in explained)
         parts += [_hanging(note) for note in notes]
     if check.rows:
-        heading = f"All exponents: d log(quantity) / d log(width); good is within {GOOD} of what is expected"
+        heading = (
+            f"All exponents: d log(quantity) / d log({check.dial}); good is within {GOOD} of what is expected"
+        )
         parts += [Text(""), Text(heading, style="bold"), _summary(check)]
     parts += [_hanging(f"note: {note}") for note in check.notes]
     return Group(*parts)
