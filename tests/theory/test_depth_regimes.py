@@ -69,7 +69,7 @@ def test_stability_in_training_is_that_of_one_step(alpha, lr_exponent):
     ("name", "label", "diversity"),
     [
         ("Depth-muP", "diverse layers", 0.5),
-        ("CompleteP, ODE", "redundant layers", 0.0),
+        ("CompleteP", "redundant layers", 0.0),
         ("branches alone", "blows up in training", None),
         ("standard", "blows up at initialization", None),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 from similitude.core.errors import ReportError
 from similitude.report.abc_map import abc_map
 from similitude.report.costs import costs
+from similitude.report.depth_map import depth_map
 from similitude.report.files import write_atomically
 from similitude.report.gamma_figures import gamma_figures
 from similitude.report.optima import optima
@@ -17,6 +18,7 @@ from similitude.report.u_curves import u_curves
 from similitude.scaling.regime import Regime
 from similitude.studies.gamma_records import GammaSweep
 from similitude.studies.records import TransferStudy
+from similitude.theory.depth import DepthRegime
 
 
 @singledispatch
@@ -52,6 +54,11 @@ def _regime(regime: Regime) -> list[Figure]:
 @figures.register
 def _gamma_sweep(sweep: GammaSweep) -> list[Figure]:
     return gamma_figures(sweep)
+
+
+@figures.register
+def _depth_regime(regime: DepthRegime) -> list[Figure]:
+    return [depth_map(regime)]
 
 
 def save_figures(result: object, folder: str | os.PathLike[str]) -> list[Path]:

@@ -14,7 +14,7 @@ from similitude.core.errors import PlanError
 
 DEPTH_POINTS: dict[str, tuple[float, float]] = {
     "Depth-muP": (0.5, 0.5),
-    "CompleteP, ODE": (1.0, 0.0),
+    "CompleteP": (1.0, 0.0),
     "branches alone": (0.5, 0.0),
     "standard": (0.0, 0.0),
 }
@@ -122,7 +122,7 @@ def classify(alpha: float, lr_exponent: float) -> DepthRegime:
     )
 
 
-@cites(13, "Section 5: gradient diversity")
+@cites(13, "feature diversity and the choice of the nonlinearity")
 def phi_correlation(phi: Callable[[Tensor], Tensor], *, std: float = 1.0) -> float:
     """Return the correlation of the gradients of neighbouring layers in a deep network of blocks x + phi(W x) / sqrt(L).
 
