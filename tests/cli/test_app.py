@@ -10,7 +10,7 @@ from similitude.cli import app as app_module
 from similitude.core.errors import SimilitudeError
 
 COMMANDS = [
-    [], ["quickstart"], ["plan"], ["explain"], ["diff"], ["transfer"], ["report"], ["data"], ["data", "list"],
+    [], ["quickstart"], ["plan"], ["abc"], ["explain"], ["diff"], ["transfer"], ["report"], ["data"], ["data", "list"],
     ["claims"], ["claims", "list"], ["claims", "run"],
 ]  # fmt: skip
 HEAVY = ("torch", "numpy", "polars", "optuna", "matplotlib", "sklearn", "scipy", "jinja2")
