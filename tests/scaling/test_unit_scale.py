@@ -10,6 +10,7 @@ import similitude as sim
 from similitude.core.errors import PlanError, RoleError
 from similitude.models import GPT, MLP
 from similitude.scaling.rules import FAMILIES, ROLES, factors
+from similitude.training.build import build_model
 from similitude.training.losses import cross_entropy
 
 TOKENS = torch.randint(0, 17, (8, 8), generator=torch.Generator().manual_seed(0))
@@ -46,25 +47,28 @@ def test_tensors_start_at_unit_scale(width):
     model = unit(width)
     for name, parameter in model.named_parameters():
         if name in ("tokens.weight", "positions.weight"):
-            assert rms(parameter) == pytest.approx(1)
+            assert rms(parameter) == pytest.approx(1, rel=0.2)
         elif name == "head.weight":
-            assert rms(parameter) == pytest.approx(1 / width)
+            assert rms(parameter) == pytest.approx(1 / width, rel=0.2)
         elif name.endswith("weight") and parameter.ndim == 2:
-            assert rms(parameter) == pytest.approx(parameter.shape[1] ** -0.5)
+            assert rms(parameter) == pytest.approx(parameter.shape[1] ** -0.5, rel=0.2)
 
 
-def test_the_law_of_a_draw_and_what_has_no_spread_stay():
+def test_what_is_no_draw_stays():
+    unit = sim.unit_scaled(lambda width: GPT(17, 8, width=width, zero_head=True), base=32, sample=TOKENS)
+    model = unit(32)
+    assert (model.norm.weight == 1).all()
+    assert (model.norm.bias == 0).all()
+    assert not model.head.weight.any()
+
+
+def test_draws_follow_the_seed_of_the_build():
     unit = sim.unit_scaled(mlp, base=32, sample=torch.zeros(2, 64))
-    torch.manual_seed(0)
-    before = mlp(32)
-    torch.manual_seed(0)
-    after = unit(32)
-    assert torch.equal(before.hidden[0].bias, after.hidden[0].bias)
-    ratio = after.head.weight / before.head.weight
-    assert torch.allclose(ratio, ratio[0, 0].expand_as(ratio))
-    norms = sim.unit_scaled(gpt, base=32, sample=TOKENS)(32).norm
-    assert (norms.weight == 1).all()
-    assert (norms.bias == 0).all()
+    one, same, other = (build_model(lambda: unit(32), seed) for seed in (0, 0, 1))
+    assert torch.equal(one.head.weight, same.head.weight)
+    assert not torch.equal(one.head.weight, other.head.weight)
+    plain = build_model(lambda: mlp(32), 0)
+    assert torch.equal(one.hidden[0].bias, plain.hidden[0].bias)  # the first tensor that is left as it is
 
 
 def test_hidden_signals_have_unit_size_at_every_width():
@@ -84,9 +88,9 @@ def test_a_plan_from_it_keeps_unit_scale():
     unit = sim.unit_scaled(gpt, base=32, sample=TOKENS)
     plan = sim.plan(unit, base=32, target=128, sample=TOKENS, rule="u_mup")
     model = plan.apply_(unit(128))
-    assert rms(model.head.weight) == pytest.approx(1 / 128, rel=1e-3)
-    assert rms(model.tokens.weight) == pytest.approx(1, rel=1e-3)
-    assert rms(model.blocks[0].down.weight) == pytest.approx(512**-0.5, rel=1e-3)
+    assert rms(model.head.weight) == pytest.approx(1 / 128, rel=0.1)
+    assert rms(model.tokens.weight) == pytest.approx(1, rel=0.1)
+    assert rms(model.blocks[0].down.weight) == pytest.approx(512**-0.5, rel=0.1)
     lookup = next(row for row in plan.rows if row.name == "tokens.weight")
     assert (lookup.lr, lookup.eps) == (0.5, 0.25)
     assert any(note.startswith("u_mup has its ratios to your base") for note in plan.notes)
@@ -95,7 +99,7 @@ def test_a_plan_from_it_keeps_unit_scale():
 def test_other_depths_and_copies():
     unit = copy.deepcopy(sim.unit_scaled(gpt, base={"width": 32, "depth": 1}, sample=TOKENS))
     deep = unit(width=32, depth=3)
-    assert rms(deep.blocks[2].attention.query.weight) == pytest.approx(32**-0.5)
+    assert rms(deep.blocks[2].attention.query.weight) == pytest.approx(32**-0.5, rel=0.2)
     with torch.device("meta"):
         assert unit(64).head.weight.is_meta
 
@@ -150,6 +154,6 @@ class _Odd(nn.Module):
 def test_the_check_passes(make, batch, loss):
     unit = sim.unit_scaled(make, base=64, sample=batch, loss=loss)
     found = sim.check(
-        unit, widths=[64, 128, 256, 512], sample=batch, loss=loss, rule="u_mup", optimizer=torch.optim.AdamW
+        unit, "u_mup", widths=[64, 128, 256, 512], sample=batch, loss=loss, optimizer=torch.optim.AdamW
     )
     assert found.verdict.ok, found
