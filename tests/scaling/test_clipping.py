@@ -216,3 +216,31 @@ def test_two_plans_for_one_model_are_told_apart():
     values = [float(clip_grad_norm_(plan, model, 1e9)) for plan in (first, second, first)]
     assert values[0] == values[2] != values[1]
     assert float(clip_grad_norm_(first, model, 1e9, units="unfolded")) not in values
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0])
+def test_the_norm_in_base_units_does_not_depend_on_the_depth(alpha):
+    def norms(depth: int) -> dict[str, float]:
+        plan = sim.plan(
+            lambda width, depth: GPT(20, 12, width=width, depth=depth), base={"width": 32, "depth": 2},
+            target={"width": 32, "depth": depth}, sample=TOKENS, depth_rule=alpha,
+        )  # fmt: skip
+        found: dict[str, list[float]] = {"base": [], "torch": []}
+        for seed in range(2):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                model = plan.apply_(GPT(20, 12, width=32, depth=depth))
+            optimizer = torch.optim.AdamW(plan.groups(model, lr=3e-3))
+            for _ in range(4):
+                optimizer.zero_grad()
+                cross_entropy(model(TOKENS)[:, :-1].flatten(0, 1), TOKENS[:, 1:].flatten()).backward()
+                found["torch"].append(float(nn.utils.clip_grad_norm_(model.parameters(), math.inf)))
+                found["base"].append(float(clip_grad_norm_(plan, model, 1e9)))
+                optimizer.step()
+        return {units: sum(map(math.log2, values)) / len(values) for units, values in found.items()}
+
+    shallow, deep = norms(2), norms(16)
+    drift = {units: deep[units] - shallow[units] for units in shallow}
+    assert shallow["base"] == pytest.approx(shallow["torch"], abs=1e-6)
+    assert abs(drift["base"]) < 0.3  # octaves over eight times the depth
+    assert drift["torch"] > 2 * abs(drift["base"])
