@@ -17,7 +17,7 @@ class GammaPoint:
     Attributes:
         gamma: The richness.
         curve: Final losses over learning rates, as the user's own optimizer takes them.
-        initial: Loss before the first step by seed.
+        initial: Loss of the untrained model by seed, on what the final losses are measured on.
         best: The best learning rate at this richness.
         stable: By seed the largest learning rate at which training still learns; None where there is none.
     """

@@ -14,6 +14,7 @@ import torch
 
 from similitude.core.citation import cites
 from similitude.core.errors import SimilitudeError, StudyError
+from similitude.core.seeding import derive, seeded
 from similitude.data.batches import Batches
 from similitude.runs.engine import Engine, InProcess, JobsFailedError, one_line
 from similitude.runs.grid import Cell
@@ -34,6 +35,7 @@ from similitude.studies.optimum import optimum
 from similitude.studies.records import Curve
 from similitude.studies.run import DEFAULT_FOLDER
 from similitude.studies.stable_rates import edges, next_rates
+from similitude.training.build import build_model
 from similitude.training.ensemble import Replica, stack_size, train_ensemble
 from similitude.training.loop import Loss
 from similitude.training.losses import cross_entropy
@@ -191,14 +193,17 @@ def count_layers(experiment: GammaExperiment) -> int | None:
     return traced.layers
 
 
-def train_job(experiment: GammaExperiment, job: GammaJob) -> list[RunResult]:
-    """Train the runs of one job, in the order of its cells.
+def train_job(experiment: GammaExperiment, job: GammaJob) -> list[tuple[RunResult, float]]:
+    """Train the runs of one job.
+
+    Returns:
+        In the order of the job's cells the run, and the loss of its untrained model (`untrained`).
 
     Raises:
         StudyError: The user's model, loss or batches raise; the text names them.
     """
     try:
-        return train_ensemble(
+        runs = train_ensemble(
             functools.partial(experiment.model, job.gamma),
             [Replica(seed=int(c["seed"]), lr=float(c["lr"])) for c in job.cells],
             batches=experiment.batches_at(job.gamma),
@@ -208,6 +213,9 @@ def train_job(experiment: GammaExperiment, job: GammaJob) -> list[RunResult]:
             schedule=experiment.schedule,
             stack=len(job.cells),
         )
+        seeds = {int(c["seed"]) for c in job.cells}
+        initial = {seed: untrained(experiment, job.gamma, seed) for seed in seeds}
+        return [(run, initial[int(c["seed"])]) for run, c in zip(runs, job.cells, strict=True)]
     except SimilitudeError:
         raise
     except Exception as error:
@@ -216,6 +224,22 @@ def train_job(experiment: GammaExperiment, job: GammaJob) -> list[RunResult]:
             f"the loss '{name_of(experiment.loss)}' failed: {one_line(error).rstrip('.')}. Finished runs are kept. "
             "Check that loss(make(width), batches.batch(0, 0)) gives one number, then run the same again."
         ) from error
+
+
+def untrained(experiment: GammaExperiment, gamma: float, seed: int) -> float:
+    """Return the loss of the untrained model on what final losses are measured on.
+
+    A run is held against it: the loss of the first batch would be off by as much as batches differ, so that a network
+    that died could look as if it had learned.
+    """
+    batches = experiment.batches_at(gamma)
+    model = build_model(functools.partial(experiment.model, gamma), seed)
+    held_out = batches.evaluation()
+    with seeded(derive(seed, "untrained")), torch.no_grad():
+        if held_out is not None:
+            return float(experiment.loss(model.eval(), held_out))
+        last = range(experiment.steps - max(1, experiment.steps // 10), experiment.steps)
+        return sum(float(experiment.loss(model, batches.batch(seed, step))) for step in last) / len(last)
 
 
 def _mine(experiment: GammaExperiment, results: Mapping[Cell, Result]) -> dict[Cell, Result]:
@@ -274,13 +298,12 @@ def _work(
     held: dict[Cell, Lease] = {lease.cell: lease for job in jobs for lease in ledger.claim(job.cells)}
     mine = [GammaJob(job.gamma, tuple(c for c in job.cells if c in held)) for job in jobs]
 
-    def store(job: GammaJob, results: list[RunResult]) -> None:
+    def store(job: GammaJob, results: list[tuple[RunResult, float]]) -> None:
         nonlocal finished
         with ledger.batch():
-            for cell, result in zip(job.cells, results, strict=True):
-                curve = pl.DataFrame({"step": range(len(result.losses)), "loss": result.losses})
-                initial = {INITIAL: float(result.losses[0])}
-                ledger.finish(held[cell], result.final, metrics=initial, curve=curve)
+            for cell, (run, initial) in zip(job.cells, results, strict=True):
+                curve = pl.DataFrame({"step": range(len(run.losses)), "loss": run.losses})
+                ledger.finish(held[cell], run.final, metrics={INITIAL: initial}, curve=curve)
         for cell in job.cells:
             del held[cell]
         finished += len(job.cells)

@@ -64,7 +64,7 @@ def edges(curve: Curve, initial: Sequence[float]) -> tuple[Edge, ...]:
 
     Args:
         curve: Final losses over learning rates.
-        initial: Loss before the first step by seed.
+        initial: Loss of the untrained model by seed.
 
     Example:
         >>> edges(Curve(8, (0.1, 0.2, 0.4), ((0.9,), (0.2,), (math.inf,))), [1.0])
@@ -94,7 +94,7 @@ def next_rates(curve: Curve, initial: Sequence[float]) -> tuple[float, ...]:
 
     Args:
         curve: Losses so far; all rates are of the lattice 2^(k / `PER_OCTAVE`).
-        initial: Loss before the first step by seed.
+        initial: Loss of the untrained model by seed.
 
     Returns:
         New rates, increasing; empty where all is bracketed, or where the search has come too far.
