@@ -188,13 +188,17 @@ def _refuse_end(structure: Structure, residual: Residual, multiplier: float, fol
     flow = structure.flow
     facts = flow.facts[residual.value]
     names = list(residual.branch.ends) or names_of(structure, facts.origin)
-    if facts.carriers is None:
+    carriers = facts.carriers or frozenset()
+    bent = {how for index in carriers for how in flow.uses[index].weight.how}
+    if not carriers:
         why = (
             "it ends in an operation that does not keep a scale (an activation such as GELU, a product of two values, or "
             "a norm without a gain)"
         )
+    elif bent:
+        why = f"what ends it enters through {some(sorted(bent))}, as a gain of 1 + w, and does not scale with the tensor"
     else:
-        why = f"what {some(names)} makes is also read elsewhere, enters as 1 + w, or is tied to another place"
+        why = f"what {some(names)} makes is also read elsewhere, or the tensor has another place too"
     reason = (
         f"its residual branch needs a multiplier of x{multiplier:.4g}, and no tensor can carry it: {why}. End the branch "
         "in a matrix or a layer scale of its own, or train the depth as it is (depth_rule='sp')"

@@ -318,7 +318,8 @@ class _Interpreter:
             if node.op == "sum" and source.product is not None:
                 product, left, right = source.product
                 self.flow.dots.append(Logits(product, left, right, entries, node.module))
-                return Facts(origin=origin, logits=frozenset([product]), scale=source.scale)
+                more = {"carriers": source.carriers, "late": source.late} if source.carriers else {}
+                return Facts(origin=origin, logits=frozenset([product]), scale=source.scale, **more)
             if node.op == "sum" and source.carriers:
                 self.flow.sums.append((source.carriers, entries))
             elif node.op == "sum" and node.inputs[0] not in self.squares:
@@ -404,10 +405,27 @@ class _Interpreter:
             )
         left, right = node.inputs[0], node.inputs[-1]
         if node.op in ops.MUL and left != right:
-            return Facts(origin=self._read_on(left, right, origin), product=(node.index, left, right))
+            origin, product = self._read_on(left, right, origin), (node.index, left, right)
+            gated = self._gated(left, right)
+            if gated is None:
+                return Facts(origin=origin, product=product)
+            return replace(gated, origin=origin, product=product, weight=None, logits=NONE, skips=NONE)
         if len(active) == 2:
             return Facts(origin=self._read_on(left, right, origin))
         return Facts(origin=origin)
+
+    def _gated(self, left: int, right: int) -> Facts | None:
+        """Return the facts of a value that a broadcast gate multiplies, where the gate does not come from it.
+
+        The output of an expert times its weight from a router scales with the expert's last matrix.
+        """
+        if self._size(left) == self._size(right):
+            return None
+        value, gate = (left, right) if self._size(left) > self._size(right) else (right, left)
+        facts, above = self.facts[value], self.facts[gate].ancestors
+        if not facts.carriers or any(above >> self.flow.uses[use].node & 1 for use in facts.carriers):
+            return None
+        return facts
 
     def _read_on(self, left: int, right: int, origin: frozenset[int]) -> frozenset[int]:
         """Return where a product comes from: of a value and a gate that broadcasts only the value is read on."""

@@ -46,13 +46,18 @@ def residuals(flow: Flow) -> tuple[Residual, ...]:
         if node.op not in ops.SHAPE or len(node.outputs) == 1
         for value in node.outputs
     }
+    reads: dict[int, list[int]] = {}
+    for node in flow.trace.nodes:
+        for value in node.inputs:
+            reads.setdefault(value, []).append(node.index)
     found = []
     for add in flow.adds:
         left, right = flow.trace.nodes[add].inputs[:2]
         for stream, branch in ((left, right), (right, left)):
             through = _between(flow, stream, branch, producer)
             if through is not None:
-                found.append(Residual(add, stream, branch, through, _branch(flow, branch, through)))
+                ends = _branch(flow, add, stream, branch, through, reads)
+                found.append(Residual(add, stream, branch, through, ends))
                 break
     return tuple(found)
 
@@ -74,13 +79,31 @@ def _has(flow: Flow, node: int, ancestor: int) -> bool:
     return bool(outputs) and bool(flow.facts[outputs[0]].ancestors >> ancestor & 1)
 
 
-def _branch(flow: Flow, value: int, start: int) -> Branch:
-    facts = flow.facts[value]
+def _branch(flow: Flow, add: int, stream: int, value: int, start: int, reads: dict[int, list[int]]) -> Branch:
+    facts, passing = flow.facts[value], flow.facts[stream].ancestors
     inside: dict[str, None] = {}
     for use in flow.uses:
+        if use.node == start or not facts.ancestors >> use.node & 1:
+            continue
         # What makes the value that the branch starts from (a stem, a norm of the stream) is outside.
-        if use.node != start and facts.ancestors >> use.node & 1 and _has(flow, use.node, start):
+        from_stream = _has(flow, use.node, start)
+        beside = not from_stream and not passing >> use.node & 1
+        if from_stream or (beside and _serves_only(flow, use.output, facts.ancestors, add, reads)):
             inside.update(dict.fromkeys((*use.weight.dims, *filter(None, [use.weight.gain]))))
     last = facts.carriers if facts.carriers is not None else facts.origin
     ends = {name: None for use in sorted(last) for name in flow.uses[use].weight.dims if name in inside}
     return Branch(tuple(ends), tuple(inside))
+
+
+def _serves_only(flow: Flow, value: int, branch: int, add: int, reads: dict[int, list[int]]) -> bool:
+    """Tell whether a value acts through one branch alone, as keys and values that read another stream do."""
+    waiting, seen = [value], set()
+    while waiting:
+        for node in reads.get(waiting.pop(), ()):
+            if node == add or node in seen:
+                continue
+            if not branch >> node & 1:
+                return False
+            seen.add(node)
+            waiting += flow.trace.nodes[node].outputs
+    return bool(seen)
