@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from similitude.scaling.records import Plan
+from similitude.scaling.rules import KERNEL
 
 _OUTPUTS = ("output", "finite")
 # How the planner's sentences on carried multipliers begin, and what they say where one answers another.
@@ -61,8 +62,8 @@ def exponent(
     """Return the expected exponent of one row.
 
     Features learn alike at every width where every update, every change and every natural norm stays of one size:
-    exponent 0. In the kernel regime (ntp) the changes inside the network fall as width^-1/2, and the outputs'
-    does not. Tables under u_mup learn slower by width^-1/2.
+    exponent 0. In the kernel regime (ntp, and rules registered for it) the changes inside the network fall as
+    width^-1/2, and the outputs' does not. Tables under u_mup learn slower by width^-1/2.
 
     Args:
         rule: The parametrization.
@@ -88,7 +89,7 @@ def exponent(
     shift = carries.norm if quantity.endswith("norm") else carries.effect
     if rule == "u_mup" and role == "lookup" and shift is not None and quantity != "init norm":
         return shift - 0.5  # its tables are slower than features, by name too
-    if shift is None or rule != "ntp" or by_name:
+    if shift is None or rule not in KERNEL or by_name:
         return shift
     if quantity == "init norm":
         return (0.5 if role == "output" else 0.0) + shift

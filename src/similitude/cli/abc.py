@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -21,7 +21,7 @@ def abc(
     data: str | None = None,
     loss: str | None = None,
     optimizer: str = "AdamW",
-    rule: Literal["sp", "mup", "ntp", "mean_field", "spectral", "u_mup"] = "sp",
+    rule: str = "sp",
     role: Roles = None,
     figures: Path | None = None,
     html: Path | None = None,
@@ -50,7 +50,8 @@ def abc(
     optimizer:
         A class of torch.optim by its name, or module:name.
     rule:
-        Parametrization; sp is the model as you wrote it, with one learning rate at every width.
+        Parametrization: mup, sp (the model as you wrote it, with one learning rate at every width), ntp, mean_field,
+        spectral, u_mup, or one that the factory's module registers.
     role:
         Role of a tensor that is known better: --role.blocks.0.gate input (names may be globs).
     figures:

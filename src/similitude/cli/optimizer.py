@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, Token
 
@@ -41,7 +41,7 @@ def optimizer(
     /,
     *,
     kwarg: Annotated[dict[str, Any] | None, Parameter(negative="", converter=_options)] = None,
-    rule: Literal["mup", "sp", "ntp", "mean_field", "spectral"] = "mup",
+    rule: str = "mup",
     depth_rule: str = "complete_p",
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -56,7 +56,8 @@ def optimizer(
     kwarg:
         An option of the optimizer: --kwarg.betas 0.9,0.99 or --kwarg nesterov=True.
     rule:
-        Parametrization that the factors are for.
+        Parametrization that the factors are for: mup, sp, ntp, mean_field, spectral, u_mup, or one that the
+        optimizer's module registers.
     depth_rule:
         complete_p, depth_mup, the exponent alpha of the residual branches, or sp for no rule.
     json:

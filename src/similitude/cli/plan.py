@@ -23,7 +23,9 @@ def plan(
     data: str | None = None,
     loss: str | None = None,
     optimizer: str = "AdamW",
-    rule: Literal["mup", "sp", "ntp", "mean_field", "spectral", "u_mup"] = "mup",
+    rule: str = "mup",
+    depth_rule: str | None = None,
+    gamma: float = 1.0,
     role: Roles = None,
     knob: Knobs = None,
     weight_decay: Literal["independent", "decoupled"] = "independent",
@@ -38,7 +40,7 @@ def plan(
     Parameters
     ----------
     factory:
-        A function of the width that returns a model, as module:name or file.py:name.
+        A function of the width, or of width and depth, that returns a model, as module:name or file.py:name.
     base:
         Size that hyperparameters are tuned at: 256, width=256, or width=256,depth=4.
     target:
@@ -53,7 +55,7 @@ def plan(
     optimizer:
         A class of torch.optim by its name, or module:name.
     rule:
-        Parametrization.
+        Parametrization: mup, sp, ntp, mean_field, spectral, u_mup, or one that the factory's module registers.
     role:
         Role of a tensor that is known better: --role.blocks.0.gate input (names may be globs).
     knob:
@@ -69,6 +71,7 @@ def plan(
     """
     with Screen(as_json=json) as screen:
         from similitude.cli.factories import load_factory, load_optimizer
+        from similitude.cli.options import depth_rule_of
         from similitude.cli.samples import load_traced
         from similitude.cli.sizes import size
         from similitude.report.plans import plan_table
@@ -85,6 +88,8 @@ def plan(
             loss=traced.loss,
             optimizer=load_optimizer(optimizer),
             rule=rule,
+            depth_rule=depth_rule_of(depth_rule),
+            gamma=gamma,
             roles=role,
             knobs=knob,
             weight_decay=weight_decay,

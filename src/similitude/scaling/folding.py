@@ -16,7 +16,7 @@ from similitude.scaling.dataflow.structure import Attention, Structure, TensorUs
 from similitude.scaling.knobs import Knob
 from similitude.scaling.records import Hook
 from similitude.scaling.roles import RoleResult
-from similitude.scaling.rules import factors
+from similitude.scaling.rules import KERNEL, factors
 
 _PARAMETRISED = 0.05  # how near to -1 the power of the width must be for a head to be parametrised already
 
@@ -93,7 +93,7 @@ def fold(
             inverse = _forward_numbers(structure, result, width_ratio, folds)
         if result.tied:
             demands += _tied(structure, result, rule, shapes, width_ratio, knobs, inverse, gamma)
-    if rule not in ("sp", "ntp"):
+    if rule != "sp" and rule not in KERNEL:
         demands += [_logits(attention, width_ratio) for attention in structure.attention]
     _place(structure, by_name, [d for d in demands if d.multiplier != 1.0], folds)
     return folds

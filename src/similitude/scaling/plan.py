@@ -30,7 +30,7 @@ from similitude.scaling.residual_folds import fold_branches, fold_output, weight
 from similitude.scaling.richness import known_gamma
 from similitude.scaling.roles import RoleResult, infer
 from similitude.scaling.rows import RowMaker
-from similitude.scaling.rules import RULES, known_weight_decay
+from similitude.scaling.rules import known_rule, known_weight_decay
 from similitude.scaling.sizes import DEPTH, at_depth
 
 __all__ = ["Branch", "Hook", "Plan", "PlanRow", "Planner", "Refusal", "for_optimizer", "plan"]
@@ -415,14 +415,3 @@ class Planner:
 
 def _places(growth: DepthGrowth) -> dict[str, Place]:
     return {name: Place(ratio, growth.uses.get(name, 1.0)) for name, ratio in growth.ratios.items()}
-
-
-def known_rule(rule: str) -> str:
-    """Return the rule if there is one of its name.
-
-    Raises:
-        PlanError: There is none.
-    """
-    if rule not in RULES:
-        raise PlanError(f"rule {rule!r} is unknown. Choose one of {', '.join(map(repr, RULES))}.")
-    return rule

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from similitude.core.errors import PlanError
 from similitude.scaling.optimizers import Decay
-from similitude.scaling.rules import FAMILIES, ROLES, RULES, WEIGHT_DECAYS
+from similitude.scaling.rules import FAMILIES, ROLES, TABLE, WEIGHT_DECAYS
 
 if TYPE_CHECKING:
     from similitude.scaling.records import Plan
@@ -200,6 +200,14 @@ def _one_of(known: tuple[str, ...]) -> Reader:
     return read
 
 
+def _rule(value: Any) -> str:
+    if not isinstance(value, str) or value not in TABLE:
+        raise _BrokenError(
+            f"it must be one of {', '.join(TABLE)}, or registered before (similitude.register_rule)"
+        )
+    return value
+
+
 def _count(value: Any) -> int:
     if type(value) is not int or value < 1:
         raise _BrokenError("it must be a whole number of at least 1")
@@ -279,7 +287,7 @@ _REFUSAL: dict[str, Reader] = {"name": _name, "shape": _shape, "reason": _text}
 _HOOK: dict[str, Reader] = {"module": _text, "factor": _positive, "reason": _text}
 _BRANCH: dict[str, Reader] = {"ends": _texts, "inside": _texts}
 _PLAN: dict[str, Reader] = {
-    "rule": _one_of(RULES),
+    "rule": _rule,
     "optimizer": _name,
     "family": _one_of(FAMILIES),
     "base": _size,

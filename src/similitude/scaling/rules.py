@@ -15,6 +15,7 @@ from similitude.core.citation import cites
 from similitude.core.errors import PlanError, RoleError
 
 RULES = ("mup", "sp", "ntp", "mean_field", "spectral", "u_mup")
+"""The rules of the papers; `TABLE` also has those that `similitude.register_rule` added."""
 ROLES = ("input", "lookup", "vector", "hidden", "bottleneck", "output", "finite")
 FAMILIES = ("sgd", "entrywise", "orthogonalized")
 WEIGHT_DECAYS = ("independent", "decoupled")
@@ -134,6 +135,9 @@ TABLE: dict[str, dict[str, Cell]] = {
     },
 }
 
+KERNEL = {"ntp"}
+"""Rules under which features move as width^-1/2; registered ones join."""
+
 _REMARKS = {
     ("mup", "bottleneck"): (
         "a bottleneck in a wide network has no exact muP: fan-in init keeps its activations, and "
@@ -191,7 +195,7 @@ def factors(
     """Look up how one tensor is initialized and trained, relative to the base.
 
     Args:
-        rule: One of `RULES`.
+        rule: One of `RULES`, or one that was registered.
         role: One of `ROLES`. The rule "spectral" needs none and treats all alike.
         family: One of `FAMILIES`: "sgd" (with or without momentum), "entrywise" (Adam, AdamW) or
             "orthogonalized" (Muon).
@@ -240,6 +244,20 @@ def factors(
     remark = _REMARKS.get((rule, role))
     why = f"{rule}, {role}, {family}: {', '.join(parts)}" + (f" ({remark})" if remark else "")
     return Factors(init, lr, eps, decay, why)
+
+
+def known_rule(rule: str) -> str:
+    """Return the rule if there is one of its name, of the papers or registered.
+
+    Raises:
+        PlanError: There is none.
+    """
+    if not isinstance(rule, str) or rule not in TABLE:
+        raise PlanError(
+            f"rule {rule!r} is unknown. Choose one of {', '.join(map(repr, TABLE))}, or register your own: "
+            "similitude.register_rule."
+        )
+    return rule
 
 
 def known_weight_decay(kind: str) -> str:
@@ -319,8 +337,7 @@ def _show(name: str, power: Power, r_in: float, r_out: float) -> str:
 
 
 def _check(rule: str, role: str, family: str, sizes: dict[str, tuple[float, ...] | None]) -> None:
-    if rule not in RULES:
-        raise PlanError(f"rule {rule!r} is unknown. Choose one of {', '.join(map(repr, RULES))}.")
+    known_rule(rule)
     if role not in ROLES:
         raise RoleError(f"role {role!r} is unknown. Choose one of {', '.join(map(repr, ROLES))}.")
     _check_family(family)

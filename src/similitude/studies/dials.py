@@ -8,7 +8,7 @@ from typing import NamedTuple
 from similitude.core.errors import GridError
 from similitude.runs.grid import Cell
 from similitude.scaling.depth import DepthRule, residual_exponent
-from similitude.scaling.plan import known_rule
+from similitude.scaling.rules import known_rule
 from similitude.scaling.sizes import DEPTH, WIDTH, Size
 
 WIDTH_RULES = ("sp", "mup")
