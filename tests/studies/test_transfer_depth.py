@@ -167,9 +167,9 @@ def test_curves_of_two_dials_are_refused():
 
 
 def test_reports_name_the_depth(done):
-    console = Console(width=200, file=io.StringIO())
-    console.print(transfer_summary(done[1]))
-    terminal = console.file.getvalue()
+    screen = io.StringIO()
+    Console(width=200, file=screen).print(transfer_summary(done[1]))
+    terminal = screen.getvalue()
     assert "octaves per doubling of depth" in terminal
     assert "width" not in terminal
     page = render(done[1])
