@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,8 +12,16 @@ import torch
 
 from similitude.checking.diversity import diversity
 from similitude.checking.diversity_records import FAR, Diversity
+from similitude.claims.depths import (
+    BRANCHES_ALONE,
+    TOLERANCE,
+    DepthTask,
+    memorised_digits,
+    noisy_digits,
+)
 from similitude.claims.linear_nets import biases, example_task
 from similitude.claims.registry import Measured, claim
+from similitude.claims.valley import best_multipliers, valley_slope
 from similitude.core.seeding import seeded, torch_generator
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.models import ResMLP
@@ -53,7 +62,7 @@ def init() -> Measured:
     "13.gradient_diversity",
     paper=13,
     statement="Neighbouring branches phi(W x) get gradients with correlation (E phi')^2 / E phi'^2: diverse for |x|, "
-    "redundant without a nonlinearity; branches W phi(x) are redundant whatever phi is (Section 5).",
+    "redundant without a nonlinearity; branches W phi(x) are redundant whatever phi is.",
     claimed="cosines within 0.03 of 0.5 (relu), 0 (abs), 0.76 (tanh), 1 (linear); at least 0.95 for branches W phi(x)",
     minutes=0.4,
 )
@@ -159,6 +168,92 @@ def linear_depth() -> Measured:
     )
     summary = f"doubling the depth changes the outputs as depth^{exponent:.2f}"
     return _result(abs(exponent + 1) <= 0.1, exponent, "exponent of depth", summary, evidence)
+
+
+@claim(
+    "13.depth_transfer",
+    paper=13,
+    statement="Under Depth-muP the best learning rate of Adam is the same at every depth, with blocks of one matrix; in "
+    "the standard parametrization it falls.",
+    claimed="shift from 4 to 16 branches on digits within 0.15 octave per doubling of depth under depth_mup, at most "
+    "-0.25 under sp",
+    minutes=1.5,
+)
+def depth_transfer() -> Measured:
+    """Sweep the learning rate on noisy digits at depths 4, 8 and 16 under Depth-muP and without a rule."""
+    shifts = _shifts(noisy_digits(), "depth_mup", "sp")
+    ours, standard = shifts["depth_mup"][0], shifts["sp"][0]
+    holds = abs(ours) <= TOLERANCE and standard <= -0.25
+    return _moved(holds, shifts)
+
+
+@claim(
+    "13.wrong_exponents",
+    paper=13,
+    statement="Only alpha = 1/2 together with a rate x L^-1/2 transfers in full: a rate that stays is too high for deep "
+    "networks, and at alpha = 1 the best rate grows with the depth.",
+    claimed="shift from 4 to 16 branches, memorising digits with shuffled labels: within 0.15 under depth_mup; at most "
+    "-0.15 with branches alone; at least 0.1 under complete_p; at most -0.5 under sp",
+    minutes=2.5,
+)
+def wrong_exponents() -> Measured:
+    """Sweep the learning rate of memorisation at depths 4 and 16 under the right exponents and three wrong pairs."""
+    shifts = _shifts(memorised_digits(), "depth_mup", BRANCHES_ALONE, "complete_p", "sp")
+    right, alone, smooth, standard = (shift for shift, _ in shifts.values())
+    holds = abs(right) <= TOLERANCE and alone <= -TOLERANCE and smooth >= 0.1 and standard <= -0.5
+    return _moved(holds, shifts)
+
+
+@claim(
+    "13.two_layers",
+    paper=13,
+    statement="With two matrices per block no parametrization transfers: at small depth the best multiplier of the "
+    "branches falls with the square of the learning rate, at large depth in proportion.",
+    claimed="slope of log multiplier on log rate, over rates of 1/2 to 8: with two matrices at most -1.5 at depth 1 and at "
+    "least -1.25 at depth 16; with one matrix within 0.45 of -1 at both",
+    minutes=4,
+)
+def two_layers() -> Measured:
+    """Find the valley of (rate, multiplier) of both kinds of blocks at depths 1 and 16."""
+    found: dict[tuple[Block, int], float] = {}
+    evidence = []
+    for block, depth in itertools.product(("two_layers", "act_last"), (1, 16)):
+        valley = best_multipliers(
+            block,
+            depth,
+            rates=[2.0**k for k in range(-1, 4)],
+            multipliers=[2.0**k for k in range(-4, 8)],
+            width=40,
+            steps=120,
+            seeds=(0, 1),
+        )
+        found[block, depth] = valley_slope(valley)
+        evidence.append(Evidence(f"slope of the valley, {block}, depth {depth}", found[block, depth]))
+    shallow, deep = found["two_layers", 1], found["two_layers", 16]
+    single = found["act_last", 1], found["act_last", 16]
+    holds = shallow <= -1.5 and deep >= -1.25 and all(abs(slope + 1) <= 0.45 for slope in single)
+    summary = (
+        f"the valley's slope goes from {shallow:.2f} at depth 1 to {deep:.2f} at 16 with two matrices per block, from "
+        f"{single[0]:.2f} to {single[1]:.2f} with one"
+    )
+    return _result(holds, deep - shallow, "change of the slope", summary, tuple(evidence))
+
+
+def _shifts(task: DepthTask, *rules: str) -> dict[str, tuple[float, tuple[float, float] | None]]:
+    """Return octaves per doubling of depth and their interval by rule; nan where a depth has no best rate."""
+    found = {rule: task.sweep(rule) for rule in rules}
+    return {rule: (math.nan if t.shift is None else t.shift, t.shift_interval) for rule, t in found.items()}
+
+
+def _moved(holds: bool, shifts: Mapping[str, tuple[float, tuple[float, float] | None]]) -> Measured:
+    evidence = tuple(
+        Evidence(f"shift under {rule}, octaves per doubling of depth", shift, interval)
+        for rule, (shift, interval) in shifts.items()
+    )
+    words = ", ".join(f"{shift:+.2f} under {rule}" for rule, (shift, _) in shifts.items())
+    summary = f"the best rate moves by {words}, in octaves per doubling of depth"
+    value, interval = shifts["depth_mup"]
+    return _result(holds, value, "octaves per doubling of depth", summary, evidence, interval)
 
 
 @functools.cache

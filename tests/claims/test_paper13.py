@@ -1,0 +1,128 @@
+"""Claims of paper 13: their tools against brute force, and the statements on a small scale."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from similitude.claims import depths, linear_nets, paper13, valley
+from similitude.claims.depths import BRANCHES_ALONE, DepthTask, ShuffledDigits, memorised_digits
+from similitude.core.verdict import Outcome
+from similitude.theory.linear_resnet import linear_resnet_limit
+from similitude.training.result import RunResult
+
+
+def test_shuffled_digits_are_the_same_every_time_and_random_by_label():
+    one, two = ShuffledDigits(), ShuffledDigits()
+    assert all(torch.equal(a, b) for a, b in zip(one.batch(3, 5), two.batch(3, 5), strict=True))
+    images, labels = one.evaluation()
+    assert images.shape == (1024, 8, 8)
+    assert float(images.mean()) == pytest.approx(0, abs=1e-5)
+    assert float(images.std()) == pytest.approx(1, abs=1e-2)
+    assert torch.bincount(labels, minlength=10).min() > 60
+    means = torch.stack([images[labels == k].mean(0) for k in range(10)])
+    assert float((means - images.mean(0)).abs().max()) < 0.5  # classes look alike
+
+
+def test_plans_of_depth_have_the_exponents_that_they_are_named_by():
+    task = dataclasses.replace(memorised_digits(), width=8, depths=(2, 8))
+    made = {rule: task._plan(rule, 8) for rule in ("depth_mup", BRANCHES_ALONE, "complete_p", "sp")}
+    inside = {rule: next(r for r in p.rows if r.name == "blocks.5.linear.weight") for rule, p in made.items()}
+    # Branches x 4^-alpha are folded into the matrix, and so into the rate of an entrywise optimizer.
+    assert inside["depth_mup"].lr == pytest.approx(4**-0.5 * 4**-0.5)
+    assert inside[BRANCHES_ALONE].lr == pytest.approx(4**-0.5)
+    assert inside["complete_p"].lr == pytest.approx(1 / 4)
+    assert inside["sp"].lr == 1
+    for made_plan in made.values():
+        assert next(r for r in made_plan.rows if r.name == "stem.weight").lr == 1
+
+
+def test_a_sweep_over_depths_finds_a_best_rate_at_each():
+    task = DepthTask(
+        ShuffledDigits(images=64, batch_size=32),
+        width=12,
+        depths=(2, 4),
+        steps=30,
+        lrs=tuple(2.0**k for k in (-9, -7, -5, -3)),
+        seeds=(0, 1),
+    )
+    found = task.sweep("depth_mup")
+    assert [curve.size for curve in found.curves] == [2, 4]
+    assert found.dial == "depth"
+    assert np.isfinite([curve.losses for curve in found.curves]).all()
+    deep = task.sweep("sp").curves[0]
+    assert deep == dataclasses.replace(found.curves[0])  # the base is the same under every rule
+
+
+def test_finals_are_grouped_by_setting():
+    runs = [RunResult(np.array([float(k)]), float(k)) for k in range(6)]
+    assert depths.by_setting(runs, 3) == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+
+
+def test_a_valley_has_the_slope_of_its_formula():
+    made = {eta: 3.0 * eta**-1.3 for eta in (0.5, 1.0, 2.0, 4.0)}
+    assert valley.valley_slope(made) == pytest.approx(-1.3)
+
+
+def test_the_networks_of_the_valley_train_their_branches_alone():
+    net = valley._Frozen(16, 2, block="two_layers", branch=0.5)
+    assert {name.split(".")[0] for name, p in net.named_parameters() if p.requires_grad} == {"blocks"}
+    assert not net.head.bias.any()
+    found = valley.best_multipliers(
+        "act_last",
+        1,
+        rates=(1.0, 4.0),
+        multipliers=(0.01, 1.0, 4.0, 1000.0),
+        width=12,
+        steps=10,
+        seeds=(0, 1),
+    )
+    assert set(found) <= {1.0, 4.0}
+    assert all(0.01 < multiplier < 1000.0 for multiplier in found.values())
+
+
+def test_finite_linear_networks_are_those_of_plain_loops():
+    outputs = linear_nets.train_linear(
+        width=8, depth=2, lr=0.3, seeds=3, generator=torch.Generator().manual_seed(5)
+    )
+    g = torch.Generator().manual_seed(5)
+    stem, readout, weights = torch.randn(3, 8, 3, generator=g), torch.randn(3, 8, generator=g), None
+    weights = torch.randn(2, 3, 8, 8, generator=g).double().numpy() / 8**0.5
+    xi, y = linear_nets.example_task()
+    c = 2**-0.5
+    for s in range(3):
+        u, v, (w1, w2) = stem[s].double().numpy(), readout[s].double().numpy() / 8, weights[:, s].copy()
+        for t in range(len(y)):
+            x0 = u @ xi[t]
+            x1 = x0 + c * w1 @ x0
+            f = v @ (x1 + c * w2 @ x1)
+            assert outputs[s, t] == pytest.approx(f, abs=1e-4)
+            error = f - y[t]
+            back = v + c * w2.T @ v
+            w2 -= 0.3 * error * c * np.outer(v, x1)
+            w1 -= 0.3 * error * c * np.outer(back, x0)
+
+
+def test_biases_are_differences_from_the_limit():
+    mean, error = linear_nets.biases(width=32, depth=2, lr=0.2, seeds=400)
+    limit = linear_resnet_limit(*linear_nets.example_task(), depth=2, lr=0.2).outputs
+    assert np.abs(mean).max() < 0.05 + 4 * error.max()
+    assert np.abs(limit).max() > 0.02
+    assert mean.shape == error.shape == limit.shape
+
+
+def test_cheap_claims_hold():
+    for measurement in (paper13.init, paper13.linear_depth):
+        found = measurement()
+        assert found.verdict.outcome is Outcome.OK, found.verdict.summary
+        assert math.isfinite(found.value)
+
+
+def test_a_rate_that_is_not_found_is_no_confirmation():
+    found = paper13._moved(False, {"depth_mup": (math.nan, None), "sp": (-0.4, (-0.5, -0.3))})
+    assert found.verdict.outcome is Outcome.INCONSISTENT
+    assert "-0.40 under sp" in found.verdict.summary
