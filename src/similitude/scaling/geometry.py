@@ -14,6 +14,7 @@ from torch import Tensor
 
 from similitude.core.citation import cites
 from similitude.core.errors import PlanError
+from similitude.core.seeding import derive, seeded
 from similitude.scaling.geometry_trials import Measurement
 from similitude.scaling.measured import MeasuredOptimizer
 from similitude.scaling.trial import OptimizerLike, TrialError, instantiate
@@ -66,7 +67,8 @@ def measure_optimizer(
     start = MeasuredOptimizer(name, "refused", defaults=defaults)
     own_lr = as_plain(instance.param_groups[0].get("lr"))
     try:
-        return Measurement(factory, sides, seed, start, own_lr).run()
+        with seeded(derive(seed, "measure")):  # for optimizers that draw from Python or NumPy
+            return Measurement(factory, sides, seed, start, own_lr).run()
     except TrialError as error:
         return replace(start, reason=str(error))
 

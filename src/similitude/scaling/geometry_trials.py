@@ -172,7 +172,7 @@ class Measurement:
         self.exponents(lr=degree)
         if degree is not None and abs(degree - 1) <= _WHOLE:
             return ""
-        shown = "nothing" if degree is None else f"its power {degree:.2f}"
+        shown = "nothing" if degree is None else f"its power {round(degree, 2) + 0.0:.2f}"
         return (
             f"its steps grow with the learning rate as {shown} and not in proportion, so no factor on it fits"
         )
@@ -340,8 +340,12 @@ class Measurement:
 
 
 def _size(step: Tensor) -> float:
-    """Spectral norm of a matrix; Euclidean norm of a vector."""
-    return float(torch.linalg.matrix_norm(step, ord=2) if step.ndim == 2 else step.norm())
+    """Spectral norm of a matrix, from the smaller Gram matrix; Euclidean norm of a vector."""
+    if step.ndim != 2:
+        return float(step.norm())
+    scale = float(step.abs().max()) or 1.0  # squares of tiny steps would be lost
+    unit = (step if step.shape[0] <= step.shape[1] else step.T) / scale
+    return scale * float(torch.linalg.eigvalsh(unit @ unit.T)[-1].clamp(min=0).sqrt())
 
 
 def _degree(step: Tensor, scaled: Tensor, scale: float) -> float | None:

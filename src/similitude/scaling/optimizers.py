@@ -293,7 +293,8 @@ def _warnings(name: str, decay: Decay, defaults: Mapping[str, Any], settling: in
     if settling:
         found.append(
             f"{name} follows the raw gradient in its first {settling} steps, which falls with the width, and not the "
-            "normalized one that the factors are for: a warm-up whose steps are smaller in wider networks"
+            "normalized one that the factors are for: a warm-up whose steps are smaller in wider networks. A check "
+            "needs a few times as many steps"
         )
     if "step_sizes" in defaults:
         found.append(
