@@ -15,6 +15,7 @@ class Block(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.a = nn.Linear(width, width)
         self.b = nn.Linear(width, width) if kind in ("two", "post", "scaled") else None
+        self.act = nn.GELU() if kind == "activation" else None
         self.scale = nn.Parameter(torch.full((width,), 0.3)) if kind == "scaled" else None
 
     def branch(self, x):
@@ -23,6 +24,8 @@ class Block(nn.Module):
         if self.kind == "centred":
             y = torch.relu(self.a(x))
             return y - y.mean(-1, keepdim=True)
+        if self.act is not None:
+            return self.act(self.a(x))
         if self.kind == "gelu":
             return nn.functional.gelu(self.a(x))
         if self.kind == "one":

@@ -19,6 +19,7 @@ X = torch.randn(16, IN, generator=torch.Generator().manual_seed(0), dtype=torch.
 Y = torch.randint(0, OUT, (16,), generator=torch.Generator().manual_seed(1))
 BASE, DEEP = {"width": 8, "depth": 2}, {"width": 8, "depth": 8}
 KINDS = {"one": ("a.weight", "a.bias"), "two": ("b.weight", "b.bias"), "scaled": ("scale",)}
+KINDS |= {"activation": ()}  # a hook on the activation, as no tensor can carry its branch
 KINDS |= {"relu": ("a.weight", "a.bias"), "centred": ("a.weight", "a.bias"), "post": ("b.weight", "b.bias")}
 
 
@@ -97,8 +98,10 @@ def test_who_carries_and_who_is_inside(kind):
     made = of_kind(kind, 1.0)
     carrying = {row.name for row in made.rows if row.multiplier != 1.0}
     assert carrying == {f"blocks.{i}.{end}" for i in range(8) for end in KINDS[kind]}
+    hooks = [(f"blocks.{i}.act", 0.25, "output") for i in range(8 if kind == "activation" else 0)]
+    assert [(hook.module, hook.factor, hook.side) for hook in made.hooks] == hooks
     inside = {row.name for row in made.rows if row.depth_ratio != 1.0}
-    stream = ("norm",) if kind in ("post", "relu", "centred") else ("-",)
+    stream = ("norm",) if kind in ("post", "relu", "centred", "activation") else ("-",)
     unused = {row.name for row in made.rows if row.role == "unused"}
     assert inside == {
         name

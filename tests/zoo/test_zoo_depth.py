@@ -27,7 +27,7 @@ class Deep:
         ends: Kinds of tensors (numbers written as *) that carry the branches' multiplier.
         outside: Kinds of numbered tensors that are not inside any branch.
         ratios: Ratios of branches that occur, apart from 1.
-        refused: Kinds of refused tensors.
+        hooks: Kinds of modules whose output a hook scales instead.
     """
 
     make: Callable[..., nn.Module]
@@ -35,7 +35,7 @@ class Deep:
     ends: set[str]
     outside: set[str] = field(default_factory=set)
     ratios: tuple[float, ...] = (3.0,)
-    refused: set[str] = field(default_factory=set)
+    hooks: set[str] = field(default_factory=set)
 
 
 class Encoder(nn.Module):
@@ -198,7 +198,7 @@ CASES = {
         gemma2,
         tokens(),
         set(),
-        refused={f"model.layers.*.post_{m}_layernorm.weight" for m in ("attention", "feedforward")},
+        hooks={f"model.layers.*.post_{m}_layernorm" for m in ("attention", "feedforward")},  # gains of 1 + w
     ),
     "OLMo 2": Deep(
         olmo2,
@@ -303,7 +303,9 @@ def kind(name):
 def test_depth(name):
     case = CASES[name]
     plan = sim.plan(case.make, base=SMALL, target=LARGE, sample=case.sample, depth_rule="complete_p")
-    assert {kind(refusal.name) for refusal in plan.refused} == case.refused
+    assert plan.refused == ()
+    assert {kind(hook.module) for hook in plan.hooks} == case.hooks
+    assert {(hook.side, hook.factor) for hook in plan.hooks} <= {("output", 1 / 3)}
     carriers = {kind(row.name) for row in plan.rows if any("residual" in each for each in row.carries)}
     assert carriers == case.ends
     outside = {kind(row.name) for row in plan.rows if row.depth_ratio == 1 and re.search(r"\d", row.name)}
@@ -312,7 +314,6 @@ def test_depth(name):
     for row in plan.rows:
         if any("residual" in each for each in row.carries):
             assert row.multiplier == pytest.approx(1 / row.depth_ratio)
-    if not case.refused:
-        model = plan.apply_(case.make(**LARGE))
-        groups = plan.groups(model, lr=1.0)
-        assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    model = plan.apply_(case.make(**LARGE))
+    groups = plan.groups(model, lr=1.0)
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))

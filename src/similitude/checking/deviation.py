@@ -85,9 +85,9 @@ def deviations(plan: Plan, ruled: Plan, *, dial: str = WIDTH) -> tuple[Deviation
             given, right = getattr(row, name), getattr(rows[row.name], name)
             if not _same(given, right, _MEASURED if name == "rescale" else _SAME):
                 found.append(Deviation(row.name, name, given, right, _power(given, right, octaves), dial))
-    mine, theirs = ({h.module: h.factor for h in p.hooks} for p in (plan, ruled))
-    for module in dict.fromkeys((*mine, *theirs)):
-        given, right = mine.get(module, 1.0), theirs.get(module, 1.0)
+    mine, theirs = ({(h.module, h.side): h.factor for h in p.hooks} for p in (plan, ruled))
+    for key in dict.fromkeys((*mine, *theirs)):
+        module, given, right = key[0], mine.get(key, 1.0), theirs.get(key, 1.0)
         if not _same(given, right, _SAME):
             found.append(Deviation(module, _HOOK, given, right, _power(given, right, octaves), dial))
     return tuple(found)

@@ -228,7 +228,7 @@ def _check_hooks(plan: Plan, model: nn.Module) -> None:
     missing = missing_hooks(plan, model)
     if missing:
         raise PlanError(
-            f"the plan scales the input of {some(hook.module for _, hook in missing)} in the forward pass, and this "
+            f"the plan scales {', '.join(hook.place for _, hook in missing[:4])} in the forward pass, and this "
             "model has no hook there. Call plan.apply_(model) on a fresh model, or plan.hook_(model) after loading a "
             "checkpoint, before torch.compile."
         )

@@ -78,7 +78,7 @@ def _multipliers(plan: Plan) -> Iterable[str]:
         names = ", ".join(name for name, _ in _merged(row for row in plan.rows if sentence in row.carries))
         yield f"carried by {names}: {sentence}"
     for hook in plan.hooks:
-        yield f"hook on {hook.module}, its input x {factor(hook.factor)}: {hook.reason}"
+        yield f"hook on {hook.module}, its {hook.side} x {factor(hook.factor)}: {hook.reason}"
 
 
 def _merged(rows: Iterable[PlanRow]) -> list[tuple[str, PlanRow]]:

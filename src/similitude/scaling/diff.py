@@ -234,8 +234,8 @@ def _factors(name: str, old: PlanRow | None, new: PlanRow | None) -> Iterator[Fa
 
 def _hooks(a: Plan, b: Plan) -> Iterator[FactorChange]:
     """Compare hooks; a module without one is scaled by 1."""
-    old, new = ({hook.module: hook.factor for hook in plan.hooks} for plan in (a, b))
-    for module in {**old, **new}:
-        before, after = old.get(module, 1.0), new.get(module, 1.0)
+    old, new = ({(h.module, h.side): h.factor for h in plan.hooks} for plan in (a, b))
+    for key in {**old, **new}:
+        before, after = old.get(key, 1.0), new.get(key, 1.0)
         if not math.isclose(before, after, rel_tol=_SAME):
-            yield FactorChange(module, "hook", before, after)
+            yield FactorChange(key[0], "hook" if key[1] == "input" else "output hook", before, after)

@@ -165,6 +165,4 @@ def _places(plan: Plan, row: PlanRow) -> list[str]:
             found.append(f"{place} residual branch {number} of {len(plan.branches)}")
     owners = {name.rpartition(".")[0] for name in names}
     hooks = [hook for hook in plan.hooks if hook.module in owners]
-    return found + [
-        f"the input of {h.module!r} is scaled x{h.factor:.6g} by a hook: {h.reason}" for h in hooks
-    ]
+    return found + [f"{h.place} is scaled x{h.factor:.6g} by a hook: {h.reason}" for h in hooks]

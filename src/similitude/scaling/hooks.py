@@ -1,13 +1,13 @@
-"""The multipliers that no tensor can carry: a forward pre-hook scales the input of one module."""
+"""The multipliers that no tensor can carry: a hook scales the input or the output of one module."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from similitude.core.errors import PlanError
-from similitude.scaling.axes import some
 from similitude.scaling.matching import modules
 
 if TYPE_CHECKING:
@@ -50,10 +50,47 @@ class ScaleInput:
         return f"ScaleInput({self.factor!r})"
 
 
+class ScaleOutput:
+    """Multiply the tensor that a module returns by a number, as a forward hook.
+
+    Args:
+        factor: What the output is multiplied by.
+
+    Example:
+        >>> import torch
+        >>> layer = nn.Identity()
+        >>> handle = layer.register_forward_hook(ScaleOutput(0.25))
+        >>> layer(torch.tensor(8.0))
+        tensor(2.)
+    """
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        """Return the scaled output.
+
+        Raises:
+            PlanError: The module returned something else than a tensor.
+        """
+        if not isinstance(output, torch.Tensor):
+            raise PlanError(
+                f"a {type(module).__name__} whose output the plan scales x{self.factor:.4g} returned a "
+                f"{type(output).__name__}, and a tensor when the plan was made. Make the plan with a sample like yours."
+            )
+        return output * self.factor
+
+    def __repr__(self) -> str:
+        return f"ScaleOutput({self.factor!r})"
+
+
 def install(plan: Plan, model: nn.Module) -> nn.Module:
     """Register the hooks that a model lacks; see `Plan.hook_`."""
     for module, hook in missing_hooks(plan, model):
-        module.register_forward_pre_hook(ScaleInput(hook.factor))
+        if hook.side == "output":
+            module.register_forward_hook(ScaleOutput(hook.factor))
+        else:
+            module.register_forward_pre_hook(ScaleInput(hook.factor))
     return model
 
 
@@ -69,23 +106,30 @@ def missing_hooks(plan: Plan, model: nn.Module) -> list[tuple[nn.Module, Hook]]:
         module = named.get(hook.module)
         if module is None:
             raise PlanError(
-                f"this model has no module {hook.module!r}, whose input the plan scales x{hook.factor:.4g}. Build it "
-                "with the factory that made the plan, or make a new plan."
+                f"this model has no module {hook.module!r}, whose {hook.side} the plan scales x{hook.factor:.4g}. Build "
+                "it with the factory that made the plan, or make a new plan."
             )
-        others = [h.factor for h in module._forward_pre_hooks.values() if isinstance(h, ScaleInput)]
+        others = _scales(module, hook.side)
         if any(factor != hook.factor for factor in others):
             raise PlanError(
-                f"the input of {hook.module!r} is scaled x{others[0]:.4g} by another plan, and this one scales it "
+                f"{hook.place} is scaled x{others[0]:.4g} by another plan, and this one scales it "
                 f"x{hook.factor:.4g}. Build a new model and apply one plan to it."
             )
         if not others:
             found.append((module, hook))
     if found and any(_is_compiled(module) for module in model.modules()):
         raise PlanError(
-            f"this model is compiled, and the plan scales the input of {some(hook.module for _, hook in found)} by a "
-            "forward pre-hook, which compiled code ignores without a word. Apply the plan before torch.compile."
+            f"this model is compiled, and the plan scales {', '.join(hook.place for _, hook in found[:4])} by a "
+            "forward hook, which compiled code ignores without a word. Apply the plan before torch.compile."
         )
     return found
+
+
+def _scales(module: nn.Module, side: str) -> list[float]:
+    """Return the factors by which hooks of plans scale one side of a module already."""
+    if side == "output":
+        return [h.factor for h in module._forward_hooks.values() if isinstance(h, ScaleOutput)]
+    return [h.factor for h in module._forward_pre_hooks.values() if isinstance(h, ScaleInput)]
 
 
 def _is_compiled(module: nn.Module) -> bool:

@@ -284,7 +284,12 @@ _ROW: dict[str, Reader] = {
     "uses_ratio": _positive,
 }
 _REFUSAL: dict[str, Reader] = {"name": _name, "shape": _shape, "reason": _text}
-_HOOK: dict[str, Reader] = {"module": _text, "factor": _positive, "reason": _text}
+_HOOK: dict[str, Reader] = {
+    "module": _text,
+    "factor": _positive,
+    "reason": _text,
+    "side": _one_of(("input", "output")),
+}
 _BRANCH: dict[str, Reader] = {"ends": _texts, "inside": _texts}
 _PLAN: dict[str, Reader] = {
     "rule": _rule,

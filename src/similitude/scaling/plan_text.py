@@ -124,5 +124,5 @@ def _refused(plan: Plan) -> list[str]:
 
 def _remarks(plan: Plan) -> list[str]:
     carried = [f"{row.name} carries: {sentence}" for row in plan.rows for sentence in row.carries]
-    hooks = [f"hook on {h.module!r}: its input x{h.factor:.4g}, {h.reason}" for h in plan.hooks]
+    hooks = [f"hook on {h.module!r}: its {h.side} x{h.factor:.4g}, {h.reason}" for h in plan.hooks]
     return carried + hooks + [f"note: {note}" for note in plan.notes]

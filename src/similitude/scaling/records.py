@@ -95,17 +95,24 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Hook:
-    """A multiplier that no tensor can carry: the input of one module is scaled in the forward pass.
+    """A multiplier that no tensor can carry: the input or the output of one module is scaled in the forward pass.
 
     Attributes:
         module: Name of the module.
-        factor: What its first positional input is multiplied by.
+        factor: What is multiplied by.
         reason: Which multiplier it is, and why no tensor can carry it.
+        side: "input" (the first positional one) or "output".
     """
 
     module: str
     factor: float
     reason: str
+    side: str = "input"
+
+    @property
+    def place(self) -> str:
+        """What it scales, in words: "the input of 'lm_head'"."""
+        return f"the {self.side} of {self.module!r}"
 
 
 @dataclass(frozen=True)

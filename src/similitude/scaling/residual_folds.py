@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 from similitude.core.citation import cites
 from similitude.scaling.axes import some
+from similitude.scaling.dataflow import ops
 from similitude.scaling.dataflow.facts import Flow
 from similitude.scaling.dataflow.residual import Residual
 from similitude.scaling.dataflow.stages import DepthGrowth
 from similitude.scaling.dataflow.structure import Structure
 from similitude.scaling.folding import Folds, names_of
+from similitude.scaling.records import Hook
 from similitude.scaling.roles import RoleResult
 
 _SAME = 1e-9  # relative: multipliers that differ by rounding are one
@@ -45,6 +47,7 @@ def fold_branches(
     carried: dict[str, float] = {}
     wanted: dict[int, float] = {}  # use -> multiplier
     told: set[str] = set()
+    modules, hooked = _returning(flow, growth), dict[str, float]()
     for stage in growth.stages:
         if stage.number is None:
             _refuse(stage.residuals, "its branches by numbers that do not change alike with the depth", folds)
@@ -67,13 +70,19 @@ def fold_branches(
         for residual in stage.residuals:
             names = _ends(structure, by_name, residual, wanted)
             if names is None:
-                _refuse_end(structure, residual, multiplier, folds)
+                module = modules.get(residual.add)
+                if module is None or hooked.setdefault(module, multiplier) != multiplier:
+                    _refuse_end(structure, residual, multiplier, folds)
                 continue
             for name in names:
                 carried[name] = wanted[structure.uses[name][0].index]
     for name, multiplier in carried.items():
         what = f"residual branch x{multiplier:.4g}: (branches over base's)^-{alpha:g}"
         folds.put(name, multiplier, what)
+    why = "no tensor makes the branch's value in proportion (an activation or a gain of 1 + w ends it)"
+    for module, multiplier in hooked.items():
+        what = f"residual branch x{multiplier:.4g}: (branches over base's)^-{alpha:g}"
+        folds.hooks.append(Hook(module, multiplier, f"{what}: {why}", "output"))
     folds.notes += sorted(told)
 
 
@@ -156,6 +165,26 @@ def _ends(
         if len(asked) > 1:  # one tensor in several places that need different multipliers
             return None
     return names
+
+
+def _returning(flow: Flow, growth: DepthGrowth) -> dict[int, str]:
+    """Return the module whose output is a branch's value and nothing else, by residual addition."""
+    residuals = {flow.facts[r.value].root: r for stage in growth.stages for r in stage.residuals}
+    readers: dict[int, set[int]] = {}
+    for node in flow.trace.nodes:
+        if node.op not in ops.SHAPE:
+            for value in node.inputs:
+                readers.setdefault(flow.facts[value].root, set()).add(node.index)
+    found: dict[int, str] = {}
+    impure: set[str] = set()
+    for module, value in flow.trace.exits:
+        root = flow.facts[value].root
+        residual = residuals.get(root)
+        if residual is None or readers.get(root) != {residual.add}:
+            impure.add(module)
+        elif module:
+            found.setdefault(residual.add, module)
+    return {add: module for add, module in found.items() if module not in impure}
 
 
 def _read_elsewhere(flow: Flow, index: int, residual: Residual) -> bool:

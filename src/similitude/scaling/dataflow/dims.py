@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from similitude.scaling.dataflow.claims import REGISTERED
 from similitude.scaling.dataflow.trace import Node, Ref
 
 Dims = tuple[tuple[int, ...] | None, ...]
@@ -12,6 +13,8 @@ Dims = tuple[tuple[int, ...] | None, ...]
 
 def moved(node: Node, dims: Dims, shape: tuple[int, ...], new: tuple[int, ...]) -> Dims:
     """Follow the dimensions of a parameter through an operation on shapes."""
+    if node.op in REGISTERED:  # whose claim says that entries move, and not where to
+        return unknown(len(new))
     args = [a for a in node.args if not isinstance(a, Ref)]
     if node.op == "t":
         return dims[::-1]

@@ -1,125 +1,123 @@
-"""What ATen operations do to scale and axes: contractions, lookups, and operations that keep a scale factor."""
+"""What ATen operations do to scale and axes: contractions, lookups, and operations that keep a scale factor.
+
+Operations of one's own join the tables that are plain sets when they are registered (`operations`).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from similitude.scaling.dataflow.claims import REGISTERED, Contracts, Dims, Operands
 from similitude.scaling.dataflow.trace import Node, Ref
 
-SHAPE = frozenset(
-    [
-        "view",
-        "_unsafe_view",
-        "reshape",
-        "_reshape_alias",
-        "t",
-        "transpose",
-        "permute",
-        "movedim",
-        "slice",
-        "select",
-        "narrow",
-        "split",
-        "split_with_sizes",
-        "unsafe_split",
-        "unsafe_split_with_sizes",
-        "unbind",
-        "chunk",
-        "expand",
-        "clone",
-        "_to_copy",
-        "to",
-        "unsqueeze",
-        "squeeze",
-        "alias",
-        "detach",
-        "contiguous",
-        "as_strided",
-        "lift_fresh",
-        "lift_fresh_copy",
-        "roll",
-        "flip",
-        "unfold",
-        "repeat",
-        "tile",
-        "repeat_interleave",
-        "pixel_shuffle",
-        "pixel_unshuffle",
-        "im2col",
-        "col2im",
-        "constant_pad_nd",
-        "view_as_real",
-        "view_as_complex",
-        "diagonal",
-        "unfold_backward",
-        "slice_scatter",
-        "native_dropout",
-        "dropout",
-        "gather",
-        "index",
-        "index_select",
-        "positive",
-        "swapaxes",
-    ]
-)
+SHAPE = {
+    "view",
+    "_unsafe_view",
+    "reshape",
+    "_reshape_alias",
+    "t",
+    "transpose",
+    "permute",
+    "movedim",
+    "slice",
+    "select",
+    "narrow",
+    "split",
+    "split_with_sizes",
+    "unsafe_split",
+    "unsafe_split_with_sizes",
+    "unbind",
+    "chunk",
+    "expand",
+    "clone",
+    "_to_copy",
+    "to",
+    "unsqueeze",
+    "squeeze",
+    "alias",
+    "detach",
+    "contiguous",
+    "as_strided",
+    "lift_fresh",
+    "lift_fresh_copy",
+    "roll",
+    "flip",
+    "unfold",
+    "repeat",
+    "tile",
+    "repeat_interleave",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "im2col",
+    "col2im",
+    "constant_pad_nd",
+    "view_as_real",
+    "view_as_complex",
+    "diagonal",
+    "unfold_backward",
+    "slice_scatter",
+    "native_dropout",
+    "dropout",
+    "gather",
+    "index",
+    "index_select",
+    "positive",
+    "swapaxes",
+}
 """Operations that move entries and leave their values."""
 
-LINEAR = frozenset(
-    [
-        "neg",
-        "sum",
-        "mean",
-        "cumsum",
-        "avg_pool1d",
-        "avg_pool2d",
-        "avg_pool3d",
-        "_adaptive_avg_pool2d",
-        "_adaptive_avg_pool3d",
-        "adaptive_avg_pool1d",
-        "upsample_nearest1d",
-        "upsample_nearest2d",
-        "upsample_nearest3d",
-        "upsample_linear1d",
-        "upsample_bilinear2d",
-        "upsample_trilinear3d",
-        "upsample_bicubic2d",
-        "_upsample_nearest_exact1d",
-        "_upsample_nearest_exact2d",
-        "_upsample_bilinear2d_aa",
-        "_fft_r2c",
-        "_fft_c2c",
-        "_fft_c2r",
-        "tril",
-        "triu",
-        "conj",
-        "real",
-        "imag",
-    ]
-)
+LINEAR = {
+    "neg",
+    "sum",
+    "mean",
+    "cumsum",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
+    "_adaptive_avg_pool2d",
+    "_adaptive_avg_pool3d",
+    "adaptive_avg_pool1d",
+    "upsample_nearest1d",
+    "upsample_nearest2d",
+    "upsample_nearest3d",
+    "upsample_linear1d",
+    "upsample_bilinear2d",
+    "upsample_trilinear3d",
+    "upsample_bicubic2d",
+    "_upsample_nearest_exact1d",
+    "_upsample_nearest_exact2d",
+    "_upsample_bilinear2d_aa",
+    "_fft_r2c",
+    "_fft_c2c",
+    "_fft_c2r",
+    "tril",
+    "triu",
+    "conj",
+    "real",
+    "imag",
+}
 """Operations of one activation that are linear in it."""
 
-HOMOGENEOUS = frozenset(
-    [
-        "relu",
-        "relu_",
-        "leaky_relu",
-        "leaky_relu_",
-        "abs",
-        "max_pool1d_with_indices",
-        "max_pool2d_with_indices",
-        "max_pool3d_with_indices",
-        "max_pool2d",
-        "max_pool1d",
-        "amax",
-        "amin",
-        "max",
-        "min",
-        "maximum",
-        "minimum",
-        "adaptive_max_pool2d",
-        "prelu",
-    ]
-)
+HOMOGENEOUS = {
+    "relu",
+    "relu_",
+    "leaky_relu",
+    "leaky_relu_",
+    "abs",
+    "max_pool1d_with_indices",
+    "max_pool2d_with_indices",
+    "max_pool3d_with_indices",
+    "max_pool2d",
+    "max_pool1d",
+    "amax",
+    "amin",
+    "max",
+    "min",
+    "maximum",
+    "minimum",
+    "adaptive_max_pool2d",
+    "prelu",
+}
 """Operations that a positive factor passes through."""
 
 JOIN = frozenset(["cat", "stack", "concat", "hstack", "vstack"])
@@ -136,24 +134,22 @@ MEETINGS = {
 }
 """What a parameter is to an activation that it meets entry by entry."""
 
-NORM = frozenset(
-    [
-        "native_layer_norm",
-        "native_group_norm",
-        "native_batch_norm",
-        "cudnn_batch_norm",
-        "miopen_batch_norm",
-        "_native_batch_norm_legit",
-        "_native_batch_norm_legit_no_training",
-        "_batch_norm_with_update",
-        "_batch_norm_no_update",
-        "batch_norm",
-        "layer_norm",
-        "group_norm",
-        "_fused_rms_norm",
-        "rms_norm",
-    ]
-)
+NORM = {
+    "native_layer_norm",
+    "native_group_norm",
+    "native_batch_norm",
+    "cudnn_batch_norm",
+    "miopen_batch_norm",
+    "_native_batch_norm_legit",
+    "_native_batch_norm_legit_no_training",
+    "_batch_norm_with_update",
+    "_batch_norm_no_update",
+    "batch_norm",
+    "layer_norm",
+    "group_norm",
+    "_fused_rms_norm",
+    "rms_norm",
+}
 """Fused normalizations; weight operands are a gain and then a bias."""
 
 LOOKUP = frozenset(
@@ -234,6 +230,10 @@ def contraction(node: Node, rank: dict[int, int]) -> Contraction | None:
     """
     refs = [a.value if isinstance(a, Ref) else None for a in node.args]
     op = node.op
+    known = REGISTERED.get(op)
+    if known is not None:
+        claim, operands = known.claim, known.operands
+        return _claimed(claim, operands, refs, rank) if isinstance(claim, Contracts) and operands else None
     if op in ("mm", "bmm", "dot", "vdot", "mv"):
         return _product(refs[0], refs[1], None, rank)
     if op in ("addmm", "baddbmm", "addmv", "addbmm"):
@@ -250,10 +250,24 @@ def contraction(node: Node, rank: dict[int, int]) -> Contraction | None:
         transposed, groups = bool(node.args[6]), int(node.args[8])
         sides = Side(w, (0, *kernel), (1,)) if transposed else Side(w, (1, *kernel), (0,))
         return Contraction(Side(x, (1,), ()), sides, refs[2], groups, transposed)
-    if op in ("_grouped_mm", "grouped_mm", "_grouped_mm_fallback", "grouped_mm_fallback"):
+    if op in ("_grouped_mm", "_grouped_mm_fallback", "transformers::grouped_mm_fallback"):
         x, w = _known(refs[0]), _known(refs[1])
         return Contraction(Side(x, (rank[x] - 1,), ()), Side(w, (rank[w] - 2,), (rank[w] - 1,)))
     return None
+
+
+def _claimed(
+    claim: Contracts, operands: Operands, refs: list[int | None], rank: dict[int, int]
+) -> Contraction:
+    x, w = _known(refs[operands.x]), _known(refs[operands.weight])
+    bias = refs[operands.bias] if operands.bias is not None and operands.bias < len(refs) else None
+    left, right = (_dims(dims, rank[value]) for dims, value in zip(claim.over, (x, w), strict=True))
+    return Contraction(Side(x, left, ()), Side(w, right, _dims(claim.kept, rank[w])), bias)
+
+
+def _dims(dims: Dims, rank: int) -> tuple[int, ...]:
+    """Count dimensions from the start."""
+    return tuple(dim % rank for dim in ((dims,) if isinstance(dims, int) else dims))
 
 
 def _product(left: int | None, right: int | None, bias: int | None, rank: dict[int, int]) -> Contraction:

@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_flatten, tree_map_only
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from similitude.core.seeding import seeded
+from similitude.scaling.dataflow.claims import REGISTERED, Plain, trace_name
 
 _MOST_CONSTANT = 1_000_000  # entries of a constant that is looked at for being one number everywhere
 
@@ -54,7 +55,7 @@ class Node:
 
     Attributes:
         index: Its number, in order of execution.
-        op: Name of the ATen operation without overload, e.g. "addmm".
+        op: Name of the operation without overload: "addmm" for one of ATen, "package::name" for others.
         inputs: Values of its tensor arguments, in order.
         outputs: Values that it gives, in order.
         args: Positional arguments, tensors replaced by `Ref`.
@@ -79,6 +80,7 @@ class Trace:
         nodes: Operations in order.
         values: Tensors by number.
         entries: First tensor argument of each module call, as (module, value).
+        exits: What each module call returns where it is one tensor, as (module, value), inner calls first.
         shapes: Shape of every parameter of the model by its first name.
         outputs: Tensors of the call's result.
     """
@@ -88,6 +90,7 @@ class Trace:
     entries: tuple[tuple[str, int], ...]
     shapes: dict[str, tuple[int, ...]]
     outputs: tuple[int, ...] = ()
+    exits: tuple[tuple[str, int], ...] = ()
 
 
 def trace(
@@ -118,7 +121,7 @@ def trace(
         for name, module in model.named_modules()
         for hook in (
             module.register_forward_pre_hook(recorder.entering(name), with_kwargs=True, prepend=True),
-            module.register_forward_hook(recorder.leaving, always_call=True),
+            module.register_forward_hook(recorder.leaving(name), always_call=True),
         )
     ]
     try:
@@ -131,7 +134,9 @@ def trace(
             module.training = mode
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
     outputs = tuple(recorder.index(t) for t in tree_flatten(result)[0] if isinstance(t, torch.Tensor))
-    return Trace(tuple(recorder.nodes), tuple(recorder.values), tuple(recorder.entries), shapes, outputs)
+    nodes, values, entries = tuple(recorder.nodes), tuple(recorder.values), tuple(recorder.entries)
+    exits = tuple(recorder.exits)
+    return Trace(nodes, values, entries, shapes, outputs, exits)
 
 
 @contextlib.contextmanager
@@ -160,7 +165,9 @@ class _Recorder(TorchDispatchMode):
         self.nodes: list[Node] = []
         self.values: list[Value] = []
         self.entries: list[tuple[str, int]] = []
+        self.exits: list[tuple[str, int]] = []
         self._observer = observer
+        self._inside = False  # the plain equivalent of a registered operation
         self._modules: list[str] = []
         self._of: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._sharing: dict[int, list[weakref.ref[torch.Tensor]]] = {}
@@ -183,14 +190,28 @@ class _Recorder(TorchDispatchMode):
 
         return hook
 
-    def leaving(self, module: nn.Module, args: Any, output: Any) -> None:
-        """Note that the pass has left a module."""
-        self._modules.pop()
+    def leaving(self, name: str) -> Callable[..., None]:
+        """Return the hook that notes that the pass has left a module, and what it returned."""
+
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            self._modules.pop()
+            if isinstance(output, torch.Tensor):
+                self.exits.append((name, self.index(output)))
+
+        return hook
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        name = trace_name(func._schema.name)
+        known = REGISTERED.get(name)
+        if known is not None and isinstance(known.claim, Plain):
+            return self._equivalent(known.claim, args, kwargs)
+        if self._inside and func._can_decompose():
+            # Above autograd, where a model's own calls are seen, these come in their parts already.
+            with self:
+                return func.decompose(*args, **kwargs)
         before = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
         inputs = tuple(self.index(t) for t in before)
         plain_args, plain_kwargs = tree_map_only(torch.Tensor, lambda t: Ref(self.index(t)), (args, kwargs))
@@ -198,7 +219,7 @@ class _Recorder(TorchDispatchMode):
         made = [t for t in tree_flatten(out)[0] if isinstance(t, torch.Tensor)]
         written = [t for t in _written(func, args, kwargs) if not any(t is m for m in made)]
         outputs = tuple(self._register(t, "computed" if inputs else "const") for t in [*made, *written])
-        node = self._node(func._schema.name.split("::")[1], inputs, outputs, plain_args, plain_kwargs)
+        node = self._node(name, inputs, outputs, plain_args, plain_kwargs)
         changed = {id(t) for t in _written(func, args, kwargs)}
         for tensor, value in zip([*made, *written], outputs, strict=True):
             if id(tensor) in changed:
@@ -206,6 +227,15 @@ class _Recorder(TorchDispatchMode):
         if self._observer is not None:
             self._observer(node, func, args, kwargs, out)
         return out
+
+    def _equivalent(self, claim: Plain, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run what an operation is the equivalent of, and record that."""
+        outer, self._inside = self._inside, True
+        try:
+            with self:
+                return claim.function(*args, **kwargs)
+        finally:
+            self._inside = outer
 
     def _node(self, op: str, inputs: Any, outputs: Any, args: Any = (), kwargs: Any = None) -> Node:
         module = self._modules[-1] if self._modules else ""

@@ -7,6 +7,7 @@ from typing import Any
 from torch.utils._pytree import tree_flatten
 
 from similitude.scaling.dataflow import ops
+from similitude.scaling.dataflow.claims import REGISTERED
 from similitude.scaling.dataflow.facts import Flow
 from similitude.scaling.dataflow.trace import Node
 
@@ -32,6 +33,13 @@ def unfollowed(first: Flow, second: Flow) -> tuple[str, ...]:
                     "traced sizes), and no tensor answers for the sum: it grows with the width. Take the mean, or "
                     "check the plan with similitude.check"
                 ] = None
+    for node in first.trace.nodes:
+        foreign = "::" in node.op and node.op not in REGISTERED and node.index not in first.contractions
+        if foreign and any(first.facts[value].active for value in node.outputs):
+            found[
+                f"{_place(node.module)} has the operation {node.op}, of which nothing is known: no factor is followed "
+                "through it. Say what it does: similitude.register_operation"
+            ] = None
     nodes = first.trace.nodes, second.trace.nodes
     if [n.op for n in nodes[0]] == [n.op for n in nodes[1]]:
         for a, b in zip(*nodes, strict=True):
