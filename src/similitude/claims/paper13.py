@@ -209,8 +209,8 @@ def wrong_exponents() -> Measured:
     paper=13,
     statement="With two matrices per block no parametrization transfers: at small depth the best multiplier of the "
     "branches falls with the square of the learning rate, at large depth in proportion.",
-    claimed="slope of log multiplier on log rate, over rates of 1/2 to 8: with two matrices at most -1.5 at depth 1 and at "
-    "least -1.25 at depth 16; with one matrix within 0.45 of -1 at both",
+    claimed="slope of log multiplier on log rate, over rates of 1/2 to 8: with two matrices at most -1.5 at depth 1 and "
+    "at least -1.25 at depth 16; with one matrix within 0.45 of -1 at both",
     minutes=4,
 )
 def two_layers() -> Measured:
