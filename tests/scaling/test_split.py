@@ -111,6 +111,60 @@ def test_the_scale_of_muon_follows_its_options():
         assert (group["lr"], group["weight_decay"]) == (0.01, 0.2)
 
 
+def test_defaults_go_to_whichever_takes_them():
+    rows = {row.name: row for row in for_optimizer(mlp_plan(), torch.optim.AdamW).rows}
+    optimizer = made(
+        model(), weight_decay=0.3, momentum=0.8, betas=(0.8, 0.9), rest_options={"betas": (0.7, 0.9)}
+    )
+    muon, *rest = optimizer.param_groups
+    assert (muon["weight_decay"], muon["momentum"]) == (0.3, 0.8)
+    assert {group["betas"] for group in rest} == {(0.7, 0.9)}
+    assert all(group["weight_decay"] == pytest.approx(0.3 / group["lr_factor"]) for group in rest)
+    assert {group["lr_factor"] for group in rest} == {row.lr for n, row in rows.items() if n != MATRIX}
+    with pytest.raises(PlanError, match="neither optimizer takes 'momenta'"):
+        made(model(), momenta=0.8)
+
+
+def test_parts_with_modes_are_switched_together():
+    """Schedule-free optimizers train in one mode and are evaluated in another."""
+    schedulefree = pytest.importorskip("schedulefree")
+    net = model()
+    optimizer = made(net, rest=schedulefree.AdamWScheduleFree)
+    with pytest.raises(Exception, match="not in train mode"):
+        train(net, optimizer, steps=1)
+    optimizer.train()
+    train(net, optimizer)
+    here = copy.deepcopy(net.state_dict())
+    optimizer.eval()
+    moved = [not torch.equal(here[name], value) for name, value in net.state_dict().items()]
+    assert moved == [name != MATRIX for name in here]
+    optimizer.train()
+    assert all(torch.allclose(here[name], value, atol=1e-6) for name, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["Muon", "NorMuon", "Shampoo", "NovoGrad"])
+def test_other_optimizers_of_matrices_train_and_resume(kind):
+    cls = getattr(pytest.importorskip("pytorch_optimizer"), kind)
+
+    def matrix(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        marked = {"use_muon": True} if kind.endswith("Muon") else {}
+        return cls([{**group, **marked} for group in groups])
+
+    net, other = model(), model(seed=1)
+    optimizer = made(net, matrix=matrix)
+    scheduler = LambdaLR(optimizer, lambda step: 0.5**step)
+    losses = train(net, optimizer)
+    assert losses[-1] < losses[0]
+    scheduler.step()
+    saved = copy.deepcopy((net.state_dict(), optimizer.state_dict()))
+    expected = train(net, optimizer)
+    resumed = made(other, matrix=matrix)
+    other.load_state_dict(saved[0])
+    resumed.load_state_dict(saved[1])
+    assert resumed.param_groups[0]["lr"] == 0.5 * 0.02 * resumed.param_groups[0]["lr_factor"]
+    assert train(other, resumed) == expected
+
+
 def test_any_pair_of_optimizers():
     for matrix, rest in ((torch.optim.SGD, torch.optim.SGD), (torch.optim.AdamW, torch.optim.Adagrad)):
         trace = train(model(), made(model(), matrix=matrix, rest=rest))

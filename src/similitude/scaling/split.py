@@ -14,6 +14,7 @@ from torch import nn
 
 from similitude.core.errors import PlanError
 from similitude.scaling.apply import group, trainable
+from similitude.scaling.axes import some
 from similitude.scaling.factors import MATRIX_ROLES, for_optimizer, is_matrix
 from similitude.scaling.records import Plan
 
@@ -114,6 +115,7 @@ def split(
     rest: MakeOptimizer = torch.optim.AdamW,
     matrix_options: Mapping[str, Any] | None = None,
     rest_options: Mapping[str, Any] | None = None,
+    **defaults: Any,
 ) -> SplitOptimizer:
     """Make one optimizer that trains matrices by one class and everything else by another.
 
@@ -131,6 +133,7 @@ def split(
         rest: Optimizer of everything else.
         matrix_options: Options of `matrix` as tuned at the base (`weight_decay`, `momentum`, ...).
         rest_options: Options of `rest` as tuned at the base (`weight_decay`, `betas`, ...).
+        **defaults: Options of whichever of the two takes them (`weight_decay=0.1` for both), unless it has its own.
 
     Returns:
         An optimizer whose groups hold each factor on the learning rate as "lr_factor". Learning-rate
@@ -156,19 +159,29 @@ def split(
         )
     others = {n: p for n, p in tensors.items() if n not in matrices}
     sides = [
-        (_bind(matrix or _muon(), matrix_options), matrices, lr),
-        (_bind(rest, rest_options), others, rest_lr),
+        (_bind(matrix or _muon(), matrix_options), matrix_options, matrices, lr),
+        (_bind(rest, rest_options), rest_options, others, rest_lr),
     ]
-    parts = []
-    for make, side, rate in sides:
+    parts, taken = [], set()
+    for make, own, side, rate in sides:
         planned = for_optimizer(plan, make)
         if planned.family == "orthogonalized" and side is others:
             raise PlanError(
                 f"rest={planned.optimizer} takes matrices only, but the rest has vectors, heads or embeddings. "
                 "Pass an optimizer such as torch.optim.AdamW."
             )
+        options = {
+            name: v for name, v in defaults.items() if name in planned.defaults and name not in (own or {})
+        }
+        taken |= planned.defaults.keys()
         if side:
-            parts.append(make(group(planned, side, lr=rate, options={})))
+            parts.append(make(group(planned, side, lr=rate, options=options)))
+    unknown = [name for name in defaults if name not in taken]
+    if unknown:
+        raise PlanError(
+            f"neither optimizer takes {some(unknown)}. They take {', '.join(sorted(taken))}; options of one of them "
+            "may also go into matrix_options or rest_options."
+        )
     return SplitOptimizer(tuple(parts))
 
 
