@@ -70,7 +70,10 @@ def test_the_figure_draws_rates_and_losses(tmp_path):
     assert any(
         "largest stable rate on the rich side" in line and "law 1.00" in line for line in figure.numbers
     )
-    assert len(save_figures(sweep(), tmp_path)) == 2
+    drawn = "".join(path.read_text() for path in save_figures(sweep(), tmp_path))
+    assert "mathdefault" not in drawn
+    assert ">0.001<" in drawn
+    assert ">1000<" in drawn
 
 
 def test_the_page_is_whole_and_the_same_every_time(tmp_path):

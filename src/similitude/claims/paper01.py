@@ -28,7 +28,7 @@ the stable ones seem to recover. eps is far below every gradient, which is 1 / g
     statement="The largest stable learning rate of SGD goes as gamma^2 in the lazy regime and as gamma^(2/L) in the rich "
     "one, with L layers (abstract).",
     claimed="exponents for gamma <= 0.01 and gamma >= 100 within 0.15 of 2 and 2/L, for ReLU MLPs of 2, 3 and 4 layers",
-    minutes=3,
+    minutes=4,
 )
 def sgd_rates() -> Measured:
     """Sweep gamma and the rate of SGD for three numbers of layers."""

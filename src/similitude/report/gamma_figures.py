@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from similitude.report.gamma_table import best_in_words
 from similitude.report.numbers import octaves
 from similitude.report.palette import stand_in
+from similitude.report.scale import loss_ticks
 from similitude.report.svg import Figure, Panel, draw
 from similitude.scaling.richness import power_of
 from similitude.studies.gamma_records import GammaSweep
@@ -55,10 +56,11 @@ def _rates(sweep: GammaSweep, numbers: Sequence[str]) -> Panel:
             axes.plot([gamma] * len(lrs), lrs, "_", color=first, alpha=0.6, ms=7)
         axes.plot(*_columns(middles), color=first, marker="o", label="largest stable")
         axes.plot(*_columns(best), color=second, marker="s", ls=(0, (6, 2)), label="best")
-        _law(axes, sweep, middles)
-        _logarithmic(axes)
-        axes.set_ylabel("learning rate")
         axes.set_yscale("log")
+        limits = axes.get_ylim()
+        _law(axes, sweep, middles)
+        axes.set_ylim(limits)  # the law's lines may leave the axes, where rates have left the law
+        _finish(axes, "learning rate")
         figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handletextpad=0.5)
 
     return draw(paint, "rates", title="Learning rates against gamma", description=" ".join(numbers))
@@ -87,18 +89,32 @@ def _losses(sweep: GammaSweep, numbers: Sequence[str]) -> Panel:
             axes.plot([point.gamma] * len(point.at_best), point.at_best, ".", color=colour, alpha=0.5, ms=4)
         means = [(point.gamma, sum(point.at_best) / len(point.at_best)) for point in alive]
         axes.plot(*_columns(means), color=colour, marker="o")
-        _logarithmic(axes)
         if all(loss > 0 for _, loss in means):
             axes.set_yscale("log")
-        axes.set_ylabel("loss at the best rate")
+        _finish(axes, "loss at the best rate")
 
     return draw(paint, "loss", title="Loss against gamma", description=numbers[-1])
 
 
-def _logarithmic(axes: Axes) -> None:
+def _finish(axes: Axes, label: str) -> None:
+    """Label the axes; ticks are plain text, because the report's text is not set as formulas."""
     axes.set_xscale("log")
     axes.set_xlabel("gamma")
+    axes.set_ylabel(label)
     axes.minorticks_off()
+    ticks = _decades(*axes.get_xlim())
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    low, high = axes.get_ylim()
+    if axes.get_yscale() == "log":
+        ticks = _decades(low, high) if high / low > 100 else loss_ticks(low, high)
+        axes.set_yticks(ticks, [f"{tick:.4g}" for tick in ticks])
+
+
+def _decades(low: float, high: float, *, most: int = 7) -> list[float]:
+    """Return powers of ten between two numbers, at most `most` of them and evenly spaced."""
+    first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
+    step = max(1, math.ceil((last - first + 1) / most))
+    return [10.0**power for power in range(first, last + 1) if power % step == 0]
 
 
 def _columns(rows: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
