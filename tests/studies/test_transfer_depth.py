@@ -124,7 +124,12 @@ def test_a_second_run_finds_every_cell_and_a_width_is_another_experiment(done):
         sim.run(experiment(base=16), folder)
 
 
-def test_knobs_and_roles_reach_the_base_of_a_depth_study(tmp_path):
+def test_processes_give_the_same_losses(done, tmp_path):
+    pooled = sim.run(experiment(depth_rule="depth_mup"), tmp_path, engine=sim.ProcessPool(workers=2))
+    assert pooled.transfers["depth_mup"].curves == done[1].transfers["depth_mup"].curves
+
+
+def test_knobs_reach_the_base_of_a_depth_study(tmp_path):
     study = sim.run(experiment(knobs={"head": {"init": 0.0}}, depth_rule="sp"), tmp_path)
     rows = {row.name: row for row in study.plans["sp"].rows}
     assert rows["head.weight"].rescale == 0.0
