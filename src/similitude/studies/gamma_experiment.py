@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -109,10 +109,6 @@ class GammaExperiment:
     def batches_at(self, gamma: float) -> Batches:
         """Return the batches in the precision of a richness."""
         return InDouble(self.batches) if gamma < DOUBLE_BELOW else self.batches
-
-    def at(self, **changes: Any) -> GammaExperiment:
-        """Return the experiment with other values of its attributes."""
-        return replace(self, **changes)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what decides a run's result besides gamma, rate and seed; the same in every process.
