@@ -32,7 +32,7 @@ _COMMANDS = {
     "diversity": "Measure whether the layers of your residual network learn different things, or the same.",
     "diff": "Show what differs between two saved plans.",
     "optimizer": "Measure how an optimizer's steps grow with a tensor's shape; show the factors that follow.",
-    "transfer": "Sweep the learning rate of your model at several widths; say whether the optimum transfers.",
+    "transfer": "Sweep the learning rate at several widths or depths of your model; say whether the optimum transfers.",
     "gamma": "Sweep the richness of your model: which gamma is best, and do learning rates follow it?",
     "report": "Write the report of stored studies again; nothing is trained.",
 }
