@@ -153,6 +153,12 @@ def test_verdicts(change, outcome, words):
     assert words in verdict.summary
 
 
+def test_what_cannot_be_told_says_what_would_tell():
+    assert "twice the depth" in judged(trained=Distances(0.66, 0.65, 0.67, ())).next
+    assert "more steps" in judged(moved=0.03).next
+    assert "depth_mup" in judged(trained=Distances(0.9, 0.85, 0.95, ())).next
+
+
 def test_redundancy_needs_an_interval_on_its_side():
     assert redundancy(Distances(0.58, 0.4, 0.76, ())) is None
     assert redundancy(Distances(0.8, -math.inf, math.inf, ())) is None

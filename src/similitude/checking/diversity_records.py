@@ -52,7 +52,7 @@ class Diversity:
         branches: Number L of branches of the longest residual stream.
         growth: Size of the stream behind the last branch over that before the first, at initialization.
         gradient_near: Mean cosine of the gradients that neighbouring branches get, at initialization; None where
-            branches end in no matrix.
+            they end in no matrices of one shape.
         gradient_far: The same for branches `FAR` apart; None for a shorter stream.
         gaps: Numbers of branches between two points of the stream, whose distances are fitted.
         at_init: Distances at initialization; None where branches then add nothing.
@@ -202,18 +202,13 @@ def judge_diversity(
     ]
     redundant = redundancy(trained)
     exponent = f"distances along the stream grow with exponent {trained.slope:.2f} after {steps} steps"
-    if moved < MOVED or redundant is None:
-        why = (
-            f"training moved the stream's end by {100 * moved:.0f} % alone"
-            if moved < MOVED
-            else f"{exponent}, between independent layers (1/2) and a smooth curve (1)"
-        )
-        return Verdict(
-            Outcome.CANNOT_TELL,
-            f"{why}; {_gradients(near)}",
-            tuple(evidence),
-            next="more steps, or a larger lr",
-        )
+    if moved < MOVED:
+        why = f"training moved the stream's end by {100 * moved:.0f} % alone; {_gradients(near)}"
+        return Verdict(Outcome.CANNOT_TELL, why, tuple(evidence), next="more steps, or a larger lr")
+    if redundant is None:
+        why = f"{exponent}, between independent layers (1/2) and a smooth curve (1); {_gradients(near)}"
+        step = "twice the depth: there the exponent stays where layers are diverse, and rises where they are redundant"
+        return Verdict(Outcome.CANNOT_TELL, why, tuple(evidence), next=step)
     if not redundant:
         return Verdict(Outcome.OK, f"diverse layers: {exponent}; {_gradients(near)}", tuple(evidence))
     return Verdict(
@@ -231,7 +226,7 @@ def judge_diversity(
 
 def _gradients(near: float | None) -> str:
     if near is None:
-        return "no branch ends in a matrix, so gradients were not compared"
+        return "neighbouring branches end in no matrices of one shape, so gradients were not compared"
     return f"neighbouring branches get gradients with cosine {near:.2f}"
 
 
