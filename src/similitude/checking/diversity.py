@@ -1,4 +1,4 @@
-"""Gradient and feature diversity of a residual network (paper 13, Sections 5 to 7), measured on any model."""
+"""Gradient and feature diversity of a residual network (paper 13, Section 7), measured on any model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TRIES = 6  # learning rates that are tried, each a quarter of the last
 _FEWEST = 4  # branches between which distances have an exponent
 
 
-@cites(13, "Section 5 (gradient diversity) and Section 7 (feature diversity)")
+@cites(13, "Section 7: feature diversity")
 def diversity(
     model_or_make: nn.Module | Factory,
     sample: Any,
