@@ -58,6 +58,20 @@ def test_a_sweep_over_depths_finds_a_best_rate_at_each():
     assert deep == dataclasses.replace(found.curves[0])  # the base is the same under every rule
 
 
+def test_the_best_losses_are_those_of_the_best_rate(monkeypatch):
+    rates = (2.0**-20, 2.0**-6)
+    small = DepthTask(
+        ShuffledDigits(images=32, batch_size=32), width=12, depths=(2,), steps=30, lrs=rates, seeds=(0, 1)
+    )
+    monkeypatch.setattr(depths, "memorised_digits", lambda: small)
+    best = depths.best_losses("abs", "act_last", depth=2)
+    monkeypatch.setattr(depths, "memorised_digits", lambda: dataclasses.replace(small, lrs=rates[:1]))
+    still = depths.best_losses("abs", "act_last", depth=2)
+    assert best.shape == still.shape == (2,)
+    assert still == pytest.approx(math.log(10), abs=0.01)  # a zero head that has not moved
+    assert (best < still - 0.2).all()
+
+
 def test_finals_are_grouped_by_setting():
     runs = [RunResult(np.array([float(k)]), float(k)) for k in range(6)]
     assert depths.by_setting(runs, 3) == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]

@@ -16,6 +16,7 @@ from similitude.core.seeding import numpy_generator
 from similitude.data import load
 from similitude.data.batches import Batches, ImageBatches
 from similitude.models import ResMLP
+from similitude.models.resmlp import Block, ResActivation
 from similitude.scaling.plan import Plan, plan
 from similitude.studies.records import Curve, Transfer
 from similitude.studies.shift import transfer
@@ -148,6 +149,36 @@ def memorised_digits() -> DepthTask:
     return DepthTask(
         ShuffledDigits(), width=40, depths=(4, 16), steps=160, lrs=tuple(2.0**k for k in range(-11, -3))
     )
+
+
+def best_losses(activation: ResActivation, block: Block, *, depth: int) -> np.ndarray:
+    """Return the final losses by seed at the best learning rate, memorising digits with shuffled labels.
+
+    Args:
+        activation: Nonlinearity of the branches.
+        block: Form of the branches.
+        depth: Number of branches, each multiplied by 2 / sqrt(depth).
+    """
+    task = memorised_digits()
+    results = train_ensemble(
+        lambda: ResMLP(
+            PIXELS,
+            CLASSES,
+            width=task.width,
+            depth=depth,
+            activation=activation,
+            block=block,
+            branch=2 * depth**-0.5,
+            zero_head=True,
+        ),
+        [Replica(seed, lr) for lr in task.lrs for seed in task.seeds],
+        batches=task.batches,
+        loss=cross_entropy,
+        steps=task.steps,
+        optimizer=torch.optim.Adam,
+    )
+    table = np.array(by_setting(results, len(task.seeds)))
+    return table[int(np.argmin(table.mean(axis=1)))]
 
 
 def by_setting(results: Sequence[RunResult], seeds: int) -> list[list[float]]:
