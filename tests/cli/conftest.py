@@ -13,6 +13,7 @@ MODELS = """
     import torch
     from torch import nn
     from similitude.models import GPT
+    from similitude.models.resmlp import ResMLP
 
     def make(width):
         return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10))
@@ -85,6 +86,9 @@ MODELS = """
     def dialled(width, depth):
         layers = [nn.Linear(64, width), *(nn.Linear(width, width) for _ in range(depth)), nn.Linear(width, 10)]
         return nn.Sequential(*layers)
+
+    def residual(width, depth):
+        return ResMLP(64, 10, width=width, depth=depth, block="act_first")
 
     a_number = 3
     no_batches = object()

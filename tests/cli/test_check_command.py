@@ -65,3 +65,47 @@ def test_wrong_use_leaves_with_2(check, cli):
     ran = check("--plan=plan.json", "--base=64")
     assert ran.code == 2
     assert "--base has no effect on --plan" in ran.message
+
+
+DEEP = """
+    import torch
+    from torch import nn
+    from similitude.models.resmlp import ResMLP
+
+    def make(width, depth):
+        return ResMLP(16, 4, width=width, depth=depth, block="act_first", activation="tanh", branch=0.5)
+
+    x = torch.randn(32, 16, generator=torch.Generator().manual_seed(0))
+    sample = (x, x.abs().argmax(-1) % 4)
+
+    def loss(model, batch):
+        return nn.functional.cross_entropy(model(batch[0]), batch[1])
+"""
+
+
+@pytest.fixture
+def deep(cli, tmp_path):
+    """Run `similitude check` on a residual network of width 32."""
+    (tmp_path / "deep.py").write_text(textwrap.dedent(DEEP))
+    given = ["deep.py:make", "--sample=deep.py:sample", "--loss=deep.py:loss", "--widths=32", "--steps=2"]
+    return lambda *options: cli("check", *given, *options)
+
+
+def test_depths_are_given_one_by_one_or_with_commas(deep):
+    ran = deep("--depths", "2", "4", "8", "--depth-rule=depth_mup", "--json", "--knob.head.init=0")
+    assert ran.code == 0
+    assert (ran.json["widths"], ran.json["depths"], ran.json["depth_rule"]) == ([32], [2, 4, 8], 0.5)
+    assert {"stream", "stream change"} <= {row["quantity"] for row in ran.json["rows"]}
+    # A head that starts at zero has no norm at the start: the knob reached the plan.
+    assert not [r for r in ran.json["rows"] if (r["name"], r["quantity"]) == ("head.weight", "init norm")]
+    without = deep("--depths=2,4,8", "--depth-rule=sp")
+    assert without.code == 1
+    assert "no depth rule" in without.out
+    assert "d log(depth)" in without.out
+
+
+def test_wrong_depths_leave_with_2(deep):
+    assert "no depth rule to check: pass depth_rule='depth_mup'" in deep("--depths=2,4,8").message
+    assert "'two' is not a whole number" in deep("--depths", "two").message
+    assert "depth_rule 'deep' is unknown" in deep("--depths=2,4,8", "--depth-rule=deep").message
+    assert "depth_rule=0.3 is outside [0.5, 1]" in deep("--depths=2,4,8", "--depth-rule=0.3").message

@@ -3,7 +3,7 @@
 import pytest
 
 from similitude.cli.factories import did_you_mean, load_object
-from similitude.cli.options import at_least, rate, schedule_of, whole_numbers
+from similitude.cli.options import at_least, depth_rule_of, rate, schedule_of, whole_numbers
 from similitude.core.errors import FactoryError, GridError
 from similitude.training.schedule import constant
 
@@ -58,3 +58,7 @@ def test_names_inside_classes_and_packages():
     assert load_object("torch:nn.Linear") is torch.nn.Linear
     with pytest.raises(FactoryError, match=r"'torch.nn' has no 'Linaer'.*Did you mean torch.nn:Linear"):
         load_object("torch.nn:Linaer")
+
+
+def test_depth_rules_are_names_or_numbers():
+    assert [depth_rule_of(text) for text in (None, "sp", "0.75", "1")] == [None, "sp", 0.75, 1.0]

@@ -75,10 +75,43 @@ def test_what_is_no_size_is_told(cli, size, text):
     assert "--base width=256,depth=4" in ran.message
 
 
-def test_only_the_width_may_differ(cli):
-    ran = cli("plan", "user_models.py:dialled", "--base=8,depth=1", "--target=32,depth=2", SAMPLE)
-    assert ran.code == 2
-    assert "depth (1 -> 2)" in ran.message
+def test_a_depth_that_differs_needs_a_rule(cli):
+    ran = cli("plan", "user_models.py:residual", "--base=8,depth=1", "--target=32,depth=2", SAMPLE)
+    assert (ran.code, ran.out) == (2, "")
+    assert "the depth differs between base and target (1 -> 2), and depth_rule is not given" in ran.message
+    assert "'complete_p'" in ran.message
+
+
+@pytest.mark.parametrize(
+    ("rule", "alpha"), [("complete_p", 1.0), ("0.75", 0.75), ("depth_mup", 0.5), ("sp", None)]
+)
+def test_depth_rules_have_names_or_are_exponents(cli, rule, alpha):
+    sizes = ["--base=width=8,depth=2", "--target=width=32,depth=8", f"--depth-rule={rule}", "--gamma=4"]
+    ran = cli("plan", "user_models.py:residual", *sizes, SAMPLE, "--json")
+    assert ran.code == 0, ran.message
+    assert (ran.json["depth_rule"], ran.json["gamma"]) == (alpha, 4.0)
+    (row,) = [row for row in ran.json["rows"] if row["name"] == "blocks.7.linear.weight"]
+    assert row["multiplier"] == pytest.approx(1.0 if alpha is None else 4.0**-alpha)
+
+
+def test_plans_of_depth_are_explained_and_compared(cli):
+    sizes = ["--base=8,depth=2", "--target=8,depth=8", SAMPLE]
+    for rule in ("complete_p", "depth_mup"):
+        assert (
+            cli("plan", "user_models.py:residual", *sizes, f"--depth-rule={rule}", f"--save={rule}.json").code
+            == 0
+        )
+    explained = cli("explain", "complete_p.json", "blocks.5.linear.weight")
+    assert "carries: residual branch x0.25: (branches over base's)^-1" in " ".join(explained.out.split())
+    compared = cli("diff", "complete_p.json", "depth_mup.json")
+    assert compared.code == 1
+    assert "depth rule" in compared.out
+    assert "alpha 1" in compared.out
+
+
+@pytest.mark.parametrize("gamma", ["0", "-1", "nan"])
+def test_what_is_no_richness_is_told(cli, gamma):
+    assert "is no richness" in run(cli, "user_models.py:make", f"--gamma={gamma}").message
 
 
 @pytest.mark.parametrize("sample", ["batch", "arguments", "no_input", "of_width", "with_default"])

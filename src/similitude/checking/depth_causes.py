@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from similitude.checking.causes import Cause, moves
+from similitude.checking.deviation import Deviation
 from similitude.checking.records import CheckRow
 from similitude.scaling.depth import DEPTH_RULES, depth_powers
 from similitude.scaling.records import Plan
 from similitude.scaling.sizes import DEPTH
 
-_STREAM = ("stream", "stream change")
-
 
 def depth_causes(
-    bad: Sequence[CheckRow], ranked: Sequence[Cause], *, plan: Plan, rows: Sequence[CheckRow]
+    bad: Sequence[CheckRow],
+    ranked: Sequence[Cause],
+    *,
+    plan: Plan,
+    rows: Sequence[CheckRow],
+    wrong: Sequence[Deviation] = (),
 ) -> list[Cause]:
     """Put what only a check in depth can tell before, or in place of, the causes that were ranked by tensor.
 
@@ -23,27 +27,31 @@ def depth_causes(
         ranked: Causes as in a check of widths.
         plan: The plan of the deepest network, with one row per kind.
         rows: All rows.
+        wrong: Deviations of the plan from its rule.
     """
+    exact = {deviation.name for deviation in wrong}
+    first = [cause for cause in ranked if cause.name in exact]
+    rest = [cause for cause in ranked if cause.name not in exact]
     worst = max(
-        (row for row in bad if row.quantity == "stream change"), key=lambda r: abs(r.off), default=None
+        (row for row in bad if row.quantity == "stream change"), key=lambda row: abs(row.off), default=None
     )
     if plan.depth_rule is None and worst is not None and worst.off > 0:
-        return [Cause(worst.name, _missing(worst, plan, rows), worst.off), *ranked]
-    known = {cause.name for cause in ranked if cause.power}
-    piled = next((row for row in bad if row.quantity == "stream" and row.name not in known), None)
+        # What else is off may follow from the sum of the branches.
+        return [
+            Cause(worst.name, _missing(worst, plan, rows), worst.off),
+            *first,
+            *(c for c in rest if not c.power),
+        ]
+    piled = next((row for row in bad if row.quantity == "stream"), None)
     if piled is None:
         return list(ranked)
-    text = (
-        f"the stream at the start, where {piled.name!r} is added, {moves(piled, DEPTH)}: branches whose mean is not "
-        "zero, or whose initial scale depends on the depth, pile up; the plan's notes name them"
-        if piled.off > 0
-        else f"the stream at the start, where {piled.name!r} is added, {moves(piled, DEPTH)}"
-    )
-    return [
-        *(c for c in ranked if c.power),
-        Cause(piled.name, text, piled.off),
-        *(c for c in ranked if not c.power),
-    ]
+    text = f"the stream at the start, where {piled.name!r} is added, {moves(piled, DEPTH)}"
+    if piled.off > 0:
+        text += (
+            ": branches whose mean is not zero, or whose initial scale depends on the depth, pile up; the plan's notes "
+            "name them"
+        )
+    return [*first, Cause(piled.name, text, piled.off), *rest]
 
 
 def _missing(stream: CheckRow, plan: Plan, rows: Sequence[CheckRow]) -> str:

@@ -83,12 +83,15 @@ def settling(
     gradient a third time, on its way back. Initial norms, and norms of normalized updates, feel nothing and are not
     cleared.
 
+    Cleared are also changes of activations inside a branch that are of two parts: a tensor's own update, and the
+    response to the stream, which at alpha < 1 falls more slowly and wins in the end.
+
     Args:
         found: Rows with their fits, in the order of the forward pass.
         plan: The plan of the deepest network, with one row per kind of tensor.
         wrong: Deviations of the plan from its rule; nothing excuses the tensors that they name.
     """
-    rows = [row for row, _ in found]
+    rows = [_mixed(row, [r for r, _ in found]) for row, _ in found]
     fall = min((row.slope for row in rows if row.quantity == "stream"), default=0.0)
     if plan.depth_rule is None or fall >= 0 or fall < 0.5 - plan.depth_rule - DEPTH_TOLERANCE:
         return rows
@@ -108,3 +111,19 @@ def settling(
         mine = falls and row.quantity not in exact and row.name not in deviating
         cleared.append(replace(row, ok=True, note=note) if mine else row)
     return cleared
+
+
+def _mixed(row: CheckRow, rows: Sequence[CheckRow]) -> CheckRow:
+    """Clear a change inside a branch whose exponent is between those of its two parts."""
+    own = next(
+        (r for r in rows if (r.name, r.use, r.quantity) == (row.name, row.use, "update") and r.ok), None
+    )
+    if row.good or row.quantity != "change" or own is None or row.expected is None or own.expected is None:
+        return row
+    if not own.expected < row.expected or row.off > 0 or row.high < own.expected - DEPTH_TOLERANCE:
+        return row
+    note = (
+        f"of two parts: its own update falls as depth^{own.expected:+.2g}, the response to the stream goes as "
+        f"depth^{row.expected:+.2g} and wins in deeper networks"
+    )
+    return replace(row, ok=True, note=note)

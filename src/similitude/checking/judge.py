@@ -130,7 +130,7 @@ def judge(evidence: Evidences, seeds: Mapping[int, Sequence[Rung]], *, lr: float
         dial=dial,
     )
     if dial == DEPTH:
-        ranked = depth_causes(bad, ranked, plan=plan, rows=rows)
+        ranked = depth_causes(bad, ranked, plan=plan, rows=rows, wrong=evidence.wrong)
     run = rungs[0].run
     ranked = untrained(run.gradients, run.rates, {r.name: r.lr for r in plan.rows}) + ranked
     held = tuple(row for row in rows if row.expected is not None)

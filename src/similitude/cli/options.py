@@ -70,6 +70,22 @@ def depth_rules(text: str) -> tuple[str | float, ...]:
     return tuple(_number_or_name(part) for part in names(text))
 
 
+def depth_rule_of(text: str | None) -> str | float | None:
+    """Read a depth rule: a name, or the residual exponent as a number.
+
+    Args:
+        text: What the user wrote; which names and numbers there are is for the planner to say.
+
+    Example:
+        >>> depth_rule_of("complete_p"), depth_rule_of("0.75"), depth_rule_of(None)
+        ('complete_p', 0.75, None)
+    """
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
 def at_least(value: int, least: int, option: str) -> int:
     """Return a number that is large enough.
 

@@ -75,7 +75,7 @@ class PlanDiff:
     not compared.
 
     Attributes:
-        settings: Rule, optimizer, weight decay, sizes, knobs.
+        settings: Rule, optimizer, weight decay, depth rule, gamma, sizes, knobs.
         added: Tensors that only the second plan has.
         removed: Tensors that only the first plan has.
         roles: Roles that differ; "refused" where a plan has none. Other properties that are no numbers too.
@@ -169,6 +169,8 @@ def _settings(a: Plan, b: Plan) -> Iterator[Change]:
         ("optimizer family", a.family, b.family),
         ("weight decay", a.decay, b.decay),
         ("weight decay over widths", a.weight_decay, b.weight_decay),
+        ("depth rule", _depth_rule(a), _depth_rule(b)),
+        ("gamma", f"{a.gamma:g}", f"{b.gamma:g}"),
         ("base", size(a.base), size(b.base)),
         ("target", size(a.target), size(b.target)),
         ("knobs", _knobs(a), _knobs(b)),
@@ -176,6 +178,10 @@ def _settings(a: Plan, b: Plan) -> Iterator[Change]:
     ):
         if old != new:
             yield Change("", what, old, new)
+
+
+def _depth_rule(plan: Plan) -> str:
+    return "none" if plan.depth_rule is None else f"alpha {plan.depth_rule:g}"
 
 
 def _knobs(plan: Plan) -> str:
