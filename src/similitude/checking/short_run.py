@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from similitude.checking.losses import differentiable
 from similitude.core.seeding import derive, seeded
 from similitude.scaling.matching import parameters
+from similitude.training.modes import switch
 
 
 @dataclass
@@ -75,9 +76,7 @@ def short_run(
     run = ShortRun()
     named = parameters(model)
     model.train()
-    train = getattr(optimizer, "train", None)
-    if callable(train):  # schedule-free optimizers make no steps before
-        train()
+    switch(optimizer, "train")
     with seeded(derive(seed, "layers")), torch.enable_grad():
         for step in range(steps):
             value = differentiable(loss(model, batch(step)))

@@ -128,14 +128,18 @@ class Measurement:
             other: Size of the gradients of a second tensor beside it; no such tensor by default.
             **options: Set in the parameter groups.
         """
-        values = torch.randn(shape, generator=torch_generator(self.seed, "weights"), dtype=torch.float64)
-        values *= weight / math.prod(shape[1:]) ** 0.5
+        values = weight * self.weights(shape)
         given = {**self.options, **options}
         if self.eps is not None:
             given["eps"] = self.eps * _SMALL if eps is None else eps
         tensors = [values] if other is None else [values, values.flip(0)]
         every = [[g] if other is None else [g, other * g.flip(0)] for g in gradients]
         return steps_of(self.factory, tensors, every, options=given, seed=self.seed)
+
+    def weights(self, shape: tuple[int, ...]) -> Tensor:
+        """Draw a tensor whose root mean square is exactly fan-in^-1/2, since some steps are relative to it."""
+        values = torch.randn(shape, generator=torch_generator(self.seed, "weights"), dtype=torch.float64)
+        return values * (values.numel() / math.prod(shape[1:])) ** 0.5 / values.norm()
 
     def gradient_degree(
         self, side: int, gradients: Sequence[Tensor], base: Sequence[Tensor]
@@ -277,10 +281,7 @@ class Measurement:
             without, with_ = (
                 self.steps((side, side), gradients, lr=lr, weight_decay=wd) for wd in (0.0, 2.0**-4)
             )
-            values = torch.randn(
-                (side, side), generator=torch_generator(self.seed, "weights"), dtype=torch.float64
-            )
-            return with_[-1] - without[-1], values / side**0.5 - sum(with_[:-1], torch.zeros(()))
+            return with_[-1] - without[-1], self.weights((side, side)) - sum(with_[:-1], torch.zeros(()))
 
         (change, weight), (slower, _) = added(_LR), added(_LR / 4)
         if _size(change) <= 1e-9 * _size(weight):
@@ -294,16 +295,21 @@ class Measurement:
         """Tell the family of steps on vectors."""
         settling = self.found.settling
 
-        def last(n: int, scale: float) -> float:
-            steps = [g[:, 0] * scale for g in aligned_gradients(n, n, settling + _STEPS, seed=self.seed)]
-            return _size(self.steps((n,), steps)[-1])
+        def size(n: int, scale: float) -> float:
+            logs = []
+            for draw in range(2 * _DRAWS):
+                drawn = aligned_gradients(n, n, settling + _STEPS, seed=self.seed + draw)
+                logs += [
+                    math.log(_size(u)) for u in self.steps((n,), [scale * g[:, 0] for g in drawn])[settling:]
+                ]
+            return sum(logs) / len(logs)
 
         small, large = self.sides[0], self.sides[-1]
         try:
-            size = last(small, 1.0)
-            growth = math.log(last(large, 1.0) / size) / math.log(large / small)
-            degree = math.log(last(small, _SCALE) / size) / math.log(_SCALE)
-        except (TrialError, PlanError, ValueError, ZeroDivisionError):  # a step of nothing has no size
+            before = size(small, 1.0)
+            growth = (size(large, 1.0) - before) / math.log(large / small)
+            degree = (size(small, _SCALE) - before) / math.log(_SCALE)
+        except (TrialError, PlanError, ValueError):  # a step of nothing has no size
             return "refused"
         if abs(growth - 0.5) > 0.15:
             return "orthogonalized" if abs(growth) <= 0.15 and abs(degree) <= _WHOLE else "refused"

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from similitude.core.errors import GridError
 from similitude.core.seeding import derive, seeded
 from similitude.data.batches import Batches
+from similitude.training.modes import switch
 from similitude.training.result import RunResult
 from similitude.training.schedule import Schedule, constant
 
@@ -52,6 +53,7 @@ def train(
     losses = np.full(steps, np.nan)
     base_rates = [group["lr"] for group in optimizer.param_groups]
     model.train()
+    switch(optimizer, "train")
     with seeded(derive(seed, "layers")):
         for step in range(steps):
             for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
@@ -71,9 +73,11 @@ def train(
     evaluation = None
     if held_out is not None:
         model.eval()
+        switch(optimizer, "eval")
         with torch.no_grad():
             evaluation = loss(model, held_out).item()
         model.train()
+        switch(optimizer, "train")
     return RunResult(losses, evaluation)
 
 
