@@ -26,11 +26,14 @@ if TYPE_CHECKING:
     from similitude.scaling.abc import abc, abc_of
     from similitude.scaling.centred import Centred
     from similitude.scaling.clipping import clip_grad_norm_
+    from similitude.scaling.dataflow.operations import register_operation
     from similitude.scaling.geometry import measure_optimizer
     from similitude.scaling.measured import MeasuredOptimizer
     from similitude.scaling.optimizers import register_optimizer
     from similitude.scaling.plan import Plan, plan
     from similitude.scaling.regime import Regime
+    from similitude.scaling.rule_registry import register_rule
+    from similitude.scaling.rules import Cell, Power
     from similitude.scaling.split import split
     from similitude.scaling.unit_scale import unit_scaled
     from similitude.studies.experiment import Experiment, rates
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from similitude.training.loop import train
 
 _HOMES = {
+    "Cell": "scaling.rules",
     "Centred": "scaling.centred",
     "Check": "checking.records",
     "Claim": "core.claim",
@@ -55,6 +59,7 @@ _HOMES = {
     "Optimum": "studies.records",
     "Outcome": "core.verdict",
     "Plan": "scaling.plan",
+    "Power": "scaling.rules",
     "ProcessPool": "runs.pool",
     "Regime": "scaling.regime",
     "Replica": "training.ensemble",
@@ -75,7 +80,9 @@ _HOMES = {
     "plan": "scaling.plan",
     "rates": "studies.experiment",
     "read_study": "studies.read",
+    "register_operation": "scaling.dataflow.operations",
     "register_optimizer": "scaling.optimizers",
+    "register_rule": "scaling.rule_registry",
     "run": "studies.run",
     "split": "scaling.split",
     "train": "training.loop",
@@ -96,12 +103,14 @@ _PACKAGES = frozenset(
         "runs",
         "scaling",
         "studies",
+        "testing",
         "theory",
         "training",
     }
 )
 
 __all__ = [
+    "Cell",
     "Centred",
     "Check",
     "Claim",
@@ -114,6 +123,7 @@ __all__ = [
     "Optimum",
     "Outcome",
     "Plan",
+    "Power",
     "ProcessPool",
     "Regime",
     "Replica",
@@ -135,7 +145,9 @@ __all__ = [
     "plan",
     "rates",
     "read_study",
+    "register_operation",
     "register_optimizer",
+    "register_rule",
     "run",
     "split",
     "train",

@@ -171,9 +171,10 @@ def test_a_third_party_says_what_its_optimizer_does():
         resolve(Theirs)
     register_optimizer(Theirs, OptimizerSpec("any", "entrywise", "shrink", {}))
     assert resolve(Theirs) == OptimizerSpec("Theirs", "entrywise", "shrink", {"weight_decay": 0.0})
-    register_optimizer(
-        Theirs, lambda o: OptimizerSpec("any", "sgd", "fixed", {"weight_decay": o.defaults["lr"]})
-    )
+    by_options = lambda o: OptimizerSpec("any", "sgd", "fixed", {"weight_decay": o.defaults["lr"]})  # noqa: E731
+    with pytest.raises(PlanError, match="Theirs is registered already"):
+        register_optimizer(Theirs, by_options)
+    register_optimizer(Theirs, by_options, replace=True)
     assert resolve(partial(Theirs, lr=0.3)).defaults == {"weight_decay": 0.3}
 
     class Heir(Theirs):

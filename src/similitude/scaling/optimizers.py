@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from dataclasses import replace as changed
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -17,6 +18,7 @@ from torch import Tensor, optim
 from similitude.core.errors import PlanError
 from similitude.scaling.geometry import as_plain, measure_optimizer
 from similitude.scaling.measured import MeasuredOptimizer
+from similitude.scaling.registration import Registration
 from similitude.scaling.rules import FAMILIES
 from similitude.scaling.shape_laws import CONSTANT, TALL, WIDE, ShapeLaw
 from similitude.scaling.trial import OptimizerLike, instantiate
@@ -102,22 +104,30 @@ _registered: WeakKeyDictionary[type[torch.optim.Optimizer], OptimizerSpec | Make
 _measured: WeakKeyDictionary[type[torch.optim.Optimizer], dict[str, MeasuredOptimizer]] = WeakKeyDictionary()
 
 
-def register_optimizer(cls: type[torch.optim.Optimizer], spec: OptimizerSpec | MakeSpec) -> None:
+def register_optimizer(
+    cls: type[torch.optim.Optimizer], spec: OptimizerSpec | MakeSpec, *, replace: bool = False
+) -> Registration:
     """Say what an optimizer class does, in place of a derivation or measurement of ours.
+
+    Test what is said with `similitude.testing.OptimizerTests`.
 
     Args:
         cls: The class; subclasses that leave its `step` as it is count as well.
         spec: The specification, or a function of an instance where it depends on options. The name and, where the
             specification has none, the defaults are the instance's own.
+        replace: Whether what was said of the class before is replaced.
+
+    Returns:
+        A handle that takes it back: `with register_optimizer(...):` in tests.
 
     Raises:
-        PlanError: `cls` is not an optimizer class, or the family does not exist.
+        PlanError: `cls` is not an optimizer class or is registered already, or the family does not exist.
 
     Example:
         >>> class Sign(torch.optim.SGD):
         ...     '''Steps along the sign of the gradient.'''
-        >>> register_optimizer(Sign, OptimizerSpec("Sign", "entrywise", "none", {}))
-        >>> resolve(Sign).family
+        >>> with register_optimizer(Sign, OptimizerSpec("Sign", "entrywise", "none", {})):
+        ...     resolve(Sign).family
         'entrywise'
     """
     if not (isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)):
@@ -129,7 +139,19 @@ def register_optimizer(cls: type[torch.optim.Optimizer], spec: OptimizerSpec | M
             f"{cls.__name__} cannot be registered with a {type(spec).__name__}. Pass an OptimizerSpec, or a function of "
             "an instance that returns one."
         )
+    before = _registered.get(cls)
+    if before is not None and not replace:
+        raise PlanError(
+            f"{cls.__name__} is registered already. Pass replace=True if this is to take the place of what was said."
+        )
+
+    def undo() -> None:
+        _registered.pop(cls, None)
+        if before is not None:
+            _registered[cls] = before
+
     _registered[cls] = spec
+    return Registration(undo)
 
 
 def resolve(optimizer: OptimizerLike) -> OptimizerSpec:
@@ -195,7 +217,7 @@ def _by_registry(instance: torch.optim.Optimizer) -> OptimizerSpec | None:
             spec = made if isinstance(made, OptimizerSpec) else made(instance)
             _known_family(spec, cls)
             own = {k: as_plain(v) for k, v in instance.defaults.items() if k != "lr"}
-            return replace(spec, name=type(instance).__name__, defaults=spec.defaults or own)
+            return changed(spec, name=type(instance).__name__, defaults=spec.defaults or own)
     return None
 
 

@@ -183,7 +183,8 @@ def _of_use(tensor: TensorPair, use: TensorUse) -> RoleResult:
             tensor, "it multiplies constants alone, such as the zeros of a first state, in this sample"
         )
     if use.kind not in _ELEMENTWISE:
-        return _refused(tensor, f"seen only inside the operation {use.op}, which no rule covers")
+        told = " (similitude.register_operation says what it does)" if "::" in use.op else ""
+        return _refused(tensor, f"seen only inside the operation {use.op}, which no rule covers{told}")
     growing = [i for i, r in enumerate(tensor.ratios) if r != 1.0]
     transformed = sorted(how for how in use.how if how.startswith("_fft"))
     if transformed:
