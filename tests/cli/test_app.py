@@ -76,7 +76,10 @@ def test_every_option_is_explained(cli):
         (["plan", "m:f", "--base", "8", "--target", "16", "--widht", "3"], "Unknown option: --widht"),
         (["plan", "m:f", "--base", "8"], "--target requires an argument"),
         (["plan", "m:f", "--base", "eight", "--target", "16"], "eight"),
-        (["plan", "torch.nn:ReLU", "--base", "8", "--target", "16", "--rule", "mupp"], "'mupp' is unknown"),
+        (
+            "plan torch.nn:ReLU --base 8 --target 16 --sample torch:zeros --rule mupp".split(),
+            "'mupp' is unknown",
+        ),
         (["quickstart", "--only", "resnet"], "resnet"),
         (["transfer", "m:f", "--data", "digits", "--schedule", "sine"], "sine"),
         (["transfer", "m:f"], "--data requires an argument"),
