@@ -124,6 +124,7 @@ def test_a_second_run_finds_every_cell_and_a_width_is_another_experiment(done):
         sim.run(experiment(base=16), folder)
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_losses(done, tmp_path):
     pooled = sim.run(experiment(depth_rule="depth_mup"), tmp_path, engine=sim.ProcessPool(workers=2))
     assert pooled.transfers["depth_mup"].curves == done[1].transfers["depth_mup"].curves
