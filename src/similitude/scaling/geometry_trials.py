@@ -224,7 +224,8 @@ class Measurement:
         if max(abs(d - round(weight)) for d in (low, high)) > 2 * _WHOLE or not 0 <= round(weight) <= 1:
             return (
                 f"its steps follow the tensor's own size with a power from {round(low, 2) + 0.0:.2f} to {high:.2f}, "
-                "depending on the shape: a bound on that size, or a constant beside it, sets in. Remove it, where it is an option"
+                "depending on the shape: a bound on that size, or a constant beside it, sets in. Remove it, where it is "
+                "an option"
             )
         if fit.law is None:
             return (
