@@ -67,8 +67,9 @@ def main() -> None:
         print(lines[-1], flush=True)
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     if options.write:
-        before = PAGE.read_text().partition(HEADER.split("\n")[0])[0]
-        PAGE.write_text(before + "\n".join(lines) + "\n")
+        before, _, rest = PAGE.read_text().partition(HEADER.split("\n")[0])
+        after = "".join(rest.partition("\n## ")[1:])
+        PAGE.write_text(before + "\n".join(lines) + "\n" + after)
 
 
 if __name__ == "__main__":

@@ -105,9 +105,8 @@ def settling(
     cleared = []
     for row in rows:
         times = 1 if row.quantity == "stream" else feels
-        falls = (
-            not row.ok and row.off < 0 and row.high - (row.expected or 0.0) >= times * fall - DEPTH_TOLERANCE
-        )
+        off = not (row.ok and row.good) and row.off < 0
+        falls = off and row.high - (row.expected or 0.0) >= times * fall - DEPTH_TOLERANCE
         mine = falls and row.quantity not in exact and row.name not in deviating
         cleared.append(replace(row, ok=True, note=note) if mine else row)
     return cleared

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from similitude.checking.ladder import Rung
@@ -90,7 +90,7 @@ def kinds_of(plans: Sequence[Plan]) -> Kinds:
         plans: The plan of every depth.
     """
     every = [[name for row in plan.rows for name in (row.name, *row.aliases)] for plan in plans]
-    varying = _varying(every)
+    patterns = _patterns(every)
     keys: list[dict[str, tuple[str, str, str]]] = []
     for plan in plans:
         ends = {name for branch in plan.branches for name in branch.ends}
@@ -100,7 +100,7 @@ def kinds_of(plans: Sequence[Plan]) -> Kinds:
             place = (
                 "ends a branch" if row.name in ends else "in a branch" if row.name in inside else "outside"
             )
-            key = (_starred(row.name, varying), row.role, place)
+            key = (patterns[row.name], row.role, place)
             keys[-1].update(dict.fromkeys((row.name, *row.aliases), key))
     used = dict.fromkeys(key for one in keys for key in one.values())
     stars = [key[0] for key in used]
@@ -110,23 +110,29 @@ def kinds_of(plans: Sequence[Plan]) -> Kinds:
     return Kinds(names, tuple(kind for kind in display.values() if kind not in everywhere))
 
 
-def _varying(names: Iterable[Sequence[str]]) -> set[tuple[str, int]]:
-    """Return which numbers of a name, by the name without numbers and their count from the left, the depth changes."""
-    values: list[dict[tuple[str, int], set[str]]] = []
-    for listed in names:
-        values.append({})
-        for name in listed:
-            for i, number in enumerate(_NUMBER.findall(name)):
-                values[-1].setdefault((_NUMBER.sub("*", name), i), set()).add(number)
-    every = {key for one in values for key in one}
-    return {key for key in every if any(one.get(key) != values[0].get(key) for one in values)}
+def _patterns(names: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Return every name with * for those numbers that the depth changes, decided from the left to the right.
 
-
-def _starred(name: str, varying: set[tuple[str, int]]) -> str:
-    pattern = _NUMBER.sub("*", name)
-    parts, numbers = _NUMBER.split(name), _NUMBER.findall(name)
-    kept = ["*" if (pattern, i) in varying else number for i, number in enumerate(numbers)]
-    return "".join(part + number for part, number in zip(parts, [*kept, ""], strict=True))
+    A number is one of those where names that agree in all before it, and in the words after it, have other numbers there
+    at other depths: blocks of a stage that does not grow keep theirs.
+    """
+    every = {name for listed in names for name in listed}
+    done = dict.fromkeys(every, "")
+    most = max((len(_NUMBER.findall(name)) for name in every), default=0)
+    for at in range(most):
+        groups: dict[tuple[str, str], list[set[str]]] = {}
+        for depth, listed in enumerate(names):
+            for name in listed:
+                if at < len(numbers := _NUMBER.findall(name)):
+                    group = groups.setdefault((done[name], _NUMBER.sub("*", name)), [set() for _ in names])
+                    group[depth].add(numbers[at])
+        varying = {key for key, found in groups.items() if any(one != found[0] for one in found)}
+        for name in every:
+            if at < len(numbers := _NUMBER.findall(name)):
+                words = _NUMBER.split(name)[at]
+                key = (done[name], _NUMBER.sub("*", name))
+                done[name] += words + ("*" if key in varying else numbers[at])
+    return {name: done[name] + _NUMBER.split(name)[-1] for name in every}
 
 
 def _row(kind: str, rows: Sequence[PlanRow]) -> PlanRow:
