@@ -99,11 +99,13 @@ class OptimizerTests:
 
         large = 0.1  # as large as the gradient's entries, so that a wrong power shows
         step, scaled = last(1.0, large), last(_TINY, large * _TINY**spec.eps_power)
-        off = float((scaled - step).norm() / step.norm())
+        # Sizes, not differences: what orthogonalizes in bfloat16 turns rounding into directions of its own.
+        sizes = [float(torch.linalg.matrix_norm(s, ord=2)) for s in (scaled, step)]
+        off = abs(sizes[0] / sizes[1] - 1) if sizes[1] else float("inf")
         if off > _NEAR:
             self._fail(
                 f"eps_power={spec.eps_power:g}",
-                f"a gradient x{_TINY:g} with eps x{_TINY:g}^{spec.eps_power:g} gives a step {100 * off:.0f} % off",
+                f"a gradient x{_TINY:g} with eps x{_TINY:g}^{spec.eps_power:g} makes a step {100 * off:.0f} % off",
                 "Most compare eps with the root of the squared gradient (1), some with the square itself (2)",
             )
 
