@@ -26,10 +26,12 @@ from similitude.core.seeding import derive
 from similitude.scaling.axes import Factory, build, some
 from similitude.scaling.depth import STANDARD, DepthRule
 from similitude.scaling.knobs import Knobs
-from similitude.scaling.optimizers import OptimizerLike
+from similitude.scaling.optimizers import OptimizerLike, resolve
 from similitude.scaling.plan import Planner
 from similitude.scaling.records import Plan
 from similitude.scaling.sizes import DEPTH, WIDTH
+
+_STEPS = 6
 
 
 @cites(17, "Appendix D.1: coordinate checking")
@@ -43,7 +45,7 @@ def check(
     sample: Any,
     loss: LossLike | None = None,
     lr: float | None = None,
-    steps: int = 6,
+    steps: int | None = None,
     seeds: int | Iterable[int] = 3,
     max_seeds: int | None = None,
     optimizer: OptimizerLike | None = None,
@@ -79,7 +81,7 @@ def check(
         loss: `loss(model, batch)`. Models that return their own loss need none; without either the model is trained
             on fixed random targets, and the check says so.
         lr: Learning rate at the base; where it is not given, one at which the loss falls at the smallest width.
-        steps: Optimizer steps of each run.
+        steps: Optimizer steps of each run; 6 by default, after the first ones that follow another law (RAdam has 5).
         seeds: How many seeds to begin with, or the seeds themselves.
         max_seeds: Most seeds; more are added until every interval is narrow enough to tell right from wrong. By
             default 8, or the given seeds and no more.
@@ -119,6 +121,8 @@ def check(
     supply = Supply(sample)
     given = plan_or_rule if isinstance(plan_or_rule, Plan) else None
     chosen = optimizer or (optimizer_of(given) if given is not None else torch.optim.AdamW)
+    # An optimizer that is made by `setup` may be one that takes other arguments than parameters.
+    steps = _STEPS + (resolve(chosen).settling if setup is None else 0) if steps is None else steps
     idle = _idle(setup, lr=lr, rest_lr=rest_lr, optimizer=optimizer)
     with supply.explained():
         asked = _depth_rule(plan_or_rule, climb, depth_rule)
