@@ -161,6 +161,8 @@ class RuleTests:
                 sample=data,
                 loss=loss_of,
                 optimizer=OPTIMIZERS[family],
+                lr=RATES[family],
+                rest_lr=RATES["entrywise"] if family == "orthogonalized" else None,
                 steps=4,
                 seeds=2,
                 max_seeds=4,
