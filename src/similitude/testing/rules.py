@@ -6,6 +6,7 @@ import math
 import tempfile
 import unittest
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +22,8 @@ from similitude.scaling.derivation import derive
 from similitude.scaling.plan import Planner
 from similitude.scaling.records import Plan
 from similitude.scaling.rules import FAMILIES, ROLES, factors
-from similitude.scaling.trial import instantiate
+from similitude.scaling.sizes import WIDTH
+from similitude.scaling.trial import OptimizerLike, instantiate
 from similitude.testing.runs import (
     OPTIMIZERS,
     RATES,
@@ -44,6 +46,12 @@ _KNOBS = {
     "output": 2.5,
 }  # no powers of two, which fold without rounding
 _BY_HAND = "by hand"  # in the last step of a factor that its derivation does not explain
+
+
+def _undecayed(family: str) -> OptimizerLike:
+    """Return the optimizer of a family without weight decay, whose steps no promise about gradients covers."""
+    make: Any = OPTIMIZERS[family]
+    return partial(make, weight_decay=0.0)
 
 
 class RuleTests:
@@ -130,7 +138,8 @@ class RuleTests:
         """One step changes every matrix by as much at every width as the rule promises: its natural norm's exponent."""
         self._require_promises()
         for family in self.families:
-            sizes = [self._steps(family, width) for width in self.widths]
+            planner = self._planner(family, self.widths[0])
+            sizes = [self._steps(family, planner.plan(width)) for width in self.widths]
             for name, role in ROLES_OF.items():
                 if name not in sizes[0][0]:
                     continue
@@ -160,7 +169,7 @@ class RuleTests:
                 widths=self.widths,
                 sample=data,
                 loss=loss_of,
-                optimizer=OPTIMIZERS[family],
+                optimizer=_undecayed(family),
                 lr=RATES[family],
                 rest_lr=RATES["entrywise"] if family == "orthogonalized" else None,
                 steps=4,
@@ -210,20 +219,21 @@ class RuleTests:
         return Net(width, multipliers, layers=self.layers, seed=seed)
 
     def _plan(self, family: str, *, base: int = _BASE, target: int = _TARGET, **more: Any) -> Plan:
-        planner = Planner(
+        return self._planner(family, base, **more).plan(target)
+
+    def _planner(self, family: str, base: int, **more: Any) -> Planner:
+        return Planner(
             self._net, base=base, sample=batch()[0], optimizer=OPTIMIZERS[family], rule=self.rule, **more
         )
-        return planner.plan(target)
 
     def _optimizer(self, plan: Plan, model: Net, family: str) -> torch.optim.Optimizer:
         return optimizer_for(plan, model, OPTIMIZERS[family], lr=RATES[family])
 
-    def _steps(self, family: str, width: int, seeds: int = 4) -> list[dict[str, float]]:
+    def _steps(self, family: str, plan: Plan, seeds: int = 4) -> list[dict[str, float]]:
         """Return the natural norm of the first step of every matrix, by seed."""
         found = []
         for seed in range(seeds):
-            model = self._net(width, seed=seed)
-            plan = self._plan(family, base=self.widths[0], target=width)
+            model = self._net(plan.target[WIDTH], seed=seed)
             before = {name: p.detach().clone() for name, p in plan.apply_(model).named_parameters()}
             options = {"eps": 1e-12} if family == "entrywise" else {}
             decayless = {**options, "weight_decay": 0.0}
