@@ -78,7 +78,7 @@ def fold(
         shapes: Shape at base and target by tensor.
         width_ratio: Target over base of the width.
         knobs: Knobs by role; those of a tied table and its head differ, and the head's goes to its carriers.
-        gamma: Richness, by which the output of a tied head is divided; `residual_folds.fold_output` does the others.
+        gamma: Richness, by which the output of a tied head is divided; `output_folds.fold_output` does the others.
     """
     folds = Folds()
     if rule == "sp" and not knobs and gamma == 1.0:

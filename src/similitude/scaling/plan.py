@@ -24,9 +24,10 @@ from similitude.scaling.inits.survey import OwnInit, Survey, own_inits, survey
 from similitude.scaling.knobs import QUERY, Knob, Knobs, notes_of, parse_knobs, require_matches
 from similitude.scaling.notes import depth_notes, plan_notes, richness_notes
 from similitude.scaling.optimizers import OptimizerLike, resolve
+from similitude.scaling.output_folds import fold_output, weight_layers
 from similitude.scaling.queries import Queries, queries_of, require_queries
 from similitude.scaling.records import Branch, Hook, Plan, PlanRow, Refusal
-from similitude.scaling.residual_folds import fold_branches, fold_output, weight_layers
+from similitude.scaling.residual_folds import fold_branches
 from similitude.scaling.richness import known_gamma
 from similitude.scaling.roles import RoleResult, infer
 from similitude.scaling.rows import RowMaker
