@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from similitude.scaling.dataflow.branch_numbers import branch_numbers, change
 from similitude.scaling.dataflow.facts import Flow
 from similitude.scaling.dataflow.residual import Residual
 
@@ -166,18 +167,16 @@ def _counterpart(stage: Stage, others: tuple[Stage, ...], known: set[str]) -> St
 
 def _number(flow: Flow, stage: Stage, base_flow: Flow, base: Stage) -> float | None:
     """Compare the constants before branches of the same tensors; None where they do not change alike."""
-    before = {r.branch.ends: base_flow.facts[r.value].scale / base_flow.facts[r.stream].scale for r in base}
+    before = {r.branch.ends: r for r in base}
     changes = [
-        flow.facts[r.value].scale / flow.facts[r.stream].scale / before[r.branch.ends]
+        change(branch_numbers(flow, r), branch_numbers(base_flow, before[r.branch.ends]))
         for r in stage
-        if before.get(r.branch.ends)
+        if r.branch.ends in before
     ]
-    if not changes:
-        return 1.0
-    spread = max(changes) / min(changes) - 1 if min(changes) > 0 else 1.0
-    if spread > _EXACT:
+    known = [ratio for ratio in changes if ratio is not None and ratio > 0]
+    if len(known) < len(changes) or (known and max(known) / min(known) - 1 > _EXACT):
         return None
-    return 1.0 if abs(changes[0] - 1) < _EXACT else changes[0]
+    return 1.0 if not known or abs(known[0] - 1) < _EXACT else known[0]
 
 
 def _ratios(
