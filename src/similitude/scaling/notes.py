@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from similitude.scaling.axes import some
 from similitude.scaling.dataflow import ops
 from similitude.scaling.dataflow.residual import Residual
-from similitude.scaling.dataflow.stages import DepthGrowth
+from similitude.scaling.dataflow.stages import DepthGrowth, matrices_in
 from similitude.scaling.dataflow.structure import Structure
-from similitude.scaling.factors import Place, is_matrix
+from similitude.scaling.factors import Place, optimizer_notes
 from similitude.scaling.folding import Folds
 from similitude.scaling.inits.depths import DepthInit, init_depth_notes
 from similitude.scaling.inits.survey import OwnInit
@@ -48,8 +48,9 @@ def plan_notes(
         )
     if rule != "sp":
         notes += _init_notes(own)
-    kept = [name for name in depth_inits if rule == "sp" and name not in places]
-    notes += init_depth_notes(depth_inits, kept)
+    fixed = {name for name, init in own.items() if init.law == "fixed"}
+    kept = [name for name in depth_inits if name not in places and (rule == "sp" or name in fixed)]
+    notes += init_depth_notes(depth_inits, kept, places)
     narrow = [row.name for row in rows if row.role == "bottleneck"]
     if narrow and rule != "sp":
         notes.append(
@@ -74,13 +75,7 @@ def plan_notes(
             "the forward pass takes other ways at other sizes (routing that depends on data), so uses were paired "
             "by tensor"
         )
-    matrices = [row for row in rows if is_matrix(row.role, row.shape)]
-    if spec.family == "orthogonalized" and len(matrices) < len(rows):
-        notes.append(
-            f"{spec.name} trains the {len(matrices)} matrices of the plan; factors of the other "
-            f"{len(rows) - len(matrices)} tensors are for AdamW: similitude.split makes one optimizer of both"
-        )
-    return notes + list(spec.warnings)
+    return notes + optimizer_notes(rows, spec)
 
 
 def depth_notes(structure: Structure, growth: DepthGrowth, alpha: float) -> list[str]:
@@ -94,7 +89,12 @@ def depth_notes(structure: Structure, growth: DepthGrowth, alpha: float) -> list
     notes = []
     grown = [stage for stage in growth.stages if stage.ratio != 1.0]
     counts = ", ".join(f"{stage.base_count} -> {len(stage.residuals)}" for stage in grown)
-    notes.append(f"residual branches by stage: {counts}; each x (ratio)^-{alpha:g}")
+    if counts:
+        notes.append(f"residual branches by stage: {counts}; each x (ratio)^-{alpha:g}")
+    else:
+        notes.append(
+            "no stage has more residual branches at this depth than at the base: the depth rule changes nothing"
+        )
     residuals = [residual for stage in grown for residual in stage.residuals]
     curved = {op for r in residuals for op in _curved_end(structure, r)}
     if curved and alpha < 1:
@@ -103,7 +103,7 @@ def depth_notes(structure: Structure, growth: DepthGrowth, alpha: float) -> list
             f"adds up as L^{1 - alpha:.3g}: subtract the mean of a branch over its channels, end it in a matrix, or take "
             "depth_rule='complete_p'"
         )
-    deep = max((_matrices(structure, r) for r in residuals), default=0)
+    deep = max((matrices_in(structure.flow, r) for r in residuals), default=0)
     if deep > 1 and alpha < 1:
         notes.append(
             f"residual branches have {deep} matrices in a row, for which no depth rule with alpha < 1 is proven to "
@@ -160,21 +160,6 @@ def _curved_end(structure: Structure, residual: Residual) -> set[str]:
         elif node.op not in known:
             found.add(node.op.rstrip("_"))
     return found
-
-
-def _matrices(structure: Structure, residual: Residual) -> int:
-    """Count the matrices on the longest way through a branch."""
-    flow = structure.flow
-    inside = flow.facts[residual.value].ancestors
-    at = {use.node for use in flow.uses if use.kind == "contract"}
-    layers: dict[int, int] = {}
-    for node in flow.trace.nodes[residual.start + 1 : residual.add]:
-        if not inside >> node.index & 1:
-            continue
-        deepest = max((layers.get(value, 0) for value in node.inputs), default=0)
-        for value in node.outputs:
-            layers[value] = deepest + (node.index in at)
-    return layers.get(residual.value, 0)
 
 
 def _init_notes(own: Mapping[str, OwnInit]) -> list[str]:
