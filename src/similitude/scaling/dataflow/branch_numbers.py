@@ -62,6 +62,9 @@ def change(numbers: Numbers, before: Numbers) -> float | None:
         >>> change((0.25,), (0.5,)), change((0.25, 1.0), (0.5, 1.0)), change((0.5, 1.0), (0.5, 1.0))
         (0.5, None, 1.0)
     """
+    if numbers == before:
+        return 1.0
+    numbers, before = (tuple(n for n in each if n) for each in (numbers, before))  # zeros add nothing
     longest = max(len(numbers), len(before))
     spread = [each * longest if len(each) == 1 else each for each in (numbers, before)]
     if len(spread[0]) != len(spread[1]) or 0.0 in spread[1]:
