@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from similitude.checking.ladder import Rung
 from similitude.checking.probe import Key
+from similitude.scaling.patterns import name_patterns
 from similitude.scaling.records import Branch, Plan, PlanRow
-
-_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def kinds_of(plans: Sequence[Plan]) -> Kinds:
         plans: The plan of every depth.
     """
     every = [[name for row in plan.rows for name in (row.name, *row.aliases)] for plan in plans]
-    patterns = _patterns(every)
+    patterns = name_patterns(every)
     keys: list[dict[str, tuple[str, str, str]]] = []
     for plan in plans:
         ends = {name for branch in plan.branches for name in branch.ends}
@@ -108,31 +106,6 @@ def kinds_of(plans: Sequence[Plan]) -> Kinds:
     names = tuple({name: display[key] for name, key in one.items()} for one in keys)
     everywhere = set.intersection(*(set(one.values()) for one in names))
     return Kinds(names, tuple(kind for kind in display.values() if kind not in everywhere))
-
-
-def _patterns(names: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Return every name with * for those numbers that the depth changes, decided from the left to the right.
-
-    A number is one of those where names that agree in all before it, and in the words after it, have other numbers there
-    at other depths: blocks of a stage that does not grow keep theirs.
-    """
-    every = {name for listed in names for name in listed}
-    done = dict.fromkeys(every, "")
-    most = max((len(_NUMBER.findall(name)) for name in every), default=0)
-    for at in range(most):
-        groups: dict[tuple[str, str], list[set[str]]] = {}
-        for depth, listed in enumerate(names):
-            for name in listed:
-                if at < len(numbers := _NUMBER.findall(name)):
-                    group = groups.setdefault((done[name], _NUMBER.sub("*", name)), [set() for _ in names])
-                    group[depth].add(numbers[at])
-        varying = {key for key, found in groups.items() if any(one != found[0] for one in found)}
-        for name in every:
-            if at < len(numbers := _NUMBER.findall(name)):
-                words = _NUMBER.split(name)[at]
-                key = (done[name], _NUMBER.sub("*", name))
-                done[name] += words + ("*" if key in varying else numbers[at])
-    return {name: done[name] + _NUMBER.split(name)[-1] for name in every}
 
 
 def _row(kind: str, rows: Sequence[PlanRow]) -> PlanRow:

@@ -20,7 +20,7 @@ from similitude.scaling.depth import DepthRule, residual_exponent
 from similitude.scaling.factors import Place, Setting, for_optimizer
 from similitude.scaling.folding import Folds, fold
 from similitude.scaling.inits.depths import DepthInit, depth_inits
-from similitude.scaling.inits.survey import OwnInit, Survey, own_inits, survey
+from similitude.scaling.inits.survey import OwnInit, Survey, own_inits, survey, survey_alone
 from similitude.scaling.knobs import QUERY, Knob, Knobs, notes_of, parse_knobs, require_matches
 from similitude.scaling.notes import depth_notes, plan_notes, richness_notes
 from similitude.scaling.optimizers import OptimizerLike, resolve
@@ -135,6 +135,7 @@ class _Found:
 
     structures: dict[int | None, Structure] = field(default_factory=dict)
     surveys: dict[int | None, Survey] = field(default_factory=dict)
+    alone: dict[int | None, Survey] = field(default_factory=dict)  # where the width stays
     growths: dict[int | None, DepthGrowth] = field(default_factory=dict)
     depth_inits: dict[int | None, dict[str, DepthInit]] = field(default_factory=dict)
 
@@ -330,19 +331,22 @@ class Planner:
         depth = wide.get(DEPTH)
         if dict(self.base) == dict(target):
             return {}
-        if depth not in self._found.surveys:
+        stays = dict(wide) == dict(target)
+        surveys = self._found.alone if stays else self._found.surveys
+        if depth not in surveys:
             try:
-                self._found.surveys[depth] = survey(self.make, wide, target, seed=self.seed)
+                measured = survey_alone if stays else survey
+                surveys[depth] = measured(self.make, wide, target, seed=self.seed)
             except PlanError:
                 # Nothing needs to be known where nothing is rescaled, or where the width stays.
-                if self._leaves_all or dict(wide) == dict(target):
+                if self._leaves_all or stays:
                     return {}
                 raise
         named = tuple(
             r if r.role is not None else RoleResult(r.name, "finite", 1.0, 1.0, r.evidence, r.fans)
             for r in results
         )
-        own = own_inits(self._found.surveys[depth], comparison, named)
+        own = own_inits(surveys[depth], comparison, named)
         broken = [name for name, init in own.items() if not math.isfinite(init.ratio)]
         if broken:
             raise PlanError(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from similitude.scaling.inits.moments import Moments, moments
+from similitude.scaling.patterns import name_patterns
 from similitude.scaling.sizes import Factory, Size
 
 _SIGMAS = 5.0
@@ -26,11 +26,14 @@ class DepthInit:
     Attributes:
         ratio: rms at the target's depth over rms at the base's depth, at one width.
         law: The power of the depth that says so, e.g. "depth^-1/2"; "" where it was measured.
-        mixed: Whether blocks of the same kind change by different ratios; `ratio` is then their mean.
+        kind: The tensors that it was told from: their name with * for the number of the block, or one tensor's name.
+        mixed: Whether tensors of the same kind change by different ratios, and this one, which only the deep network
+            has, by their mean.
     """
 
     ratio: float
     law: str
+    kind: str = ""
     mixed: bool = False
 
 
@@ -38,7 +41,7 @@ def depth_inits(make: Factory, shallow: Size, deep: Size, *, seed: int) -> dict[
     """Measure which tensors' own init depends on the depth.
 
     A tensor of a block that the shallow network lacks follows its kind: the tensors of the same name up to the
-    numbers in it.
+    numbers that the depth changes. Where those change by different ratios, each has its own and new ones have the mean.
 
     Args:
         make: Function of the dials that returns a model.
@@ -53,45 +56,58 @@ def depth_inits(make: Factory, shallow: Size, deep: Size, *, seed: int) -> dict[
         FactoryError: One of the two cannot be built.
     """
     before, after = (moments(make, size, seed=seed, draws=_DRAWS) for size in (shallow, deep))
+    patterns = name_patterns([list(before), list(after)])
     kinds: dict[str, list[str]] = defaultdict(list)
     for name in after:
-        kinds[_kind(name)].append(name)
+        kinds[patterns[name]].append(name)
     depths = deep["depth"] / shallow["depth"]
     found: dict[str, DepthInit] = {}
-    for names in kinds.values():
+    for kind, names in kinds.items():
         shared = [name for name in names if name in before and before[name].square and after[name].square]
-        change = _change(before, after, shared, depths)
-        if change is not None:
-            found.update(dict.fromkeys(names, change))
+        alike = _change(before, after, shared, depths)
+        if alike is None:
+            continue
+        found.update(dict.fromkeys(names, replace(alike, kind=kind)))
+        for name in shared if alike.mixed else ():
+            own = _change(before, after, [name], depths)
+            if own is None:
+                del found[name]
+            else:
+                found[name] = replace(own, kind=name)
     return found
 
 
-def init_depth_notes(found: Mapping[str, DepthInit], kept: Iterable[str]) -> list[str]:
+def init_depth_notes(
+    found: Mapping[str, DepthInit], kept: Collection[str], inside: Collection[str]
+) -> list[str]:
     """Say which tensors' own init depends on the depth, and what becomes of it.
 
     Args:
         found: What `depth_inits` gave.
         kept: Tensors whose own init stays.
+        inside: Tensors inside residual branches.
     """
-    kept = set(kept)
-    groups: dict[tuple[DepthInit, bool], list[str]] = defaultdict(list)
+    groups: dict[tuple[DepthInit, str], None] = {}
     for name, init in found.items():
-        groups[init, name in kept].append(name)
+        what = (
+            "kept"
+            if name in kept
+            else "taken out, as the depth rule sets the scale of a branch itself"
+            if name in inside
+            else "taken out, as outside of residual branches the depth rule keeps the init of the base"
+        )
+        groups[init, what] = None
+    lines: dict[tuple[float, str, bool, str], list[str]] = defaultdict(list)
+    for init, what in groups:
+        lines[init.ratio, init.law, init.mixed, what].append(init.kind)
     notes = []
-    for (init, stays), names in groups.items():
-        kinds = list(dict.fromkeys(map(_kind, names)))
-        how = f" ({init.law})" if init.law else ", as measured"
-        varies = "; it is their mean, as the blocks differ" if init.mixed else ""
-        what = "kept" if stays else "taken out, as the depth rule sets the scale of a branch itself"
+    for (ratio, law, mixed, what), kinds in lines.items():
+        how = f" ({law})" if law else ", as measured"
+        mean = "; the mean of the base's blocks, which differ, for those that it lacks" if mixed else ""
         notes.append(
-            f"your own init depends on the depth: x{init.ratio:.4g}{how}{varies}, {what}: {', '.join(kinds)}"
+            f"your own init depends on the depth: x{ratio:.4g}{how}{mean}, {what}: {', '.join(kinds)}"
         )
     return notes
-
-
-def _kind(name: str) -> str:
-    """Write a name without its numbers, e.g. "blocks.*.attn.weight"."""
-    return re.sub(r"(?<![^.])\d+(?![^.])", "*", name)
 
 
 def _change(
@@ -115,4 +131,4 @@ def _change(
         for power in _POWERS:
             if abs(mean - power * math.log(depths)) < max(_SIGMAS * error, _MISFIT):
                 return DepthInit(depths**power, f"depth^{power}")
-    return DepthInit(math.exp(mean), "", mixed)
+    return DepthInit(math.exp(mean), "", mixed=mixed)

@@ -17,6 +17,7 @@ _ENOUGH_ENTRIES = 20_000  # of one tensor: the rms of a normal is then known to 
 _FEW_ENTRIES = 200  # what the smallest tensors are drawn for beyond the usual draws: 3 % of a uniform's rms
 _FEWEST_DRAWS, _USUAL_DRAWS, _MOST_DRAWS = 2, 8, 128
 _DRAW_BUDGET = 16_000_000  # parameters drawn in all at one size, beyond the fewest draws
+_ENTRIES_PER_TENSOR = 2000  # that building a small tensor takes as long as
 _FEWEST_UNIFORM = 1000  # entries before a uniform distribution is told from others
 _PRIOR_ENTRIES = 30  # a kurtosis of few entries is drawn towards the normal's 3 as by this many more
 _CHUNK = 1 << 18  # entries in double precision at a time
@@ -88,7 +89,7 @@ def moments(make: Factory, size: int | Size, *, seed: int, draws: int | None = N
         PlanError: The model has no values, because make leaves it on the meta device.
 
     Cost: a few builds in time, up to 128 of a small model with tensors of few entries and 2 of one with more
-        than eight million parameters; one build in memory.
+        than eight million parameters or four thousand tensors; one build in memory.
     """
     size = as_size(size, "size")
     sums: dict[str, _Sums] = {}
@@ -102,7 +103,7 @@ def moments(make: Factory, size: int | Size, *, seed: int, draws: int | None = N
         draw += 1
         if draw == 1:
             first = new
-            entries = sum(s.count for s in new.values())
+            entries = sum(s.count + _ENTRIES_PER_TENSOR for s in new.values())
             if draws is None:
                 limit = min(_MOST_DRAWS, max(_FEWEST_DRAWS, _DRAW_BUDGET // max(1, entries)))
         elif draw == 2 and new == first:

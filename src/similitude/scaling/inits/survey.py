@@ -20,6 +20,7 @@ from similitude.scaling.inits.laws import Law, LawBook
 from similitude.scaling.inits.moments import Moments, moments
 from similitude.scaling.sizes import WIDTH, Factory, Size, as_size, call_text
 
+_DRAWS_ALONE = 4  # tell a tensor without spread, and the rms of 1000 entries to 1 %
 _LAST_RESORT = 8 * MOST_PARAMETERS  # where nothing smaller can be built
 _SIGMAS = 5.0  # a law is given up where chance explains its misfit less often than five standard errors
 _TIE = 1.0  # difference of chi^2 up to which the simpler of two laws is taken
@@ -118,6 +119,27 @@ def survey(make: Factory, base: int | Size, target: int | Size, *, seed: int) ->
         raise _too_few(make, base, target, sizes)
     measured = tuple(moments(make, size, seed=seed) for size in sizes)
     return Survey(sizes, measured, base != target and target in sizes)
+
+
+def survey_alone(make: Factory, base: int | Size, target: int | Size, *, seed: int) -> Survey:
+    """Measure the initial values where the width stays: nothing grows, so one size and a few draws say all.
+
+    Args:
+        make: Function of the dials that returns a model.
+        base: Size of the base, at the target's depth.
+        target: The same size.
+        seed: Seed of the builds.
+
+    Raises:
+        FactoryError: The base cannot be built.
+        PlanError: The size is too large to be built, and fewer than two smaller ones can be.
+
+    Cost: four builds of the size itself where it has at most 32 million parameters, else that of `survey`.
+    """
+    size = as_size(base, "base")
+    if parameter_count(build_shapes(make, size)) > MOST_PARAMETERS:
+        return survey(make, base, target, seed=seed)
+    return Survey((size,), (moments(make, size, seed=seed, draws=_DRAWS_ALONE),), target_built=True)
 
 
 def own_inits(found: Survey, comparison: Comparison, results: Iterable[Traced]) -> dict[str, OwnInit]:
