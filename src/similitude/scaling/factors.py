@@ -6,7 +6,7 @@ choice of what a matrix optimizer trains come in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -287,6 +287,23 @@ def richness_change(family: str, gamma: float, layers: int) -> Change:
     return Change(lr, eps, f"richness gamma {gamma:g} with {layers} weight layers: lr x {lr:.6g}")
 
 
+def optimizer_notes(rows: Sequence[PlanRow], spec: OptimizerSpec) -> list[str]:
+    """Say what an optimizer leaves to another one, and what it warns of; each begins with its name.
+
+    Args:
+        rows: The rows of a plan.
+        spec: The optimizer.
+    """
+    notes = []
+    matrices = [row for row in rows if is_matrix(row.role, row.shape)]
+    if spec.family == "orthogonalized" and len(matrices) < len(rows):
+        notes.append(
+            f"{spec.name} trains the {len(matrices)} matrices of the plan; factors of the other "
+            f"{len(rows) - len(matrices)} tensors are for AdamW: similitude.split makes one optimizer of both"
+        )
+    return [*notes, *spec.warnings]
+
+
 def setting_of(plan: Plan) -> Setting:
     """Return what a plan asks of every tensor beside its rule."""
     return Setting(plan.depth_rule, plan.gamma, plan.layers, plan.weight_decay)
@@ -308,6 +325,7 @@ def for_optimizer(plan: Plan, optimizer: OptimizerLike) -> Plan:
     spec = resolve(optimizer)
     knobs = parse_knobs(plan.knobs)
     others = tuple(note for note in plan.notes if not note.startswith(f"{plan.optimizer} "))
+    at_base = dict(plan.base) == dict(plan.target)
     return replace(
         plan,
         optimizer=spec.name,
@@ -315,7 +333,7 @@ def for_optimizer(plan: Plan, optimizer: OptimizerLike) -> Plan:
         decay=spec.decay,
         defaults=spec.defaults,
         rows=tuple(_for_row(plan, row, spec, knobs) for row in plan.rows),
-        notes=others + spec.warnings,
+        notes=others if at_base else (*others, *optimizer_notes(plan.rows, spec)),
     )
 
 

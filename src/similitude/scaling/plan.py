@@ -263,13 +263,7 @@ class Planner:
             fold_branches(structure, results, growth, alpha=self.alpha, folds=folds)
             folds.notes += depth_notes(structure, growth, self.alpha)
         if self.gamma != 1.0:
-            heads = fold_output(structure, results, gamma=self.gamma, folds=folds)
-            if not heads:
-                raise PlanError(
-                    f"gamma={self.gamma:g} divides the output by {self.gamma:g}, and no head was found that makes it: no "
-                    "matrix from the width to a fixed size ends the forward pass. Name it: "
-                    'roles={"head.weight": "output"}.'
-                )
+            fold_output(structure, results, gamma=self.gamma, folds=folds)
             head = self.knobs.get("output", Knob())
             folds.notes += richness_notes(structure, self.gamma, zero_head=head.init == 0)
 

@@ -83,6 +83,7 @@ class Trace:
         exits: What each module call returns where it is one tensor, as (module, value), inner calls first.
         shapes: Shape of every parameter of the model by its first name.
         outputs: Tensors of the call's result.
+        returns: Tensors that the model itself returned, in each of its calls; the call may go on, to a loss.
     """
 
     nodes: tuple[Node, ...]
@@ -91,6 +92,7 @@ class Trace:
     shapes: dict[str, tuple[int, ...]]
     outputs: tuple[int, ...] = ()
     exits: tuple[tuple[str, int], ...] = ()
+    returns: tuple[int, ...] = ()
 
 
 def trace(
@@ -136,7 +138,7 @@ def trace(
     outputs = tuple(recorder.index(t) for t in tree_flatten(result)[0] if isinstance(t, torch.Tensor))
     nodes, values, entries = tuple(recorder.nodes), tuple(recorder.values), tuple(recorder.entries)
     exits = tuple(recorder.exits)
-    return Trace(nodes, values, entries, shapes, outputs, exits)
+    return Trace(nodes, values, entries, shapes, outputs, exits, tuple(recorder.returns))
 
 
 @contextlib.contextmanager
@@ -166,6 +168,7 @@ class _Recorder(TorchDispatchMode):
         self.values: list[Value] = []
         self.entries: list[tuple[str, int]] = []
         self.exits: list[tuple[str, int]] = []
+        self.returns: list[int] = []
         self._observer = observer
         self._inside = False  # the plain equivalent of a registered operation
         self._modules: list[str] = []
@@ -197,6 +200,10 @@ class _Recorder(TorchDispatchMode):
             self._modules.pop()
             if isinstance(output, torch.Tensor):
                 self.exits.append((name, self.index(output)))
+            if not name:
+                self.returns += [
+                    self.index(t) for t in tree_flatten(output)[0] if isinstance(t, torch.Tensor)
+                ]
 
         return hook
 
