@@ -9,7 +9,7 @@ from torch import nn
 
 from similitude.checking.losses import LossLike
 from similitude.scaling.dataflow.interpret import analyse
-from similitude.scaling.dataflow.structure import call_of
+from similitude.scaling.dataflow.passes import call_of
 from similitude.scaling.dataflow.trace import trace
 
 

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from similitude.core.errors import PlanError
 from similitude.core.seeding import seeded, torch_generator
-from similitude.scaling.dataflow.structure import call_of
+from similitude.scaling.dataflow.passes import call_of
 
 LossLike = Callable[[Any, Any], Tensor]
 

@@ -110,6 +110,6 @@ def cite(obj: Any) -> tuple[Citation, ...]:
     Example:
         >>> import similitude as sim
         >>> [citation.paper.number for citation in cite(sim.plan)]
-        [7, 17]
+        [1, 13, 7, 17]
     """
     return getattr(obj, "__citations__", ())

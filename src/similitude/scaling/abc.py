@@ -16,7 +16,7 @@ from similitude.core.citation import cites
 from similitude.core.errors import PlanError
 from similitude.scaling.abcd import Layer, Parametrization
 from similitude.scaling.axes import Factory
-from similitude.scaling.dataflow.structure import Sample
+from similitude.scaling.dataflow.passes import Sample
 from similitude.scaling.knobs import Knob, knob_of, parse_knobs
 from similitude.scaling.optimizers import OptimizerLike, OptimizerSpec, resolve
 from similitude.scaling.plan import plan

@@ -14,8 +14,9 @@ import torch
 from similitude.core.citation import cites
 from similitude.core.errors import PlanError, RoleError
 from similitude.scaling.axes import Comparison, Factory, as_size, compare, same_dials, some
+from similitude.scaling.dataflow.passes import Sample, study_depth
 from similitude.scaling.dataflow.stages import DepthGrowth, depth_growth
-from similitude.scaling.dataflow.structure import Sample, Structure, study, study_depth
+from similitude.scaling.dataflow.structure import Structure, study
 from similitude.scaling.depth import DepthRule, residual_exponent
 from similitude.scaling.factors import Place, Setting, for_optimizer
 from similitude.scaling.folding import Folds, fold

@@ -15,7 +15,8 @@ from torch import nn
 from similitude.core.errors import PlanError, RoleError
 from similitude.scaling.axes import Factory, compare, some
 from similitude.scaling.dataflow.fans import Fan
-from similitude.scaling.dataflow.structure import Sample, study
+from similitude.scaling.dataflow.passes import Sample
+from similitude.scaling.dataflow.structure import study
 from similitude.scaling.roles import infer
 from similitude.scaling.sizes import WIDTH, Size, as_size
 

@@ -10,24 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
-
-from similitude.core.errors import PlanError, SimilitudeError
-from similitude.core.seeding import derive
-from similitude.scaling.axes import Factory, Size, build, small_sizes
+from similitude.scaling.axes import Factory, Size
 from similitude.scaling.dataflow.fans import Fan, Fans
 from similitude.scaling.dataflow.interpret import Flow, Use, analyse
+from similitude.scaling.dataflow.passes import Sample, two_passes
 from similitude.scaling.dataflow.reached import without_use
 from similitude.scaling.dataflow.residual import Residual, branches, residuals
-from similitude.scaling.dataflow.trace import Trace, trace
 from similitude.scaling.dataflow.unfollowed import unfollowed
 from similitude.scaling.records import Branch
-from similitude.scaling.sizes import takes_width
 
-Sample = Any
-"""A tensor, a tuple of positional or a mapping of keyword arguments, or a function (of the width) that gives one."""
-
-_MOST_PARAMETERS = 60_000_000  # of a model that is traced, so that planning takes seconds
 _FLAT = 0.02  # exponents of the width below this are rounding
 
 
@@ -139,7 +130,7 @@ def study(
     Raises:
         PlanError: The model cannot be called with the sample, or no two sizes can be traced.
     """
-    small, large, passes = _two_passes(make, sample, base, target, loss, seed)
+    small, large, passes = two_passes(make, sample, base, target, loss, seed)
     shapes = [ran.shapes for ran in passes]
     growing = growing_dims(*shapes)
     flows = analyse(passes[0], growing), analyse(passes[1], growing)
@@ -172,33 +163,6 @@ def study(
     )
 
 
-def study_depth(
-    make: Factory,
-    sample: Sample,
-    size: Size,
-    *,
-    growing: Mapping[str, frozenset[int]],
-    loss: Callable[..., Any] | None,
-    seed: int,
-) -> tuple[Flow, tuple[Residual, ...]]:
-    """Trace a model family at one size of another depth, for its residual branches.
-
-    Args:
-        make: The family.
-        sample: What the model is called with.
-        size: The size.
-        growing: Which dimensions of every tensor grow with the width, as seen at the other depth.
-        loss: As of `study`.
-        seed: Seed of the build.
-
-    Raises:
-        PlanError: The model cannot be called with the sample.
-    """
-    ran = _pass(make, sample_at(sample, size), size, loss, seed)
-    flow = analyse(ran, {name: growing.get(name, frozenset()) for name in ran.shapes})
-    return flow, residuals(flow)
-
-
 def growing_dims(
     small: Mapping[str, tuple[int, ...]], large: Mapping[str, tuple[int, ...]]
 ) -> dict[str, frozenset[int]]:
@@ -207,88 +171,6 @@ def growing_dims(
         name: frozenset(i for i, (a, b) in enumerate(zip(shape, large[name], strict=True)) if a != b)
         for name, shape in small.items()
     }
-
-
-def call_of(sample: Any, loss: Callable[..., Any] | None) -> Callable[[nn.Module], Any]:
-    """Return the function that runs a model on a sample: its loss where there is one, else the model itself."""
-    if loss is not None:
-        return lambda model: loss(model, sample)
-    args = sample if isinstance(sample, tuple | list) else () if isinstance(sample, Mapping) else (sample,)
-    kwargs = dict(sample) if isinstance(sample, Mapping) else {}
-    return lambda model: model(*args, **kwargs)
-
-
-def sample_at(sample: Sample, size: Size) -> Any:
-    """Return the sample for one size."""
-    if callable(sample) and not isinstance(sample, Mapping):
-        return sample(size["width"]) if takes_width(sample) else sample()
-    return sample
-
-
-def _two_passes(
-    make: Factory, sample: Sample, base: Size, target: Size, loss: Callable[..., Any] | None, seed: int
-) -> tuple[Size, Size, tuple[Trace, Trace]]:
-    found: list[tuple[Size, Trace]] = []
-    problem: SimilitudeError | None = None
-    for size in _candidates(make, base, target):
-        try:
-            found.append((size, _pass(make, sample_at(sample, size), size, loss, seed)))
-        except SimilitudeError as error:
-            if dict(size) == dict(base):
-                raise
-            problem = error
-            continue
-        if len(found) == 2:
-            (a, one), (b, two) = sorted(found, key=lambda f: f[0]["width"])
-            return a, b, (one, two)
-    raise PlanError(
-        f"only one size of the model can be traced ({_words(base)}), and two are needed to see what grows"
-        + (f". Another one failed: {problem}" if problem is not None else ".")
-        + " Let make build a second small size, e.g. twice the base's width, and pass a sample that fits "
-        "every size (a function of the width where its shape depends on it)."
-    )
-
-
-def _candidates(make: Factory, base: Size, target: Size) -> list[Size]:
-    """List sizes to trace: the base, twice its width, then others by their distance from that."""
-    found = small_sizes(make, base, target, count=4, most_parameters=_MOST_PARAMETERS)
-    return sorted(
-        found, key=lambda size: (dict(size) != dict(base), abs(math.log2(size["width"] / base["width"]) - 1))
-    )
-
-
-def _pass(make: Factory, sample: Any, size: Size, loss: Callable[..., Any] | None, seed: int) -> Trace:
-    """Trace one size: its loss on the sample, or its own call where there is no loss or the loss needs more."""
-    first: Exception | None = None
-    for call in (call_of(sample, loss), call_of(sample, None)):
-        model = build(make, size, seed=derive(seed, "trace"))
-        try:
-            return trace(model, call, inputs=sample, seed=derive(seed, "trace", "forward"))
-        except SimilitudeError:
-            raise
-        except Exception as error:
-            first = first or error
-    assert first is not None, "the call failed"
-    what = (
-        "loss(model, sample) and model(sample) fail"
-        if loss is not None
-        else "the model cannot take the sample"
-    )
-    if "does not require grad" in str(first) or "does not have a grad_fn" in str(first):
-        raise PlanError(
-            f"at {_words(size)} the forward pass takes derivatives of itself (torch.autograd.grad or backward), which "
-            "cannot be traced: a parameter would be met again in every derivative. Plan for the part of the model "
-            "before the derivative, with loss= or a make that returns that part alone."
-        ) from first
-    raise PlanError(
-        f"at {_words(size)} {what}: {type(first).__name__}: {first}. Pass one input tensor, a tuple of "
-        "positional arguments, or a dict of keyword arguments, as the model is called; a function of the "
-        "width where its shape depends on it."
-    ) from first
-
-
-def _words(size: Size) -> str:
-    return ", ".join(f"{dial} {value}" for dial, value in size.items())
 
 
 def _pairs(first: Flow, second: Flow, matched: bool) -> list[tuple[Use, Use]]:
