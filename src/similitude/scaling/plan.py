@@ -111,7 +111,8 @@ def plan(
         ('hidden', 0.5, 0.25)
 
     Cost: two traced forward passes and some real builds at small widths near the base's and the target's depth (one
-        pass more where the depths differ); the target is compared by its shapes alone and never built.
+        pass more where the depths differ); the target is compared by its shapes alone and, unless its
+        width is the base's and it is small, never built.
     """
     planner = Planner(
         make,
