@@ -214,6 +214,11 @@ def test_a_named_head_carries_what_the_output_is_not_proportional_to():
     assert any("you named" in note for note in made.notes)
 
 
+def test_naming_a_unit_matrix_does_not_help():
+    with pytest.raises(PlanError, match="own length"):
+        planned(cosine, roles={"h.weight": "output"})
+
+
 class Recurrent(nn.Module):
     def __init__(self, width):
         super().__init__()

@@ -187,18 +187,20 @@ def _named(structure: Structure, results: tuple[RoleResult, ...]) -> frozenset[i
     found: set[int] = set()
     for result in results:
         if result.overridden and result.role == "output":
-            for use in structure.uses[result.name]:
+            for use in (use for use in structure.uses[result.name] if not use.how):  # no unit matrix
                 found |= flow.facts[flow.uses[use.index].output].carriers or {use.index}
     return frozenset(found)
 
 
 def _refusal(structure: Structure, gamma: float, why: str) -> str:
     layers = max(1, weight_layers(structure.flow))
+    before = 'name the matrix before that as the one that carries it (roles={"...": "output"}), '
+    named = before if why.startswith("it ends in") else ""
     last = [use for use in structure.flow.uses if use.kind == "contract"][-1:]
     seen = f" (its last matrix is {some(last[0].weight.dims)})" if last else ""
     return (
         f"gamma={gamma:g} divides the output by {gamma:g}, and no tensors carry that: {why}{seen}. End the model in a "
-        "matrix, or in a gain or a scale (nn.Parameter) that multiplies the output as it is. Or plan with gamma=1, train "
-        f"similitude.scaling.outputs.Divided(model, {gamma:g}), and multiply learning rates by "
+        f"matrix, or in a gain or a scale (nn.Parameter) that multiplies the output; {named}or plan with gamma=1, "
+        f"train similitude.scaling.outputs.Divided(model, {gamma:g}), and multiply learning rates by "
         f"similitude.scaling.richness.lr_scale({gamma:g}, {layers}, plan.family)."
     )
