@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 import torch
@@ -29,7 +30,8 @@ class Ours(torch.optim.SGD):
 
 
 @pytest.fixture
-def theirs(cli, tmp_path):
+def theirs(cli, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "theirs", raising=False)  # of another folder
     (tmp_path / "theirs.py").write_text(THEIRS)
     return cli
 
