@@ -204,3 +204,12 @@ def test_wrong_arguments_are_named(arguments, message):
 def test_wrong_options_are_named(options, message):
     with pytest.raises(PlanError, match=message):
         sim.diversity(family(0.5), (X, Y), loss=cross_entropy, **options)
+
+
+def test_an_optimizer_of_matrices_needs_the_function_or_a_plan_for_it():
+    make, size = family(0.5), {"width": 16, "depth": 4}
+    with pytest.raises(PlanError, match="read off the function that builds the model"):
+        sim.diversity(make(**size), X, optimizer=torch.optim.Muon)
+    plan = sim.plan(make, base=size, target=size, sample=X)
+    with pytest.raises(PlanError, match="made for AdamW, and Muon takes matrices alone"):
+        sim.diversity(make, X, plan=plan, optimizer=torch.optim.Muon)

@@ -72,3 +72,16 @@ def test_a_sample_is_needed(cli):
     ran = cli("abc", "user_models.py:make", "--base=8")
     assert ran.code == 2
     assert "Give --sample module:name" in ran.message
+
+
+def test_a_smaller_target_tells_the_same(cli):
+    larger, smaller = (cli(*COMMAND, f"--target={width}", "--json").json for width in (32, 2))
+    assert larger["layers"] == smaller["layers"]
+
+
+@pytest.mark.parametrize("command", ["abc", "diversity"])
+def test_a_dial_that_is_not_given_is_named(cli, command):
+    ran = cli(command, "user_models.py:dialled", "--base=8", "--sample=user_models.py:batch")
+    assert ran.code == 2
+    assert "make also takes depth: name it in the size" in ran.message
+    assert "--base width=8,depth=4" in ran.message

@@ -47,3 +47,16 @@ def test_a_shallow_model_is_wrong_use(diversity):
     ran = diversity("--base=width=32,depth=2")
     assert ran.code == 2
     assert "has 2 branches" in ran.err
+
+
+def test_labels_without_a_loss_are_wrong_use(cli, tmp_path):
+    (tmp_path / "deep.py").write_text(textwrap.dedent(PROGRAM))
+    ran = cli("diversity", "deep.py:make", "--sample=deep.py:sample", "--base=width=16,depth=4")
+    assert ran.code == 2
+    assert "Pass loss= (--loss), or a sample that the model can be called with" in ran.message
+
+
+def test_muon_trains_the_matrices_of_a_function(diversity):
+    ran = diversity("--base=width=16,depth=4", "--steps=2", "--lr=0.01", "--optimizer=Muon")
+    assert ran.code in (0, 3)
+    assert "4 branches" in " ".join(ran.out.split())

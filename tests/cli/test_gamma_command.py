@@ -52,7 +52,7 @@ def test_rates_are_searched_by_default(gamma):
     ("options", "message"),
     [
         (["--gammas=1"], "compares at least two"),
-        (["--gammas=0,1"], "--gammas 0 is not a positive"),
+        (["--gammas=0,1"], "--gammas 0 is not a positive gamma"),
         (["--lr-min=0.1"], "--lr-max is missing"),
         (["--steps=0"], "--steps 0 is too small"),
         (["--base=wide"], "--base wide gives the width 'wide'"),
@@ -62,3 +62,23 @@ def test_wrong_use_leaves_with_2(gamma, options, message):
     ran = gamma(*options)
     assert ran.code == 2
     assert message in ran.message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--layers=0"], "layers=0"),
+        (["--optimizer=Muon"], "Muon takes matrices alone"),
+    ],
+)
+def test_what_cannot_be_swept_is_refused_before_anything_is_stored(gamma, tmp_path, options, message):
+    ran = gamma(*GRID, *options)
+    assert ran.code == 2
+    assert message in ran.message
+    assert not (tmp_path / "similitude-runs").exists()
+
+
+def test_help_says_the_exit_codes(cli):
+    said = " ".join(cli("gamma", "--help").out.split())
+    assert "The exit code is 1 where rates do not follow the law" in said
+    assert "The exit code" not in cli("--help").out

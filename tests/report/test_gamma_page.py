@@ -3,6 +3,7 @@
 import io
 import math
 import re
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -89,3 +90,11 @@ def test_the_page_is_whole_and_the_same_every_time(tmp_path):
 
 def test_names_are_text_and_not_markup():
     assert "&lt;i&gt;" in render_gamma_page(sweep(name="<i>"))
+
+
+def test_a_next_step_in_prose_is_not_set_as_a_command():
+    found = sweep()
+    for step, command in (("--gammas 0.1,1,10", True), ("--seeds 5, or more gammas on this side", False)):
+        page = render_gamma_page(replace(found, law=replace(found.law, next=step)))
+        assert step in page
+        assert (f'<code class="command">{step}' in page) == command

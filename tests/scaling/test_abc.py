@@ -153,3 +153,8 @@ def test_the_depth_must_stay():
 )
 def test_exponents_are_simple_fractions_where_they_can_be(factor, ratio, power):
     assert exponent(factor, ratio) == power
+
+
+def test_what_is_no_plan_is_named():
+    with pytest.raises(PlanError, match=r"plan is 3, not a plan"):
+        sim.abc_of(3)  # pyright: ignore[reportArgumentType]

@@ -214,3 +214,8 @@ def test_divided_divides():
     assert torch.allclose(4 * Divided(model, 4.0)(batch()), model(batch()))
     with pytest.raises(PlanError, match="gamma=0"):
         Divided(model, 0)
+
+
+def test_what_is_no_module_is_named():
+    with pytest.raises(PlanError, match=r"model=3 is not an nn.Module"):
+        Centred(3)  # pyright: ignore[reportArgumentType]

@@ -244,3 +244,13 @@ def test_the_norm_in_base_units_does_not_depend_on_the_depth(alpha):
     assert shallow["base"] == pytest.approx(shallow["torch"], abs=1e-6)
     assert abs(drift["base"]) < 0.3  # octaves over eight times the depth
     assert drift["torch"] > 2 * abs(drift["base"])
+
+
+def test_what_is_no_plan_or_no_model_is_named():
+    plan, model = mlp_plan(), mlp(128)
+    with pytest.raises(PlanError, match=r"plan is a Sequential, not a plan. Pass what similitude.plan"):
+        clip_grad_norm_(model, plan, 1.0)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(PlanError, match=r"model is a generator, not an nn.Module. Pass the model itself"):
+        clip_grad_norm_(plan, model.parameters(), 1.0)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(PlanError, match=r"model is the class Linear, .* Pass an instance: Linear\(...\)"):
+        plan.apply_(nn.Linear)  # pyright: ignore[reportArgumentType]

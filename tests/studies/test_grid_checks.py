@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 
-from similitude.core.errors import GridError
-from similitude.studies.grid_checks import check_rates, check_sizes
+from similitude.core.errors import GridError, PlanError
+from similitude.studies.grid_checks import check_optimizer, check_rates, check_sizes
 
 
 def test_good_grids_come_back_in_order() -> None:
@@ -51,3 +52,26 @@ def test_rates_that_are_no_grid(rates: list[float], text: str) -> None:
 def test_widths_over_which_no_shift_can_be_measured(widths: list, text: str) -> None:
     with pytest.raises(GridError, match=text):
         check_sizes(widths)
+
+
+class OwnMuon(torch.optim.Muon):
+    """Takes vectors when it is made, and fails when it steps."""
+
+    def __init__(self, params, lr=0.02):
+        torch.optim.Optimizer.__init__(self, params, {"lr": lr})
+
+    def step(self, closure=None):  # pyright: ignore[reportIncompatibleMethodOverride]
+        for p in self.param_groups[0]["params"]:
+            u, _, v = torch.linalg.svd(p.grad, full_matrices=False)
+            p.data -= self.param_groups[0]["lr"] * u @ v
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.Muon, OwnMuon])
+def test_optimizers_of_matrices_alone_are_refused(optimizer) -> None:
+    with pytest.raises(PlanError, match=r"takes matrices alone.*Sweep with one that takes all tensors"):
+        check_optimizer(optimizer)
+
+
+def test_other_optimizers_may_sweep() -> None:
+    for optimizer in (torch.optim.SGD, torch.optim.AdamW):
+        check_optimizer(optimizer)

@@ -21,11 +21,13 @@ from similitude.core.citation import cites
 from similitude.core.errors import PlanError
 from similitude.core.seeding import derive
 from similitude.scaling.axes import Factory, as_size, build
-from similitude.scaling.optimizers import OptimizerLike
+from similitude.scaling.optimizers import OptimizerLike, resolve
+from similitude.scaling.plan import plan as make_plan
 from similitude.scaling.records import Plan
 from similitude.training.build import build_optimizer
 
 _TRIES = 6  # learning rates that are tried, each a quarter of the last
+_NO_SIZE = 'a function builds models of any size. Pass base=, e.g. {"width": 64, "depth": 16}.'
 _FEWEST = 4  # branches between which distances have an exponent
 
 
@@ -58,7 +60,7 @@ def diversity(
         loss: `loss(model, batch)`. Models that return their own loss need none; without either the model is trained on
             fixed random targets.
         plan: Parametrization of the model; plain parameters and one learning rate without it.
-        optimizer: Trains the model.
+        optimizer: Trains the model; where it takes matrices alone (Muon), AdamW trains everything else.
         lr: Learning rate (at the base of the plan). Where it is not given, the optimizer's own, quartered until the loss
             falls.
         steps: Optimizer steps; 0 measures at initialization alone.
@@ -82,6 +84,8 @@ def diversity(
     """
     supply = Supply(sample)
     _check_counts(steps, seeds)
+    if steps and _takes_matrices_alone(optimizer):
+        plan = _plan_of_matrices(model_or_make, base, plan, supply, optimizer, loss)
     builds, width = _builds(model_or_make, base, plan, seeds, supply)
     with supply.explained():
         models = [make() for make in builds]
@@ -202,6 +206,37 @@ class _Trainer:
         )
 
 
+def _takes_matrices_alone(optimizer: OptimizerLike) -> bool:
+    try:
+        return resolve(optimizer).family == "orthogonalized"
+    except PlanError:  # without a rule it trains all the same, on every tensor
+        return False
+
+
+def _plan_of_matrices(
+    given: Any, base: Any, plan: Plan | None, supply: Supply, optimizer: OptimizerLike, loss: LossLike | None
+) -> Plan:
+    """Return a plan by whose roles matrices are told from the rest: the user's, or one that changes nothing."""
+    name = resolve(optimizer).name
+    if plan is not None:
+        if plan.family != "orthogonalized":
+            raise PlanError(
+                f"the plan was made for {plan.optimizer}, and {name} takes matrices alone. Make the plan with "
+                f"optimizer={name}."
+            )
+        return plan
+    if isinstance(given, nn.Module):
+        raise PlanError(
+            f"{name} takes matrices alone, and which tensors those are is read off the function that builds the model. "
+            "Pass that function with base=, or another optimizer, e.g. torch.optim.AdamW."
+        )
+    if base is None:
+        raise PlanError(_NO_SIZE)
+    size = as_size(base, "base")
+    sample = supply.first(size["width"])
+    return make_plan(given, base=size, target=size, sample=sample, optimizer=optimizer, loss=loss)
+
+
 def _builds(
     given: Any, base: Any, plan: Plan | None, seeds: int, supply: Supply
 ) -> tuple[list[Callable[[], nn.Module]], int]:
@@ -223,7 +258,7 @@ def _builds(
             f"the first argument is a {type(given).__name__}. Pass a model, or a function of the width that returns one."
         )
     if base is None and plan is None:
-        raise PlanError('a function builds models of any size. Pass base=, e.g. {"width": 64, "depth": 16}.')
+        raise PlanError(_NO_SIZE)
     size = as_size(base, "base") if base is not None else dict(plan.target) if plan is not None else {}
     if plan is not None and size != dict(plan.target):
         raise PlanError(

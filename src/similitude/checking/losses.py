@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from similitude.core.errors import PlanError
+from similitude.core.errors import PlanError, SimilitudeError
 from similitude.core.seeding import seeded, torch_generator
 from similitude.scaling.dataflow.passes import call_of
 
@@ -34,9 +34,23 @@ def loss_of(loss: LossLike | None, *, stand_in: bool) -> LossLike:
 
 
 def has_own_loss(model: nn.Module, batch: Any) -> bool:
-    """Tell whether a call of the model on a batch gives a loss."""
-    with torch.no_grad(), seeded(0):
-        return own_loss(call_of(batch, None)(model)) is not None
+    """Tell whether a call of the model on a batch gives a loss.
+
+    Raises:
+        PlanError: The model cannot be called with the batch.
+    """
+    try:
+        with torch.no_grad(), seeded(0):
+            output = call_of(batch, None)(model)
+    except SimilitudeError:
+        raise
+    except Exception as error:
+        raise PlanError(
+            f"there is no loss, and the model cannot take the sample: {type(error).__name__}: {error}. Pass loss= "
+            "(--loss), or a sample that the model can be called with: one input tensor, a tuple of positional arguments, "
+            "or a dict of keyword arguments."
+        ) from error
+    return own_loss(output) is not None
 
 
 def own_loss(output: Any) -> Tensor | None:

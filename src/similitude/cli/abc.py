@@ -39,7 +39,7 @@ def abc(
     base:
         Width that exponents are measured from: 256, width=256, or width=256,depth=4.
     target:
-        A larger width; four times that of the base by default. It is not built.
+        Another width, larger or smaller; four times that of the base by default. A larger one is not built.
     sample:
         What the model is called with, as module:name or file.py:name: a tensor, a tuple or dict of arguments,
         or a function of nothing or of the width that gives one.

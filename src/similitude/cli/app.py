@@ -33,7 +33,8 @@ _COMMANDS = {
     "diff": "Show what differs between two saved plans.",
     "optimizer": "Measure how an optimizer's steps grow with a tensor's shape; show the factors that follow.",
     "transfer": "Sweep the learning rate at several widths or depths of your model; say whether the optimum transfers.",
-    "gamma": "Sweep the richness of your model: which gamma is best, and do learning rates follow it?",
+    "gamma": "Sweep the richness of your model: which gamma is best, and do learning rates follow it?\n\n"
+    "The exit code is 1 where rates do not follow the law, else 0 where the best gamma is bracketed, else 3.",
     "report": "Write the report of stored studies again; nothing is trained.",
 }
 for _name, _help in _COMMANDS.items():

@@ -115,7 +115,7 @@ def gamma(
                 load_factory(factory),
                 batches,
                 base=size(base or ["64"], "--base"),
-                gammas=tuple(rate(text, "--gammas") for text in gammas.split(",")),
+                gammas=tuple(rate(text, "--gammas", what="gamma") for text in gammas.split(",")),
                 lrs=_grid(lr_min, lr_max, points),
                 loss=load_factory(loss, what="a function loss(model, batch) that returns one number"),
                 optimizer=load_optimizer(optimizer),

@@ -6,12 +6,13 @@ from similitude.core.errors import GridError
 from similitude.training.schedule import Schedule, WarmupCosine, WarmupLinear, constant
 
 
-def rate(text: str, option: str) -> float:
-    """Read a learning rate: a number, or a power such as 2^-7.5.
+def rate(text: str, option: str, *, what: str = "learning rate") -> float:
+    """Read a learning rate or another positive number: written out, or as a power such as 2^-7.5.
 
     Args:
         text: What the user wrote.
         option: For which option, for the message.
+        what: What the number is, for the message.
 
     Raises:
         GridError: It is neither, or not positive.
@@ -28,7 +29,7 @@ def rate(text: str, option: str) -> float:
     # A negative base to a fractional power is complex.
     if not isinstance(value, float) or not 0 < value < float("inf"):
         raise GridError(
-            f"{option} {text} is not a positive learning rate. Write a number above 0, e.g. 0.001, or a "
+            f"{option} {text} is not a positive {what}. Write a number above 0, e.g. 0.001, or a "
             "power, e.g. 2^-10."
         )
     return value

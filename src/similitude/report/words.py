@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from similitude.core.verdict import Outcome, Verdict
 from similitude.report.numbers import duration, octaves, quantity, rate, rate_interval
@@ -57,6 +58,16 @@ def outcome_word(verdict: Verdict) -> str:
 def mood(verdict: Verdict) -> str:
     """Return "good", "unsure" or "bad": how a verdict is coloured and marked."""
     return "good" if verdict.ok else "unsure" if verdict.undecided else "bad"
+
+
+def is_options(step: str) -> bool:
+    """Tell whether a next step can be typed as it stands: options and their values, and nothing in prose.
+
+    Example:
+        >>> is_options("--lr-min 2^-12 --points 9"), is_options("--seeds 5, or more gammas"), is_options("train longer")
+        (True, False, False)
+    """
+    return re.fullmatch(r"(similitude \S+ )?--[\w-]+ \S*[^\s,](?: --[\w-]+ \S*[^\s,])*", step) is not None
 
 
 def excess(transfer: Transfer) -> str:

@@ -56,7 +56,7 @@ def abc(
         make: Function of the width that returns a model.
         base: Width that exponents are measured from, or a dict of dials.
         sample: What the model is called with, as `similitude.plan` takes it.
-        target: A larger width; four times that of the base by default. It is not built.
+        target: Another width, larger or smaller; four times that of the base by default. A larger one is not built.
         optimizer: Class, instance, `functools.partial` or factory of the optimizer.
         rule: A rule of `similitude.plan` whose factors are applied; "sp" is the model as it is written.
         roles: Roles that are known better than the traced pass can tell, by tensor name or glob.
@@ -110,9 +110,14 @@ def abc_of(plan: Plan, *, optimizer: OptimizerLike | None = None) -> Regime:
             is "sp": under other rules the plan knows. Without it a step is taken to be of the size of its family.
 
     Raises:
-        PlanError: Its sizes differ in something else than the width, or its gamma is not 1, or a tensor was refused, or
-            no role is known.
+        PlanError: It is no plan, its sizes differ in something else than the width, its gamma is not 1, a tensor was
+            refused, or no role is known.
     """
+    if not isinstance(plan, Plan):
+        raise PlanError(
+            f"plan is {plan!r}, not a plan. Pass what similitude.plan(...) returns, or call "
+            "similitude.abc(make, ...) with the function that builds the model."
+        )
     plan.raise_if_bad()
     ratio = plan.target[WIDTH] / plan.base[WIDTH]
     others = [dial for dial in plan.base if dial != WIDTH and plan.base[dial] != plan.target[dial]]

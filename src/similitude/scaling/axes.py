@@ -21,6 +21,7 @@ from similitude.scaling.sizes import (
     at_width,
     call_text,
     same_dials,
+    unnamed_dials,
 )
 
 __all__ = [
@@ -117,7 +118,7 @@ def build(make: Factory, size: int | Size, *, seed: int = 0) -> nn.Module:
             model = make(*args, **kwargs)
     except (Exception, SystemExit) as error:  # a factory that exits must not choose our exit code
         raise FactoryError(
-            f"{call_text(make, size)} failed with {type(error).__name__}: {error}. {_contract(size)}"
+            f"{call_text(make, size)} failed with {type(error).__name__}: {error}. {_contract(make, size)}"
         ) from error
     if not isinstance(model, nn.Module):
         raise FactoryError(
@@ -225,8 +226,15 @@ def some(names: Iterable[str], limit: int = 4) -> str:
     return text + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
-def _contract(size: Size) -> str:
+def _contract(make: Factory, size: Size) -> str:
     """Say how make is called."""
+    if missing := unnamed_dials(make, size):
+        whole = {**size, **dict.fromkeys(missing, 4)}
+        dials = ",".join(f"{dial}={value}" for dial, value in whole.items())
+        return (
+            f"make also takes {' and '.join(missing)}: name it in the size, e.g. {whole} (--base {dials} on the command "
+            "line), or wrap it, e.g. lambda width: Model(hidden=width)."
+        )
     if len(size) == 1:
         return (
             "make must take the width alone and return an nn.Module: wrap it, e.g. lambda width: "

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from similitude.core.citation import cites
+from similitude.core.errors import PlanError
 from similitude.scaling.outputs import Entry, entry_of, with_entry
 
 
@@ -35,7 +36,8 @@ class Centred(nn.Module):
             is a tensor, else its `logits`. Other entries stay as they are.
 
     Raises:
-        PlanError: On the first call, where the output has no such tensor, or has a loss computed from it.
+        PlanError: `model` is no module; on the first call, where the output has no such tensor, or has a loss computed
+            from it.
 
     Example:
         >>> model = nn.Linear(3, 2)
@@ -52,6 +54,10 @@ class Centred(nn.Module):
 
     def __init__(self, model: nn.Module, *, output: Entry | None = None) -> None:
         super().__init__()
+        if not isinstance(model, nn.Module):
+            raise PlanError(
+                f"model={model!r} is not an nn.Module. Pass the model itself, once its initial values are final."
+            )
         self.model = model
         self.output = output
         self.start = _Start(model)

@@ -17,7 +17,7 @@ from torch import nn
 
 from similitude.core.errors import PlanError
 from similitude.scaling.factors import Place, branch_change
-from similitude.scaling.matching import match, parameters, require_roles, unwrapped
+from similitude.scaling.matching import check_plan, match, parameters, require_roles, unwrapped
 from similitude.scaling.rules import ROLES, factors
 from similitude.scaling.sharded import Layout, layout_of, local_part, over_processes
 
@@ -73,6 +73,7 @@ def clip_grad_norm_(
 
     Cost: one norm per tensor; sharded gradients need one sum over processes per mesh.
     """
+    check_plan(plan)
     if not isinstance(max_norm, int | float) or isinstance(max_norm, bool) or not max_norm > 0:
         raise PlanError(f"max_norm={max_norm!r} is not a norm. Pass a positive number, as tuned at the base.")
     scales = _scales_of(plan, model, units)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -44,7 +45,8 @@ def measure_optimizer(
         The family, the exponents behind it, and the points of the fit.
 
     Raises:
-        PlanError: `factory` is not an optimizer or needs more than parameters, or the sizes are too few.
+        PlanError: `factory` is not an optimizer or needs more than parameters, or the sizes are too few
+            or no whole numbers.
 
     Example:
         >>> found = measure_optimizer(torch.optim.AdamW)
@@ -53,6 +55,8 @@ def measure_optimizer(
 
     Cost: under a second for most; optimizers that decompose matrices take a few.
     """
+    if isinstance(sizes, str) or not all(isinstance(side, Integral) for side in sizes):
+        raise PlanError(f"sizes={sizes!r} are not sides of matrices. Pass whole numbers, e.g. sizes={SIDES}.")
     sides = sorted({int(side) for side in sizes})
     if len(sides) < 2 or sides[0] < 16:
         raise PlanError(

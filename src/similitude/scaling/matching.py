@@ -25,6 +25,8 @@ def require_roles(plan: Plan) -> None:
 
 def unwrapped(model: nn.Module) -> nn.Module:
     """Return the user's own model, whatever wraps it."""
+    if not isinstance(model, nn.Module):
+        raise PlanError(_no_model(model))
     while True:
         if "_orig_mod" in model._modules:
             model = model.get_submodule("_orig_mod")
@@ -75,6 +77,37 @@ def match(plan: Plan, model: nn.Module) -> dict[str, nn.Parameter]:
         if tuple(tensors[row.name].shape) != row.shape:
             raise _other_size(plan, row, tuple(tensors[row.name].shape))
     return tensors
+
+
+def check_plan(plan: object) -> None:
+    """Raise `PlanError` where a function of a plan and a model is given something else first.
+
+    Example:
+        >>> try:
+        ...     check_plan(nn.Linear(2, 2))
+        ... except PlanError as error:
+        ...     print(error)
+        plan is a Linear, not a plan. Pass what similitude.plan(...) returns first, then the model.
+    """
+    if not hasattr(plan, "rows"):
+        raise PlanError(
+            f"plan is {_article(type(plan).__name__)}, not a plan. Pass what similitude.plan(...) returns first, then "
+            "the model."
+        )
+
+
+def _no_model(given: object) -> str:
+    if isinstance(given, type):
+        name = given.__name__
+        return f"model is the class {name}, which has no tensors yet. Pass an instance: {name}(...)."
+    return (
+        f"model is {_article(type(given).__name__)}, not an nn.Module. Pass the model itself, whose tensors are found by "
+        "their names."
+    )
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[:1] in 'aeiouAEIOU' else 'a'} {noun}"
 
 
 def _other_size(plan: Plan, row: PlanRow, shape: tuple[int, ...]) -> PlanError:

@@ -136,6 +136,27 @@ def arguments(make: Factory, size: Size) -> tuple[tuple[int, ...], dict[str, int
     return tuple(size[d] for d in unnamed), {d: n for d, n in size.items() if d not in unnamed}
 
 
+def unnamed_dials(make: Factory, size: Size) -> list[str]:
+    """Return the parameters that a factory needs by name and a size does not give.
+
+    Example:
+        >>> unnamed_dials(lambda width, depth, heads=2: nn.Linear(width, depth), {"width": 64})
+        ['depth']
+    """
+    try:
+        signature = inspect.signature(make)
+        args, kwargs = arguments(make, size)
+        given = signature.bind_partial(*args, **kwargs).arguments
+    except (TypeError, ValueError):
+        return []
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [
+        name
+        for name, p in signature.parameters.items()
+        if p.default is p.empty and p.kind not in variable and name not in given
+    ]
+
+
 def takes_width(function: Callable[..., object]) -> bool:
     """Tell whether a function of nothing or of the width wants the width: it names it, or needs an argument.
 

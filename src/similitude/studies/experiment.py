@@ -20,7 +20,7 @@ from similitude.scaling.optimizers import OptimizerLike, resolve
 from similitude.scaling.plan import Planner
 from similitude.scaling.sizes import DEPTH, WIDTH, Factory, Size, as_size
 from similitude.studies.dials import Compared, compared, fixed_dials
-from similitude.studies.grid_checks import check_rates, check_sizes
+from similitude.studies.grid_checks import check_optimizer, check_rates, check_sizes
 from similitude.studies.names import code_of, name_of
 from similitude.training.loop import Loss
 from similitude.training.losses import cross_entropy
@@ -55,7 +55,7 @@ class Experiment:
 
     Raises:
         GridError: The sizes, rates, rules, seeds or steps are no grid of runs.
-        PlanError: There is no such rule.
+        PlanError: There is no such rule, or the optimizer takes matrices alone.
         DataError: `batches` lacks a method.
     """
 
@@ -99,6 +99,7 @@ class Experiment:
                 f"steps={self.steps!r}: a run needs a whole number of optimizer steps, at least 1, e.g. 200."
             )
         check_batches(self.batches)
+        check_optimizer(self.optimizer)
 
     @property
     def dial(self) -> str:

@@ -20,7 +20,7 @@ from similitude.scaling.optimizers import OptimizerLike, resolve
 from similitude.scaling.outputs import Divided, Entry
 from similitude.scaling.richness import known_gamma
 from similitude.scaling.sizes import Factory, arguments, as_size
-from similitude.studies.grid_checks import check_rates
+from similitude.studies.grid_checks import check_optimizer, check_rates
 from similitude.studies.names import code_of, name_of
 from similitude.training.loop import Loss
 from similitude.training.losses import cross_entropy
@@ -52,7 +52,7 @@ class GammaExperiment:
 
     Raises:
         GridError: The gammas, rates, seeds or steps are no grid of runs.
-        PlanError: A gamma is not positive and finite, or `base` is no size.
+        PlanError: A gamma is not positive and finite, `base` is no size, or the optimizer takes matrices alone.
         DataError: `batches` lacks a method.
     """
 
@@ -90,6 +90,7 @@ class GammaExperiment:
                 f"steps={self.steps!r}: a run needs a whole number of optimizer steps, at least 1, e.g. 200."
             )
         check_batches(self.batches)
+        check_optimizer(self.optimizer)
 
     @property
     def width(self) -> int:

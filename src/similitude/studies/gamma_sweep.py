@@ -25,6 +25,7 @@ from similitude.scaling.axes import build_shapes
 from similitude.scaling.optimizers import OptimizerLike, resolve
 from similitude.scaling.outputs import Entry
 from similitude.scaling.plan import plan
+from similitude.scaling.richness import power_of
 from similitude.scaling.sizes import Factory, as_size
 from similitude.studies.gamma_experiment import GammaExperiment
 from similitude.studies.gamma_exponents import best_gamma, exponents, judge_law
@@ -108,7 +109,8 @@ def gamma_sweep(
 
     Raises:
         GridError: The gammas, rates, seeds or steps are no grid of runs.
-        PlanError: A gamma or the size is not one, or the optimizer has no family.
+        PlanError: A gamma, the size or the number of layers is not one, or the optimizer has no family or takes
+            matrices alone.
         FactoryError: `make` does not give a model of this size.
         StudyError: The storage cannot be used or holds another experiment under this name, or training fails.
 
@@ -131,7 +133,7 @@ def gamma_sweep(
         centre=centre,
         output=output,
     )
-    counted = layers if layers is not None else count_layers(experiment)
+    counted = count_layers(experiment) if layers is None else layers
     return run_gamma_sweep(experiment, storage, layers=counted, engine=engine, on_progress=on_progress)
 
 
@@ -144,6 +146,9 @@ def run_gamma_sweep(
     on_progress: Callable[[Progress], None] | None = None,
 ) -> GammaSweep:
     """Run a `GammaExperiment`; see `gamma_sweep`."""
+    family = resolve(experiment.optimizer).family
+    if layers is not None:
+        power_of(2.0, layers, family)  # says what is wrong with the number before anything is trained
     started = time.perf_counter()
     ledger = Ledger.open(storage, experiment.name, fingerprint=experiment.fingerprint())
     ledger.recover()
@@ -159,7 +164,6 @@ def run_gamma_sweep(
             )
     results = _mine(experiment, ledger.finished())
     points = tuple(_point(experiment, gamma, results) for gamma in experiment.gammas)
-    family = resolve(experiment.optimizer).family
     fitted = exponents(points, layers=layers, family=family)
     return GammaSweep(
         name=experiment.name,

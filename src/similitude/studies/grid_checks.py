@@ -1,4 +1,4 @@
-"""Whether a grid of learning rates and sizes can answer where the optimum is and how it moves."""
+"""Whether a grid of learning rates and sizes, and its optimizer, can answer where the optimum is and how it moves."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from similitude.core.errors import GridError
+import torch
+
+from similitude.core.errors import GridError, PlanError
+from similitude.scaling.optimizers import OptimizerLike, resolve
 from similitude.scaling.sizes import WIDTH
 from similitude.studies.next_steps import sizes_option
+from similitude.training.build import build_optimizer
 
 LEAST_RATES = 3  # the best rate and a worse one on each side
 
@@ -49,6 +53,40 @@ def check_rates(rates: Sequence[float], *, least: int = LEAST_RATES) -> tuple[fl
             f"Next: --lr-min 2^{math.floor(middle) - 4} --lr-max 2^{math.ceil(middle) + 4} --points 9."
         )
     return ordered
+
+
+def check_optimizer(optimizer: OptimizerLike) -> None:
+    """Refuse an optimizer that takes matrices alone, before anything is stored or trained.
+
+    Args:
+        optimizer: Class, instance, `functools.partial` or factory.
+
+    Raises:
+        PlanError: It does, or it has no rule.
+    """
+    spec = resolve(optimizer)
+    if spec.family == "orthogonalized" and not steps_on_vectors(optimizer):
+        raise PlanError(
+            f"{spec.name} takes matrices alone, and a sweep trains every tensor by one optimizer at one learning rate. "
+            "Sweep with one that takes all tensors, e.g. AdamW; `similitude check --optimizer "
+            f"{spec.name}` trains the matrices by {spec.name} and everything else by AdamW."
+        )
+
+
+def steps_on_vectors(optimizer: OptimizerLike) -> bool:
+    """Tell whether an optimizer can be made on a tensor of one dimension, and make a step on it.
+
+    Example:
+        >>> steps_on_vectors(torch.optim.AdamW), steps_on_vectors(torch.optim.Muon)
+        (True, False)
+    """
+    vector = torch.nn.Parameter(torch.zeros(2))
+    vector.grad = torch.ones(2)
+    try:
+        build_optimizer(optimizer, [vector]).step()
+    except Exception:  # a class may say so in any way
+        return False
+    return True
 
 
 def check_sizes(sizes: Sequence[int], dial: str = WIDTH) -> tuple[int, ...]:
