@@ -343,3 +343,9 @@ def test_gradients_have_entries_of_one_size_and_low_rank(shape):
         ratio = math.sqrt(shape[0] * shape[1]) / 32
         assert torch.allclose(values[:5] / ratio, torch.linalg.svdvals(other)[:5], rtol=1e-9)
     assert 0.3 < float(rms(torch.stack(found))) < 3
+
+
+@pytest.mark.parametrize("sizes", ["abc", (16, "a"), (16.5, 32)])
+def test_sides_that_are_no_numbers_are_named(sizes):
+    with pytest.raises(PlanError, match=r"are not sides of matrices. Pass whole numbers"):
+        measure_optimizer(torch.optim.SGD, sizes=sizes)

@@ -335,3 +335,9 @@ def test_an_old_torch_without_muon_is_told(monkeypatch):
     monkeypatch.delattr(torch.optim, "Muon")
     with pytest.raises(PlanError, match=r"has no torch\.optim\.Muon, which came with 2\.9"):
         made(model())
+
+
+@pytest.mark.parametrize("rate", [-1, 0.0, math.nan, True, "fast", torch.tensor(-1.0)])
+def test_a_wrong_rate_of_the_rest_is_named(rate):
+    with pytest.raises(PlanError, match=r"^rest_lr=.* is not a learning rate"):
+        made(model(), rest_lr=rate)

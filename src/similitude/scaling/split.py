@@ -5,6 +5,7 @@ Muon and its kin take the matrices inside the network only; which ones these are
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -158,6 +159,11 @@ def split(
             "one optimizer: plan.groups(model, lr=...)."
         )
     others = {n: p for n, p in tensors.items() if n not in matrices}
+    number = rest_lr.item() if isinstance(rest_lr, torch.Tensor) and rest_lr.numel() == 1 else rest_lr
+    if not isinstance(number, int | float) or isinstance(number, bool) or not 0 < number < math.inf:
+        raise PlanError(
+            f"rest_lr={rest_lr!r} is not a learning rate. Pass a positive number, as tuned at the base."
+        )
     sides = [
         (_bind(matrix or _muon(), matrix_options), matrix_options, matrices, lr),
         (_bind(rest, rest_options), rest_options, others, rest_lr),
