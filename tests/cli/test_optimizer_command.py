@@ -87,6 +87,18 @@ def test_what_no_rule_fits_has_exit_code_1_and_its_reason(theirs):
     assert "needs a closure" in data.json["refused"]
 
 
+def test_a_law_that_is_known_needs_no_measurement_and_errors_name_the_class(cli):
+    ran = cli("optimizer", "AdamW", "--kwarg.capturable", "True")
+    shown = " ".join(ran.out.split())
+    assert ran.code == 0
+    assert shown.startswith("AdamW could not be measured here: it makes no step")
+    assert "refused" not in shown
+    assert "hidden matrix" in shown
+    wrong = cli("optimizer", "AdamW", "--kwarg.betaz", "3")
+    assert wrong.code == 2
+    assert "optimizer AdamW cannot be built" in wrong.message
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

@@ -83,7 +83,7 @@ OTHERS = {
     "pytorch_optimizer CAME": Entry(_po.CAME, "entrywise"),
     "pytorch_optimizer LARS": Entry(_po.LARS, "entrywise", relative=True),
     "pytorch_optimizer Lamb": Entry(_po.Lamb, "refused", "the tensor's own size with a power from"),
-    "pytorch_optimizer Lamb, clamp=1e9": Entry(UnboundedLamb, "entrywise", relative=True),
+    "pytorch_optimizer Lamb, subclass with clamp = 1e9": Entry(UnboundedLamb, "entrywise", relative=True),
     "pytorch_optimizer Fromage": Entry(_po.Fromage, "entrywise", relative=True),
     "pytorch_optimizer AdaFactor": Entry(
         _po.AdaFactor, "refused", "grow with the learning rate as its power"

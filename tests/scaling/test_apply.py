@@ -6,6 +6,7 @@ import copy
 import pickle
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -308,6 +309,46 @@ def test_a_plan_for_matrices_needs_a_second_optimizer():
         parameter.requires_grad_(name == "2.weight")
     (group,) = plan.groups(model, lr=0.02, momentum=0.9)
     assert (group["params"], group["momentum"]) == ([model[2].weight], 0.9)
+
+
+def test_the_remedy_names_a_class_of_torch_as_such_and_no_other():
+    rows = tuple(replace(r, family="entrywise") for r in mlp_plan().rows)
+    plan = mlp_plan(family="orthogonalized", optimizer="RowNorm", rows=rows)
+    with pytest.raises(
+        PlanError, match=r"law, and so factors, for the matrices .*matrix=RowNorm, rest=torch.optim"
+    ):
+        plan.groups(mlp(128), lr=0.02)
+
+
+@pytest.mark.parametrize(
+    ("make", "chosen"),
+    [
+        (partial(torch.optim.AdamW, betas=(0.8, 0.9), weight_decay=0.0), {"betas": (0.8, 0.9), "weight_decay": 0.0}),
+        (partial(torch.optim.SGD, momentum=0.9, nesterov=True, foreach=False), {"momentum": 0.9, "nesterov": True}),
+        (torch.optim.AdamW, {}),
+    ],
+)  # fmt: skip
+def test_groups_hold_the_options_that_are_not_the_classs_own(make, chosen):
+    plan = make_plan(mlp, base=64, target=64, sample=torch.zeros(2, 6), optimizer=make)
+    assert set(plan.chosen) == set(chosen)
+    assert Plan.from_dict(plan.to_dict()).chosen == plan.chosen
+    groups = plan.groups(mlp(64), lr=0.1)
+    assert [{name: group[name] for name in chosen} for group in groups] == [chosen] * len(groups)
+    assert set(groups[0]) - {"params", "lr", "lr_factor", "eps", "weight_decay"} == set(chosen) - {
+        "weight_decay"
+    }
+    # At the base the class, given the groups, trains as the partial does, bit for bit.
+    cls = make.func if isinstance(make, partial) else make
+    states = []
+    for build in (
+        lambda model: make(model.parameters(), lr=0.1),
+        lambda model: cls(plan.groups(model, lr=0.1)),
+    ):
+        torch.manual_seed(0)
+        model = mlp(64)
+        train(model, build(model), steps=3)
+        states.append(model.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
 def test_unused_tensors_are_grouped_by_factor_one():

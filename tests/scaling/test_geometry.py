@@ -198,10 +198,85 @@ def test_an_eps_that_does_more_than_damp_is_refused():
         (lambda g, w, t, weight_decay: g + weight_decay * w, "shrink"),
         (lambda g, w, t, weight_decay: (g + weight_decay * w).sign(), "gradient"),
         (lambda g, w, t, weight_decay: g.sign(), "none"),
+        (lambda g, w, t, weight_decay: g.sign() + weight_decay * w * (g.sign() * w > 0), "other"),
+        (lambda g, w, t, weight_decay: g.sign() + weight_decay * w.sign(), "other"),
+        (lambda g, w, t, weight_decay: g.sign() - weight_decay * w, "other"),
+        (lambda g, w, t, weight_decay: g.sign() + weight_decay * w * (g != 0), "other"),
+        (lambda g, w, t, weight_decay: g.sign() + weight_decay * w * g.square().mean().sqrt(), "other"),
     ],
 )
 def test_what_weight_decay_does(law, decay):
     assert measured(law, weight_decay=0.1).decay == decay
+
+
+class OddDecay(torch.optim.Optimizer):
+    """Steps along the sign, with a decay towards the initial values or one by the square of the rate."""
+
+    def __init__(self, params, lr=1e-3, weight_decay=0.1, squared=False):
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "squared": squared})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            rate = group["lr"]
+            for p in group["params"]:
+                first = self.state[p].setdefault("first", p.clone())
+                drift = rate**2 * p if group["squared"] else rate * (p - first)
+                p.sub_(group["weight_decay"] * drift + rate * p.grad.sign())
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_a_decay_of_no_known_law_keeps_its_number_with_a_note(squared):
+    make = partial(OddDecay, squared=squared)
+    assert measure_optimizer(make, sizes=SIDES).decay == "other"
+    spec = resolve(make)
+    assert any("weight decay follows no law that is known here" in text for text in spec.warnings)
+    f = training_factors("mup", "hidden", spec, r_in=4, r_out=4, shape=(64, 64), base_shape=(16, 16))
+    assert (f.lr, f.weight_decay) == (0.25, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (SystemExit(7), "makes no step on a dense gradient: SystemExit: 7"),
+        (RuntimeError("SAM requires closure"), "needs a closure"),
+        (KeyError("exp_avg"), "makes no step on a dense gradient: KeyError: 'exp_avg'"),
+    ],
+)
+def test_a_step_that_fails_is_a_refusal(error, text):
+    class Fails(torch.optim.SGD):
+        def step(self, closure=None):
+            raise error
+
+    assert text in measure_optimizer(Fails, sizes=SIDES).reason
+
+
+def test_a_factory_that_fails_is_told_by_name_once_or_with_what_its_groups_lack():
+    with pytest.raises(PlanError) as caught:
+        measure_optimizer(partial(partial(torch.optim.AdamW, betaz=3), lr=0.1), sizes=SIDES)
+    text = str(caught.value)
+    assert text.startswith(
+        "optimizer AdamW cannot be built from parameters alone: TypeError: AdamW.__init__() got"
+    )
+    assert "functools.partial(AdamW, ...)" in text
+    assert "--kwarg.NAME VALUE" in text
+    assert ".." not in text.replace("...", "")
+    assert "parameter group" not in text
+
+    def flagged(groups):
+        if any("use_muon" not in group for group in groups):
+            raise ValueError("`use_muon` must be set.")
+
+    with pytest.raises(
+        PlanError, match=r"nor from a parameter group: ValueError: `use_muon` must be set\. .*groups"
+    ):
+        measure_optimizer(flagged, sizes=SIDES)
+
+    def leaves(params):
+        raise SystemExit("no licence")
+
+    with pytest.raises(PlanError, match=r"optimizer leaves cannot be built .*: SystemExit: no licence"):
+        measure_optimizer(leaves, sizes=SIDES)
 
 
 def test_a_decay_that_ignores_the_rate():

@@ -72,4 +72,11 @@ def optimizer_of(plan: Plan) -> OptimizerLike:
 
 def _with_defaults(plan: Plan) -> Plan:
     spec = resolve(torch.optim.AdamW)
-    return replace(plan, optimizer=spec.name, defaults=spec.defaults, decay=spec.decay, family=spec.family)
+    return replace(
+        plan,
+        optimizer=spec.name,
+        defaults=spec.defaults,
+        chosen=spec.chosen,
+        decay=spec.decay,
+        family=spec.family,
+    )

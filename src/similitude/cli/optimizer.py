@@ -73,11 +73,17 @@ def optimizer(
         make = load_optimizer(factory)
         make = partial(make, **kwarg) if kwarg else make
         found = measure_optimizer(make)
-        screen.say(found)
         try:
             spec, refusal = resolve(make), ""
         except PlanError as error:
             spec, refusal = None, str(error)
+        if found.refused and spec is not None:
+            screen.say(
+                f"{found.name} could not be measured here: {found.reason}. Its law is known without that, and the "
+                "factors follow from it."
+            )
+        else:
+            screen.say(found)
         alpha = _literal(depth_rule)
         rows = doublings(spec, rule=rule, depth_rule=alpha) if spec is not None else ()
         screen.say(_table(rows, rule) if rows else refusal)

@@ -71,11 +71,12 @@ def groups(
     others = [name for name in tensors if matrices_alone and family_of[name] != plan.family]
     if others:
         verb = "is" if len(others) == 1 else "are"
+        known = "torch.optim." if hasattr(torch.optim, plan.optimizer) else ""
         raise PlanError(
-            f"{len(others)} of {len(tensors)} trainable tensors {verb} not for {plan.optimizer}, which takes the "
-            f"matrices inside the network alone: {some(others)}. Train them by a second optimizer: "
-            f"similitude.split(plan, model, matrix=torch.optim.{plan.optimizer}, rest=torch.optim.AdamW, lr=..., "
-            "rest_lr=...)."
+            f"{len(others)} of {len(tensors)} trainable tensors {verb} not for {plan.optimizer}, whose steps have a "
+            f"law, and so factors, for the matrices inside the network alone: {some(others)}. Train them by a second "
+            f"optimizer: similitude.split(plan, model, matrix={known}{plan.optimizer}, rest=torch.optim.AdamW, "
+            "lr=..., rest_lr=...)."
         )
     return group(plan, tensors, lr=lr, options=optimizer_defaults)
 
@@ -115,7 +116,11 @@ def group(
         PlanError: An option does not exist for the plan's optimizer or has an impossible value.
     """
     _check_options(plan, lr, options)
-    given = {k: v for k in _SCALED if _is_number(v := plan.defaults.get(k)) and v} | dict(options)
+    given: dict[str, Any] = {k: v for k in _SCALED if _is_number(v := plan.defaults.get(k)) and v}
+    for name in plan.chosen:
+        value = plan.defaults.get(name)
+        given[name] = tuple(value) if isinstance(value, list) else value
+    given |= options
     if plan.decay == "gradient" and given.get("weight_decay") and not plan.is_identity:
         warnings.warn(
             f"{plan.optimizer} adds weight_decay to the gradient and then normalizes both, so no factor "

@@ -332,6 +332,7 @@ def for_optimizer(plan: Plan, optimizer: OptimizerLike) -> Plan:
         family=spec.family,
         decay=spec.decay,
         defaults=spec.defaults,
+        chosen=spec.chosen,
         rows=tuple(_for_row(plan, row, spec, knobs) for row in plan.rows),
         notes=others if at_base else (*others, *optimizer_notes(plan.rows, spec)),
     )

@@ -13,6 +13,7 @@ _DECAYS = {
     "shrink": "weights x (1 - lr x weight decay)",
     "fixed": "weights x (1 - weight decay), whatever the learning rate",
     "gradient": "normalized together with the gradient",
+    "other": "follows no law that is known here",
     "none": "no weight decay",
 }
 _DEGREES = {"gradient": "the gradient's size", "weight": "the tensor's own size", "lr": "the learning rate"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,6 +25,8 @@ _LR, _SCALE = 2.0**-10, 2.0**-4  # of the trials; by how much a gradient is made
 _WHOLE = 0.06  # how near a degree must be to a whole number
 _COUPLED = 0.02  # relative change of a step by another tensor's gradient that is more than rounding
 _SMALL = 1e-8  # what eps is multiplied by where the geometry without it is asked for
+_CLEAN = 0.99  # cosine with the weights from which on a decay shrinks them
+_EXACT = 0.01  # part of what a decay adds that may be left unexplained
 _DAMPED = 1e-6  # entries of gradients that a constant may damp: those of most networks are larger
 
 
@@ -273,24 +276,47 @@ class Measurement:
         )
 
     def decay(self, side: int) -> str:
-        """Tell what weight decay does to a step, from steps with and without it."""
+        """Tell what weight decay does to a later step, from runs with and without it; "other" where no law is clean."""
         if "weight_decay" not in self.found.defaults:
             return "none"
-        gradients = [0.2 * g for g in aligned_gradients(side, side, self.found.settling + 1, seed=self.seed)]
+        shape, wd = (side, side), 2.0**-4
+        gradients = [0.2 * g for g in aligned_gradients(side, side, self.found.settling + 4, seed=self.seed)]
 
-        def added(lr: float) -> tuple[Tensor, Tensor]:
-            without, with_ = (
-                self.steps((side, side), gradients, lr=lr, weight_decay=wd) for wd in (0.0, 2.0**-4)
-            )
-            return with_[-1] - without[-1], self.weights((side, side)) - sum(with_[:-1], torch.zeros(()))
+        def added(given: Sequence[Tensor], lr: float = _LR) -> tuple[Tensor, Tensor, list[Tensor], Tensor]:
+            """Return what the decay adds to the last step, the weights before it, all steps, the last without it."""
+            without, steps = (self.steps(shape, given, lr=lr, weight_decay=value) for value in (0.0, wd))
+            before = self.weights(shape) - torch.stack(steps[:-1]).sum(0)
+            return steps[-1] - without[-1], before, steps, without[-1]
 
-        (change, weight), (slower, _) = added(_LR), added(_LR / 4)
-        if _size(change) <= 1e-9 * _size(weight):
+        change, weight, steps, bare = added(gradients)
+        nothing = 1e-9 * _size(weight)
+        if _size(change) <= nothing:
             return "none"
-        along = float((change * weight).sum() / (change.norm() * weight.norm()))
-        if along < 0.99:
+        if _cosine(change, weight) >= _CLEAN:
+            slow = added(gradients, _LR / 4)[0]
+            power = math.log(max(_size(slow), 1e-300) / _size(change)) / math.log(0.25)
+            kind = {0: "fixed", 1: "shrink"}.get(round(power), "other")
+            with contextlib.suppress(
+                TrialError
+            ):  # a row of zeros is nothing that every optimizer can normalize
+                small = _SCALE * gradients[-1]
+                small[side // 2 :] = 0  # not all, for some skip tensors whose gradient is zero
+                still, at, _, _ = added([*gradients[:-1], small])
+                same = abs(_size(still) / _size(change) - 1) <= _WHOLE and _cosine(still, at) >= _CLEAN
+                kind = kind if same else "other"
+            return kind if abs(power - round(power)) <= _WHOLE else "other"
+        if _cosine(change, weight) <= -_CLEAN:
+            return "other"  # it makes weights grow
+        # As a part of the gradient it does what a gradient with weight decay x weight added to it does, exactly; where
+        # gradient and decay are normalized together, it adds a multiple of the weight to a multiple of the step.
+        taken = torch.stack([torch.zeros_like(weight), *steps[:-1]]).cumsum(0)
+        joined = [g + wd * (self.weights(shape) - way) for g, way in zip(gradients, taken, strict=True)]
+        alike = self.steps(shape, joined, lr=_LR, weight_decay=0.0)
+        if _size(alike[-1] - steps[-1]) <= _EXACT * _size(change):
             return "gradient"
-        return "fixed" if _size(slower) > _size(change) / 2 else "shrink"
+        span = torch.stack([weight.flatten() / weight.norm(), bare.flatten() / bare.norm()], 1)
+        left = change.flatten() - span @ torch.linalg.lstsq(span, change.flatten()).solution
+        return "gradient" if float(left.norm()) <= _EXACT * float(change.norm()) else "other"
 
     def vectors(self) -> str:
         """Tell the family of steps on vectors."""
@@ -353,6 +379,10 @@ def _size(step: Tensor) -> float:
     scale = float(step.abs().max()) or 1.0  # squares of tiny steps would be lost
     unit = (step if step.shape[0] <= step.shape[1] else step.T) / scale
     return scale * float(torch.linalg.eigvalsh(unit @ unit.T)[-1].clamp(min=0).sqrt())
+
+
+def _cosine(one: Tensor, other: Tensor) -> float:
+    return float((one * other).sum() / (one.norm() * other.norm()).clamp(min=1e-300))
 
 
 def _degree(step: Tensor, scaled: Tensor, scale: float) -> float | None:

@@ -30,7 +30,7 @@ class MeasuredOptimizer:
         residual: Largest relative deviation of the points from the law, or from the power law where there is none.
         points: The size of a step at every shape.
         decay: "shrink" (weights are multiplied by 1 - lr x weight decay), "fixed" (by 1 - weight decay), "gradient"
-            (the decay goes through the normalization with the gradient), "none".
+            (the decay goes through the normalization with the gradient), "other" (no law that is known here), "none".
         settling: How many of the first steps follow another law.
         vectors: What it does to a vector: a family, or "refused" where it takes none or follows no law.
         convolutions: Whether it makes a step on a tensor of four dimensions.

@@ -33,6 +33,7 @@ _SUPPORTED = (
 _ENTRYWISE = (optim.Adam, optim.NAdam, optim.Adamax, optim.RMSprop, optim.Adagrad, optim.RAdam, optim.Rprop)
 _MUON: tuple[type[optim.Optimizer], ...] = tuple(filter(None, (getattr(optim, "Muon", None),)))
 _ADAFACTOR: tuple[type[optim.Optimizer], ...] = tuple(filter(None, (getattr(optim, "Adafactor", None),)))
+_HOW = ("lr", "foreach", "fused", "capturable", "differentiable")
 _RADAM_SETTLING = (
     5  # steps before the variance of RAdam's second moment is tractable, for betas[1] of 0.99 or more
 )
@@ -49,7 +50,8 @@ class OptimizerSpec:
             which adds weight decay x weight to a gradient that it does not normalize. A factor on the weight
             decay then keeps lr x weight decay fixed. "gradient" where the decay is normalized together with
             the gradient (Adam), so that no factor makes it transfer. "fixed" where a step multiplies a weight by
-            (1 - weight decay) whatever the learning rate, "none" where there is no decay: the number stays.
+            (1 - weight decay) whatever the learning rate, "none" where there is no decay, or one of no known law: the
+            number stays.
         defaults: Values that a parameter group takes when it does not set them; their names are the options
             that a group may set.
         warnings: What breaks the symmetry that folding uses, or does not transfer. Each begins with the
@@ -60,6 +62,9 @@ class OptimizerSpec:
         law: How the spectral norm of a step on a matrix grows with its shape, for the family "orthogonalized".
         vector_family: Family of steps on tensors of fewer than two dimensions; that of matrices where it is empty.
         settling: How many of the first steps follow another law.
+        measured: Whether all this was measured, and neither derived nor registered.
+        chosen: Names of those defaults that are not the class's own, as of a `functools.partial`. A plan's groups set
+            them, so that the class itself, given the groups, trains with them.
     """
 
     name: str
@@ -72,6 +77,8 @@ class OptimizerSpec:
     law: ShapeLaw = CONSTANT
     vector_family: str = ""
     settling: int = 0
+    measured: bool = False
+    chosen: tuple[str, ...] = ()
 
     def adjustment(self, base_shape: tuple[int, ...], shape: tuple[int, ...]) -> float:
         """Return by how much more the optimizer itself scales the step of a tensor for its shape.
@@ -173,8 +180,22 @@ def resolve(optimizer: OptimizerLike) -> OptimizerSpec:
     instance = optimizer
     if not isinstance(instance, torch.optim.Optimizer):
         instance = instantiate(optimizer, [torch.nn.Parameter(torch.zeros(1, 1, device="cpu"))])
-    found = _by_registry(instance) or _derived(instance)
-    return found or _by_measurement(optimizer, instance)
+    found = _by_registry(instance) or _derived(instance) or _by_measurement(optimizer, instance)
+    return changed(found, chosen=_chosen(instance, found.defaults))
+
+
+def _chosen(instance: torch.optim.Optimizer, defaults: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which options have another value than the class gives them, except those of how a step is computed."""
+    own = inspect.signature(type(instance)).parameters
+    return tuple(
+        name
+        for name, value in instance.defaults.items()
+        if name in own
+        and name in defaults
+        and name not in _HOW
+        and own[name].default is not inspect.Parameter.empty
+        and as_plain(own[name].default) != as_plain(value)
+    )
 
 
 def _derived(instance: torch.optim.Optimizer) -> OptimizerSpec | None:
@@ -245,7 +266,12 @@ def _spec_of(found: MeasuredOptimizer) -> OptimizerSpec:
             f"optimizer {found.name} has no rule yet: {reason}. Supported are {_SUPPORTED}. If you know its law, say it: "
             "similitude.scaling.optimizers.register_optimizer."
         )
-    decay: Decay = next(kind for kind in ("shrink", "gradient", "fixed", "none") if kind == found.decay)
+    known = "none" if found.decay == "other" else found.decay
+    decay: Decay = next(kind for kind in ("shrink", "gradient", "fixed", "none") if kind == known)
+    other = (
+        f"{found.name}'s weight decay follows no law that is known here, so no factor is made for it: the number stays "
+        "as it is",
+    )
     text = (
         f"{found.name} was measured: the spectral norm of a step grows as {found.law} (within "
         f"{100 * (found.residual or 0.0):.1f} %){', relative to the tensor itself' if found.relative else ''}, so it has "
@@ -257,12 +283,18 @@ def _spec_of(found: MeasuredOptimizer) -> OptimizerSpec:
         family,
         decay,
         found.defaults,
-        (text, *found.warnings, *_warnings(found.name, decay, found.defaults, 0)),
+        (
+            text,
+            *found.warnings,
+            *(other if found.decay == "other" else ()),
+            *_warnings(found.name, decay, found.defaults, 0),
+        ),
         relative=found.relative,
         eps_power=1.0 if power is None else float(round(power)),
         law=found.shape_law,
         vector_family=vectors if family != "orthogonalized" and vectors != family else "",
         settling=found.settling,
+        measured=True,
     )
 
 

@@ -411,6 +411,7 @@ class Planner:
             self.alpha,
             self.gamma,
             layers,
+            self.spec.chosen,
         )
 
 

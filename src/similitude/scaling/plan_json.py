@@ -305,4 +305,5 @@ _PLAN: dict[str, Reader] = {
     "depth_rule": _optional(_positive),
     "gamma": _positive,
     "layers": _count,
+    "chosen": _texts,
 }

@@ -153,6 +153,7 @@ class Plan:
         depth_rule: Exponent alpha of the residual branches; None where the depth has no rule.
         gamma: Richness: the output is divided by it.
         layers: Weight layers on the longest path of the forward pass, which the law of the richness needs.
+        chosen: Names of those defaults that are not the class's own, which `groups` sets as well.
     """
 
     rule: str
@@ -172,6 +173,7 @@ class Plan:
     depth_rule: float | None = None
     gamma: float = 1.0
     layers: int = 1
+    chosen: tuple[str, ...] = ()
 
     def raise_if_bad(self) -> None:
         """Raise if a tensor was refused.

@@ -158,23 +158,44 @@ def _made(make: Any, parameters: Sequence[torch.nn.Parameter], optimizer: Optimi
     """Call a factory with parameters, and where it cannot take those, with one group, as plans make them."""
     try:
         return make(list(parameters))
-    except Exception as error:
-        with contextlib.suppress(Exception):
+    except (Exception, SystemExit) as error:
+        try:
             return make([{"params": list(parameters)}])
-        name = getattr(optimizer, "__name__", type(optimizer).__name__)
-        raise PlanError(
-            f"optimizer {name} cannot be built from parameters alone: {type(error).__name__}: {error}. Pass "
-            "a class, an instance, or functools.partial(cls, ...) with the arguments that it needs."
-        ) from error
+        except (Exception, SystemExit) as second:
+            name, why, grouped = _name(optimizer), _said(error), _said(second)
+            remedy = (
+                f"Pass a class, an instance, or functools.partial({name}, ...) with the arguments that it needs (at the "
+                "command line: --kwarg.NAME VALUE)"
+            )
+            if grouped != why:
+                why = f"{why}; nor from a parameter group: {grouped}"
+                remedy += (
+                    f". If its groups need an option, pass a function of them: lambda groups: {name}([{{**group, "
+                    '"option": True} for group in groups])'
+                )
+            raise PlanError(
+                f"optimizer {name} cannot be built from parameters alone: {why}. {remedy}."
+            ) from error
+
+
+def _name(optimizer: OptimizerLike) -> str:
+    """Return the name of a class or function, below any options that are bound to it."""
+    while isinstance(optimizer, functools.partial):
+        optimizer = optimizer.func
+    return getattr(optimizer, "__name__", type(optimizer).__name__)
+
+
+def _said(error: BaseException) -> str:
+    """Write an error as a clause of one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(".: ")
 
 
 def _step(instance: torch.optim.Optimizer) -> None:
     try:
         instance.step()
-    except Exception as error:
-        text = " ".join(str(error).split())
-        if isinstance(error, TypeError) and "closure" in text:
+    except (Exception, SystemExit) as error:
+        if "closure" in str(error):  # as an argument that Python misses, or in the optimizer's own words
             raise TrialError(
                 "its step needs a closure that computes the loss anew, so that no gradient says how large a step is"
             ) from error
-        raise TrialError(f"it makes no step on a dense gradient: {type(error).__name__}: {text}") from error
+        raise TrialError(f"it makes no step on a dense gradient: {_said(error)}") from error
