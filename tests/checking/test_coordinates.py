@@ -357,3 +357,38 @@ def test_a_sample_with_nan_is_not_blamed_on_the_learning_rate():
     assert str(found.verdict.outcome) == "diverged"
     assert "not finite before the first step" in found.verdict.summary
     assert not any("learning rate is too large" in cause for cause in found.verdict.causes)
+
+
+class Ascent(torch.optim.SGD):
+    """Goes up the gradient: its steps scale as those of SGD, and nothing is learned."""
+
+    def step(self, closure=None):  # pyright: ignore[reportIncompatibleMethodOverride]
+        for group in self.param_groups:
+            group["lr"] = -group["lr"]
+        found = super().step(closure)
+        for group in self.param_groups:
+            group["lr"] = -group["lr"]
+        return found
+
+
+@pytest.mark.parametrize("lr", [None, 0.01])
+def test_a_network_that_does_not_learn_cannot_be_judged(lr):
+    found = check("mup", optimizer=Ascent, lr=lr)
+    assert found.verdict.outcome == "cannot_tell"
+    assert all(after > before for before, after in found.losses)
+    assert "does not learn: the loss fell in the last step of 0 of" in found.verdict.summary
+    assert ("at no learning rate that was tried" in found.verdict.summary) == (lr is None)
+    assert check("mup", optimizer=torch.optim.SGD, lr=lr).ok
+
+
+@pytest.mark.parametrize("optimizer", [Ascent, torch.optim.SGD])
+def test_causes_say_that_a_measured_optimizer_may_not_follow_its_measurement(optimizer):
+    def doubled(row):
+        return row.lr * 16.0
+
+    wrong = edited(plan(optimizer), lambda row: row.role == "hidden", lr=doubled)
+    found = check(wrong, optimizer=optimizer, lr=0.01)
+    assert not found.ok
+    said = [cause for cause in found.verdict.causes if "may not follow that measurement" in cause]
+    assert bool(said) == (optimizer is Ascent)
+    assert not said or said == [found.verdict.causes[-1]]  # what is known exactly comes first

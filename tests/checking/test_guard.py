@@ -1,7 +1,7 @@
 """The guard: what keeps ratios passes, what flattens them is stopped at the first wrong step."""
 
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ import similitude as sim
 from similitude.core.errors import PlanError
 
 
-def _made(optimizer=torch.optim.AdamW, **options):
+def _made(optimizer: Any = torch.optim.AdamW, **options):
     made = plan(optimizer)
     model = made.apply_(mlp(256))
     return made, model, optimizer(made.groups(model, lr=0.01, **options))
@@ -181,3 +181,37 @@ def test_wrong_arguments_are_told():
         sim.guard(optimizer, made)
     with pytest.raises(PlanError, match="the model was passed without the plan"):
         sim.guard(optimizer, model=model)
+
+
+def test_an_option_of_several_numbers_is_not_compared():
+    """Adafactor's eps is a pair, and half of it may be None."""
+    made, model, optimizer = _made(torch.optim.Adafactor)
+    assert isinstance(optimizer.param_groups[0]["eps"], tuple)
+    sim.guard(optimizer, made, model)
+    optimizer.param_groups[0]["lr"] *= 3
+    with pytest.raises(PlanError, match="learning rates of"):
+        optimizer.step()
+
+
+def test_a_rearranged_split_is_noticed():
+    made = plan()
+    model = made.apply_(mlp(256))
+    optimizer = sim.split(made, model, lr=0.02, rest_lr=0.003)
+    sim.guard(optimizer, made, model)
+    optimizer.param_groups.append({**optimizer.param_groups[0], "params": []})
+    with pytest.raises(PlanError, match="rearranged by hand"):
+        optimizer.step()
+    with pytest.raises(PlanError, match="rearranged by hand"):
+        sim.guard(optimizer, made, model)
+
+
+def test_one_number_for_all_groups_of_a_split_is_stopped():
+    made = plan()
+    model = made.apply_(mlp(256))
+    optimizer = sim.split(made, model, lr=0.02, rest_lr=0.003)
+    sim.guard(optimizer, made, model)
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    one_cycle = partial(lr_scheduler.OneCycleLR, total_steps=25, cycle_momentum=False)
+    _run(optimizer, one_cycle(optimizer, max_lr=peaks), model, steps=10)
+    with pytest.raises(PlanError, match=r"on similitude\.split with cycle_momentum=False"):
+        _run(optimizer, one_cycle(optimizer, max_lr=0.01), model)

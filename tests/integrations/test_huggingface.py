@@ -250,6 +250,18 @@ def test_optimizers_that_do_not_fit_are_refused(plan, tmp_path):
         optimizers(refused, nn.Sequential(nn.Embedding(TARGET, 8), nn.Linear(8, TARGET)), arguments(tmp_path))
 
 
+def test_adafactor_whose_eps_is_a_pair_is_planned_and_steps(plan, tmp_path):
+    model = fresh(plan)
+    optimizer, _ = optimizers(plan, model, arguments(tmp_path, optim="adafactor"))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    tokens = characters()[:2]
+    model(input_ids=tokens, labels=tokens).loss.backward()
+    optimizer.step()
+    assert type(optimizer).__name__ == "Adafactor"
+    assert isinstance(optimizer.param_groups[0]["eps"], tuple)
+    assert any(not torch.equal(before[name], p) for name, p in model.named_parameters())
+
+
 def test_fused_steps_on_scaled_gradients_are_refused(plan, tmp_path):
     model, args = fresh(plan), arguments(tmp_path, optim="adamw_torch_fused")
     optimizer, _ = optimizers(plan, model, args, max_norm=1.0)

@@ -341,3 +341,67 @@ def test_an_old_torch_without_muon_is_told(monkeypatch):
 def test_a_wrong_rate_of_the_rest_is_named(rate):
     with pytest.raises(PlanError, match=r"^rest_lr=.* is not a learning rate"):
         made(model(), rest_lr=rate)
+
+
+def test_groups_rearranged_by_hand_are_refused():
+    """What is in no part's own groups would silently not be trained."""
+
+    def appended(optimizer: SplitOptimizer) -> None:
+        first = optimizer.param_groups[-1]
+        optimizer.param_groups.append({**first, "params": [first["params"].pop()]})
+
+    def replaced(optimizer: SplitOptimizer) -> None:
+        optimizer.param_groups = [{**group} for group in optimizer.param_groups]
+
+    def popped(optimizer: SplitOptimizer) -> None:
+        optimizer.param_groups[-1]["params"] = optimizer.param_groups[-1]["params"][:-1]
+
+    def swapped(optimizer: SplitOptimizer) -> None:
+        optimizer.param_groups.reverse()
+
+    for rearrange in (appended, replaced, popped, swapped):
+        net = model()
+        optimizer = made(net)
+        rearrange(optimizer)
+        with pytest.raises(PlanError, match=r"rearranged by hand: .*no_decay=\[names\]"):
+            train(net, optimizer, steps=1)
+        with pytest.raises(PlanError, match="rearranged by hand"):
+            optimizer.state_dict()
+
+
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+def test_copies_and_loaded_states_are_not_taken_for_rearranged(how):
+    net = model()
+    optimizer = made(net)
+    optimizer.param_groups[0]["lr"] *= 0.5
+    train(net, optimizer, steps=1)
+    twin = how(optimizer)
+    twin.load_state_dict(optimizer.state_dict())
+    twin.step()
+    assert twin.param_groups[0]["lr"] == optimizer.param_groups[0]["lr"]
+
+
+def test_named_tensors_have_no_weight_decay_and_are_trained():
+    net = model()
+    vectors = [name for name, p in net.named_parameters() if p.ndim < 2]
+    optimizer = made(net, no_decay=vectors, weight_decay=0.1)
+    without = {id(p) for g in optimizer.param_groups if g["weight_decay"] == 0.0 for p in g["params"]}
+    assert without == {id(net.get_parameter(name)) for name in vectors}
+    plain = {
+        id(p): (g["lr"], g["weight_decay"])
+        for g in made(net, weight_decay=0.1).param_groups
+        for p in g["params"]
+    }
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            assert (group["lr"], group["weight_decay"] or plain[id(p)][1]) == plain[id(p)]
+    before = {name: p.detach().clone() for name, p in net.named_parameters()}
+    sim.guard(optimizer, mlp_plan(), net)
+    train(net, optimizer, steps=2)
+    assert all(not torch.equal(before[name], p) for name, p in net.named_parameters())
+    resumed = made(net, no_decay=vectors, weight_decay=0.1)
+    resumed.load_state_dict(optimizer.state_dict())
+    with pytest.raises(PlanError, match="no_decay names 'none', which the model does not have"):
+        made(net, no_decay=["none"])
+    with pytest.raises(PlanError, match=r"is one string. Pass a list of names: no_decay=\['2.bias'\]"):
+        made(net, no_decay="2.bias")

@@ -122,7 +122,8 @@ def check(
     given = plan_or_rule if isinstance(plan_or_rule, Plan) else None
     chosen = optimizer or (optimizer_of(given) if given is not None else torch.optim.AdamW)
     # An optimizer that is made by `setup` may be one that takes other arguments than parameters.
-    steps = _STEPS + (resolve(chosen).settling if setup is None else 0) if steps is None else steps
+    spec = resolve(chosen) if setup is None else None
+    steps = _STEPS + (spec.settling if spec is not None else 0) if steps is None else steps
     idle = _idle(setup, lr=lr, rest_lr=rest_lr, optimizer=optimizer)
     with supply.explained():
         asked = _depth_rule(plan_or_rule, climb, depth_rule)
@@ -170,6 +171,8 @@ def check(
             ruled=planner.plan(sizes[-1], rule="mup") if planner.rule == "sp" and kinds is None else None,
             notes=((STAND_IN,) if stand_in else ()) + ladder.notes + idle + _partial(kinds),
             evaluation=ladder.evaluation() if kinds is None else kinds.renamed(ladder.evaluation()),
+            learns=ladder.learns,
+            measured=spec.name if spec is not None and spec.measured else "",
         )
         rungs: dict[int, list[Rung]] = {}
         for count, seed in enumerate(listed, start=1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
@@ -15,11 +16,13 @@ from similitude.scaling.axes import some
 from similitude.scaling.hooks import missing_hooks
 from similitude.scaling.matching import match, parameters
 from similitude.scaling.records import Plan
+from similitude.scaling.split import SplitOptimizer
 
 _TOLERANCE = 0.01  # relative; schedules in float32 drift by less, flattened ratios by far more
 _HOW = (
     "Set rates relative to each group's own: LambdaLR, a warmup, a cosine to 0, or "
-    'OneCycleLR(max_lr=[g["lr"] for g in optimizer.param_groups]). A single number for all groups (max_lr, min_lr, '
+    'OneCycleLR(max_lr=[g["lr"] for g in optimizer.param_groups]), on similitude.split with cycle_momentum=False. '
+    "A single number for all groups (max_lr, min_lr, "
     'eta_min, or group["lr"] = x in a loop) flattens the ratios; write group["lr"] = x * group["lr_factor"]'
 )
 
@@ -46,6 +49,7 @@ class Guard:
         self, optimizer: torch.optim.Optimizer, plan: Plan | None = None, model: nn.Module | None = None
     ) -> None:
         _check_arguments(optimizer, plan, model)
+        _check_split(optimizer)
         self._by_parameter: dict[int, _Factors] = {}
         self._hooks: tuple[Plan, nn.Module] | None = None
         if plan is not None and model is not None:
@@ -60,6 +64,7 @@ class Guard:
         self._handle.remove()
 
     def _check(self, optimizer: torch.optim.Optimizer) -> None:
+        _check_split(optimizer)
         if self._hooks is not None:
             _check_hooks(*self._hooks)
         for groups in _parts(optimizer):
@@ -157,6 +162,11 @@ def _check_arguments(optimizer: Any, plan: Any, model: Any) -> None:
         )
 
 
+def _check_split(optimizer: torch.optim.Optimizer) -> None:
+    if isinstance(optimizer, SplitOptimizer):
+        optimizer.check_groups()
+
+
 def _check_complete(optimizer: torch.optim.Optimizer, plan: Plan, model: nn.Module) -> None:
     """Raise unless the model is that of the plan, and all its trainable tensors are in the optimizer."""
     match(plan, model)
@@ -192,16 +202,16 @@ def _check_option(
 ) -> None:
     found = []
     for (index, group), factor in zip(groups, factors, strict=True):
-        value = group.get(option)
+        value = _number(group.get(option))
         # Compared with nan nothing is too large, so it must not reach the comparison below.
         if value is not None and not math.isfinite(value):
             raise PlanError(
-                f"group {index} of the optimizer has {option}={float(value)}, which is not finite: a step would ruin its "
+                f"group {index} of the optimizer has {option}={value}, which is not finite: a step would ruin its "
                 "tensors. Look for a division by zero or an overflow in the schedule or loop that sets it."
             )
         # No weight decay (or eps) in a group is a choice of the user's; no learning rate is a ratio of 0.
-        if factor and value is not None and (float(value) != 0.0 or option == "lr"):
-            found.append((index, float(value), factor))
+        if factor and value is not None and (value != 0.0 or option == "lr"):
+            found.append((index, value, factor))
     if not found:
         return
     bases = [value / factor for _, value, factor in found]
@@ -222,6 +232,13 @@ def _check_option(
         f"{other_value:.4g} and group {reference[0]} has {value:.4g}, {ratio}, where the plan gives "
         f"x{other_factor / factor:.4g}. {how}."
     )
+
+
+def _number(value: Any) -> float | None:
+    """Return an option's number; None where it has none, or several (Adafactor's eps), which no factor scales."""
+    if isinstance(value, torch.Tensor):
+        return float(value) if value.numel() == 1 else None
+    return float(value) if isinstance(value, Real) else None
 
 
 def _check_hooks(plan: Plan, model: nn.Module) -> None:

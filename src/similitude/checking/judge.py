@@ -43,6 +43,8 @@ class Evidences:
         ruled: What the rule mup gives at the largest size, where another rule was checked.
         notes: What a user should know.
         evaluation: Constant of the outputs in training over that in evaluation, by head, evaluation path and size.
+        learns: Whether the search for a learning rate found one at which the loss falls, or none was needed.
+        measured: Name of the optimizer, where its factors follow from a measurement.
     """
 
     plans: tuple[Plan, ...]
@@ -52,6 +54,8 @@ class Evidences:
     ruled: Plan | None
     notes: tuple[str, ...]
     evaluation: Mapping[str, list[list[float]]]
+    learns: bool = True
+    measured: str = ""
 
 
 def refused(plan: Plan, climb: Climb, evaluation: Mapping[str, list[list[float]]] | None = None) -> Check:
@@ -133,11 +137,14 @@ def judge(evidence: Evidences, seeds: Mapping[int, Sequence[Rung]], *, lr: float
         ranked = depth_causes(bad, ranked, plan=plan, rows=rows, wrong=evidence.wrong)
     run = rungs[0].run
     ranked = untrained(run.gradients, run.rates, {r.name: r.lr for r in plan.rows}) + ranked
+    if bad and evidence.measured:
+        ranked.append(Cause("", _may_not_follow(evidence.measured), 0.0))
     held = tuple(row for row in rows if row.expected is not None)
     observed = tuple(row for row in rows if row.expected is None)
-    return replace(
-        result, rows=held, observed=observed, notes=notes, verdict=_verdict(held, bad, ranked, evidence.climb)
-    )
+    verdict = _verdict(held, bad, ranked, evidence.climb)
+    if verdict.outcome == Outcome.OK:
+        verdict = _unlearned(evidence, rungs) or verdict
+    return replace(result, rows=held, observed=observed, notes=notes, verdict=verdict)
 
 
 def _blank(plan: Plan, climb: Climb) -> Check:
@@ -330,6 +337,31 @@ def _verdict(
     noted = sum(bool(row.note) for row in rows)
     more = f"; {noted} that are not have an explanation" if noted else ""
     return Verdict(Outcome.OK, f"the network learns alike at every {dial}: {score}{more}", causes=texts)
+
+
+def _unlearned(evidence: Evidences, rungs: Sequence[Rung]) -> Verdict | None:
+    """Say that nothing was learned, so that exponents of steps say nothing of learning; None where something was."""
+    fell = sum(rung.run.learned for rung in rungs)
+    # After a failed search chance alone makes half of the losses fall.
+    if fell >= (1 if evidence.learns else len(rungs) // 2 + 1):
+        return None
+    return Verdict(
+        Outcome.CANNOT_TELL,
+        f"the network does not learn: the loss fell in the last step of {fell} of {len(rungs)} runs"
+        + ("" if evidence.learns else ", and at no learning rate that was tried")
+        + ", so how its exponents look says nothing of how it learns",
+        next="pass lr= at which the loss falls at the smallest size; if it falls at none, look at the sign of the loss "
+        "and of the optimizer's step, and at whether the loss depends on the model",
+    )
+
+
+def _may_not_follow(name: str) -> str:
+    return (
+        f"{name} was measured on single tensors with random gradients, and its steps may not follow that measurement in "
+        "this network and at this learning rate. Where no factor is known to be wrong, compare "
+        f"similitude.measure_optimizer({name}), or check again with more steps or an optimizer of torch.optim: what is "
+        "right there is off here for the optimizer alone"
+    )
 
 
 def _diverged(evidence: Evidences, seeds: Sequence[Sequence[Rung]]) -> Verdict:

@@ -83,6 +83,7 @@ class Ladder:
         self.streams = streams
         self.lr, self.rest_lr = 0.0, 0.0
         self.notes: tuple[str, ...] = ()
+        self.learns = True
         self._probes: dict[tuple[int, ...], Probe] = {}
 
     def find_rates(self, lr: float | None, rest_lr: float | None) -> None:
@@ -106,7 +107,7 @@ class Ladder:
                     "cause is the model, its init or the sample, not the learning rate",
                 )
                 return
-        self.lr, self.rest_lr = start, rest
+        self.lr, self.rest_lr, self.learns = start, rest, False
         self.notes = (
             f"at {size(self.plans[0].target)} the loss fell at no learning rate from {start:.3g} down to "
             f"{start / 4 ** (_TRIES - 1):.3g}; {start:.3g} was used. Pass lr= as you tuned it",

@@ -14,6 +14,7 @@ from similitude.core.errors import PlanError
 from similitude.scaling.apply import groups
 from similitude.scaling.axes import some
 from similitude.scaling.clipping import Units, clip_grad_norm_, gradient_scales
+from similitude.scaling.decay_groups import named_tensors, without_decay
 from similitude.scaling.factors import for_optimizer
 from similitude.scaling.matching import match, unwrapped
 from similitude.scaling.records import Plan
@@ -143,18 +144,8 @@ def _without_decay(
     found: list[dict[str, Any]], model: nn.Module, decay_parameters: Collection[str]
 ) -> list[dict[str, Any]]:
     """Split each group into the tensors that decay and those that do not."""
-    names = dict(unwrapped(model).named_parameters(remove_duplicate=False))
-    unknown = [name for name in decay_parameters if name not in names]
-    if unknown:
-        raise PlanError(f"decay_parameters names {some(unknown)}, which the model does not have.")
-    decaying = {id(names[name]) for name in decay_parameters}
-    split = []
-    for group in found:
-        for decays in (True, False):
-            tensors = [p for p in group["params"] if (id(p) in decaying) == decays]
-            if tensors:
-                split.append({**group, "params": tensors, **({} if decays else {"weight_decay": 0.0})})
-    return split
+    decaying = named_tensors(model, decay_parameters, argument="decay_parameters")
+    return without_decay(found, {id(p) for group in found for p in group["params"]} - decaying)
 
 
 def _clip_before_steps(

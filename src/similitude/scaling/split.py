@@ -6,7 +6,7 @@ Muon and its kin take the matrices inside the network only; which ones these are
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import nn
 from similitude.core.errors import PlanError
 from similitude.scaling.apply import group, trainable
 from similitude.scaling.axes import some
+from similitude.scaling.decay_groups import named_tensors, without_decay
 from similitude.scaling.factors import MATRIX_ROLES, for_optimizer, is_matrix
 from similitude.scaling.records import Plan
 
@@ -33,11 +34,13 @@ class SplitOptimizer(torch.optim.Optimizer):
     """
 
     parts: tuple[torch.optim.Optimizer, ...]
+    _counts: tuple[int, ...]  # tensors of each group, as they were given
 
     def __init__(self, parts: tuple[torch.optim.Optimizer, ...]) -> None:
         self.parts = ()
         super().__init__([group for part in parts for group in part.param_groups], {})
         self.parts = parts
+        self._counts = tuple(len(group["params"]) for group in self.param_groups)
         for part in parts:
             self.state.update(part.state)  # some classes (Adagrad) have state before the first step
         self._share()
@@ -50,7 +53,11 @@ class SplitOptimizer(torch.optim.Optimizer):
 
         Returns:
             What the closure returned; None without one.
+
+        Raises:
+            PlanError: The groups were rearranged by hand, see `check_groups`.
         """
+        self.check_groups()
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -58,6 +65,41 @@ class SplitOptimizer(torch.optim.Optimizer):
         for part in self.parts:
             part.step()
         return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of all parts as that of one optimizer.
+
+        Raises:
+            PlanError: The groups were rearranged by hand, see `check_groups`.
+        """
+        self.check_groups()
+        return super().state_dict()
+
+    def check_groups(self) -> None:
+        """Raise if the groups are not the parts' own any more, for what is in no part is not trained.
+
+        Values of a group (its learning rate, its weight decay) may be set freely.
+
+        Raises:
+            PlanError: A group was added, removed, moved or copied by hand, or tensors were put into one or taken out.
+        """
+        theirs = [group for part in self.parts for group in part.param_groups]
+        here = self.param_groups
+        same = len(here) == len(theirs) and all(a is b for a, b in zip(here, theirs, strict=True))
+        counts = tuple(len(group["params"]) for group in theirs)
+        if same and counts == self._counts:
+            return
+        seen = f"{len(here)} groups in place of {len(theirs)}, or others in their place"
+        if same:
+            i = next(i for i, (a, b) in enumerate(zip(counts, self._counts, strict=True)) if a != b)
+            seen = f"group {i} has {counts[i]} tensors in place of {self._counts[i]}"
+        names = " and ".join(type(part).__name__ for part in self.parts)
+        raise PlanError(
+            f"the groups of this optimizer, which is split between {names}, were rearranged by hand: {seen}. A tensor "
+            "outside of the parts' own groups is silently not trained. Split again; leave tensors without weight decay "
+            "by similitude.split(..., no_decay=[names]), freeze them by requires_grad_(False) before, and set values in "
+            'place: group["lr"] = ...'
+        )
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Refuse a group that is added later, for nothing says which part it belongs to.
@@ -88,7 +130,7 @@ class SplitOptimizer(torch.optim.Optimizer):
                 switch()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "parts": self.parts}
+        return {**super().__getstate__(), "parts": self.parts, "_counts": self._counts}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -116,6 +158,7 @@ def split(
     rest: MakeOptimizer = torch.optim.AdamW,
     matrix_options: Mapping[str, Any] | None = None,
     rest_options: Mapping[str, Any] | None = None,
+    no_decay: Collection[str] = (),
     **defaults: Any,
 ) -> SplitOptimizer:
     """Make one optimizer that trains matrices by one class and everything else by another.
@@ -134,6 +177,8 @@ def split(
         rest: Optimizer of everything else.
         matrix_options: Options of `matrix` as tuned at the base (`weight_decay`, `momentum`, ...).
         rest_options: Options of `rest` as tuned at the base (`weight_decay`, `betas`, ...).
+        no_decay: Names of tensors that get no weight decay, in groups of their own:
+            `[name for name, p in model.named_parameters() if p.ndim < 2]`.
         **defaults: Options of whichever of the two takes them (`weight_decay=0.1` for both), unless it has its own.
 
     Returns:
@@ -142,8 +187,8 @@ def split(
 
     Raises:
         RoleError: A tensor of the plan or a trainable tensor of the model was refused.
-        PlanError: The plan has no trainable matrices, the model is not the target, or an optimizer or an
-            option does not exist.
+        PlanError: The plan has no trainable matrices, the model is not the target, or an optimizer, an
+            option or a tensor of `no_decay` does not exist.
 
     Example:
         `optimizer = sim.split(plan, model, lr=0.02, rest_lr=3e-3, rest_options={"weight_decay": 0.1})`
@@ -168,6 +213,7 @@ def split(
         (_bind(matrix or _muon(), matrix_options), matrix_options, matrices, lr),
         (_bind(rest, rest_options), rest_options, others, rest_lr),
     ]
+    exempt = named_tensors(model, no_decay, argument="no_decay")
     parts, taken = [], set()
     for make, own, side, rate in sides:
         planned = for_optimizer(plan, make)
@@ -181,7 +227,10 @@ def split(
         }
         taken |= planned.defaults.keys()
         if side:
-            parts.append(make(group(planned, side, lr=rate, options=options)))
+            groups = group(planned, side, lr=rate, options=options)
+            parts.append(
+                make(without_decay(groups, exempt) if "weight_decay" in planned.defaults else groups)
+            )
     unknown = [name for name in defaults if name not in taken]
     if unknown:
         raise PlanError(
