@@ -138,7 +138,9 @@ def judge(evidence: Evidences, seeds: Mapping[int, Sequence[Rung]], *, lr: float
     run = rungs[0].run
     ranked = untrained(run.gradients, run.rates, {r.name: r.lr for r in plan.rows}) + ranked
     if bad and evidence.measured:
-        ranked.append(Cause("", _may_not_follow(evidence.measured), 0.0))
+        exact = {d.name for d in evidence.wrong} | {cause.name for cause in flat}
+        at = max(1, sum(cause.name in exact for cause in ranked))  # after all that is known exactly
+        ranked.insert(at, Cause("", _may_not_follow(evidence.measured), 0.0))
     held = tuple(row for row in rows if row.expected is not None)
     observed = tuple(row for row in rows if row.expected is None)
     verdict = _verdict(held, bad, ranked, evidence.climb)
