@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from similitude.scaling.factors import Place, branch_change, richness_change
+from similitude.scaling.factors import Place, changes, setting_of
 from similitude.scaling.knobs import QUERY, Knob, parse_knobs
 from similitude.scaling.rules import ROLES, TABLE, Factors, Power, factors, fold
 
@@ -171,12 +171,7 @@ def _own_scale(plan: Plan, row: PlanRow, family: str, name: str) -> Iterator[Ste
 
 def _settled(plan: Plan, row: PlanRow, family: str, name: str) -> Iterator[Step]:
     """Yield what the depth rule and the richness do to one factor."""
-    place, changes = Place(row.depth_ratio, row.uses_ratio), []
-    if plan.depth_rule is not None and (place.branches != 1.0 or place.uses != 1.0):
-        changes.append(branch_change(family, plan.depth_rule, place))
-    if plan.gamma != 1.0:
-        changes.append(richness_change(family, plan.gamma, plan.layers))
-    for change in changes:
+    for change in changes(family, setting_of(plan), Place(row.depth_ratio, row.uses_ratio)):
         if name != "weight_decay":
             yield Step(getattr(change, name), change.why)
         elif plan.decay != "gradient" and plan.weight_decay == "independent":

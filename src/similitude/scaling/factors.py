@@ -157,7 +157,7 @@ def training_factors(
     folded = fold(ruled, family, multiplier * knob.multiplier)
     lr, eps, decay, why = folded.lr, folded.eps, folded.weight_decay, [folded.why]
     independent = setting.weight_decay == "independent"
-    for change in _settled(family, setting, place):
+    for change in changes(family, setting, place):
         lr, eps = lr * change.lr, eps * change.eps
         decay /= change.lr if independent else 1.0
         why.append(change.why)
@@ -250,8 +250,14 @@ class Change:
     why: str
 
 
-def _settled(family: str, setting: Setting, place: Place) -> Iterator[Change]:
-    """Yield the changes of training that depth and richness ask for."""
+def changes(family: str, setting: Setting, place: Place) -> Iterator[Change]:
+    """Yield the changes of training that depth and richness ask for.
+
+    Args:
+        family: One of `similitude.scaling.rules.FAMILIES`.
+        setting: Depth rule and richness of the plan.
+        place: Where the tensor stands among the residual branches.
+    """
     if setting.alpha is not None and (place.branches != 1.0 or place.uses != 1.0):
         yield branch_change(family, setting.alpha, place)
     if setting.gamma != 1.0:

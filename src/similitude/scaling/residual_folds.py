@@ -45,6 +45,7 @@ def fold_branches(
     for name, reason in growth.unclear.items():
         folds.refused.setdefault(name, reason)
     carried: dict[str, float] = {}
+    asked: list[tuple[Residual, float]] = []
     wanted: dict[int, float] = {}  # use -> multiplier
     told: set[str] = set()
     modules, hooked = _returning(flow, growth), dict[str, float]()
@@ -58,24 +59,20 @@ def fold_branches(
                 f"the forward pass itself multiplies branches by x{stage.number:.4g} more at this depth than at the "
                 f"base: they carry the rest, x{multiplier:.4g}"
             )
-        for residual in stage.residuals:
-            carriers = flow.facts[residual.value].carriers
-            if abs(multiplier - 1.0) > _SAME:
-                for use in carriers or ():
-                    wanted[use] = wanted.get(use, 1.0) * multiplier
-    for stage in growth.stages:
-        if stage.number is None or abs(stage.ratio**-alpha / stage.number - 1.0) <= _SAME:
+        if abs(multiplier - 1.0) > _SAME:
+            asked += [(residual, multiplier) for residual in stage.residuals]
+    for residual, multiplier in asked:
+        for use in flow.facts[residual.value].carriers or ():
+            wanted[use] = wanted.get(use, 1.0) * multiplier
+    for residual, multiplier in asked:
+        names = _ends(structure, by_name, residual, wanted)
+        if names is None:
+            module = modules.get(residual.add)
+            if module is None or hooked.setdefault(module, multiplier) != multiplier:
+                _refuse_end(structure, residual, multiplier, folds)
             continue
-        multiplier = stage.ratio**-alpha / stage.number
-        for residual in stage.residuals:
-            names = _ends(structure, by_name, residual, wanted)
-            if names is None:
-                module = modules.get(residual.add)
-                if module is None or hooked.setdefault(module, multiplier) != multiplier:
-                    _refuse_end(structure, residual, multiplier, folds)
-                continue
-            for name in names:
-                carried[name] = wanted[structure.uses[name][0].index]
+        for name in names:
+            carried[name] = wanted[structure.uses[name][0].index]
     for name, multiplier in carried.items():
         what = f"residual branch x{multiplier:.4g}: (branches over base's)^-{alpha:g}"
         folds.put(name, multiplier, what)
