@@ -8,7 +8,7 @@ from pathlib import Path
 from similitude.report import abc_table
 from similitude.report.figures import figures
 from similitude.report.files import write_atomically
-from similitude.report.palette import css_variables
+from similitude.report.pages import render_template
 from similitude.report.words import mood
 from similitude.scaling.regime import Regime
 
@@ -28,23 +28,13 @@ def write_abc_page(regime: Regime, path: str | os.PathLike[str]) -> Path:
     Raises:
         ReportError: The file cannot be written.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("similitude.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for function in (abc_table.tensors, abc_table.exponent, abc_table.meaning, mood):
-        environment.filters[function.__name__] = function
-    page = environment.get_template("abc.html").render(
+    functions = (abc_table.tensors, abc_table.exponent, abc_table.meaning, mood)
+    page = render_template(
+        "abc.html",
+        {function.__name__: function for function in functions},
         regime=regime,
         rows=list(zip(regime.parametrization.layers, regime.change, strict=True)),
         eps=abc_table.eps(regime),
         figures=figures(regime),
-        light=css_variables(dark=False),
-        dark=css_variables(dark=True),
     )
     return write_atomically(path, page)

@@ -9,7 +9,7 @@ from similitude.report import numbers, words
 from similitude.report.figures import figures
 from similitude.report.files import write_atomically
 from similitude.report.gamma_table import best_in_words, stable_in_words
-from similitude.report.palette import css_variables
+from similitude.report.pages import public_functions, render_template
 from similitude.studies.gamma_records import GammaSweep
 
 
@@ -31,21 +31,10 @@ def write_gamma_page(sweep: GammaSweep, path: str | os.PathLike[str]) -> Path:
 
 def render_gamma_page(sweep: GammaSweep) -> str:
     """Return the HTML that `write_gamma_page` writes; the same sweep gives the same bytes."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("similitude.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for module in (numbers, words):
-        environment.filters |= {name: f for name, f in vars(module).items() if callable(f) and name[0] != "_"}
-    environment.filters |= {"stable": stable_in_words, "best_in_words": best_in_words}
-    return environment.get_template("gamma.html").render(
+    filters = public_functions(numbers, words) | {"stable": stable_in_words, "best_in_words": best_in_words}
+    return render_template(
+        "gamma.html",
+        filters,
         sweep=sweep,
         figures=figures(sweep),
-        light=css_variables(dark=False),
-        dark=css_variables(dark=True),
     )

@@ -13,7 +13,7 @@ from similitude.core.errors import ReportError
 from similitude.report import numbers, words
 from similitude.report.figures import figures
 from similitude.report.files import write_atomically
-from similitude.report.palette import css_variables
+from similitude.report.pages import public_functions, render_template
 from similitude.report.scale import mean_losses
 from similitude.report.svg import Figure
 from similitude.scaling import plan_text
@@ -67,27 +67,16 @@ def render(study_or_studies: TransferStudy | Iterable[TransferStudy], *, title: 
     Raises:
         ReportError: There is no study, or something is not a study.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     studies = _studies(study_or_studies)
-    environment = Environment(
-        loader=PackageLoader("similitude.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for module in (numbers, words):
-        environment.filters |= {name: f for name, f in vars(module).items() if callable(f) and name[0] != "_"}
-    environment.filters |= {"loss_rows": loss_rows, "plan_title": plan_text.title}
-    return environment.get_template("report.html").render(
+    filters = public_functions(numbers, words) | {"loss_rows": loss_rows, "plan_title": plan_text.title}
+    return render_template(
+        "report.html",
+        filters,
         title=title or "Learning-rate transfer: " + ", ".join(study.name for study in studies),
         sections=[
             Section(f"study-{place}", study, tuple(figures(study)))
             for place, study in enumerate(studies, start=1)
         ],
-        light=css_variables(dark=False),
-        dark=css_variables(dark=True),
         unfolded_rows=_UNFOLDED_ROWS,
     )
 
