@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter
 
 from similitude.cli.exits import BAD_VERDICT, GOOD
+from similitude.cli.keywords import Keywords, literal
 from similitude.cli.screen import Screen
 
 if TYPE_CHECKING:
@@ -18,29 +18,11 @@ if TYPE_CHECKING:
     from similitude.scaling.doubling import Doubling
 
 
-def _options(type_: Any, tokens: Mapping[str, Any] | Sequence[Token]) -> dict[str, Any]:
-    """Collect options of the optimizer; values are Python literals, and text where they are none."""
-    if isinstance(tokens, Mapping):
-        return {name: _literal(below[-1].value) for name, below in tokens.items()}
-    pairs = [token.value.partition("=") for token in tokens]
-    for (name, equals, _), token in zip(pairs, tokens, strict=True):
-        if not name or not equals:
-            raise ValueError(f"--kwarg {token.value} names no option. Write e.g. --kwarg.betas 0.9,0.99.")
-    return {name: _literal(value) for name, _, value in pairs}
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
 def optimizer(
     factory: str,
     /,
     *,
-    kwarg: Annotated[dict[str, Any] | None, Parameter(negative="", converter=_options)] = None,
+    kwarg: Keywords = None,
     rule: str = "mup",
     depth_rule: str = "complete_p",
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -84,7 +66,7 @@ def optimizer(
             )
         else:
             screen.say(found)
-        alpha = _literal(depth_rule)
+        alpha = literal(depth_rule)
         rows = doublings(spec, rule=rule, depth_rule=alpha) if spec is not None else ()
         screen.say(_table(rows, rule) if rows else refusal)
         for note in spec.warnings if spec is not None else ():
