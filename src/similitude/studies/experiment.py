@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from numbers import Integral
 from typing import Any
 
 import torch
 
 from similitude.core.errors import GridError
-from similitude.data.batches import Batches, check_batches, describe_batches
+from similitude.data.batches import Batches, check_batches
 from similitude.runs.grid import Cell, cells
-from similitude.scaling.axes import build_shapes
 from similitude.scaling.depth import DepthRule
 from similitude.scaling.knobs import Knobs, parse_knobs
-from similitude.scaling.optimizers import OptimizerLike, resolve
+from similitude.scaling.optimizers import OptimizerLike
 from similitude.scaling.plan import Planner
 from similitude.scaling.sizes import DEPTH, WIDTH, Factory, Size, as_size
 from similitude.studies.dials import Compared, compared, fixed_dials
-from similitude.studies.grid_checks import check_optimizer, check_rates, check_sizes
-from similitude.studies.names import code_of, name_of
+from similitude.studies.fingerprints import training_fingerprint, with_batches
+from similitude.studies.grid_checks import check_optimizer, check_rates, check_runs, check_sizes
 from similitude.training.loop import Loss
 from similitude.training.losses import cross_entropy
 from similitude.training.schedule import Schedule, constant
@@ -87,17 +84,7 @@ class Experiment:
         object.__setattr__(self, "lrs", check_rates(self.lrs))
         self.at(self.sizes[0])  # what is wrong with the base or the rules is said here
         self.compared()
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
-            raise GridError(f"seeds={self.seeds!r}: give at least one seed, each once, e.g. (0, 1, 2).")
-        for seed in self.seeds:
-            if not isinstance(seed, Integral) or isinstance(seed, bool):
-                raise GridError(
-                    f"seeds={self.seeds!r}: {seed!r} is not a whole number. Pass e.g. seeds=(0, 1, 2)."
-                )
-        if not isinstance(self.steps, Integral) or self.steps < 1:
-            raise GridError(
-                f"steps={self.steps!r}: a run needs a whole number of optimizer steps, at least 1, e.g. 200."
-            )
+        check_runs(self.steps, self.seeds)
         check_batches(self.batches)
         check_optimizer(self.optimizer)
 
@@ -135,17 +122,18 @@ class Experiment:
             FactoryError: The model cannot be built.
             DataError: The batches do not say what they are.
         """
-        spec, smallest = resolve(self.optimizer), self.at(self.sizes[0])
+        smallest = self.at(self.sizes[0])
         mine = {
-            "model": name_of(self.make),
-            "code of the model": _digest(self.make, smallest),
+            **training_fingerprint(
+                self.make,
+                smallest,
+                loss=self.loss,
+                optimizer=self.optimizer,
+                steps=self.steps,
+                schedule=self.schedule,
+            ),
             f"base {self.dial}": self.sizes[0],
             **{dial: size for dial, size in smallest.items() if dial != self.dial},
-            "loss": name_of(self.loss),
-            "optimizer": spec.name,
-            "optimizer options": {k: v for k, v in sorted(spec.defaults.items()) if v is not None},
-            "steps": self.steps,
-            "schedule": name_of(self.schedule),
         }
         if self.roles:
             mine["roles"] = dict(sorted(self.roles.items()))
@@ -153,16 +141,7 @@ class Experiment:
             mine["knobs"] = {role: asdict(knob) for role, knob in sorted(parse_knobs(self.knobs).items())}
         if self.weight_decay != "independent":
             mine["weight decay over widths"] = self.weight_decay
-        data = describe_batches(self.batches)
-        return mine | {f"batches: {key}" if key in mine else key: value for key, value in data.items()}
-
-
-def _digest(make: Factory, size: Size) -> str:
-    """Digest the model's tensors, modules and source code, so that an edited model is another experiment."""
-    model = build_shapes(make, size)
-    text = repr([(name, tuple(p.shape), str(p.dtype)) for name, p in model.named_parameters()])
-    text += code_of(make, model)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return with_batches(mine, self.batches)
 
 
 def planner_of(experiment: Experiment) -> Planner:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import torch
@@ -14,14 +12,14 @@ from torch.utils import _pytree as pytree
 
 from similitude.core.errors import GridError
 from similitude.data.batches import Batches, check_batches, describe_batches
-from similitude.scaling.axes import build, build_shapes
+from similitude.scaling.axes import build
 from similitude.scaling.centred import Centred
-from similitude.scaling.optimizers import OptimizerLike, resolve
+from similitude.scaling.optimizers import OptimizerLike
 from similitude.scaling.outputs import Divided, Entry
 from similitude.scaling.richness import known_gamma
 from similitude.scaling.sizes import Factory, arguments, as_size
-from similitude.studies.grid_checks import check_optimizer, check_rates
-from similitude.studies.names import code_of, name_of
+from similitude.studies.fingerprints import training_fingerprint, with_batches
+from similitude.studies.grid_checks import check_optimizer, check_rates, check_runs
 from similitude.training.loop import Loss
 from similitude.training.losses import cross_entropy
 from similitude.training.schedule import Schedule, constant
@@ -80,15 +78,7 @@ class GammaExperiment:
         object.__setattr__(self, "base", as_size(self.base, "base"))
         if self.lrs is not None:
             object.__setattr__(self, "lrs", check_rates(self.lrs))
-        whole = all(isinstance(seed, Integral) and not isinstance(seed, bool) for seed in self.seeds)
-        if not self.seeds or not whole or len(set(self.seeds)) != len(self.seeds):
-            raise GridError(
-                f"seeds={self.seeds!r}: give whole numbers, at least one, each once, e.g. (0, 1, 2)."
-            )
-        if not isinstance(self.steps, Integral) or self.steps < 1:
-            raise GridError(
-                f"steps={self.steps!r}: a run needs a whole number of optimizer steps, at least 1, e.g. 200."
-            )
+        check_runs(self.steps, self.seeds)
         check_batches(self.batches)
         check_optimizer(self.optimizer)
 
@@ -119,27 +109,22 @@ class GammaExperiment:
             DataError: The batches do not say what they are.
         """
         build(self.make, self.base)  # its errors name the factory and the size
-        model = build_shapes(self.make, self.base)
-        shapes = repr([(name, tuple(p.shape), str(p.dtype)) for name, p in model.named_parameters()])
-        spec = resolve(self.optimizer)
         mine = {
             "kind": "gamma sweep",
-            "model": name_of(self.make),
-            "code of the model": hashlib.sha256((shapes + code_of(self.make, model)).encode()).hexdigest()[
-                :16
-            ],
+            **training_fingerprint(
+                self.make,
+                self.base,
+                loss=self.loss,
+                optimizer=self.optimizer,
+                steps=self.steps,
+                schedule=self.schedule,
+            ),
             "size": dict(self.base),
-            "loss": name_of(self.loss),
-            "optimizer": spec.name,
-            "optimizer options": {k: v for k, v in sorted(spec.defaults.items()) if v is not None},
-            "steps": self.steps,
-            "schedule": name_of(self.schedule),
             "centred": self.centre,
         }
         if self.output is not None:
             mine["output"] = self.output
-        data = describe_batches(self.batches)
-        return mine | {f"batches: {key}" if key in mine else key: value for key, value in data.items()}
+        return with_batches(mine, self.batches)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -27,6 +26,7 @@ from similitude.scaling.outputs import Entry
 from similitude.scaling.plan import plan
 from similitude.scaling.richness import power_of
 from similitude.scaling.sizes import Factory, as_size
+from similitude.studies.claimed import take_and_run
 from similitude.studies.gamma_experiment import GammaExperiment
 from similitude.studies.gamma_exponents import best_gamma, exponents, judge_law
 from similitude.studies.gamma_records import GammaPoint, GammaSweep
@@ -56,6 +56,10 @@ class GammaJob:
 
     def __str__(self) -> str:
         return f"gamma {self.gamma:g}, {len(self.cells)} runs"
+
+    def only(self, cells: tuple[Cell, ...]) -> GammaJob:
+        """Return the job of some of its cells."""
+        return replace(self, cells=cells)
 
 
 @cites(1, "Section 3: sweeps over gamma and the learning rate")
@@ -299,32 +303,23 @@ def _work(
 ) -> None:
     """Take, train and store the cells of one round; those that another process has are left to it."""
     total, finished = sum(len(job.cells) for job in jobs), 0
-    held: dict[Cell, Lease] = {lease.cell: lease for job in jobs for lease in ledger.claim(job.cells)}
-    mine = [GammaJob(job.gamma, tuple(c for c in job.cells if c in held)) for job in jobs]
 
-    def store(job: GammaJob, results: list[tuple[RunResult, float]]) -> None:
+    def store(lease: Lease, result: tuple[RunResult, float]) -> None:
+        run, initial = result
+        curve = pl.DataFrame({"step": range(len(run.losses)), "loss": run.losses})
+        ledger.finish(lease, run.final, metrics={INITIAL: initial}, curve=curve)
+
+    def tell(job: GammaJob) -> None:
         nonlocal finished
-        with ledger.batch():
-            for cell, (run, initial) in zip(job.cells, results, strict=True):
-                curve = pl.DataFrame({"step": range(len(run.losses)), "loss": run.losses})
-                ledger.finish(held[cell], run.final, metrics={INITIAL: initial}, curve=curve)
-        for cell in job.cells:
-            del held[cell]
         finished += len(job.cells)
         if on_progress is not None:
             on_progress(Progress(experiment.name, str(job), done + finished, done + total, finished / total))
 
     try:
-        with ledger.keep(list(held.values())):
-            engine.map(functools.partial(train_job, experiment), [j for j in mine if j.cells], on_done=store)
+        train = functools.partial(train_job, experiment)
+        take_and_run(ledger, jobs, engine, train, store=store, on_done=tell)
     except JobsFailedError as error:
         raise error.__cause__ or error from None
-    finally:
-        with suppress(StudyError):  # what cannot be given back, others take over once this process has ended
-            if held:
-                with ledger.batch():
-                    for lease in held.values():
-                        ledger.release(lease)
 
 
 def _point(experiment: GammaExperiment, gamma: float, results: Mapping[Cell, Result]) -> GammaPoint:

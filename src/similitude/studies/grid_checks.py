@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from numbers import Integral
 
 import torch
 
@@ -53,6 +54,27 @@ def check_rates(rates: Sequence[float], *, least: int = LEAST_RATES) -> tuple[fl
             f"Next: --lr-min 2^{math.floor(middle) - 4} --lr-max 2^{math.ceil(middle) + 4} --points 9."
         )
     return ordered
+
+
+def check_runs(steps: int, seeds: Sequence[int]) -> None:
+    """Refuse a number of steps or seeds that make no runs.
+
+    Args:
+        steps: Optimizer steps per run.
+        seeds: Seeds, one run each.
+
+    Raises:
+        GridError: There is no step or no seed, a seed is there twice, or one of them is not a whole number.
+    """
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise GridError(f"seeds={seeds!r}: give at least one seed, each once, e.g. (0, 1, 2).")
+    for seed in seeds:
+        if not isinstance(seed, Integral) or isinstance(seed, bool):
+            raise GridError(f"seeds={seeds!r}: {seed!r} is not a whole number. Pass e.g. seeds=(0, 1, 2).")
+    if not isinstance(steps, Integral) or steps < 1:
+        raise GridError(
+            f"steps={steps!r}: a run needs a whole number of optimizer steps, at least 1, e.g. 200."
+        )
 
 
 def check_optimizer(optimizer: OptimizerLike) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-from similitude.core.errors import SimilitudeError, StudyError
+from similitude.core.errors import SimilitudeError
 from similitude.runs.engine import Engine, InProcess, JobsFailedError
 from similitude.runs.grid import Cell
 from similitude.runs.lease import Lease
@@ -17,6 +16,7 @@ from similitude.runs.ledger import Ledger
 from similitude.scaling.axes import build_shapes
 from similitude.scaling.plan import Plan
 from similitude.scaling.sizes import arguments
+from similitude.studies.claimed import take_and_run
 from similitude.studies.dials import dial_of
 from similitude.studies.experiment import BASE, Experiment
 from similitude.studies.probe import failure
@@ -61,6 +61,10 @@ class Job:
 
     def __str__(self) -> str:
         return f"{self.rule} {self.dial} {self.size}"
+
+    def only(self, cells: tuple[Cell, ...]) -> Job:
+        """Return the job of some of its cells."""
+        return replace(self, cells=cells, cost=self.cost * len(cells) / len(self.cells))
 
     @property
     def rule(self) -> str:
@@ -191,55 +195,22 @@ def work(ledger: Ledger, experiment: Experiment, jobs: Sequence[Job], engine: En
     Raises:
         StudyError: Training failed, or a result cannot be stored; cells that are not finished wait again.
     """
+
+    def store(lease: Lease, run: RunResult) -> None:
+        curve = pl.DataFrame({"step": range(len(run.losses)), "loss": run.losses})
+        ledger.finish(lease, run.final, curve=curve)
+
     if jobs:
         meter.begin()
     if isinstance(engine, InProcess):
         for job in jobs:
             train = functools.partial(run_job, experiment, on_step=functools.partial(meter.step, job))
             try:
-                _take_and_run(ledger, [job], engine, train, meter)
+                take_and_run(ledger, [job], engine, train, store=store, on_done=meter.finished)
             except JobsFailedError as error:
                 raise error.__cause__ or error from None  # of one job, its own error says it all
     else:
         # The longest first, so that no worker is left with one at the end.
         ordered = sorted(jobs, key=lambda job: job.cost, reverse=True)
-        _take_and_run(ledger, ordered, engine, functools.partial(run_job, experiment), meter)
-
-
-def _take_and_run(
-    ledger: Ledger,
-    jobs: Sequence[Job],
-    engine: Engine,
-    train: Callable[[Job], list[RunResult]],
-    meter: Meter,
-) -> None:
-    held: dict[Cell, Lease] = {}
-    taken = []
-    for job in jobs:
-        leases = ledger.claim(job.cells)
-        held.update({lease.cell: lease for lease in leases})
-        mine = tuple(c for c in job.cells if c in held)  # another process may have some of them
-        if mine:
-            share = job.cost * len(mine) / len(job.cells)
-            taken.append(Job(job.plan, mine, share))
-
-    def store(job: Job, results: list[RunResult]) -> None:
-        with ledger.batch():
-            for cell, result in zip(job.cells, results, strict=True):
-                curve = pl.DataFrame({"step": range(len(result.losses)), "loss": result.losses})
-                ledger.finish(held[cell], result.final, curve=curve)
-        for cell in job.cells:
-            del held[cell]
-        meter.finished(job)
-
-    try:
-        with ledger.keep(list(held.values())):
-            engine.map(train, taken, on_done=store)
-    finally:
-        # What cannot be given back, because the disk is full, others take over once this process has ended;
-        # the error that led here says more.
-        with suppress(StudyError):
-            if held:
-                with ledger.batch():
-                    for lease in held.values():
-                        ledger.release(lease)
+        train = functools.partial(run_job, experiment)
+        take_and_run(ledger, ordered, engine, train, store=store, on_done=meter.finished)
