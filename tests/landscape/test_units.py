@@ -149,6 +149,9 @@ def at(model: Quadratic, case: Case) -> tuple[optim.Optimizer, Units]:
     model.loss().backward()
     optimizer.step()
     hold(optimizer, case, before_step=False)
+    for state in optimizer.state.values():  # the first step was made with another preconditioner
+        if state.get("momentum_buffer") is not None:
+            state["momentum_buffer"].zero_()
     with torch.no_grad():
         for p, was in zip(model.parts, start, strict=True):
             p.copy_(was)
