@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from similitude.core.claim import Claim
     from similitude.core.errors import SimilitudeError
     from similitude.core.verdict import Outcome, Verdict
+    from similitude.landscape.curvature import Curvature
     from similitude.report.html import write_report
     from similitude.runs.engine import InProcess
     from similitude.runs.pool import ProcessPool
@@ -50,6 +51,7 @@ _HOMES = {
     "Centred": "scaling.centred",
     "Check": "checking.records",
     "Claim": "core.claim",
+    "Curvature": "landscape.curvature",
     "Curve": "studies.records",
     "Diversity": "checking.diversity_records",
     "Experiment": "studies.experiment",
@@ -98,6 +100,7 @@ _PACKAGES = frozenset(
         "claims",
         "data",
         "integrations",
+        "landscape",
         "models",
         "report",
         "runs",
@@ -114,6 +117,7 @@ __all__ = [
     "Centred",
     "Check",
     "Claim",
+    "Curvature",
     "Curve",
     "Diversity",
     "Experiment",

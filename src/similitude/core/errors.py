@@ -33,6 +33,10 @@ class GridError(SimilitudeError):
     """A grid of sizes or hyperparameters cannot answer the question asked of it."""
 
 
+class CurvatureError(SimilitudeError):
+    """A curvature cannot be taken: of the loss, at this point, along this vector, or in these units."""
+
+
 class StudyError(SimilitudeError):
     """A study cannot be stored, read or continued."""
 

@@ -1,0 +1,52 @@
+"""What it means when autograd cannot differentiate a second time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from similitude.core.errors import CurvatureError
+
+_NOT_TWICE = re.compile(r"derivative for '?(?:aten::)?([\w.]+)'? is not implemented")
+_ONCE = "once_differentiable"
+_COMPILED = "does not currently support double backward"
+_IN_PLACE = "modified by an inplace operation"
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say what a failure of the second backward pass means.
+
+    Raises:
+        CurvatureError: In place of autograd's error.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if match := _NOT_TWICE.search(text):
+            raise CurvatureError(
+                f"the operation aten::{match[1]} has no second derivative in PyTorch {torch.__version__}, so the "
+                "Hessian of this loss cannot be taken. Replace it for the measurement by one made of elementary "
+                "operations; `similitude doctor` shows which module calls it."
+            ) from error
+        if _ONCE in text:
+            raise CurvatureError(
+                "a torch.autograd.Function of this model is marked @once_differentiable, so its backward pass cannot "
+                "be differentiated again. Write that backward pass with differentiable operations and drop the mark; "
+                "`similitude doctor` shows which module calls it."
+            ) from error
+        if _COMPILED in text:
+            raise CurvatureError(
+                "part of the loss is compiled, and compiled code cannot be differentiated twice. Give the function "
+                "before torch.compile; compiled modules are run eagerly here."
+            ) from error
+        if _IN_PLACE in text:
+            raise CurvatureError(
+                "parameters or inputs changed after the gradient's graph was built, so it belongs to another point. "
+                "Call refresh() after every update."
+            ) from error
+        raise

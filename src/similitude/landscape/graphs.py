@@ -1,0 +1,168 @@
+"""The kept graph of one batch: a loss and its gradient, ready to be differentiated again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from similitude.core.errors import CurvatureError
+from similitude.landscape.autograd_errors import explained
+from similitude.landscape.jacobian import Jacobian, Pick
+from similitude.landscape.vectors import ParameterSpace
+from similitude.scaling.axes import some
+from similitude.training.loop import Loss
+
+
+@dataclass
+class BatchGraph:
+    """The loss of one batch with its graphs; what is not asked for is not built.
+
+    Attributes:
+        space: The trainable parameters.
+        value: The loss, a scalar with its graph.
+        gradient: Its gradient by parameter, with a graph of its own; None where the loss does not depend on it.
+        calls: What the model returned, call by call, as picked.
+    """
+
+    space: ParameterSpace
+    value: Tensor
+    gradient: tuple[Tensor | None, ...]
+    calls: tuple[Any, ...]
+    _jacobian: Jacobian | None = field(default=None, repr=False)
+
+    def hessian_product(self, parts: Sequence[Tensor]) -> list[Tensor | None]:
+        """Multiply the Hessian of the loss by a vector in parts."""
+        pairs = [
+            (g, part)
+            for g, part in zip(self.gradient, parts, strict=True)
+            if g is not None and g.requires_grad
+        ]
+        if not pairs:  # the loss is linear in its parameters
+            return [None] * len(parts)
+        gradients, along = zip(*pairs, strict=True)
+        with explained():
+            return list(
+                torch.autograd.grad(
+                    gradients, self.space.tensors, along, retain_graph=True, allow_unused=True
+                )
+            )
+
+    def gauss_newton_product(self, parts: Sequence[Tensor]) -> list[Tensor | None]:
+        """Multiply the Gauss-Newton matrix J^T L'' J by a vector in parts."""
+        return self.jacobian.pull(self.jacobian.bend(self.jacobian.push(parts)))
+
+    def residual_product(self, parts: Sequence[Tensor]) -> list[Tensor | None]:
+        """Multiply the Hessian less the Gauss-Newton matrix by a vector in parts."""
+        pairs = zip(self.hessian_product(parts), self.gauss_newton_product(parts), strict=True)
+        return [_difference(whole, part) for whole, part in pairs]
+
+    @property
+    def jacobian(self) -> Jacobian:
+        """The Jacobian of the outputs, and the loss as a function of them.
+
+        Raises:
+            CurvatureError: The loss is no function of the model's outputs alone.
+        """
+        if self._jacobian is None:
+            self._jacobian = Jacobian(self.space, self.value, self.calls)
+        return self._jacobian
+
+
+def build(model: nn.Module, loss: Loss, batch: Any, space: ParameterSpace, pick: Pick | None) -> BatchGraph:
+    """Run a model on one batch and keep the graph of its gradient.
+
+    Args:
+        model: The model, unwrapped; call this inside its `Surroundings`.
+        loss: `loss(model, batch) -> scalar`.
+        batch: The batch.
+        space: The trainable parameters of the model.
+        pick: Takes the outputs that matter from what the model returns; None for the usual ones.
+
+    Raises:
+        CurvatureError: The loss is no finite scalar with a gradient, or an operation has no second derivative.
+    """
+    calls: list[Any] = []
+    handle = model.register_forward_hook(lambda module, args, result: calls.append(result))
+    try:
+        value = loss(model, batch)
+    finally:
+        handle.remove()
+    value = _scalar(value, space)
+    with explained():
+        gradient = torch.autograd.grad(value, space.tensors, create_graph=True, allow_unused=True)
+    _check_finite(value, gradient, space)
+    picked = tuple(calls if pick is None else map(pick, calls))
+    return BatchGraph(space, value, gradient, picked)
+
+
+@contextmanager
+def counted_bytes(into: list[int]) -> Iterator[None]:
+    """Count the bytes that graphs built inside keep; the sum is appended to `into`."""
+    seen: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        if not isinstance(tensor, nn.Parameter):
+            storage = tensor.untyped_storage()
+            seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        yield
+    into.append(sum(seen.values()))
+
+
+def _difference(whole: Tensor | None, part: Tensor | None) -> Tensor | None:
+    if whole is None or part is None:
+        return whole if part is None else -part
+    return whole - part
+
+
+def _scalar(value: Any, space: ParameterSpace) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise CurvatureError(
+            f"the loss returned a {type(value).__name__}, not a tensor. loss(model, batch) must return a scalar tensor "
+            "that autograd can follow (no .item(), no float())."
+        )
+    if value.numel() != 1:
+        raise CurvatureError(
+            f"the loss has shape {tuple(value.shape)}: curvature is that of one number. Return its mean over the "
+            "examples, e.g. loss.mean(), or drop reduction='none'."
+        )
+    if not value.requires_grad:
+        raise CurvatureError(
+            f"the loss does not depend on any of the {len(space.names)} trainable parameters as far as autograd sees "
+            "(no grad_fn). Look for .detach(), torch.no_grad() or another model inside the loss."
+        )
+    return value.reshape(())
+
+
+def _check_finite(value: Tensor, gradient: Sequence[Tensor | None], space: ParameterSpace) -> None:
+    bad = [
+        name for name, p in zip(space.names, space.tensors, strict=True) if not p.detach().isfinite().all()
+    ]
+    if bad:
+        raise CurvatureError(
+            f"{some(bad)} hold values that are not finite, so there is no curvature here. Training diverged, or a "
+            "checkpoint is damaged: load an earlier one."
+        )
+    if not value.isfinite():
+        raise CurvatureError(
+            f"the loss is {value.item()} although every parameter is finite: an operation overflows on this batch. Look "
+            "for logarithms and divisions by zero, or measure in float64 (model.double())."
+        )
+    steep = [
+        name
+        for name, g in zip(space.names, gradient, strict=True)
+        if g is not None and not g.detach().isfinite().all()
+    ]
+    if steep:
+        raise CurvatureError(
+            f"the gradient of {some(steep)} is not finite although the loss is {value.item():.4g}: an operation has no "
+            "derivative at this point, such as sqrt or norm at zero."
+        )

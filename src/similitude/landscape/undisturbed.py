@@ -1,0 +1,93 @@
+"""Passes through a user's model that can be differentiated twice and leave nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from similitude.core.seeding import seeded
+
+
+class Surroundings:
+    """What a model's passes run in: gradients on, attention on its math backend, fixed draws, buffers of their own.
+
+    Fused attention has no second derivative in torch 2.x, so its plain form is used inside. Random layers draw the same
+    numbers on every entry. Buffers (running statistics of batch normalization) are replaced by copies, which a pass may
+    update; graphs keep the copies, and the model gets its own tensors back, not merely equal ones. cuDNN's recurrent
+    layers and compiled code, which have no second derivative either, are left for PyTorch's own and for eager mode.
+
+    Args:
+        model: Any module.
+        seed: Seeds what random layers draw.
+    """
+
+    def __init__(self, model: nn.Module, *, seed: int = 0) -> None:
+        self.seed = seed
+        copies: dict[int, Tensor] = {}
+        self._buffers: list[tuple[nn.Module, dict[str, Tensor | None]]] = []
+        for module in model.modules():
+            if module._buffers:
+                mine = {
+                    name: None if b is None else copies.setdefault(id(b), b.detach().clone())
+                    for name, b in module._buffers.items()
+                }
+                self._buffers.append((module, mine))
+        cuda = any(p.is_cuda for p in model.parameters())
+        self._recurrent = cuda and any(isinstance(m, nn.RNNBase) for m in model.modules())
+        self._compiled = any(
+            getattr(m, "_compiled_call_impl", None) is not None or "_orig_mod" in m._modules
+            for m in model.modules()
+        )
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Enter; on exit buffers, generators, gradient mode and backends are the user's again."""
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            if self._recurrent:
+                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+            if self._compiled:
+                stack.enter_context(torch.compiler.set_stance("force_eager"))
+            if torch.cuda.is_initialized():
+                every = list(range(torch.cuda.device_count()))
+                stack.enter_context(torch.random.fork_rng(devices=every))
+            stack.enter_context(seeded(self.seed))
+            stack.enter_context(self._swapped())
+            yield
+
+    @contextmanager
+    def _swapped(self) -> Iterator[None]:
+        own = [(module, dict(module._buffers)) for module, _ in self._buffers]
+        for module, copies in self._buffers:
+            module._buffers.update(copies)
+        try:
+            yield
+        finally:
+            for module, buffers in own:
+                module._buffers.clear()
+                module._buffers.update(buffers)
+
+
+@contextmanager
+def undisturbed(model: nn.Module, *, seed: int = 0) -> Iterator[None]:
+    """Run passes through a model that can be differentiated twice and leave nothing behind; see `Surroundings`.
+
+    Args:
+        model: Any module; its mode is kept, so that batch statistics and dropout act as the mode says.
+        seed: Seeds what random layers draw.
+
+    Example:
+        >>> model = nn.BatchNorm1d(2)
+        >>> with undisturbed(model):
+        ...     _ = model(torch.randn(8, 2))
+        >>> int(model.num_batches_tracked)
+        0
+    """
+    with Surroundings(model, seed=seed).inside():
+        yield
