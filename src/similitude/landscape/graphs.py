@@ -14,6 +14,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from similitude.core.errors import CurvatureError
 from similitude.landscape.autograd_errors import explained
 from similitude.landscape.jacobian import Jacobian, Pick
+from similitude.landscape.undisturbed import Surroundings
 from similitude.landscape.vectors import ParameterSpace
 from similitude.scaling.axes import some
 from similitude.training.loop import Loss
@@ -28,12 +29,14 @@ class BatchGraph:
         value: The loss, a scalar with its graph.
         gradient: Its gradient by parameter, with a graph of its own; None where the loss does not depend on it.
         calls: What the model returned, call by call, as picked.
+        around: What the pass ran in, and later passes through its graphs must: checkpointed parts run again.
     """
 
     space: ParameterSpace
     value: Tensor
     gradient: tuple[Tensor | None, ...]
     calls: tuple[Any, ...]
+    around: Surroundings = field(repr=False)
     _jacobian: Jacobian | None = field(default=None, repr=False)
 
     def hessian_product(self, parts: Sequence[Tensor]) -> list[Tensor | None]:
@@ -46,7 +49,7 @@ class BatchGraph:
         if not pairs:  # the loss is linear in its parameters
             return [None] * len(parts)
         gradients, along = zip(*pairs, strict=True)
-        with explained():
+        with self.around.inside(), explained():
             return list(
                 torch.autograd.grad(
                     gradients, self.space.tensors, along, retain_graph=True, allow_unused=True
@@ -55,7 +58,9 @@ class BatchGraph:
 
     def gauss_newton_product(self, parts: Sequence[Tensor]) -> list[Tensor | None]:
         """Multiply the Gauss-Newton matrix J^T L'' J by a vector in parts."""
-        return self.jacobian.pull(self.jacobian.bend(self.jacobian.push(parts)))
+        jacobian = self.jacobian
+        with self.around.inside():
+            return jacobian.pull(jacobian.bend(jacobian.push(parts)))
 
     def residual_product(self, parts: Sequence[Tensor]) -> list[Tensor | None]:
         """Multiply the Hessian less the Gauss-Newton matrix by a vector in parts."""
@@ -70,18 +75,28 @@ class BatchGraph:
             CurvatureError: The loss is no function of the model's outputs alone.
         """
         if self._jacobian is None:
-            self._jacobian = Jacobian(self.space, self.value, self.calls)
+            with self.around.inside():
+                self._jacobian = Jacobian(self.space, self.value, self.calls)
         return self._jacobian
 
 
-def build(model: nn.Module, loss: Loss, batch: Any, space: ParameterSpace, pick: Pick | None) -> BatchGraph:
+def build(
+    model: nn.Module,
+    loss: Loss,
+    batch: Any,
+    space: ParameterSpace,
+    *,
+    around: Surroundings,
+    pick: Pick | None = None,
+) -> BatchGraph:
     """Run a model on one batch and keep the graph of its gradient.
 
     Args:
-        model: The model, unwrapped; call this inside its `Surroundings`.
+        model: The model, unwrapped.
         loss: `loss(model, batch) -> scalar`.
         batch: The batch.
         space: The trainable parameters of the model.
+        around: What to run it in.
         pick: Takes the outputs that matter from what the model returns; None for the usual ones.
 
     Raises:
@@ -90,25 +105,26 @@ def build(model: nn.Module, loss: Loss, batch: Any, space: ParameterSpace, pick:
     calls: list[Any] = []
     handle = model.register_forward_hook(lambda module, args, result: calls.append(result))
     try:
-        value = loss(model, batch)
+        with around.inside():
+            value = _scalar(loss(model, batch), space)
+            with explained():
+                gradient = torch.autograd.grad(value, space.tensors, create_graph=True, allow_unused=True)
     finally:
         handle.remove()
-    value = _scalar(value, space)
-    with explained():
-        gradient = torch.autograd.grad(value, space.tensors, create_graph=True, allow_unused=True)
     _check_finite(value, gradient, space)
     picked = tuple(calls if pick is None else map(pick, calls))
-    return BatchGraph(space, value, gradient, picked)
+    return BatchGraph(space, value, gradient, picked, around)
 
 
 @contextmanager
-def counted_bytes(into: list[int]) -> Iterator[None]:
-    """Count the bytes that graphs built inside keep; the sum is appended to `into`."""
+def counted_bytes(space: ParameterSpace, into: list[int]) -> Iterator[None]:
+    """Count the bytes that graphs built inside keep, besides the parameters; the sum is appended to `into`."""
     seen: dict[int, int] = {}
+    own = {p.untyped_storage().data_ptr() for p in space.tensors}
 
     def keep(tensor: Tensor) -> Tensor:
-        if not isinstance(tensor, nn.Parameter):
-            storage = tensor.untyped_storage()
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
             seen[storage.data_ptr()] = storage.nbytes()
         return tensor
 

@@ -54,7 +54,8 @@ class Products:
         memory: int,
     ) -> None:
         self.model, self.loss, self.batches, self.space, self.pick = model, loss, batches, space, pick
-        self._around = [Surroundings(model, seed=seed + number) for number in range(len(batches))]
+        self._seed = seed
+        self._around: Surroundings | None = None
         self._versions = self._read_versions()
         self._samples = [_sample(p) for p in space.tensors]
         self._keep = len(batches) == 1 or self._bytes() <= memory
@@ -91,15 +92,16 @@ class Products:
         """J J^T u, over all outputs of all examples."""
         pulled = torch.zeros(self.space.dim, dtype=self.space.dtype, device=self.space.device)
         begin = 0
-        for number, graph in enumerate(self._each()):
+        for graph in self._each():
             j = graph.jacobian
-            with self._around[number].inside():
+            with graph.around.inside():
                 pulled += self.space.join(j.pull(j.split(vector[begin : begin + j.dim])))
             begin += j.dim
         parts, pieces = self.space.parts(pulled), []
-        for number, graph in enumerate(self._each()):
-            with self._around[number].inside():
-                pieces += [m.detach().reshape(-1).to(vector) for m in graph.jacobian.push(parts)]
+        for graph in self._each():
+            j = graph.jacobian
+            with graph.around.inside():
+                pieces += [m.detach().reshape(-1).to(vector) for m in j.push(parts)]
         return torch.cat(pieces)
 
     def check_versions(self) -> None:
@@ -123,13 +125,15 @@ class Products:
             yield number, count / examples
 
     def _build(self, number: int) -> BatchGraph:
-        with self._around[number].inside():
-            return build(self.model, self.loss, self.batches[number][0], self.space, self.pick)
+        around = Surroundings(self.model, seed=self._seed + number, like=self._around)
+        self._around = self._around or around
+        batch, _ = self.batches[number]
+        return build(self.model, self.loss, batch, self.space, around=around, pick=self.pick)
 
     def _bytes(self) -> int:
         """Estimate the memory of all batches' graphs, by that of the first."""
         count: list[int] = []
-        with counted_bytes(count):
+        with counted_bytes(self.space, count):
             self._build(0)
         return count[0] * len(self.batches)
 
@@ -146,9 +150,8 @@ class Products:
     ) -> Tensor:
         parts = self.space.parts(vector)
         total: Tensor | None = None
-        for (number, weight), graph in zip(self._weights(), self._each(), strict=True):
-            with self._around[number].inside():
-                piece = self.space.join(product(graph, parts))
+        for (_, weight), graph in zip(self._weights(), self._each(), strict=True):
+            piece = self.space.join(product(graph, parts))
             piece = piece if weight == 1.0 else weight * piece
             total = piece if total is None else total + piece
         assert total is not None  # there is at least one batch

@@ -23,18 +23,22 @@ class Surroundings:
     Args:
         model: Any module.
         seed: Seeds what random layers draw.
+        like: Surroundings of an earlier pass: copies of buffers that it did not update are shared with it.
     """
 
-    def __init__(self, model: nn.Module, *, seed: int = 0) -> None:
+    def __init__(self, model: nn.Module, *, seed: int = 0, like: Surroundings | None = None) -> None:
         self.seed = seed
+        # A copy begins at version 0, which autograd's counter leaves at the first update.
+        kept = {} if like is None else {key: b for key, b in like._copies.items() if b._version == 0}
         copies: dict[int, Tensor] = {}
+        self._copies = copies
         self._buffers: list[tuple[nn.Module, dict[str, Tensor | None]]] = []
         for module in model.modules():
             if module._buffers:
-                mine = {
-                    name: None if b is None else copies.setdefault(id(b), b.detach().clone())
-                    for name, b in module._buffers.items()
-                }
+                for b in module._buffers.values():
+                    if b is not None and id(b) not in copies:
+                        copies[id(b)] = kept[id(b)] if id(b) in kept else b.detach().clone()
+                mine = {name: None if b is None else copies[id(b)] for name, b in module._buffers.items()}
                 self._buffers.append((module, mine))
         cuda = any(p.is_cuda for p in model.parameters())
         self._recurrent = cuda and any(isinstance(m, nn.RNNBase) for m in model.modules())
