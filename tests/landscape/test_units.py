@@ -352,6 +352,7 @@ def test_the_wrapper_of_accelerate_is_looked_through():
     assert units_of(wrapped, ParameterSpace.of(model)).name == "heavy ball"
 
 
+@pytest.mark.slow  # for the import of lightning
 def test_the_wrapper_of_lightning_is_looked_through():
     optimizers = pytest.importorskip("lightning.pytorch.core.optimizer")
     model = Quadratic()
