@@ -15,10 +15,12 @@ from similitude.report.gamma_figures import gamma_figures
 from similitude.report.optima import optima
 from similitude.report.svg import Figure
 from similitude.report.u_curves import u_curves
+from similitude.report.vector_field import vector_field
 from similitude.scaling.regime import Regime
 from similitude.studies.gamma_records import GammaSweep
 from similitude.studies.records import TransferStudy
 from similitude.theory.depth import DepthRegime
+from similitude.theory.two_layer_field import TwoLayerField
 
 
 @singledispatch
@@ -59,6 +61,11 @@ def _gamma_sweep(sweep: GammaSweep) -> list[Figure]:
 @figures.register
 def _depth_regime(regime: DepthRegime) -> list[Figure]:
     return [depth_map(regime)]
+
+
+@figures.register
+def _two_layer_field(field: TwoLayerField) -> list[Figure]:
+    return [vector_field(field)]
 
 
 def save_figures(result: object, folder: str | os.PathLike[str]) -> list[Path]:

@@ -121,6 +121,9 @@ class TwoLayerLinear:
     ) -> TwoLayerLinear:
         """Return the network of infinite width at its initialization: w = 0, e = I / D, v = 1 / D.
 
+        Finite networks fluctuate around it by N^-1/2. Under NTP the w of a network that is not centred has variance 1 / D
+        at every width; with e and v frozen this start is added to what is learned from the limit.
+
         Args:
             parametrization: "mup" (kappa = 1 / D) or "ntp" (kappa = 0: kernel regression, e and v never move).
             X: Inputs, shape (P, D).
