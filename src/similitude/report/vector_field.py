@@ -25,10 +25,10 @@ def vector_field(field: TwoLayerField) -> Figure:
     """
     numbers = tuple(_in_words(field, panel) for panel in field.panels)
     caption = (
-        "Arrows show one step of gradient descent from a weight and a sharpness. Every point of the upright line fits the "
-        "data; training can rest on its green part, below 2 / eta, and not on the red one. No network lies in the grey "
-        "region. Look for arrows that turn upwards before they reach the line (the sharpness rises while features are "
-        "learned), and for paths of all widths that do the same."
+        "Arrows show one step of gradient descent from a weight and a sharpness. Every point of the upright line fits "
+        "the data; training can rest on its green part, below 2 / eta, and not on the red one. No network lies in the "
+        "grey region. Look for arrows that turn upwards before they reach the line (the sharpness rises while features "
+        "are learned), and for paths of all widths that do the same."
     )
     panels = tuple(_panel(field, panel, words) for panel, words in zip(field.panels, numbers, strict=True))
     return Figure("vector-field", "Weight and sharpness of a linear network", panels, caption, numbers)
@@ -63,7 +63,7 @@ def _panel(field: TwoLayerField, panel: FieldPanel, words: str) -> Panel:
                 label=f"width {path.width}",
             )  # fmt: skip
         axes.set_xlabel("weight w")
-        axes.set_ylabel("sharpness, x eta of order 1")
+        axes.set_ylabel("sharpness, stable below 2 / eta")
         axes.text(left + 0.03 * (right - left), 2 / field.eta, "2 / eta", va="bottom", color=stand_in("bad"))
         figure.legend(loc="outside upper left", ncols=len(panel.paths), columnspacing=1.0, handlelength=1.4)
 
@@ -91,7 +91,7 @@ def _in_words(field: TwoLayerField, panel: FieldPanel) -> str:
     limit = f", where gradient flow ends at {field.flow:.2f}" if panel.kappa else ""
     moves = "rises" if rise > 1 + _SAME else "falls" if rise < 1 - _SAME else "stays"
     return (
-        f"{panel.name}: at learning rate {field.eta:g} the sharpness {moves}, {sizes}{limit}; from width {first.width} on "
-        f"its final value is {agree} within {100 * _SAME:.0f} % ({min(ends):.2f} to {max(ends):.2f}; stability ends at "
-        f"{2 / field.eta:.2f})."
+        f"{panel.name}: at learning rate {field.eta:g} the sharpness {moves}, {sizes}{limit}; from width {first.width} "
+        f"on its final value is {agree} within {100 * _SAME:.0f} % ({min(ends):.2f} to {max(ends):.2f}; stability ends "
+        f"at {2 / field.eta:.2f})."
     )
