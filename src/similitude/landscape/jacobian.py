@@ -45,7 +45,8 @@ class Jacobian:
             self._slopes = torch.autograd.grad(
                 value, self.outputs, create_graph=True, retain_graph=True, allow_unused=True
             )
-            self._probes = tuple(torch.zeros_like(z, requires_grad=True) for z in self.outputs)
+            # Any u will do, as J^T u is linear in it, but zero: some backward passes take the logarithm of u.
+            self._probes = tuple(torch.randn_like(z).requires_grad_() for z in self.outputs)
             self._pulled = torch.autograd.grad(
                 self.outputs, space.tensors, self._probes, create_graph=True, allow_unused=True
             )

@@ -10,15 +10,17 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from similitude.core.seeding import seeded
+from similitude.landscape.substitutes import Substitutes
 
 
 class Surroundings:
     """What a model's passes run in: gradients on, attention on its math backend, fixed draws, buffers of their own.
 
-    Fused attention has no second derivative in torch 2.x, so its plain form is used inside. Random layers draw the same
-    numbers on every entry. Buffers (running statistics of batch normalization) are replaced by copies, which a pass may
-    update; graphs keep the copies, and the model gets its own tensors back, not merely equal ones. cuDNN's recurrent
-    layers and compiled code, which have no second derivative either, are left for PyTorch's own and for eager mode.
+    Fused attention has no second derivative in torch 2.x, so its plain form is used inside; `Substitutes` does so for two
+    other operations. Random layers draw the same numbers on every entry. Buffers (running statistics of batch
+    normalization) are replaced by copies, which a pass may update; graphs keep the copies, and the model gets its own
+    tensors back, not merely equal ones. cuDNN's recurrent layers and compiled code, which have no second derivative
+    either, are left for PyTorch's own and for eager mode.
 
     Args:
         model: Any module.
@@ -54,6 +56,7 @@ class Surroundings:
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            stack.enter_context(Substitutes())
             if self._recurrent:
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
             if self._compiled:
