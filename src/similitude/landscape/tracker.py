@@ -1,0 +1,222 @@
+"""Sharpness along training, every few steps, at two to four Hessian products each: searches start from what the last one
+found, and remain open to another direction that has come on top since."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from similitude.core.errors import CurvatureError
+from similitude.core.seeding import torch_generator
+from similitude.core.verdict import Verdict
+from similitude.landscape.batches import read_batches
+from similitude.landscape.curvature import Curvature
+from similitude.landscape.lanczos import Eigenvalues, lanczos
+from similitude.landscape.operators import Operator
+from similitude.landscape.tracker_records import SharpnessHistory, SharpnessRecord, append
+from similitude.landscape.units import Units, units_of
+from similitude.landscape.vectors import ParameterSpace
+from similitude.landscape.warm_start import NOISE, Recorder, WarmStart, random_unit, unit
+from similitude.training.loop import Loss
+
+
+class SharpnessTracker:
+    """Measure the sharpness along training, in the optimizer's own units: one line in any loop.
+
+    Call `update` after every step. Every `every` steps it measures the largest eigenvalue of the Hessian of the loss on a
+    fixed probe, and compares learning rate times eigenvalue with the optimizer's threshold: 2 for gradient descent, 38
+    for Adam at beta1 = 0.9. The training is not disturbed: parameters, gradients, buffers, modes and random numbers are
+    bit for bit those of a run without a tracker.
+
+    Args:
+        loss: `loss(model, batch) -> scalar`, the one that is trained, without its penalties on weights.
+        every: Steps between measurements.
+        probe: The data: one batch (a tensor, tuple or dict), or a list or iterable of batches, over whose examples the
+            mean is taken. It is the same at all times, so that the curve shows the model alone.
+        tol: Relative error of an eigenvalue.
+        k: How many of the largest eigenvalues to find each time.
+        directional: Whether to measure the curvature along the last update too, which every optimizer has. It costs one
+            product, and a copy of the parameters during one step.
+        cold_every: Measurements after which a search begins anew: half of what it begins with is then random.
+        precondition: Whether to measure in the geometry of the optimizer; the plain Hessian where False.
+        log: A file that gets each record at once, one JSON object per line; `SharpnessHistory.load` reads it.
+        seed: Seed of random directions, and of what random layers draw on the probe.
+
+    Raises:
+        CurvatureError: An argument is out of range, or the probe is empty.
+
+    Example:
+        >>> model = nn.Linear(2, 1, bias=False)
+        >>> x = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+        >>> loss = lambda model, x: model(x).square().sum() / 2
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.25)
+        >>> tracker = SharpnessTracker(loss, every=2, probe=x)
+        >>> for step in range(1, 7):
+        ...     optimizer.zero_grad()
+        ...     loss(model, x).backward()
+        ...     optimizer.step()
+        ...     record = tracker.update(model, optimizer, step)
+        >>> [(record.step, round(record.eta_lambda, 6), record.threshold) for record in tracker.records]
+        [(2, 1.0, 2.0), (4, 1.0, 2.0), (6, 1.0, 2.0)]
+
+    Cost: per measurement a gradient with its graph, and 2 to 4 Hessian products at 1.4 to 3 gradients each; every
+    `cold_every` measurements 5 to 10 products.
+    """
+
+    def __init__(
+        self,
+        loss: Loss,
+        *,
+        probe: Any,
+        every: int = 10,
+        tol: float = 1e-3,
+        k: int = 1,
+        directional: bool = False,
+        cold_every: int = 10,
+        precondition: bool = True,
+        log: str | os.PathLike[str] | None = None,
+        seed: int = 0,
+    ) -> None:
+        for name, value in (("every", every), ("cold_every", cold_every), ("k", k)):
+            if value < 1:
+                raise CurvatureError(f"SharpnessTracker: {name}={value}: give a whole number of at least 1.")
+        self.loss, self.every, self.tol, self.k = loss, every, tol, k
+        self.directional, self.cold_every, self.precondition = directional, cold_every, precondition
+        self.log, self.seed = log, seed
+        self.records: list[SharpnessRecord] = []
+        self._probe = [batch for batch, _ in read_batches(probe)]
+        self._generator = torch_generator(seed, "tracker")
+        self._warm: WarmStart | None = None
+        self._geometry = ""
+        self._since_cold = 0
+        self._before: tuple[int, Tensor] | None = None
+
+    @property
+    def history(self) -> SharpnessHistory:
+        """The records as a history, with a verdict, tables and files."""
+        return SharpnessHistory.of(self.records)
+
+    def verdict(self) -> Verdict:
+        """Say in words and numbers where the run is: below the edge of stability, at it or beyond."""
+        return self.history.verdict()
+
+    def update(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer | None, step: int
+    ) -> SharpnessRecord | None:
+        """Measure if the step is one of those: call this after every optimizer step, or before the first with step 0.
+
+        Args:
+            model: The model that is trained; compiled and replicated ones are unwrapped.
+            optimizer: Its optimizer; None measures the plain Hessian.
+            step: Optimizer steps made so far.
+
+        Returns:
+            The record, or None between measurements. Where the optimizer has no threshold (Lion, Muon), or no state yet
+            (Adam before its first step), the record holds the plain eigenvalue and the reason. Where loss or
+            parameters are not finite any more it holds nan and the reason.
+
+        Raises:
+            CurvatureError: The first measurement failed, or the optimizer is not the model's. Later failures are kept as
+                the `note` of a record, so that a long training does not end for its tracker.
+        """
+        record = self.measure(model, optimizer, step) if step % self.every == 0 else None
+        if self.directional and (step + 1) % self.every == 0:
+            self._before = (step, _position(ParameterSpace.of(model)).clone())
+        return record
+
+    def measure(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer | None, step: int
+    ) -> SharpnessRecord:
+        """Measure now, whatever the step; see `update`."""
+        try:
+            with Curvature(model, self.loss, self._probe, seed=self.seed) as curvature:
+                record = self._record(curvature, optimizer, step)
+        except CurvatureError as error:
+            if not self.records:
+                raise
+            record = SharpnessRecord(step, math.nan, math.nan, math.nan, 0, note=str(error))
+            self._warm = None
+        self._before = None
+        self.records = list(SharpnessHistory.of([*self.records, record]).records)
+        if self.log is not None:
+            append(record, self.log)
+        return record
+
+    def _record(
+        self, curvature: Curvature, optimizer: torch.optim.Optimizer | None, step: int
+    ) -> SharpnessRecord:
+        space = curvature.space
+        units, note = self._units(optimizer, space)
+        operator = curvature.operator("hessian")
+        directional = self._along_update(curvature, step)
+        gradient = curvature.gradient()
+        if units is not None:
+            operator = operator.scaled(units.scale, units.shift)
+            gradient *= units.scale
+        found, cold, crossing = self._search(operator, gradient, units.name if units is not None else "")
+        return SharpnessRecord(
+            step=step,
+            loss=curvature.loss_value,
+            value=found[0],
+            bound=float(found.bounds[0]),
+            products=found.products,
+            cold=cold,
+            crossing=crossing,
+            units=units.name if units is not None else "",
+            eta=units.eta if units is not None else None,
+            threshold=units.threshold if units is not None else None,
+            values=tuple(found) if self.k > 1 else (),
+            directional=directional,
+            note=note,
+        )
+
+    def _units(
+        self, optimizer: torch.optim.Optimizer | None, space: ParameterSpace
+    ) -> tuple[Units | None, str]:
+        """Return the optimizer's units, or why there are none."""
+        if optimizer is None:
+            return None, "no optimizer was given, so the plain Hessian was measured"
+        if not self.precondition:
+            return None, "precondition=False, so the plain Hessian was measured"
+        try:
+            return units_of(optimizer, space), ""
+        except CurvatureError as error:
+            held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+            if held.isdisjoint(map(id, space.tensors)):
+                raise
+            return None, str(error)
+
+    def _search(self, operator: Operator, gradient: Tensor, geometry: str) -> tuple[Eigenvalues, bool, bool]:
+        """Find the largest eigenvalues, and tell whether the search began anew and whether the top direction is new."""
+        warm = self._warm
+        if warm is not None and (warm.vectors.shape[1] != operator.dim or geometry != self._geometry):
+            warm = None  # another model, or other coordinates
+        cold = warm is None or self._since_cold >= self.cold_every
+        if warm is None:
+            start = unit(gradient) + random_unit(gradient, self._generator)
+        else:
+            start = warm.mixture(gradient, self._generator, noise=1.0 if cold else NOISE)
+            if self.k > 1:
+                start = torch.cat([start[None], warm.vectors[1 : self.k]])
+        recorder = Recorder(operator)
+        # A search from nothing can settle on the second of two close eigenvalues; to ten times the digits it rarely does.
+        tol = 0.1 * self.tol if cold else self.tol
+        found = lanczos(recorder.recorded(), min(self.k, operator.dim), tol=tol, start=start, seed=self.seed)
+        self._warm, self._geometry = WarmStart.after(recorder, warm, least=self.k), geometry
+        self._since_cold = 1 if cold else self._since_cold + 1
+        crossing = warm is not None and float(self._warm.vectors[0] @ warm.vectors[0]) ** 2 < 0.5
+        return found, cold, crossing
+
+    def _along_update(self, curvature: Curvature, step: int) -> float | None:
+        if self._before is None or self._before[0] != step - 1:
+            return None
+        update = _position(curvature.space) - self._before[1]
+        return curvature.directional_sharpness(update) if bool(update.any()) else None
+
+
+def _position(space: ParameterSpace) -> Tensor:
+    return space.join(space.tensors)

@@ -1,0 +1,145 @@
+"""Where a training run is: below the edge of stability, at it, or beyond it, by its measured sharpness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from statistics import median
+from typing import TYPE_CHECKING
+
+from similitude.core.verdict import Evidence, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from similitude.landscape.tracker_records import SharpnessRecord
+
+BAND = 0.2
+"""How far the middle of eta x lambda may be from its threshold, as a part of it, for a run at the edge: gradient descent
+hovers within 8 %, Adam's preconditioned sharpness lies between 32 and 42 where the threshold is 38."""
+
+TOUCH = 0.95
+"""Part of the threshold that a run at the edge has reached; one that is on its way there is still below."""
+
+_FEWEST = 3  # measurements that a verdict needs
+
+
+class Edge(StrEnum):
+    """Where a run is; the value is the text that tables and JSON show."""
+
+    BELOW = "below the edge"
+    AT = "at the edge"
+    BEYOND = "beyond the edge"
+    UNKNOWN = "unknown"
+
+
+def edge_of(late: Sequence[SharpnessRecord]) -> Edge:
+    """Tell where a run is by its last records.
+
+    Args:
+        late: Records of the end of the run. Those without a threshold count for nothing.
+
+    Returns:
+        Beyond where the middle of eta x lambda is over 20 % above the threshold; at the edge where it is at most 20 %
+        below and 95 % were reached; below otherwise. Unknown where fewer than three records have a threshold.
+    """
+    ratios = _ratios(late)
+    if len(ratios) < _FEWEST:
+        return Edge.UNKNOWN
+    middle = median(ratios)
+    if middle > 1 + BAND:
+        return Edge.BEYOND
+    return Edge.AT if middle >= 1 - BAND and max(ratios) >= TOUCH else Edge.BELOW
+
+
+def judge_edge(records: Sequence[SharpnessRecord], late: Sequence[SharpnessRecord]) -> Verdict:
+    """Say what a history of sharpness means.
+
+    Args:
+        records: All records, in the order of their steps.
+        late: The last of them, which decide.
+    """
+    if records and not records[-1].finite:
+        return _diverged(records)
+    place, ratios = edge_of(late), _ratios(late)
+    if place is Edge.UNKNOWN:
+        return _unknown(records, ratios)
+    last, middle = late[-1], median(ratios)
+    threshold = f"its threshold {last.threshold:.4g} ({last.units})"
+    evidence = [
+        Evidence(
+            f"eta x lambda over its threshold, middle of the last {len(ratios)} measurements", middle, None,
+            f"{1 - BAND:g} to {1 + BAND:g} at the edge, less below it",
+        ),
+        Evidence("the largest of them", max(ratios), None, f"at least {TOUCH:g} at the edge"),
+    ]  # fmt: skip
+    first = next((r for r in records if r.threshold is not None), None)
+    if first is not None and first.value > 0:
+        evidence.append(
+            Evidence(
+                f"sharpness at step {last.step} over that at step {first.step}", last.value / first.value
+            )
+        )
+    hovers = (
+        f"eta x lambda is {middle:.3g} of {threshold} in the middle of the last {len(ratios)} measurements"
+    )
+    if place is Edge.BEYOND:
+        return Verdict(
+            Outcome.GROWS,
+            f"beyond the edge: {hovers}, so a step makes the error along the sharpest direction larger",
+            tuple(evidence),
+            (
+                "the learning rate is too large for the curvature, and the run is about to diverge or is held by the "
+                "curvature falling along its way",
+                "the probe is sharper than what the model is trained on, e.g. other data or another loss",
+            ),
+            f"a learning rate of at most {(last.eta or 0) / middle:.3g}, the present one over {middle:.3g}",
+        )
+    if place is Edge.AT:
+        return Verdict(
+            Outcome.OK,
+            f"at the edge of stability: {hovers}; the learning rate holds the sharpness down",
+            tuple(evidence),
+        )
+    room = (
+        f"; a rate {1 / middle:.3g} times as large would meet the edge at this curvature"
+        if middle > 0
+        else ""
+    )
+    return Verdict(Outcome.OK, f"below the edge of stability: {hovers}{room}", tuple(evidence))
+
+
+def _ratios(records: Sequence[SharpnessRecord]) -> list[float]:
+    return [record.margin for record in records if record.margin is not None and record.finite]
+
+
+def _diverged(records: Sequence[SharpnessRecord]) -> Verdict:
+    finite = [record for record in records if record.finite]
+    ratios = _ratios(finite[-1:])
+    evidence = (
+        (Evidence("eta x lambda over its threshold, last finite", ratios[0], None, "below 1"),)
+        if ratios
+        else ()
+    )
+    since = f"after step {finite[-1].step}" if finite else "from the start"
+    return Verdict(
+        Outcome.DIVERGED,
+        f"the run diverged {since}: loss, parameters or sharpness are not finite at step {records[-1].step}",
+        evidence,
+        ("the learning rate is too large for the curvature",) if ratios and ratios[0] > 1 else (),
+        "a smaller learning rate",
+    )
+
+
+def _unknown(records: Sequence[SharpnessRecord], ratios: Sequence[float]) -> Verdict:
+    note = next((record.note for record in reversed(records) if record.note), "")
+    if note and not ratios:
+        return Verdict(
+            Outcome.CANNOT_TELL,
+            "the sharpness was measured, but it has no threshold to be compared with",
+            causes=(note,),
+            next="directional=True, which measures the curvature along the updates of any optimizer",
+        )
+    return Verdict(
+        Outcome.CANNOT_TELL,
+        f"{len(ratios)} measurements with a threshold, at least {_FEWEST} are needed",
+        next="more steps, or a smaller every",
+    )
