@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from similitude.core.errors import SimilitudeError
     from similitude.core.verdict import Outcome, Verdict
     from similitude.landscape.curvature import Curvature
+    from similitude.landscape.tracker import SharpnessTracker
     from similitude.report.html import write_report
     from similitude.runs.engine import InProcess
     from similitude.runs.pool import ProcessPool
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from similitude.scaling.rules import Cell, Power
     from similitude.scaling.split import split
     from similitude.scaling.unit_scale import unit_scaled
+    from similitude.studies.consistency import consistency
+    from similitude.studies.consistency_records import Consistency
     from similitude.studies.experiment import Experiment, rates
     from similitude.studies.gamma_records import GammaSweep
     from similitude.studies.gamma_sweep import gamma_sweep
@@ -51,6 +54,7 @@ _HOMES = {
     "Centred": "scaling.centred",
     "Check": "checking.records",
     "Claim": "core.claim",
+    "Consistency": "studies.consistency_records",
     "Curvature": "landscape.curvature",
     "Curve": "studies.records",
     "Diversity": "checking.diversity_records",
@@ -65,6 +69,7 @@ _HOMES = {
     "ProcessPool": "runs.pool",
     "Regime": "scaling.regime",
     "Replica": "training.ensemble",
+    "SharpnessTracker": "landscape.tracker",
     "SimilitudeError": "core.errors",
     "StudyInterrupted": "studies.run",
     "Transfer": "studies.records",
@@ -75,6 +80,7 @@ _HOMES = {
     "check": "checking.coordinates",
     "cite": "core.citation",
     "clip_grad_norm_": "scaling.clipping",
+    "consistency": "studies.consistency",
     "diversity": "checking.diversity",
     "gamma_sweep": "studies.gamma_sweep",
     "guard": "checking.guard",
@@ -117,6 +123,7 @@ __all__ = [
     "Centred",
     "Check",
     "Claim",
+    "Consistency",
     "Curvature",
     "Curve",
     "Diversity",
@@ -131,6 +138,7 @@ __all__ = [
     "ProcessPool",
     "Regime",
     "Replica",
+    "SharpnessTracker",
     "SimilitudeError",
     "StudyInterrupted",
     "Transfer",
@@ -142,6 +150,7 @@ __all__ = [
     "check",
     "cite",
     "clip_grad_norm_",
+    "consistency",
     "diversity",
     "gamma_sweep",
     "guard",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from similitude.report.check_table import check_table
+    from similitude.report.consistency_page import write_consistency_page
+    from similitude.report.consistency_table import consistency_table
     from similitude.report.figures import save_figures
     from similitude.report.gamma_page import write_gamma_page
     from similitude.report.gamma_table import gamma_table
@@ -16,20 +18,24 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_table",
+    "consistency_table",
     "gamma_table",
     "plan_table",
     "save_figures",
     "transfer_summary",
+    "write_consistency_page",
     "write_gamma_page",
     "write_report",
 ]
 
 _HOMES = {
     "check_table": "similitude.report.check_table",
+    "consistency_table": "similitude.report.consistency_table",
     "gamma_table": "similitude.report.gamma_table",
     "plan_table": "similitude.report.plans",
     "save_figures": "similitude.report.figures",
     "transfer_summary": "similitude.report.terminal",
+    "write_consistency_page": "similitude.report.consistency_page",
     "write_gamma_page": "similitude.report.gamma_page",
     "write_report": "similitude.report.html",
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from similitude.core.errors import ReportError
 from similitude.report.abc_map import abc_map
+from similitude.report.consistency_figures import consistency_figures
 from similitude.report.costs import costs
 from similitude.report.depth_map import depth_map
 from similitude.report.files import write_atomically
@@ -17,6 +18,7 @@ from similitude.report.svg import Figure
 from similitude.report.u_curves import u_curves
 from similitude.report.vector_field import vector_field
 from similitude.scaling.regime import Regime
+from similitude.studies.consistency_records import Consistency
 from similitude.studies.gamma_records import GammaSweep
 from similitude.studies.records import TransferStudy
 from similitude.theory.depth import DepthRegime
@@ -56,6 +58,11 @@ def _regime(regime: Regime) -> list[Figure]:
 @figures.register
 def _gamma_sweep(sweep: GammaSweep) -> list[Figure]:
     return gamma_figures(sweep)
+
+
+@figures.register
+def _consistency(study: Consistency) -> list[Figure]:
+    return consistency_figures(study)
 
 
 @figures.register

@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+from torch.utils import _pytree as pytree
+
 from similitude.data.batches import Batches, describe_batches
 from similitude.scaling.axes import build_shapes
 from similitude.scaling.optimizers import OptimizerLike, resolve
@@ -63,3 +66,21 @@ def digest_of(make: Factory, size: Size) -> str:
     text = repr([(name, tuple(p.shape), str(p.dtype)) for name, p in model.named_parameters()])
     text += code_of(make, model)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def digest_of_tensors(batch: Any) -> str:
+    """Digest the values of all tensors in a nest of tuples, lists and dicts.
+
+    Example:
+        >>> ones = torch.ones(2)
+        >>> digest_of_tensors((ones, {"a": ones})) == digest_of_tensors((ones, {"a": ones.clone()}))
+        True
+    """
+    digest = hashlib.sha256()
+    for leaf in pytree.tree_leaves(batch):
+        if isinstance(leaf, torch.Tensor):
+            digest.update(f"{leaf.dtype} {tuple(leaf.shape)}".encode())
+            digest.update(leaf.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        else:
+            digest.update(repr(leaf).encode())
+    return digest.hexdigest()[:16]

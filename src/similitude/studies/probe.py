@@ -14,10 +14,11 @@ from similitude.scaling.sizes import Size, call_text
 from similitude.studies.names import name_of
 
 if TYPE_CHECKING:
+    from similitude.studies.consistency_experiment import ConsistencyExperiment
     from similitude.studies.experiment import Experiment
 
 
-def probe(experiment: Experiment) -> None:
+def probe(experiment: Experiment | ConsistencyExperiment) -> None:
     """Compute the loss of the base model on the first batch and on the evaluation batch.
 
     Args:
@@ -43,7 +44,7 @@ def probe(experiment: Experiment) -> None:
         raise failure(experiment, size, error) from error
 
 
-def failure(experiment: Experiment, size: Size, error: Exception) -> StudyError:
+def failure(experiment: Experiment | ConsistencyExperiment, size: Size, error: Exception) -> StudyError:
     """Return the error to raise where the user's model, loss or batches raise one: it names all three."""
     call = call_text(experiment.make, size)
     where = ", ".join(f"{dial} {value}" for dial, value in size.items())

@@ -23,3 +23,24 @@ def mean_squared_error(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor
     """Mean squared error of `model(inputs)` against targets of the same shape."""
     inputs, targets = batch
     return torch.mean((model(inputs) - targets) ** 2)
+
+
+def squared_error_of_classes(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    """Half the squared error of `model(inputs)` against centred one-hot labels, summed over classes.
+
+    The target is 1 - 1/C for the label and -1/C for the C - 1 other classes; the mean is over all labels.
+
+    Args:
+        model: Returns outputs of shape (..., C).
+        batch: Inputs, and labels int64 of the outputs' shape without the last axis.
+
+    Example:
+        >>> labels = torch.tensor([0, 1])
+        >>> float(squared_error_of_classes(nn.Identity(), (torch.zeros(2, 2), labels)))  # (1/2 ** 2 + 1/2 ** 2) / 2
+        0.25
+    """
+    inputs, labels = batch
+    outputs = model(inputs)
+    classes = outputs.shape[-1]
+    targets = F.one_hot(labels, classes).to(outputs.dtype) - 1 / classes
+    return 0.5 * (outputs - targets).square().sum(-1).mean()

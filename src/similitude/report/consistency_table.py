@@ -1,0 +1,93 @@
+"""A study of Super Consistency as tables for the terminal: sharpness by window and size, distances, and the verdicts."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from similitude.report.consistency_words import growth_sentence, percent, spread_cell, stability_sentence
+from similitude.report.numbers import duration
+from similitude.report.words import answer, mood, outcome_word, rule_label
+from similitude.studies.consistency_records import Consistency, Gap, RuleConsistency
+
+_STYLES = {"good": "green", "bad": "red", "unsure": "yellow"}
+
+
+def consistency_table(study: Consistency) -> RenderableType:
+    """Show what a study of Super Consistency found.
+
+    Args:
+        study: What `similitude.consistency` returned.
+
+    Returns:
+        A rich renderable for `Console.print`.
+    """
+    total = study.cells_found + study.cells_run
+    missing = f", {study.cells_missing} missing" if study.cells_missing else ""
+    runs = (
+        f"{total} runs, {study.cells_found} found, {study.cells_run} run{missing}; {duration(study.seconds)}"
+    )
+    parts: list[RenderableType] = [
+        Text(f"{study.name}: {runs}", style="bold"),
+        Text(f"learning rate {study.rate}"),
+    ]
+    for rule in study.rules.values():
+        badge = Text(outcome_word(rule.verdict), style=f"bold {_STYLES[mood(rule.verdict)]}")
+        parts += [Text(""), Text.assemble((f"{rule_label(rule.rule)}  ", "bold"), badge)]
+        parts += [_hanging(f"{rule.verdict.summary}."), Text("")]
+        parts += [Text("learning rate x sharpness, mean over the window and the seeds"), _spreads(rule)]
+        parts += [Text(""), Text(f"distance to {rule.dial} {rule.curves[-1].size}"), _gaps(rule), Text("")]
+        parts += [_hanging(line) for line in (stability_sentence(rule), *map(growth_sentence, rule.growths))]
+        if rule.rule in study.transfers:
+            parts.append(_hanging(f"learning-rate transfer: {answer(study.transfers[rule.rule])}"))
+        parts += [_hanging(f"likely cause: {cause}") for cause in rule.verdict.causes]
+        parts += [_hanging(f"next: {rule.verdict.next}", "bold")] if rule.verdict.next else []
+    return Group(*parts)
+
+
+def _spreads(rule: RuleConsistency) -> Table:
+    table = _table()
+    table.add_column("window", no_wrap=True)
+    for curves in rule.curves:
+        table.add_column(str(curves.size), justify="right", no_wrap=True)
+    compared = rule.spreads[0].compared
+    span = f"spread of {compared[0]}-{compared[-1]}" if compared else "spread"
+    table.add_column(span, justify="right")
+    for spread in rule.spreads:
+        means = [f"{mean:.3g}" if math.isfinite(mean) else "none" for mean in spread.means.values()]
+        table.add_row(str(spread.window), *means, Text(spread_cell(spread)))
+    return table
+
+
+def _gaps(rule: RuleConsistency) -> Table:
+    table = _table()
+    table.add_column("of the")
+    table.add_column("window", no_wrap=True)
+    for curves in rule.curves[:-1]:
+        table.add_column(str(curves.size), justify="right", no_wrap=True)
+    table.add_column(f"power of {rule.dial}", justify="right")
+    for gap in (*rule.sharpness_gaps, *rule.loss_gaps):
+        distances = [percent(distance) for distance in gap.distances.values()]
+        table.add_row(gap.quantity, str(gap.window), *distances, Text(_power(gap)))
+    return table
+
+
+def _power(gap: Gap) -> str:
+    if gap.slope is None:
+        return "none"
+    interval = gap.slope_interval
+    if interval is None or not all(map(math.isfinite, interval)):
+        return f"{gap.slope:+.2f}"
+    return f"{gap.slope:+.2f} [{interval[0]:+.2f}, {interval[1]:+.2f}]"
+
+
+def _table() -> Table:
+    return Table(box=None, padding=(0, 1, 0, 0))
+
+
+def _hanging(text: str, style: str = "") -> RenderableType:
+    return Padding(Text(text, style=style), (0, 0, 0, 2), expand=False)
