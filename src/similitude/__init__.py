@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from similitude.core.verdict import Outcome, Verdict
     from similitude.landscape.curvature import Curvature
     from similitude.landscape.tracker import SharpnessTracker
+    from similitude.landscape.tracker import SharpnessTracker
     from similitude.report.html import write_report
     from similitude.runs.engine import InProcess
     from similitude.runs.pool import ProcessPool
@@ -69,6 +70,7 @@ _HOMES = {
     "ProcessPool": "runs.pool",
     "Regime": "scaling.regime",
     "Replica": "training.ensemble",
+    "SharpnessTracker": "landscape.tracker",
     "SharpnessTracker": "landscape.tracker",
     "SimilitudeError": "core.errors",
     "StudyInterrupted": "studies.run",
@@ -138,6 +140,7 @@ __all__ = [
     "ProcessPool",
     "Regime",
     "Replica",
+    "SharpnessTracker",
     "SharpnessTracker",
     "SimilitudeError",
     "StudyInterrupted",
