@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from similitude.core.errors import SimilitudeError
     from similitude.core.verdict import Outcome, Verdict
     from similitude.landscape.curvature import Curvature
-    from similitude.landscape.tracker import SharpnessTracker
+    from similitude.landscape.doctor import doctor
+    from similitude.landscape.doctor_records import Doctor
     from similitude.landscape.tracker import SharpnessTracker
     from similitude.report.html import write_report
     from similitude.runs.engine import InProcess
@@ -59,6 +60,7 @@ _HOMES = {
     "Curvature": "landscape.curvature",
     "Curve": "studies.records",
     "Diversity": "checking.diversity_records",
+    "Doctor": "landscape.doctor_records",
     "Experiment": "studies.experiment",
     "GammaSweep": "studies.gamma_records",
     "InProcess": "runs.engine",
@@ -70,7 +72,6 @@ _HOMES = {
     "ProcessPool": "runs.pool",
     "Regime": "scaling.regime",
     "Replica": "training.ensemble",
-    "SharpnessTracker": "landscape.tracker",
     "SharpnessTracker": "landscape.tracker",
     "SimilitudeError": "core.errors",
     "StudyInterrupted": "studies.run",
@@ -84,6 +85,7 @@ _HOMES = {
     "clip_grad_norm_": "scaling.clipping",
     "consistency": "studies.consistency",
     "diversity": "checking.diversity",
+    "doctor": "landscape.doctor",
     "gamma_sweep": "studies.gamma_sweep",
     "guard": "checking.guard",
     "measure_optimizer": "scaling.geometry",
@@ -129,6 +131,7 @@ __all__ = [
     "Curvature",
     "Curve",
     "Diversity",
+    "Doctor",
     "Experiment",
     "GammaSweep",
     "InProcess",
@@ -140,7 +143,6 @@ __all__ = [
     "ProcessPool",
     "Regime",
     "Replica",
-    "SharpnessTracker",
     "SharpnessTracker",
     "SimilitudeError",
     "StudyInterrupted",
@@ -155,6 +157,7 @@ __all__ = [
     "clip_grad_norm_",
     "consistency",
     "diversity",
+    "doctor",
     "gamma_sweep",
     "guard",
     "measure_optimizer",
