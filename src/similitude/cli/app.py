@@ -30,6 +30,7 @@ _COMMANDS = {
     "abc": "Say whether your model is unstable, a kernel, or learns features as its width grows, and why.",
     "explain": "Derive every factor of one tensor of a saved plan.",
     "diversity": "Measure whether the layers of your residual network learn different things, or the same.",
+    "doctor": "Say which ways to second derivatives are right for your model, and which operation breaks the others.",
     "diff": "Show what differs between two saved plans.",
     "optimizer": "Measure how an optimizer's steps grow with a tensor's shape; show the factors that follow.",
     "transfer": "Sweep the learning rate at several widths or depths of your model; say whether the optimum transfers.",
