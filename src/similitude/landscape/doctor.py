@@ -71,11 +71,11 @@ def doctor(
     patient = Patient(unwrapped(model), loss, batches[0][0], seed, timeout, can_fork())
     looks = look(patient)
     dtype, note = torch.float64, ""
-    base = reference_of(patient, dtype)
+    base = reference_of(patient, dtype, random=looks.random)
     if isinstance(base, str):
         note = f"the gradient cannot be taken in float64 ({base})"
         dtype = torch.float32
-        base = reference_of(patient, dtype)
+        base = reference_of(patient, dtype, random=looks.random)
     if isinstance(base, str):
         raise CurvatureError(
             f"the gradient of this loss can be taken neither in float64 nor in float32: {base}. The doctor casts the "
@@ -139,8 +139,8 @@ def _notes(
         > 0
     ):
         yield (
-            "every route that puts other tensors in place of the parameters is wrong, and no operation is: the model holds "
-            "parameters in a second place (a list, a closure), where they are not replaced"
+            "every route that puts other tensors in place of the parameters is wrong, and no operation is: the model "
+            "holds parameters in a second place (a list, a closure), where they are not replaced"
         )
     if reference.note:
         yield reference.note

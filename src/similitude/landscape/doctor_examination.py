@@ -17,7 +17,7 @@ from similitude.landscape.doctor_records import Finding, Reference, Result
 from similitude.landscape.doctor_reference import relative
 from similitude.landscape.doctor_subject import Subject
 from similitude.landscape.doctor_verdict import TOLERANCES, named_operation
-from similitude.landscape.routes import OURS, Route
+from similitude.landscape.routes import OURS, ROUTES, Route
 
 _MARGIN = 3.0  # a product may be off by this many times what its reference is uncertain by
 _SAME_LOSS, _SAME_GRADIENT = (
@@ -90,7 +90,10 @@ class Examination:
         target = self._try_in_main_dtype()
         if self._dtype != torch.float32:
             low = self._target_in_float32(target)
-            self.findings += [self._try(route, torch.float32, low) for route in self._routes]
+            fragile = {f.route for f in self.findings if f.result == "fails" and ROUTES[f.route].crashes}
+            self.findings += [
+                self._try(route, torch.float32, low) for route in self._routes if route.name not in fragile
+            ]
         broken = {f.route: f for f in self.findings if f.dtype == _name(self._dtype) and f.result in _BAD}
         again = [route for route in self._routes if route.name in broken]
         if self._looks.fused:
@@ -143,9 +146,8 @@ class Examination:
         same = abs(value - base.loss) <= _SAME_LOSS * max(abs(base.loss), _TINY)
         if same and relative(gradient, base.gradient, float(base.gradient.norm())) <= _SAME_GRADIENT:
             return target
-        other = reference_of(
-            self._patient, torch.float32
-        )  # random numbers of another dtype are others, for one
+        # Another function: random numbers of another dtype are others, for one.
+        other = reference_of(self._patient, torch.float32, random=self._looks.random)
         if isinstance(other, str) or not other.difference.settled:
             return None
         d = other.difference
@@ -186,12 +188,12 @@ class Examination:
     ) -> Finding:
         name = _name(dtype)
         if taken is None:
-            return Finding(route.name, name, "fails" if reason else "untried", reason=reason, pinned=pin)
+            return Finding(route.name, name, "fails" if reason else "untried", reason=reason, written_out=pin)
         if target is None:
-            return Finding(route.name, name, "unsure", pinned=pin)
+            return Finding(route.name, name, "unsure", written_out=pin)
         error = 0.0 if taken.error is None else taken.error
         good = error <= max(TOLERANCES[name], _MARGIN * target.uncertainty)
-        return Finding(route.name, name, "ok" if good else "wrong", error, pinned=pin)
+        return Finding(route.name, name, "ok" if good else "wrong", error, written_out=pin)
 
     # ------------------------------------------------------------------ operations alone
 
@@ -244,7 +246,9 @@ class Examination:
             result, error = "unsure", None
         else:
             result = "ok" if error <= _PROBE_TOLERANCES[name] else "wrong"
-        return Finding(route.name, name, result, error, short(reason), *operation, pinned=route.name == OURS)
+        return Finding(
+            route.name, name, result, error, short(reason), *operation, written_out=route.name == OURS
+        )
 
     def _blame(self, found: Finding) -> Finding:
         """Name the operation that a failure is about: the one that its error names, or that fails alone."""
@@ -272,7 +276,7 @@ def _ours(subject: Subject) -> tuple[Tensor, float]:
 
 def _loss_and_gradient(subject: Subject) -> Iterator[tuple[float, Tensor]]:
     with torch.no_grad():
-        value = float(subject.value(pin=True))
+        value = float(subject.value(pin=False).detach())
     yield value, subject.gradient(0.0, subject.direction(0))
 
 

@@ -121,14 +121,22 @@ def look(patient: Patient) -> Looks:
     return ended.items[0]
 
 
-def reference_of(patient: Patient, dtype: torch.dtype) -> Base | str:
-    """Return finite differences in a dtype, or why there are none."""
+def reference_of(patient: Patient, dtype: torch.dtype, *, random: bool) -> Base | str:
+    """Return finite differences in a dtype, or why there are none.
+
+    Args:
+        patient: The model.
+        dtype: What it is cast to.
+        random: Whether the loss draws random numbers.
+    """
 
     def work(subject: Subject) -> Iterator[Base]:
         with torch.no_grad():
-            value = float(subject.value(pin=True))
-        gradient = subject.gradient(0.0, subject.direction(0))
-        yield Base(subject.difference(), value, gradient)
+            value, pinned = (float(subject.value(pin=pin).detach()) for pin in (False, True))
+        # Fused attention may draw other random numbers than its plain form; else the user's own pass is what counts.
+        pin = random and value != pinned
+        gradient = subject.gradient(0.0, subject.direction(0), pin=pin)
+        yield Base(subject.difference(pin=pin), pinned if pin else value, gradient)
 
     ended = patient.run(work, dtype=dtype)
     return ended.items[0] if not ended.error else short(ended.error)
@@ -199,4 +207,4 @@ def _draws(subject: Subject) -> bool:
     """Tell whether another seed gives another loss."""
     again = Subject(subject.model, subject.loss, subject.batch, dtype=None, seed=subject.seed + 1)
     with torch.no_grad():
-        return float(subject.value(pin=True)) != float(again.value(pin=True))
+        return float(subject.value(pin=True).detach()) != float(again.value(pin=True).detach())

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten
 
 from similitude.core.seeding import seeded, torch_generator
 from similitude.landscape.doctor_operations import Call
 from similitude.landscape.doctor_reference import settle
-from similitude.landscape.routes import OURS, Route, gradient_of, pinned, step_scale
+from similitude.landscape.routes import OURS, Route, gradient_of, step_scale
+from similitude.landscape.undisturbed import undisturbed
 
 _MARGIN = 3.0  # times the uncertainty of a reference that an error may come from it
 
@@ -29,12 +30,12 @@ def probe(call: Call, route: Route, *, dtype: torch.dtype, seed: int) -> float:
         seed: Seeds what the operation draws, and the direction.
 
     Returns:
-        The error, less three times what the reference itself is uncertain by; nan where the reference does not settle, as at a kink.
+        The error, less three times what the reference is uncertain by; nan where that does not settle, as at a kink.
     """
     scale: list[Tensor] = []
 
     def f(*at: Tensor) -> Tensor:
-        with seeded(seed), pinned(on=route.name == OURS):
+        with undisturbed(nn.Identity(), seed=seed) if route.name == OURS else seeded(seed):
             outputs = differentiable(call.run(*at, dtype=dtype))
         return bent(outputs, scale)
 

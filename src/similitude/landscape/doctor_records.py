@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from similitude.core.errors import CurvatureError
 from similitude.core.verdict import Verdict
+from similitude.landscape.routes import OURS
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -50,7 +51,7 @@ class Finding:
         operation: The operation that it was tried on; empty for the whole model. Where the whole model fails and the
             error names an operation, that one.
         modules: Paths of the modules that call the operation.
-        pinned: Whether attention was computed by its plain formula.
+        written_out: Whether fused operations (attention) were computed by elementary ones, as our own route does.
     """
 
     route: str
@@ -60,7 +61,7 @@ class Finding:
     reason: str = ""
     operation: str = ""
     modules: tuple[str, ...] = ()
-    pinned: bool = False
+    written_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Doctor:
             CurvatureError: It was not tried.
         """
         for found in self.findings:
-            if (found.route, found.dtype, found.pinned) == (route, dtype, route == "curvature"):
+            if (found.route, found.dtype, found.written_out) == (route, dtype, route == OURS):
                 return found
         tried = ", ".join(dict.fromkeys(found.route for found in self.findings))
         raise CurvatureError(f"the route {route!r} was not tried in {dtype}. Tried were: {tried}.")
@@ -192,7 +193,8 @@ def says(finding: Finding) -> str:
         >>> says(Finding("grad_jvp", "float64", "wrong", 0.17))
         'grad_jvp, float64: WRONG by 0.17'
     """
-    way = f"{finding.route}, {finding.dtype}" + (", attention as math" if finding.pinned else "")
+    plain = ", fused operations written out" if finding.written_out and finding.route != OURS else ""
+    way = f"{finding.route}, {finding.dtype}{plain}"
     return f"{way}: {word(finding)}" + (f": {finding.reason}" if finding.reason else "")
 
 

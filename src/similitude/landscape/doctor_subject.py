@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from similitude.core.seeding import seeded, torch_generator
 from similitude.landscape.doctor_reference import Difference, settle
-from similitude.landscape.routes import Route, gradient_of, pinned, step_scale
+from similitude.landscape.routes import Route, gradient_of, step_scale
+from similitude.landscape.undisturbed import undisturbed
 from similitude.landscape.vectors import ParameterSpace
 from similitude.training.loop import Loss
 
@@ -51,21 +52,25 @@ class Subject:
         return self.space.parts(flat.to(self.space.device))
 
     def value(self, *, pin: bool) -> Tensor:
-        """Evaluate the loss at the parameters themselves."""
+        """Evaluate the loss at the parameters themselves.
+
+        Args:
+            pin: Whether to do so as our own route does, with attention as math and the like.
+        """
         return self._evaluate({}, pin=pin)
 
     def at(self, *tensors: Tensor, pin: bool = False) -> Tensor:
         """Evaluate the loss at tensors that stand in for the trainable parameters."""
         return self._evaluate({id(p): t for p, t in zip(self.point, tensors, strict=True)}, pin=pin)
 
-    def gradient(self, t: float, direction: Sequence[Tensor]) -> Tensor:
+    def gradient(self, t: float, direction: Sequence[Tensor], *, pin: bool = False) -> Tensor:
         """Return the gradient at the parameters plus t times a direction, flat, in float64."""
         kept = [p.detach().clone() for p in self.point]
         with torch.no_grad():
             for p, v in zip(self.point, direction, strict=True):
                 p.add_(v, alpha=t)
         try:
-            parts = gradient_of(lambda *_: self.value(pin=True), self.point)
+            parts = gradient_of(lambda *_: self.value(pin=pin), self.point)
         finally:
             with torch.no_grad():
                 for p, old in zip(self.point, kept, strict=True):
@@ -82,11 +87,11 @@ class Subject:
             found = route.product(lambda *_: self.value(pin=pin), self.point, direction)
         return self.flat(found)
 
-    def difference(self) -> Difference:
+    def difference(self, *, pin: bool = False) -> Difference:
         """Return the product with the first direction by finite differences that are refined until they settle."""
         direction = self.direction(0)
         return settle(
-            lambda t: self.gradient(t, direction),
+            lambda t: self.gradient(t, direction, pin=pin),
             scale=step_scale(self.point, direction),
             dtype=torch.promote_types(self.space.dtype, self.point[0].dtype),
         )
@@ -96,7 +101,8 @@ class Subject:
         return torch.cat([part.detach().reshape(-1).double().cpu() for part in parts])
 
     def _evaluate(self, stand_ins: Mapping[int, Tensor], *, pin: bool) -> Tensor:
-        with seeded(self.seed), pinned(on=pin), _substituted(self.model, stand_ins):
+        around = undisturbed(self.model, seed=self.seed) if pin else seeded(self.seed)
+        with _substituted(self.model, stand_ins), around:
             return self.loss(self.model, self.batch).reshape(())
 
 

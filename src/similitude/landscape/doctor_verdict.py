@@ -76,8 +76,8 @@ def judge(
     if main.result == "unsure":
         return Verdict(
             Outcome.CANNOT_TELL,
-            "there is nothing to compare Hessian products with: finite differences do not settle, and no independent route "
-            "gives the same",
+            "there is nothing to compare Hessian products with: finite differences do not settle, and no independent "
+            "route gives the same",
             evidence,
             next="a smaller batch, or smooth activations in place of kinked ones, and see whether that settles",
         )

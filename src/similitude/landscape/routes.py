@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from similitude.core.errors import CurvatureError
 
@@ -102,16 +100,6 @@ def step_scale(point: Sequence[Tensor], direction: Sequence[Tensor]) -> float:
     count = sum(p.numel() for p in point)
     # Parameters that are all zero have no size to go by; 1 % of ordinary entries is small in most nets.
     return (size or 0.01 * count**0.5) / length if length else 1.0
-
-
-@contextmanager
-def pinned(*, on: bool = True) -> Iterator[None]:
-    """Compute attention by its plain formula and run compiled parts eagerly, as our own route does; or do nothing."""
-    if not on:
-        yield
-        return
-    with sdpa_kernel(SDPBackend.MATH), torch.compiler.set_stance("force_eager"):
-        yield
 
 
 def routes_by_name(names: Sequence[str] | str | None) -> tuple[Route, ...]:

@@ -1,0 +1,129 @@
+"""`similitude doctor`: which routes to Hessian-vector products are right for the user's own model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from similitude.cli.screen import Screen
+from similitude.core.errors import CurvatureError, FactoryError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def doctor(
+    factory: str,
+    /,
+    *,
+    width: Annotated[list[str] | None, Parameter(negative="")] = None,
+    sample: str | None = None,
+    data: str | None = None,
+    loss: str | None = None,
+    routes: str | None = None,
+    evaluation: Annotated[bool, Parameter(name="--eval", negative="")] = False,
+    seed: int = 0,
+    timeout: float = 120.0,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Say which second-order routes are right for your model's operations, with the evidence.
+
+    One Hessian-vector product is taken by every route that PyTorch offers, each in a process of its own, and compared
+    with finite differences. What breaks a route is named with the modules that call it. The exit code is 0 where the
+    products of similitude itself are right, 1 where they are not, 3 where that cannot be told.
+
+    Parameters
+    ----------
+    factory:
+        A function of the width or of nothing that returns a model, as module:name or file.py:name.
+    width:
+        Width of the model: 64, or width=64,depth=4. Leave it out for a function of nothing.
+    sample:
+        A batch as module:name or file.py:name: what loss(model, batch) takes, or what the model is called with; or a
+        function of nothing or of the width that gives one.
+    data:
+        In place of --sample: a data set (see `similitude data list`), or name=path for your own files.
+    loss:
+        loss(model, batch) as module:name. Cross entropy with --data; models that return their own loss need none.
+    routes:
+        Names of routes, separated by commas; all by default. Our own is always tried.
+    evaluation:
+        Put the model in eval mode; by default it is as the factory leaves it, in train mode.
+    seed:
+        Seeds the model, directions and what random layers draw.
+    timeout:
+        Seconds that one product may take.
+    json:
+        Print everything as one JSON object on standard output.
+    """
+    with Screen(as_json=json) as screen:
+        from similitude.checking.losses import has_own_loss, loss_of
+        from similitude.cli.factories import load_factory
+        from similitude.cli.options import names, rate
+        from similitude.cli.samples import load_traced
+        from similitude.cli.sizes import size
+        from similitude.landscape.doctor import doctor as examine
+        from similitude.landscape.routes import routes_by_name
+        from similitude.report.doctor_table import doctor_table
+
+        chosen = None if routes is None else names(routes)
+        routes_by_name(chosen)
+        make = load_factory(factory)
+        traced = load_traced(sample, data, loss)
+        dials = None if width is None else size(width, "--width")
+        model = _built(make, dials, factory, seed=seed)
+        if evaluation:
+            model.eval()
+        batch = traced.sample
+        if callable(batch):
+            if dials is None:
+                raise CurvatureError(f"--sample {sample} is a function of the width. Give --width.")
+            batch = batch(dials["width"])
+        if traced.loss is None and not has_own_loss(model, batch):
+            raise CurvatureError(
+                "the model returns no loss of its own. Pass --loss module:name of a function loss(model, batch) "
+                "that returns one number."
+            )
+        found = examine(
+            model,
+            loss_of(traced.loss, stand_in=False),
+            batch,
+            routes=chosen,
+            seed=seed,
+            timeout=rate(str(timeout), "--timeout", what="number of seconds"),
+        )
+        screen.say(doctor_table(found))
+        screen.result(found.to_dict())
+    return found.verdict.exit_code
+
+
+def _built(
+    make: Callable[..., Any], dials: Mapping[str, int] | None, factory: str, *, seed: int
+) -> nn.Module:
+    """Build the model, of the size that was given or of none.
+
+    Raises:
+        FactoryError: The function wants a width and none was given, fails, or returns no model.
+    """
+    from torch import nn
+
+    from similitude.core.seeding import seeded
+    from similitude.scaling.axes import build
+    from similitude.scaling.sizes import takes_width
+
+    if dials is not None:
+        return build(make, dials, seed=seed)
+    if takes_width(make):
+        raise FactoryError(f"'{factory}' takes the width. Give --width 64, or --width width=64,depth=4.")
+    try:
+        with seeded(seed):
+            model = make()
+    except (Exception, SystemExit) as error:
+        raise FactoryError(f"{factory}() failed with {type(error).__name__}: {error}.") from error
+    if not isinstance(model, nn.Module):
+        raise FactoryError(
+            f"{factory}() returned a {type(model).__name__}, not an nn.Module. Return the model itself."
+        )
+    return model
