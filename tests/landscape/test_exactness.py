@@ -91,7 +91,6 @@ COMMON = {
         "native_batch_norm",
         "native_layer_norm",
         "native_group_norm",
-        "_fused_rms_norm",
         "_weight_norm_interface",
     ),
     *("_softmax", "_log_softmax", "nll_loss_forward", "binary_cross_entropy_with_logits", "mse_loss"),

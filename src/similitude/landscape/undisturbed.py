@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from similitude.core.seeding import seeded
 from similitude.landscape.substitutes import Substitutes
 
 
@@ -64,9 +65,29 @@ class Surroundings:
             if torch.cuda.is_initialized():
                 every = list(range(torch.cuda.device_count()))
                 stack.enter_context(torch.random.fork_rng(devices=every))
-            stack.enter_context(seeded(self.seed))
+                torch.cuda.manual_seed_all(self.seed)
+            stack.enter_context(self._seeded())
             stack.enter_context(self._swapped())
             yield
+
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        # torch.manual_seed also queues its seed for devices that are not in use yet, in place of the user's, and takes
+        # longer than a product with a small network.
+        torch_state, numpy_state, python_state = (
+            torch.get_rng_state(),
+            np.random.get_state(),
+            random.getstate(),
+        )
+        torch.default_generator.manual_seed(self.seed)
+        np.random.seed(self.seed % 2**32)
+        random.seed(self.seed)
+        try:
+            yield
+        finally:
+            torch.set_rng_state(torch_state)
+            np.random.set_state(numpy_state)
+            random.setstate(python_state)
 
     @contextmanager
     def _swapped(self) -> Iterator[None]:
