@@ -142,7 +142,7 @@ class FeatureProbe:
         return _compared(self._before, self._look(model))
 
     def _look(self, model: nn.Module) -> dict[str, Tensor]:
-        return _features(model, {}, self._inputs, self._layers, self._seed)
+        return _features(model, None, self._inputs, self._layers, self._seed)
 
 
 @cites(2, "feature learning along training")
@@ -192,13 +192,17 @@ def feature_change(
             raise CurvatureError(
                 "two state dicts hold parameters, and no model to run them in. Pass model=, a model that they fit."
             )
-        own = {} if isinstance(state, nn.Module) else state
+        own = None if isinstance(state, nn.Module) else state
         found.append(_features(runs, own, inputs, chosen, seed))
     return _compared(*found)
 
 
 def _features(
-    model: nn.Module, state: Mapping[str, Tensor], inputs: Any, layers: tuple[str, ...] | None, seed: int
+    model: nn.Module,
+    state: Mapping[str, Tensor] | None,
+    inputs: Any,
+    layers: tuple[str, ...] | None,
+    seed: int,
 ) -> dict[str, Tensor]:
     """Run a model, with other parameters and buffers if they are given, and keep what its layers return."""
     plain = unwrapped(model)
@@ -210,6 +214,7 @@ def _features(
     if missing := [name for name in layers if name not in named]:
         raise CurvatureError(f"the model has no module {some(missing)}. Name modules as in named_modules().")
     found: dict[str, Tensor] = {}
+    calls: dict[str, int] = {}
 
     def keep(name: str, result: Any) -> None:
         tensor = next(
@@ -217,10 +222,11 @@ def _features(
         )
         if tensor is None or tensor.ndim == 0:
             raise CurvatureError(
-                f"module {name!r} returned a {type(result).__name__} without a tensor of features. Leave it out of layers=."
+                f"module {name!r} returned a {type(result).__name__} without a tensor of features. Leave it out of "
+                "layers=."
             )
-        calls = sum(1 for key in found if key == name or key.startswith(f"{name}["))
-        found[f"{name}[{calls}]" if calls else name] = tensor.detach().clone()
+        count = calls[name] = calls.get(name, -1) + 1
+        found[f"{name}[{count}]" if count else name] = tensor.detach().clone()
 
     handles = [
         named[name].register_forward_hook(lambda module, args, result, name=name: keep(name, result))
@@ -228,7 +234,7 @@ def _features(
     ]
     try:
         with undisturbed(plain, seed=seed), torch.no_grad():
-            call(_Stated(plain, state) if state else plain, inputs)
+            call(plain if state is None else _Stated(plain, state), inputs)
     finally:
         for handle in handles:
             handle.remove()
@@ -240,6 +246,17 @@ class _Stated(nn.Module):
 
     def __init__(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
         super().__init__()
+        known = dict(model.named_parameters(remove_duplicate=False)) | dict(
+            model.named_buffers(remove_duplicate=False)
+        )
+        unknown = [name for name in state if name not in known]
+        missing = [name for name, _ in model.named_parameters() if name not in state]
+        if unknown or missing:
+            wrong = f"has {some(unknown)}, unknown to it" if unknown else f"lacks {some(missing)}"
+            raise CurvatureError(
+                f"a state dict does not fit the {type(model).__name__} that it is run in: it {wrong}. Give the state "
+                "dict of the same model, with the names of model.state_dict()."
+            )
         self._model = (model,)  # not a child: hooks and names stay the model's own
         self._state = {name: value.detach().clone() for name, value in state.items()}
 
@@ -266,7 +283,8 @@ def _change(name: str, before: Tensor, after: Tensor) -> FeatureChange:
             f"layer {name!r} has features of shape {tuple(before.shape)} before and {tuple(after.shape)} after. Compare "
             "states of one model on the same inputs."
         )
-    before, after = before.double().flatten(1), after.to(before.device).double().flatten(1)
+    n = len(before)
+    before, after = before.double().reshape(n, -1), after.to(before.device).double().reshape(n, -1)
     if bad := [when for when, h in (("before", before), ("after", after)) if not h.isfinite().all()]:
         raise CurvatureError(
             f"layer {name!r} has features that are not finite {bad[0]}: look for diverged training."

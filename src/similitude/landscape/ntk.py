@@ -119,7 +119,7 @@ def _sum(
     width = torch.finfo(first.dtype).bits // 8
     held = size[0] * size[1] * width * (3 + (len(names) if by_layer else 0))
     needs = {name: sum(one.bytes(name, columns) for one in passes) for name in names}
-    _check_memory(held, needs, memory, first.outputs, of=of, by_layer=by_layer)
+    _check_memory(held, needs, memory, first, of=of, by_layer=by_layer)
     scratch = min(max((memory - held) // (8 * width), _SCRATCH[0]), _SCRATCH[1])
 
     matrix = torch.zeros(size, dtype=first.dtype, device=first.outputs.device)
@@ -200,18 +200,23 @@ def _check_kind(of: Kind | int) -> None:
 
 
 def _check_memory(
-    held: int, needs: Mapping[str, int], memory: int, outputs: Tensor, *, of: Kind | int, by_layer: bool
+    held: int, needs: Mapping[str, int], memory: int, first: Pass, *, of: Kind | int, by_layer: bool
 ) -> None:
     name = max(needs, key=lambda key: needs[key], default=None)
     most = 0 if name is None else needs[name]
     if held + most <= memory:
         return
-    n, c = len(outputs), outputs[0].numel()
+    n, c = len(first.outputs), first.outputs[0].numel()
     if held > memory:
         what = f"its matrix and temporary ones of that size {_size(held)}"
     else:
         what = f"its matrix {_size(held)} and the gradients of {name!r} {_size(most)}"
     ways = ["take fewer examples"]
+    if name is not None and held <= memory and first.routes[name] != "structured":
+        what += (
+            ", which are written out because examples meet (batch normalization) or the tensor is computed"
+        )
+        ways.append("put the model into eval mode")
     ways += ["leave out by_layer=True"] if by_layer else []
     ways += ["take of='trace', or of=8 for random sums of outputs"] if of == "full" and c > 1 else []
     ways.append("raise memory=")

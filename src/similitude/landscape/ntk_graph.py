@@ -36,7 +36,7 @@ _MOVED = (
     "Clone",
     "Alias",
 )
-_LEFT_OUT = ("Slice", "Select", "Split")
+_LEFT_OUT = ("Slice", "Select", "Split", "SplitWithSizes", "Unbind")
 _MOVES = frozenset(f"{name}Backward{number}" for name in (*_MOVED, *_LEFT_OUT) for number in range(3))
 # These move entries of a table by numbers; whether the numbers come from the examples, their cotangents show.
 _LOOKUPS = frozenset({"EmbeddingBackward0", "IndexSelectBackward0"})
