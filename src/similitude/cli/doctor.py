@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from similitude.cli.screen import Screen
-from similitude.core.errors import CurvatureError, FactoryError
-
-if TYPE_CHECKING:
-    from torch import nn
+from similitude.core.errors import CurvatureError
 
 
 def doctor(
@@ -61,6 +57,7 @@ def doctor(
     with Screen(as_json=json) as screen:
         from similitude.checking.losses import has_own_loss, loss_of
         from similitude.cli.factories import load_factory
+        from similitude.cli.models import build_model
         from similitude.cli.options import names, rate
         from similitude.cli.samples import load_traced
         from similitude.cli.sizes import size
@@ -73,7 +70,7 @@ def doctor(
         make = load_factory(factory)
         traced = load_traced(sample, data, loss)
         dials = None if width is None else size(width, "--width")
-        model = _built(make, dials, factory, seed=seed)
+        model = build_model(make, dials, factory, seed=seed)
         if evaluation:
             model.eval()
         batch = traced.sample
@@ -97,33 +94,3 @@ def doctor(
         screen.say(doctor_table(found))
         screen.result(found.to_dict())
     return found.verdict.exit_code
-
-
-def _built(
-    make: Callable[..., Any], dials: Mapping[str, int] | None, factory: str, *, seed: int
-) -> nn.Module:
-    """Build the model, of the size that was given or of none.
-
-    Raises:
-        FactoryError: The function wants a width and none was given, fails, or returns no model.
-    """
-    from torch import nn
-
-    from similitude.core.seeding import seeded
-    from similitude.scaling.axes import build
-    from similitude.scaling.sizes import takes_width
-
-    if dials is not None:
-        return build(make, dials, seed=seed)
-    if takes_width(make):
-        raise FactoryError(f"'{factory}' takes the width. Give --width 64, or --width width=64,depth=4.")
-    try:
-        with seeded(seed):
-            model = make()
-    except (Exception, SystemExit) as error:
-        raise FactoryError(f"{factory}() failed with {type(error).__name__}: {error}.") from error
-    if not isinstance(model, nn.Module):
-        raise FactoryError(
-            f"{factory}() returned a {type(model).__name__}, not an nn.Module. Return the model itself."
-        )
-    return model

@@ -67,8 +67,9 @@ def doctor(
     chosen = routes_by_name(routes)
     ParameterSpace.of(model)
     batches = read_batches(batch)
-    load_lazily_imported(chosen)
-    patient = Patient(unwrapped(model), loss, batches[0][0], seed, timeout, can_fork())
+    forks = can_fork()
+    load_lazily_imported([route for route in chosen if forks or not route.crashes])
+    patient = Patient(unwrapped(model), loss, batches[0][0], seed, timeout, forks)
     looks = look(patient)
     dtype, note = torch.float64, ""
     base = reference_of(patient, dtype, random=looks.random)

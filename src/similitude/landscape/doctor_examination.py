@@ -90,9 +90,14 @@ class Examination:
         target = self._try_in_main_dtype()
         if self._dtype != torch.float32:
             low = self._target_in_float32(target)
-            fragile = {f.route for f in self.findings if f.result == "fails" and ROUTES[f.route].crashes}
+            # What crashes or has no end in one dtype is not tried again in another.
+            spared = {
+                f.route
+                for f in self.findings
+                if f.result == "fails" and (ROUTES[f.route].crashes or f.reason.startswith(LATE))
+            }
             self.findings += [
-                self._try(route, torch.float32, low) for route in self._routes if route.name not in fragile
+                self._try(route, torch.float32, low) for route in self._routes if route.name not in spared
             ]
         broken = {f.route: f for f in self.findings if f.dtype == _name(self._dtype) and f.result in _BAD}
         again = [route for route in self._routes if route.name in broken]

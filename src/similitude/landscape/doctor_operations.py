@@ -14,6 +14,9 @@ from torch.autograd.graph import Node
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
+_NATIVE = ("aten", "prims", "prim")
+_GENERATED = "GeneratedBackwardFor"  # what torch.library calls the Functions that it makes for operations
+
 
 @dataclass
 class Call:
@@ -132,8 +135,10 @@ class _Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        # Inside of a torch.autograd.Function gradients are off: its operations have no derivatives of their own.
-        followed = torch.is_grad_enabled() and func is not torch.ops.aten.detach.default
+        # Inside of a torch.autograd.Function gradients are off: its operations have no derivatives of their own. The
+        # operations of other libraries are in Functions that PyTorch has made for them.
+        foreign = func.namespace not in _NATIVE
+        followed = (torch.is_grad_enabled() or foreign) and func is not torch.ops.aten.detach.default
         self.note(func._schema.name, func, args, kwargs, followed=followed)
         return func(*args, **kwargs)
 
@@ -170,20 +175,23 @@ def _watched_functions(classes: list[Any], recorder: _Recorder) -> Iterator[None
     """Note what some Functions are called with: `apply`, wherever it was taken from, looks `forward` up."""
     with ExitStack() as stack:
         for cls in classes:
-            forward = cls.forward
             own = "forward" in vars(cls)
-            with_context = cls.setup_context is torch.autograd.Function.setup_context
-
-            def noting(
-                *args: Any, _cls: Any = cls, _forward: Any = forward, _skip: bool = with_context
-            ) -> Any:
-                given = args[1:] if _skip else args
-                recorder.note(_cls.__name__, _cls.apply, given, {}, followed=True, custom=True)
-                return _forward(*args)
-
-            cls.forward = staticmethod(noting)
-            stack.callback(_restore, cls, forward if own else None)
+            stack.callback(_restore, cls, cls.forward if own else None)
+            cls.forward = staticmethod(_noting(cls, recorder))
         yield
+
+
+def _noting(cls: Any, recorder: _Recorder) -> Callable[..., Any]:
+    forward = cls.forward
+    first = (
+        1 if cls.setup_context is torch.autograd.Function.setup_context else 0
+    )  # the context, where it is given
+
+    def noting(*args: Any) -> Any:
+        recorder.note(cls.__name__, cls.apply, args[first:], {}, followed=True, custom=True)
+        return forward(*args)
+
+    return noting
 
 
 def _restore(cls: Any, forward: Callable[..., Any] | None) -> None:
@@ -204,7 +212,7 @@ def _custom(root: Node | None) -> list[Any]:
             continue
         seen.add(node)
         cls = getattr(type(node), "_forward_cls", None)
-        if cls is not None:
+        if cls is not None and not cls.__name__.startswith(_GENERATED):
             found[cls] = None
         todo += [following for following, _ in node.next_functions]
     return list(found)

@@ -107,6 +107,7 @@ def _be_child(work: Callable[[], Iterable[Any]], writer: Any) -> NoReturn:
         silent = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(silent, stream)
+        sys.stdout = sys.stderr = os.fdopen(silent, "w")  # notebooks have streams of their own
         torch.set_num_threads(1)
         error = ""
         try:

@@ -18,7 +18,7 @@ TOLERANCES = {"float64": 1e-6, "float32": 1e-2}
 SYMMETRIC = 1e-6
 """Asymmetry up to which a product in float64 is one with a symmetric matrix."""
 
-_NAMES = re.compile(r"(?:aten::|forward AD with )(\w+)")
+_NAMES = re.compile(r"\w+::\w+|(?<=forward AD with )\w+")
 
 
 def named_operation(reason: str, operations: Sequence[Operation]) -> Operation | None:
@@ -30,9 +30,10 @@ def named_operation(reason: str, operations: Sequence[Operation]) -> Operation |
         True
     """
     known = {operation.name: operation for operation in operations}
-    for name in _NAMES.findall(reason):
+    for named in _NAMES.findall(reason):
+        name = named if "::" in named else f"aten::{named}"
         for candidate in (name, name.removesuffix("_backward"), f"{name}_"):
-            if (found := known.get(f"aten::{candidate}")) is not None:
+            if (found := known.get(candidate)) is not None:
                 return found
     return None
 
