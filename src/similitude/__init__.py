@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from similitude.landscape.curvature import Curvature
     from similitude.landscape.doctor import doctor
     from similitude.landscape.doctor_records import Doctor
+    from similitude.landscape.features import FeatureProbe, feature_change
+    from similitude.landscape.gram import Gram
+    from similitude.landscape.ntk import ntk_gram
     from similitude.landscape.tracker import SharpnessTracker
     from similitude.report.html import write_report
     from similitude.runs.engine import InProcess
@@ -62,7 +65,9 @@ _HOMES = {
     "Diversity": "checking.diversity_records",
     "Doctor": "landscape.doctor_records",
     "Experiment": "studies.experiment",
+    "FeatureProbe": "landscape.features",
     "GammaSweep": "studies.gamma_records",
+    "Gram": "landscape.gram",
     "InProcess": "runs.engine",
     "MeasuredOptimizer": "scaling.measured",
     "Optimum": "studies.records",
@@ -86,9 +91,11 @@ _HOMES = {
     "consistency": "studies.consistency",
     "diversity": "checking.diversity",
     "doctor": "landscape.doctor",
+    "feature_change": "landscape.features",
     "gamma_sweep": "studies.gamma_sweep",
     "guard": "checking.guard",
     "measure_optimizer": "scaling.geometry",
+    "ntk_gram": "landscape.ntk",
     "plan": "scaling.plan",
     "rates": "studies.experiment",
     "read_study": "studies.read",
@@ -133,7 +140,9 @@ __all__ = [
     "Diversity",
     "Doctor",
     "Experiment",
+    "FeatureProbe",
     "GammaSweep",
+    "Gram",
     "InProcess",
     "MeasuredOptimizer",
     "Optimum",
@@ -158,9 +167,11 @@ __all__ = [
     "consistency",
     "diversity",
     "doctor",
+    "feature_change",
     "gamma_sweep",
     "guard",
     "measure_optimizer",
+    "ntk_gram",
     "plan",
     "rates",
     "read_study",

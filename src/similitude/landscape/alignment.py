@@ -65,12 +65,13 @@ def alignment(first: Tensor, second: Tensor, *, centred: bool = True, outputs: i
     return float((first * second).sum() / norms) if norms > 0 else float("nan")
 
 
-def target_matrix(targets: Tensor, examples: int) -> Tensor:
+def target_matrix(targets: Tensor, examples: int, *, classes: int = 1) -> Tensor:
     """Return targets as a float64 matrix (examples, outputs); class numbers become one-hot rows.
 
     Args:
         targets: Shape (n,) or (n, C...): class numbers if integer and of one axis, else values.
         examples: n.
+        classes: Entries of one-hot rows, at least; more where a class number asks for it.
 
     Raises:
         CurvatureError: There are more or fewer targets than examples.
@@ -81,5 +82,5 @@ def target_matrix(targets: Tensor, examples: int) -> Tensor:
         )
     targets = targets.detach()
     if targets.ndim == 1 and not targets.is_floating_point():
-        targets = torch.nn.functional.one_hot(targets.long())
+        targets = torch.nn.functional.one_hot(targets.long(), max(classes, int(targets.max()) + 1))
     return targets.reshape(examples, -1).double()

@@ -99,7 +99,7 @@ class Gram:
             CurvatureError: The shapes do not fit.
         """
         self._square("alignment with targets")
-        values = target_matrix(targets, self.examples)
+        values = target_matrix(targets, self.examples, classes=self.outputs)
         if self.outputs > 1:
             if values.shape[1] != self.outputs:
                 raise CurvatureError(
