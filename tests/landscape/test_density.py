@@ -6,11 +6,13 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from similitude.core.errors import CurvatureError
+from similitude.landscape.curvature import Curvature
 from similitude.landscape.density import Density, spectral_density
 from similitude.landscape.operators import Operator
+from similitude.landscape.trace import trace
 
 DIM = 700
 
@@ -106,6 +108,35 @@ def test_small_operators_are_exact(dim):
     assert density.moment(1) == pytest.approx(float(torch.trace(dense)) / dim, abs=1e-12)
     assert density.mean(torch.abs)[1] == 0
     assert integral(density) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_hessian_of_a_network():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 3)
+        ).double()
+        x, y = torch.randn(64, 8).double(), torch.randn(64, 3).double()
+    shapes = {name: p.shape for name, p in model.named_parameters()}
+
+    def flat_loss(flat: Tensor) -> Tensor:
+        parts = flat.split([shape.numel() for shape in shapes.values()])
+        named = {n: part.view(s) for (n, s), part in zip(shapes.items(), parts, strict=True)}
+        return (torch.func.functional_call(model, named, (x,)) - y).square().mean()
+
+    flat = torch.cat([p.detach().reshape(-1) for p in model.parameters()])
+    truth = torch.linalg.eigvalsh(torch.autograd.functional.hessian(flat_loss, flat))
+    with Curvature(model, lambda m, batch: (m(batch[0]) - batch[1]).square().mean(), (x, y)) as curvature:
+        hessian = curvature.operator("hessian")
+        density, total = spectral_density(hessian), trace(hessian)
+    assert not density.exact
+    assert float(density.nodes[:, -1].min()) == pytest.approx(float(truth[-1]), rel=1e-8)
+    assert float(density.nodes[:, 0].max()) == pytest.approx(float(truth[0]), rel=1e-4)
+    large = 0.1 * float(truth[-1])
+    count, error = density.mean(lambda nodes: (nodes > large) * float(density.dim))
+    assert abs(count - float((truth > large).sum())) < 5 * error
+    assert abs(total.value - float(truth.sum())) < 4 * total.standard_error
+    assert total.frobenius_squared == pytest.approx(float((truth**2).sum()), rel=0.1)
 
 
 def test_probes_of_another_length_are_padded():

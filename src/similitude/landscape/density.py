@@ -72,8 +72,9 @@ class Density:
     def mass(self, *, above: float = -math.inf, below: float = math.inf) -> float:
         """Estimate which part of all eigenvalues lies strictly between two values.
 
-        Times `dim`, it is their number. A node stands for the eigenvalues around it: near an edge within the bulk the
-        answer is as sharp as the nodes are close.
+        Times `dim`, it is their number. A node stands for the eigenvalues around it, so an edge within the bulk is as
+        sharp as the nodes there are close: of eigenvalues nearer to zero than `width` the sign, for example, is not
+        known. The error that `mean` states is the spread over probes, which does not contain this.
         """
         return self.mean(lambda nodes: ((nodes > above) & (nodes < below)).to(nodes.dtype))[0]
 
