@@ -36,6 +36,7 @@ _COMMANDS = {
     "transfer": "Sweep the learning rate at several widths or depths of your model; say whether the optimum transfers.",
     "gamma": "Sweep the richness of your model: which gamma is best, and do learning rates follow it?\n\n"
     "The exit code is 1 where rates do not follow the law, else 0 where the best gamma is bracketed, else 3.",
+    "sharpness": "Train your model, track its sharpness in the optimizer's units: is it at the edge of stability?",
     "consistency": "Train your model at several widths or depths; say whether its sharpness is the same at all of them.",
     "report": "Write the report of stored studies again; nothing is trained.",
 }

@@ -20,7 +20,14 @@ from similitude.landscape.operators import Operator
 from similitude.landscape.tracker_records import SharpnessHistory, SharpnessRecord, append
 from similitude.landscape.units import Units, units_of
 from similitude.landscape.vectors import ParameterSpace
-from similitude.landscape.warm_start import NOISE, Recorder, WarmStart, random_unit, unit
+from similitude.landscape.warm_start import (
+    COLD_NOISE,
+    NOISE,
+    Recorder,
+    WarmStart,
+    random_unit,
+    unit,
+)
 from similitude.training.loop import Loss
 
 
@@ -198,13 +205,11 @@ class SharpnessTracker:
         cold = warm is None or self._since_cold >= self.cold_every
         if warm is None:
             start = unit(gradient) + random_unit(gradient, self._generator)
+            tol = 0.1 * self.tol  # to more digits, nothing settles on the second of two close eigenvalues
         else:
-            start = warm.mixture(gradient, self._generator, noise=1.0 if cold else NOISE)
-            if self.k > 1:
-                start = torch.cat([start[None], warm.vectors[1 : self.k]])
+            noise = COLD_NOISE if cold else NOISE
+            start, tol = warm.vectors_to_start(gradient, self._generator, noise=noise), self.tol
         recorder = Recorder(operator)
-        # A search from nothing can settle on the second of two close eigenvalues; to ten times the digits it rarely does.
-        tol = 0.1 * self.tol if cold else self.tol
         found = lanczos(recorder.recorded(), min(self.k, operator.dim), tol=tol, start=start, seed=self.seed)
         self._warm, self._geometry = WarmStart.after(recorder, warm, least=self.k), geometry
         self._since_cold = 1 if cold else self._since_cold + 1

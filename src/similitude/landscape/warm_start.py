@@ -12,10 +12,15 @@ from similitude.landscape.operators import Operator
 RIVALS = 3
 """Directions beside the top one that are remembered."""
 
-SHARPNESS_OF_WEIGHT, LARGEST, SMALLEST = 4.0, 0.7, 0.1
-"""A rival at the part q of the top eigenvalue gets the weight 0.7 q^4 in the mixture, at least 0.1. Once it has passed
-the other by a part d, a weight a leaves a residual that cannot be missed while a^2 d is above the tolerance: larger ones
-find crossings of closer eigenvalues, at up to one more product. Chosen on nine trainings, see experiments/LOG.md."""
+BLOCK = 1
+NEAR = 0.75
+"""Part of the top eigenvalue from which on a rival is a starting vector of its own, at one product more: it may pass the
+top one before the next measurement, and in a mixture two close eigenvalues are told apart late."""
+
+LARGEST, SMALLEST = 0.7, 0.1
+"""A rival at a smaller part q of the top eigenvalue gets the weight 0.7 q^4 in the mixture, at least 0.1. Where it has
+passed the other by a part d meanwhile, a weight a leaves a residual that cannot be missed while a^2 d is above the
+tolerance. Chosen on nine trainings, see experiments/LOG.md."""
 
 FORGET = 0.8
 """Factor per measurement by which the eigenvalue of a rival that was not met again counts less."""
@@ -24,8 +29,9 @@ HINT = 0.3
 """Weight of the gradient in the mixture. What is new on top is mostly what the loss has begun to suffer from, and that is
 what the gradient is made of: random directions of a million dimensions have next to no part in it."""
 
-NOISE = 0.02
-"""Length of the random part of a mixture, relative to the top direction."""
+NOISE, COLD_NOISE = 0.02, 0.5
+"""Length of the random part of a mixture, relative to the top direction: usually, and in a search that begins anew. The
+top direction must be the larger part of the whole: else its residual can look too small for it to be on top."""
 
 
 @dataclass
@@ -105,21 +111,27 @@ class WarmStart:
                 kept, shares = torch.cat([kept, rest[None] / size]), [*shares, ratio]
         return cls(torch.tensor(shares, dtype=torch.float64), kept)
 
-    def mixture(self, hint: Tensor, generator: torch.Generator, *, noise: float = NOISE) -> Tensor:
-        """Return one vector with a part in every direction, in the gradient and in a random direction; shape (dim,).
+    def vectors_to_start(self, hint: Tensor, generator: torch.Generator, *, noise: float = NOISE) -> Tensor:
+        """Return starting vectors, the most promising first; shape (vectors, dim).
 
-        One vector and not several, because a Krylov space begun with one finds all of its parts, and as many as there
-        are, at the price of as few products as the curvature has changed.
+        The first is a mixture of the top direction, rivals, the gradient and a random direction: a Krylov space begun
+        with one vector finds all of its parts, at the price of as few products as the curvature has changed. Near rivals
+        follow, each for itself.
 
         Args:
             hint: The gradient in the coordinates of the directions, shape (dim,).
             generator: Draws the random part.
             noise: Length of the random part, relative to the top direction's.
         """
-        weights = (LARGEST * self.ratios.clamp(0, 1) ** SHARPNESS_OF_WEIGHT).clamp(min=SMALLEST)
+        near = self.ratios >= NEAR
+        near[0] = False
+        near[2:] &= BLOCK > 1
+        weights = (LARGEST * self.ratios.clamp(0, 1) ** 4).clamp(min=SMALLEST)
         weights[0] = 1.0
+        weights[near] = 0.0
         mixed = weights.to(self.vectors) @ self.vectors
-        return mixed + HINT * unit(hint) + noise * random_unit(hint, generator)
+        mixed += HINT * unit(hint) + noise * random_unit(hint, generator)
+        return torch.cat([mixed[None], self.vectors[near.to(self.vectors.device)]])
 
 
 def random_unit(like: Tensor, generator: torch.Generator) -> Tensor:

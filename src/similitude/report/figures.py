@@ -7,6 +7,7 @@ from functools import singledispatch
 from pathlib import Path
 
 from similitude.core.errors import ReportError
+from similitude.landscape.sharpness_run import SharpnessRun
 from similitude.report.abc_map import abc_map
 from similitude.report.consistency_figures import consistency_figures
 from similitude.report.costs import costs
@@ -14,6 +15,7 @@ from similitude.report.depth_map import depth_map
 from similitude.report.files import write_atomically
 from similitude.report.gamma_figures import gamma_figures
 from similitude.report.optima import optima
+from similitude.report.sharpness_figures import sharpness_figures
 from similitude.report.svg import Figure
 from similitude.report.u_curves import u_curves
 from similitude.report.vector_field import vector_field
@@ -73,6 +75,11 @@ def _depth_regime(regime: DepthRegime) -> list[Figure]:
 @figures.register
 def _two_layer_field(field: TwoLayerField) -> list[Figure]:
     return [vector_field(field)]
+
+
+@figures.register
+def _sharpness_run(run: SharpnessRun) -> list[Figure]:
+    return sharpness_figures(run)
 
 
 def save_figures(result: object, folder: str | os.PathLike[str]) -> list[Path]:

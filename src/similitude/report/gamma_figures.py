@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from similitude.report.gamma_table import best_in_words
 from similitude.report.numbers import octaves
 from similitude.report.palette import stand_in
-from similitude.report.scale import loss_ticks
+from similitude.report.scale import decades, loss_ticks
 from similitude.report.svg import Figure, Panel, draw
 from similitude.scaling.richness import power_of
 from similitude.studies.gamma_records import GammaSweep
@@ -102,19 +102,12 @@ def _finish(axes: Axes, label: str) -> None:
     axes.set_xlabel("gamma")
     axes.set_ylabel(label)
     axes.minorticks_off()
-    ticks = _decades(*axes.get_xlim())
+    ticks = decades(*axes.get_xlim())
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     low, high = axes.get_ylim()
     if axes.get_yscale() == "log":
-        ticks = _decades(low, high) if high / low > 100 else loss_ticks(low, high)
+        ticks = decades(low, high) if high / low > 100 else loss_ticks(low, high)
         axes.set_yticks(ticks, [f"{tick:.4g}" for tick in ticks])
-
-
-def _decades(low: float, high: float, *, most: int = 7) -> list[float]:
-    """Return powers of ten between two numbers, at most `most` of them and evenly spaced."""
-    first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
-    step = max(1, math.ceil((last - first + 1) / most))
-    return [10.0**power for power in range(first, last + 1) if power % step == 0]
 
 
 def _columns(rows: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:

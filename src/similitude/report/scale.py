@@ -67,3 +67,15 @@ def octave_ticks(low: float, high: float, *, most: int = 7) -> list[int]:
     step = max(1, math.ceil((last - first + 1) / most))
     # Multiples of the step, so that panels with other limits carry the same labels.
     return [octave for octave in range(first, last + 1) if octave % step == 0]
+
+
+def decades(low: float, high: float, *, most: int = 7) -> list[float]:
+    """Return powers of ten between two numbers, at most `most` of them and evenly spaced.
+
+    Example:
+        >>> decades(0.02, 300)
+        [0.1, 1.0, 10.0, 100.0]
+    """
+    first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
+    step = max(1, math.ceil((last - first + 1) / most))
+    return [10.0**power for power in range(first, last + 1) if power % step == 0]
