@@ -240,7 +240,7 @@ def test_only_reads():
 
 def test_half_precision_state_keeps_its_eps():
     model = Quadratic(dtype=torch.bfloat16)
-    optimizer = optim.Adam(model.parameters(), eps=1e-8)
+    optimizer = optim.Adam(model.parameters(), eps=1e-8, weight_decay=0.01)
     model.loss().backward()
     optimizer.step()
     for state in optimizer.state.values():
@@ -248,6 +248,8 @@ def test_half_precision_state_keeps_its_eps():
     units = units_of(optimizer, ParameterSpace.of(model))
     assert units.scale.dtype == torch.float32
     torch.testing.assert_close(units.scale, torch.full((11,), (0.1e-8) ** -0.5), rtol=1e-5, atol=0)
+    assert units.shift is not None
+    torch.testing.assert_close(units.shift, torch.full((11,), 0.01), rtol=1e-6, atol=0)
 
 
 def test_parameters_that_the_optimizer_does_not_hold_do_not_count():

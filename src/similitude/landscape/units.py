@@ -106,7 +106,7 @@ def units_of(optimizer: optim.Optimizer, space: ParameterSpace) -> Units:
     def added_decay(name: str, p: nn.Parameter) -> Tensor | None:
         if name not in moved or entry.decoupled(moved[name].group):
             return None
-        return torch.full_like(p, float(moved[name].group["weight_decay"]))
+        return torch.full_like(p, float(moved[name].group["weight_decay"]), dtype=space.dtype)
 
     shift = space.map(added_decay)
     decoupled = all(entry.decoupled(part.group) for part in moved.values())
