@@ -25,6 +25,7 @@ _LONGEST = 240  # characters of an error's text that are kept
 _GUESSES = (
     " because it has not been implemented yet",
 )  # what PyTorch adds to many messages, for its own developers
+_PASSES, _GRADIENTS = 8, 32  # that a look and a reference take at most
 _OURS = "CurvatureError: "
 
 
@@ -37,7 +38,7 @@ class Patient:
         loss: `loss(model, batch) -> scalar`.
         batch: One batch.
         seed: Seeds directions, and what random layers draw.
-        timeout: Seconds that a step may take.
+        timeout: Seconds that a product may take.
         forks: Whether work is done in copies of this process.
     """
 
@@ -48,18 +49,25 @@ class Patient:
     timeout: float
     forks: bool
 
-    def run(self, work: Callable[[Subject], Iterable[Any]], *, dtype: torch.dtype | None = None) -> Ended:
+    def run(
+        self,
+        work: Callable[[Subject], Iterable[Any]],
+        *,
+        dtype: torch.dtype | None = None,
+        products: int = 1,
+    ) -> Ended:
         """Do something to a copy of the model.
 
         Args:
             work: Takes the subject and gives results one by one.
             dtype: What the model is cast to.
+            products: How many times the time of a product each result may take.
 
         Returns:
             What it gave, and how it ended.
         """
         if self.forks:
-            return in_child(lambda: work(self._subject(self.model, dtype)), timeout=self.timeout)
+            return in_child(lambda: work(self._subject(self.model, dtype)), timeout=self.timeout * products)
         items: list[Any] = []
         try:
             for item in work(self._subject(copy.deepcopy(self.model), dtype)):
@@ -110,7 +118,7 @@ def look(patient: Patient) -> Looks:
     Raises:
         CurvatureError: The loss cannot be evaluated, is no finite scalar, or has no gradient.
     """
-    ended = patient.run(_look)
+    ended = patient.run(_look, products=_PASSES)
     if ended.error:
         if ended.error.startswith(_OURS):
             raise CurvatureError(ended.error.removeprefix(_OURS))
@@ -138,7 +146,7 @@ def reference_of(patient: Patient, dtype: torch.dtype, *, random: bool) -> Base 
         gradient = subject.gradient(0.0, subject.direction(0), pin=pin)
         yield Base(subject.difference(pin=pin), pinned if pin else value, gradient)
 
-    ended = patient.run(work, dtype=dtype)
+    ended = patient.run(work, dtype=dtype, products=_GRADIENTS)
     return ended.items[0] if not ended.error else short(ended.error)
 
 
