@@ -355,7 +355,6 @@ def _sharpness(
         value=found[0],
         vector=found.vectors[0],
         bound=float(found.bounds[0]),
-        residual=float(found.residuals[0]),
         products=found.products,
         converged=found.converged,
         eta=eta,

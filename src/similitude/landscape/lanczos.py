@@ -17,6 +17,10 @@ from similitude.landscape.operators import Operator
 BASIS_BYTES = 4 * 2**30
 """Memory of the basis, in bytes, beyond which it is compressed to its best vectors (a thick restart)."""
 
+ROUNDINGS = 50
+"""Residual that rounding may leave, in units of the dtype's epsilon times the operator's norm: 6e-6 of the norm in
+float32."""
+
 PROBES = 3
 """Products spent on a random direction, orthogonal to all that was seen, before several eigenvalues are called the
 largest: a Krylov space contains one vector only of every eigenspace, so that a second copy of an eigenvalue is never
@@ -30,17 +34,15 @@ class Eigenvalues(Sequence[float]):
     Attributes:
         values: Shape (k,), float64.
         vectors: Unit eigenvectors as rows, shape (k, dim).
-        residuals: |A v - value v|: an eigenvalue lies within this of the value, whatever else is true. Shape (k,),
-            float64.
-        bounds: Estimated error of each value: the residual, or its square over the gap to the rest of the spectrum as far
-            as it was seen, where that is smaller. Shape (k,), float64.
+        bounds: |A v - value v|, and what rounding may add: an eigenvalue lies within this of each value, whatever else is
+            true. Usually the error is its square over the gap to the next eigenvalue, but gaps are never known for
+            certain. Shape (k,), float64.
         products: Products with the operator that were used.
         converged: Whether every bound is within the tolerance.
     """
 
     values: Tensor
     vectors: Tensor
-    residuals: Tensor
     bounds: Tensor
     products: int
     converged: bool
@@ -81,13 +83,13 @@ def lanczos(
     """Find the k largest (algebraic) eigenvalues of a symmetric operator.
 
     Lanczos's method with full reorthogonalization. It ends when the error bounds of all k values are within `tol` of them
-    and no other value that is still moving could pass the smallest; for k above 1 random directions are tried at the end,
-    so that eigenvalues which repeat are all found.
+    and no other value that is still moving is likely to pass the smallest. For k above 1 random directions are tried at
+    the end, so that eigenvalues which repeat are all found.
 
     Args:
         operator: The operator.
         k: How many, at most `operator.dim`.
-        tol: Error to reach, relative to each value's size.
+        tol: Error to reach, relative to each value's size; below the dtype's rounding it is that.
         start: Vectors to begin with, of shape (dim,) or (vectors, dim), the most promising first: the eigenvectors of a
             similar operator save most of the work. A random one where None.
         most: Products at most; 20 k + 300 where None.
@@ -169,23 +171,22 @@ class _Search:
             if not self.frontier and (self.rows == self.operator.dim or not self.offer_random()):
                 break
             self.expand(self.next_direction())
-            values, weights, _, bounds = self.ritz()
-            unsettled = not self.settled(values, bounds)
+            values, weights, residuals = self.ritz()
+            unsettled = not self.settled(values, residuals)
             if unsettled:
                 if self.rows >= self.most_rows:
                     self.compress(values, weights)
                 continue
             if self.k == 1 or self.rows >= self.operator.dim or self.probed(limit):
                 break
-        values, weights, residuals, bounds = self.ritz()
-        unsettled = not self.settled(values, bounds)
+        values, weights, residuals = self.ritz()
+        unsettled = not self.settled(values, residuals)
         k = min(self.k, len(values))
         vectors = self.combine(weights[:, :k])
         return Eigenvalues(
             values=torch.tensor(values[:k].copy()),
             vectors=vectors / vectors.norm(dim=1, keepdim=True),
-            residuals=torch.tensor(residuals[:k].copy()),
-            bounds=torch.tensor(bounds[:k].copy()),
+            bounds=torch.tensor(residuals[:k] + self.floor),
             products=self.products,
             converged=not unsettled,
         )
@@ -198,29 +199,32 @@ class _Search:
         for _ in range(min(PROBES, limit - self.products)):
             if self.frontier:
                 self.expand(len(self.frontier) - 1)
-        values, _, _, bounds = self.ritz()
+        values, _, residuals = self.ritz()
         moved = np.abs(values[: self.k] - before) > self.tol * np.abs(before)
-        return not moved.any() and self.settled(values, bounds)
+        return not moved.any() and self.settled(values, residuals)
 
-    def settled(self, values: np.ndarray, bounds: np.ndarray) -> bool:
-        """Whether the k largest values are known to the tolerance, and nothing else can still pass them."""
+    @property
+    def floor(self) -> float:
+        """What rounding does to a residual, about."""
+        return ROUNDINGS * self.eps * self.size
+
+    def settled(self, values: np.ndarray, residuals: np.ndarray) -> bool:
+        """Whether the k largest values are known to the tolerance, and nothing else is likely to pass them."""
         k = self.k
         if len(values) < k or self.untouched() is not None:
             return False
-        floor = 4 * self.eps * self.size
-        allowed = np.maximum(self.tol * np.abs(values), floor)
-        if (bounds[:k] > allowed[:k]).any():
+        allowed = np.maximum(self.tol * np.abs(values), self.floor)
+        if (residuals[:k] > allowed[:k]).any():
             return False
-        others = slice(k, None)
-        return not (values[others] + bounds[others] > values[k - 1] + allowed[k - 1]).any()
+        reach = values[k:] + _errors(values, residuals)[k:]
+        return not (reach > values[k - 1] + allowed[k - 1]).any()
 
-    def ritz(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return Ritz values in descending order, their weights as columns, residual norms and error bounds."""
+    def ritz(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return Ritz values in descending order, their weights as columns, and their residual norms."""
         values, weights = np.linalg.eigh(self.projected)
         values, weights = values[::-1], weights[:, ::-1]
         rest = self.couplings @ weights
-        residuals = np.sqrt((rest**2).sum(0))
-        return values, weights, residuals, _bounds(values, residuals)
+        return values, weights, np.sqrt((rest**2).sum(0))
 
     def next_direction(self) -> int:
         """Choose the frontier direction that the least known of the wanted values depends on most."""
@@ -228,12 +232,12 @@ class _Search:
             return 0
         if (fresh := self.untouched()) is not None:
             return fresh
-        values, weights, _, bounds = self.ritz()
+        values, weights, residuals = self.ritz()
         wanted = min(self.k, len(values))
         rest = np.abs(self.couplings @ weights)
-        excess = bounds[:wanted] - self.tol * np.abs(values[:wanted])
+        excess = residuals[:wanted] - self.tol * np.abs(values[:wanted])
         if len(values) > wanted and excess.max() <= 0:
-            return int(rest[:, wanted + int(np.argmax(values[wanted:] + bounds[wanted:]))].argmax())
+            return int(rest[:, wanted + int(np.argmax(values[wanted:] + residuals[wanted:]))].argmax())
         return int(rest[:, int(excess.argmax())].argmax())
 
     def untouched(self) -> int | None:
@@ -336,21 +340,12 @@ class _Search:
         return factors @ self.basis[: self.rows]
 
 
-def _bounds(values: np.ndarray, residuals: np.ndarray) -> np.ndarray:
-    """Estimate the error of each Ritz value: the smallest of its residual, the residual's square over the gap around it,
-    and the squared residuals of the leading values, up to any, over the gap behind that group."""
-    bounds = residuals.copy()
-    squares = np.cumsum(residuals**2)
+def _errors(values: np.ndarray, residuals: np.ndarray) -> np.ndarray:
+    """Estimate the error of each Ritz value: its residual, or the residual's square over the gap around it if smaller."""
+    errors = residuals.copy()
     for i, (value, residual) in enumerate(zip(values, residuals, strict=True)):
-        behind = (
-            value - values[i + 1 :] - residual
-        )  # gaps to the values after i, for the group that ends before each
-        with np.errstate(divide="ignore", invalid="ignore"):
-            grouped = (
-                np.where(behind > 0, squares[i:-1] / behind, np.inf) if len(behind) else np.array([np.inf])
-            )
         others = np.delete(values, i)
-        alone = np.abs(others - value).min() - residual if len(others) else 0.0
-        single = residual**2 / alone if alone > 0 else np.inf
-        bounds[i] = min(residual, single, grouped.min())
-    return bounds
+        gap = np.abs(others - value).min() - residual if len(others) else 0.0
+        if gap > 0:
+            errors[i] = min(residual, residual**2 / gap)
+    return errors

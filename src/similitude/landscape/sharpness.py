@@ -16,8 +16,7 @@ class Sharpness:
             weight decay; loss per squared parameter, times the units of D.
         vector: Its unit eigenvector, flat, shape (dim,). Preconditioned, the direction of the parameters is D^(1/2)
             times it.
-        bound: Estimated error of the value, in its units.
-        residual: An eigenvalue lies within this of the value for certain (to rounding).
+        bound: An eigenvalue lies within this of the value: the residual |H v - value v| and what rounding may add.
         products: Hessian products used.
         converged: Whether the tolerance was met.
         eta: Largest learning rate of the optimizer's groups; None without an optimizer. Other groups' rates are in D.
@@ -29,7 +28,6 @@ class Sharpness:
     value: float
     vector: Tensor
     bound: float
-    residual: float
     products: int
     converged: bool = True
     eta: float | None = None
