@@ -50,7 +50,7 @@ def consistency(
     role: Roles = None,
     name: str | None = None,
     storage: str = "similitude-runs",
-    workers: int = 1,
+    workers: int | None = None,
     report: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -120,7 +120,7 @@ def consistency(
     storage:
         Folder, or Optuna storage URL.
     workers:
-        Processes; with more than one, runs train side by side.
+        Processes that train runs side by side; one per core by default, 1 for this process alone.
     report:
         The HTML file; consistency.html in the storage folder by default.
     json:
@@ -140,7 +140,8 @@ def consistency(
         if widths is None and depths is None:
             widths = "64,128,256,512"
         at_least(seeds, 1, "--seeds")
-        at_least(workers, 1, "--workers")
+        if workers is not None:
+            at_least(workers, 1, "--workers")
         batches, probe, is_text, vain = _data(
             data, examples=examples, batch_size=batch_size, context=context, noise=noise
         )

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from similitude.core.citation import cites
-from similitude.landscape.curvature import Curvature
-from similitude.landscape.lanczos import lanczos
+from similitude.core.seeding import torch_generator
+from similitude.landscape.curvature import Curvature, Kind
+from similitude.landscape.lanczos import Eigenvalues, lanczos
 from similitude.landscape.tracker import SharpnessTracker
 from similitude.landscape.tracker_records import SharpnessRecord
 from similitude.landscape.units import Units, units_of
@@ -29,8 +30,11 @@ from similitude.training.result import RunResult
 SHARPNESS_TOL = 1e-3
 """Relative error of a measured sharpness."""
 
-THOROUGH_TOL = 1e-2
-"""Relative error of what is measured at the ends of windows: top eigenvalues, the NTK's and those of the two parts."""
+THOROUGH_TOL = {"hessian": 1e-2, "gauss_newton": 1e-2, "residual": 2e-2}
+"""Relative errors of what is measured at the ends of windows. Eigenvalues of the residual part are crowded at the top, so
+that a sharper one would take as many products as all else."""
+
+_NOISE = 0.3  # length of what is mixed to a unit vector that a search begins with
 
 Row = dict[str, float]
 """What was measured at one step, by name; nan where it could not be."""
@@ -98,7 +102,7 @@ def measured_run(
 
 @dataclass
 class Probe:
-    """Measures one model as it is trained; keeps the vectors of the last measurements, from which the next ones begin.
+    """Measures one model as it is trained; keeps the vectors of the last measurement, from which the next one begins.
 
     Args:
         experiment: What is run.
@@ -113,7 +117,7 @@ class Probe:
     every: int
     _tracker: SharpnessTracker = field(init=False)
     _batch: Any = field(init=False)
-    _starts: dict[str, Tensor] = field(init=False, default_factory=dict)
+    _start: Tensor | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._batch = self.experiment.probed()
@@ -134,26 +138,31 @@ class Probe:
         return row
 
     def _thorough(self) -> Row:
-        loss, k = self.experiment.loss, self.experiment.top
         pick = None if self.experiment.output is None else partial(entry_of, entry=self.experiment.output)
-        with Curvature(self.model, loss, self._batch, outputs=pick) as curv:
+        with Curvature(self.model, self.experiment.loss, self._batch, outputs=pick) as curv:
             units = units_of(self.optimizer, curv.space)
-            row = {f"top_{i + 1}": value for i, value in enumerate(self._top(curv, units, "hessian", k))}
-            for kind in ("gauss_newton", "residual"):
-                (row[kind],) = self._top(curv, units, kind, 1)
-        energy = partial(output_energy, loss=loss, entry=self.experiment.output)
+            top = _top(curv, units, "hessian", k=min(self.experiment.top, curv.dim), start=self._start)
+            self._start = top.vectors
+            part, residual = (_top(curv, units, kind) for kind in ("gauss_newton", "residual"))
+        energy = partial(output_energy, loss=self.experiment.loss, entry=self.experiment.output)
         with Curvature(self.model, energy, self._batch, outputs=pick) as curv:
-            (row["ntk"],) = self._top(curv, units, "gauss_newton", 1, keep="ntk")
-        return row
+            ntk = _top(curv, units, "gauss_newton", start=part.vectors)
+        row = {f"top_{i + 1}": value for i, value in enumerate(top)}
+        row |= {"gauss_newton": part[0], "residual": residual[0], "ntk": ntk[0]}
+        return {name: units.eta * value for name, value in row.items()}
 
-    def _top(self, curv: Curvature, units: Units, kind: Any, k: int, keep: str = "") -> list[float]:
-        """Find the largest eigenvalues of one operator in the optimizer's units, times its learning rate."""
-        k = min(k, curv.dim)
-        # The parts of the Hessian have no weight decay: only the whole has what it adds to the diagonal.
-        operator = curv.operator(kind).scaled(units.scale, units.shift if kind == "hessian" else None)
-        found = lanczos(operator, k, tol=THOROUGH_TOL, start=self._starts.get(keep or kind))
-        self._starts[keep or kind] = found.vectors
-        return [units.eta * value for value in found]
+
+def _top(
+    curv: Curvature, units: Units, kind: Kind, *, k: int = 1, start: Tensor | None = None
+) -> Eigenvalues:
+    """Find the largest eigenvalues of one operator between two factors of diag(scale)."""
+    # The parts of the Hessian have no weight decay: only the whole has what it adds to the diagonal.
+    operator = curv.operator(kind).scaled(units.scale, units.shift if kind == "hessian" else None)
+    if start is not None and k == 1:
+        # A start that is exactly an eigenvector would hide all others.
+        noise = torch.randn(start.shape, generator=torch_generator(0, "start"), dtype=torch.float32)
+        start = start + _NOISE * noise.to(start) / noise.norm()
+    return lanczos(operator, k, tol=THOROUGH_TOL[kind], start=start)
 
 
 def output_energy(model: nn.Module, batch: Any, *, loss: Any, entry: Entry | None) -> Tensor:

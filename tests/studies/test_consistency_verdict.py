@@ -1,0 +1,83 @@
+"""Which verdict curves get, and what it says."""
+
+import math
+
+import pytest
+
+from similitude.core.errors import BadVerdictError, NotEnoughEvidenceError
+from similitude.core.verdict import Outcome
+from similitude.studies.consistency_judged import judged
+from tests.studies.consistency_cases import WINDOWS, curves, gap_of_loss, lazy, same
+
+
+def verdict(sharpness, *, loss=gap_of_loss, rule="mup", sizes=(64, 128, 256, 512, 1024), **options):
+    found = judged(rule, "width", curves(sizes, sharpness=sharpness, loss=loss, **options), WINDOWS)
+    assert found.verdict.evidence[0].name == "spread of eta x lambda over widths, step 0"
+    return found.verdict
+
+
+def test_one_curve_is_consistent():
+    said = verdict(same, noise=0.01)
+    assert said.outcome is Outcome.CONSISTENT
+    assert "the same over widths 256 to 1024 all along" in said.summary
+    said.raise_if_bad()
+
+
+def test_curves_that_fan_out_are_inconsistent_and_the_window_is_named():
+    said = verdict(lazy, rule="ntp", noise=0.01)
+    assert said.outcome is Outcome.INCONSISTENT
+    assert "under ntp depends on the width" in said.summary
+    assert "at steps 50-100, beyond 15%" in said.summary
+    with pytest.raises(BadVerdictError):
+        said.raise_if_bad()
+
+
+def test_a_spread_that_doubles_beyond_noise_is_inconsistent_though_it_is_small():
+    def opening(size, t):
+        return 1 + (0.02 + 0.1 * t) * (size == 1024)
+
+    said = verdict(opening)
+    assert said.outcome is Outcome.INCONSISTENT
+    assert "grows from 2% at step 0 to 9% at steps 50-100" in said.summary
+
+
+def test_noise_as_large_as_the_limit_decides_nothing():
+    said = verdict(same, noise=0.25)
+    assert said.outcome is Outcome.CANNOT_TELL
+    assert said.next == "--seeds 6"
+    with pytest.raises(NotEnoughEvidenceError):
+        said.raise_if_bad()
+
+
+def test_two_seeds_are_too_few_for_consistency():
+    said = verdict(same, seeds=2)
+    assert said.outcome is Outcome.CANNOT_TELL
+    assert said.next == "--seeds 3"
+    assert verdict(lazy, seeds=2, noise=0.001).outcome is Outcome.INCONSISTENT
+
+
+def test_two_sizes_are_too_few():
+    said = verdict(same, sizes=(64, 128))
+    assert said.outcome is Outcome.CANNOT_TELL
+    assert said.next == "--widths 64,128,256,512"
+
+
+def test_runs_that_diverged_are_counted():
+    def lost(size, t):
+        return math.nan if size == 1024 and t > 0.6 else 1.0
+
+    said = verdict(same, loss=lost)
+    assert said.outcome is Outcome.CANNOT_TELL
+    assert "3 of width 1024" in said.summary
+    assert verdict(lazy, loss=lost).outcome is Outcome.INCONSISTENT  # seen before they were lost
+
+
+def test_a_rule_whose_runs_all_diverged_has_diverged():
+    said = verdict(same, loss=lambda size, t: math.nan if size >= 256 and t > 0 else 1.0)
+    assert said.outcome is Outcome.DIVERGED
+
+
+def test_an_optimizer_without_units_says_nothing():
+    said = verdict(lambda size, t: math.nan)
+    assert said.outcome is Outcome.CANNOT_TELL
+    assert "no window has a sharpness" in said.summary
