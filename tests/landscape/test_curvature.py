@@ -61,6 +61,8 @@ def test_sharpness_top_split_and_ntk_against_dense_matrices() -> None:
         v = torch.randn(curv.dim, dtype=D, generator=torch.Generator().manual_seed(2))
         assert curv.directional_sharpness(v) == pytest.approx(float(v @ hessian @ v / (v @ v)))
         assert curv.self_check() < 1e-14
+        assert curv.trace("gauss_newton", products=curv.dim).value == pytest.approx(float(gauss_newton.trace()))
+        assert curv.density().mean(lambda x: x)[0] == pytest.approx(float(hessian.trace()) / curv.dim)
         assert curv.loss_value == pytest.approx(loss(model, batch).item())
 
 
@@ -263,6 +265,12 @@ def freeze(model: nn.Module) -> nn.Module:
     return model.requires_grad_(False)
 
 
+def complex_layer() -> nn.Module:
+    layer = nn.Module()
+    layer.weight = nn.Parameter(torch.ones(3, 4, dtype=torch.complex64))
+    return layer
+
+
 X, Y = data()
 
 BAD = {
@@ -287,7 +295,7 @@ BAD = {
     "no batches": (net, loss, [], "list without batches"),
     "no tensor": (net, loss, ("a", "b"), "has no tensor in it"),
     "not a batch": (net, loss, 3.0, "batch is a float"),
-    "complex": (lambda: nn.Linear(4, 3).to(torch.complex64), loss, (X, Y), "complex64"),
+    "complex": (complex_layer, loss, (X, Y), "complex64"),
 }
 
 

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from similitude.core.errors import CurvatureError
+from similitude.landscape.autograd_graph import walk
 
 _NOT_TWICE = re.compile(r"derivative for '?(?:aten::)?([\w.]+)'? is not implemented")
 _ONCE = "once_differentiable"
@@ -34,11 +37,7 @@ def explained() -> Iterator[None]:
                 "operations; `similitude doctor` shows which module calls it."
             ) from error
         if _ONCE in text:
-            raise CurvatureError(
-                "a torch.autograd.Function of this model is marked @once_differentiable, so its backward pass cannot "
-                "be differentiated again. Write that backward pass with differentiable operations and drop the mark; "
-                "`similitude doctor` shows which module calls it."
-            ) from error
+            raise CurvatureError(_once("a torch.autograd.Function of this model")) from error
         if _COMPILED in text:
             raise CurvatureError(
                 "part of the loss is compiled, and compiled code cannot be differentiated twice. Give the function "
@@ -50,3 +49,32 @@ def explained() -> Iterator[None]:
                 "Call refresh() after every update."
             ) from error
         raise
+
+
+def check_marks(value: Tensor) -> None:
+    """Raise if a Function in the graph of a loss is marked as differentiable once.
+
+    PyTorch raises by itself only where the gradient that reaches the Function depends on the parameters; elsewhere it
+    leaves the Function's own curvature out without a word.
+
+    Raises:
+        CurvatureError: There is one; it is named.
+    """
+    for node, _ in walk(value):
+        function = getattr(node, "_forward_cls", None)
+        if getattr(getattr(function, "backward", None), "__code__", None) is _MARK:
+            raise CurvatureError(_once(f"the torch.autograd.Function {function.__name__}"))
+
+
+def _once(what: str) -> str:
+    return (
+        f"{what} is marked @once_differentiable, so its backward pass cannot be differentiated again. Write that pass "
+        "with differentiable operations and drop the mark; `similitude doctor` shows which module calls it."
+    )
+
+
+def _plain(ctx: object, grad: Tensor) -> Tensor:
+    return grad
+
+
+_MARK = once_differentiable(_plain).__code__  # every marked function has the code of the same wrapper

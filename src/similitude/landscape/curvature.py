@@ -12,11 +12,14 @@ from torch import Tensor, nn
 from similitude.core.citation import cites
 from similitude.core.errors import CurvatureError
 from similitude.landscape.batches import read_batches
+from similitude.landscape.density import Density, spectral_density
 from similitude.landscape.jacobian import Pick
 from similitude.landscape.lanczos import Eigenvalues, lanczos
 from similitude.landscape.operators import Operator
 from similitude.landscape.products import STALE, Products
 from similitude.landscape.sharpness import Sharpness, Split
+from similitude.landscape.trace import Trace, trace
+from similitude.landscape.units import units_of
 from similitude.landscape.vectors import ParameterSpace, ParameterVector
 from similitude.scaling.matching import unwrapped
 from similitude.training.loop import Loss
@@ -266,8 +269,6 @@ class Curvature:
         if precondition is None:
             found = lanczos(operator, 1, tol=tol, start=start, most=most, seed=seed)
             return _sharpness(found)
-        from similitude.landscape.units import units_of
-
         units = units_of(precondition, self.space)
         found = lanczos(
             operator.scaled(units.scale, units.shift), 1, tol=tol, start=start, most=most, seed=seed
@@ -313,6 +314,37 @@ class Curvature:
         kinds: tuple[Kind, ...] = ("hessian", "gauss_newton", "residual")
         found = [self.top(1, kind, tol=tol, seed=seed) for kind in kinds]
         return Split(*(f[0] for f in found), products=sum(f.products for f in found))
+
+    def trace(
+        self, of: Kind = "hessian", *, products: int = 30, tol: float | None = None, seed: int = 0
+    ) -> Trace:
+        """Estimate the trace of one of the operators; see `similitude.landscape.trace.trace`.
+
+        Args:
+            of: "hessian", "gauss_newton", "residual" or "ntk".
+            products: Products to use; the trace is exact where the dimension is no larger.
+            tol: Standard error to reach, relative to the trace, with more products.
+            seed: Seeds random directions.
+
+        Raises:
+            CurvatureError: As for the operator's products.
+        """
+        return trace(self.operator(of), products=products, tol=tol, seed=seed)
+
+    def density(self, of: Kind = "hessian", *, steps: int = 60, probes: int = 4, seed: int = 0) -> Density:
+        """Estimate how the eigenvalues of one of the operators are distributed; see
+        `similitude.landscape.density.spectral_density`.
+
+        Args:
+            of: "hessian", "gauss_newton", "residual" or "ntk".
+            steps: Products per probe: nodes of the quadrature.
+            probes: Random directions.
+            seed: Seeds them.
+
+        Raises:
+            CurvatureError: As for the operator's products.
+        """
+        return spectral_density(self.operator(of), steps=steps, probes=probes, seed=seed)
 
     def directional_sharpness(self, direction: ParameterVector) -> float:
         """Return d'Hd / d'd: the curvature along one direction, such as the last update.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from similitude.core.errors import CurvatureError
-from similitude.landscape.autograd_errors import explained
+from similitude.landscape.autograd_errors import check_marks, explained
 from similitude.landscape.jacobian import Jacobian, Pick
 from similitude.landscape.undisturbed import Surroundings
 from similitude.landscape.vectors import ParameterSpace
@@ -38,6 +38,7 @@ class BatchGraph:
     calls: tuple[Any, ...]
     around: Surroundings = field(repr=False)
     _jacobian: Jacobian | None = field(default=None, repr=False)
+    _checked: bool = field(default=False, repr=False)
 
     def hessian_product(self, parts: Sequence[Tensor]) -> list[Tensor | None]:
         """Multiply the Hessian of the loss by a vector in parts."""
@@ -46,6 +47,9 @@ class BatchGraph:
             for g, part in zip(self.gradient, parts, strict=True)
             if g is not None and g.requires_grad
         ]
+        if not self._checked:
+            check_marks(self.value)
+            self._checked = True
         if not pairs:  # the loss is linear in its parameters
             return [None] * len(parts)
         gradients, along = zip(*pairs, strict=True)

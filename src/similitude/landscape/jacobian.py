@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import Node
 
 from similitude.core.errors import CurvatureError
 from similitude.landscape.autograd_errors import explained
+from similitude.landscape.autograd_graph import Edge, walk
 from similitude.landscape.vectors import ParameterSpace
 
 Pick = Callable[[Any], Any]
 """Takes what the model returns, gives the tensor or tensors that the loss is a function of."""
-
-
-Edge = tuple[Node, int]
-"""A value in autograd's graph: the node that made it, and which of the node's results it is."""
 
 
 class Jacobian:
@@ -137,7 +133,7 @@ def _check_outputs(
         )
     for number, z in enumerate(outputs):
         others = {(o.grad_fn, o.output_nr) for o in outputs if o is not z and o.grad_fn is not None}
-        if any(edge in others for edge in _walk(z, others)):
+        if any(edge in others for edge in walk(z, others)):
             raise CurvatureError(
                 f"output {number} of the model is computed from another of its outputs, and both enter the loss: "
                 f"derivatives would count twice. {remedy}"
@@ -148,19 +144,5 @@ def _reaches(value: Tensor, edges: Container[Edge], leaves: set[int], space: Par
     """Whether a trainable parameter is found from `value` without passing one of some tensors."""
     own = {id(p) for p in space.tensors} - leaves
     return any(
-        edge not in edges and id(getattr(edge[0], "variable", None)) in own for edge in _walk(value, edges)
+        edge not in edges and id(getattr(edge[0], "variable", None)) in own for edge in walk(value, edges)
     )
-
-
-def _walk(start: Tensor, stops: Container[Edge]) -> Iterator[Edge]:
-    """Go backward through a graph, not beyond some edges, and give every edge once, those included."""
-    todo: list[Edge] = [(start.grad_fn, start.output_nr)] if start.grad_fn is not None else []
-    seen: set[Edge] = set()
-    while todo:
-        edge = todo.pop()
-        if edge in seen:
-            continue
-        seen.add(edge)
-        yield edge
-        if edge not in stops:
-            todo += [(node, number) for node, number in edge[0].next_functions if node is not None]
