@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from similitude.core.errors import CurvatureError
 from similitude.landscape.batches import read_batches
@@ -66,10 +67,11 @@ def doctor(
     """
     chosen = routes_by_name(routes)
     ParameterSpace.of(model)
-    batches = read_batches(batch)
+    one = isinstance(batch, Tensor | tuple | Mapping | str) or not isinstance(batch, Iterable)
+    ((first, examples),) = read_batches(batch if one else list(islice(batch, 1)))
     forks = can_fork()
     load_lazily_imported([route for route in chosen if forks or not route.crashes])
-    patient = Patient(unwrapped(model), loss, batches[0][0], seed, timeout, forks)
+    patient = Patient(unwrapped(model), loss, first, seed, timeout, forks)
     looks = look(patient)
     dtype, note = torch.float64, ""
     base = reference_of(patient, dtype, random=looks.random)
@@ -96,23 +98,23 @@ def doctor(
         buffers=looks.buffers,
         random=looks.random,
         dim=looks.dim,
-        examples=batches[0][1],
+        examples=examples,
         dtype=looks.dtype,
         verdict=judge(findings, probes, looks.operations, reference, examination.symmetry),
-        notes=tuple(_notes(looks, reference, len(batches), patient, findings, probes)),
+        notes=tuple(_notes(looks, reference, one, patient, findings, probes)),
     )
 
 
 def _notes(
     looks: Looks,
     reference: Reference,
-    batches: int,
+    one: bool,
     patient: Patient,
     findings: Sequence[Finding],
     probes: Sequence[Finding],
 ) -> Iterator[str]:
-    if batches > 1:
-        yield f"the first of {batches} batches was used"
+    if not one:
+        yield "the first batch was used"
     if looks.buffers:
         yield (
             f"a forward pass updates {some(looks.buffers)}; products are of the function that starts from the "

@@ -123,8 +123,8 @@ def look(patient: Patient) -> Looks:
         if ended.error.startswith(_OURS):
             raise CurvatureError(ended.error.removeprefix(_OURS))
         raise CurvatureError(
-            f"loss(model, batch) failed on the {'first ' if isinstance(patient.batch, list) else ''}batch with "
-            f"{short(ended.error)}. A batch is passed on as it is: check that the loss takes it apart as you mean it."
+            f"loss(model, batch) failed on the batch with {short(ended.error)}. A batch is passed on as it is, and a "
+            "list is several: check that the loss takes it apart as you mean it."
         )
     return ended.items[0]
 
