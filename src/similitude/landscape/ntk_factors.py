@@ -238,9 +238,17 @@ def _by_gradients(first: Factors, second: Factors, scratch: int) -> Tensor:
     for group in range(groups):
         for lo, hi in _blocks(a, size):
             mine = _formed(first, group, slice(lo, hi))
-            theirs = mine if first is second else _formed(second, group, slice(lo, hi))
-            total.addmm_(mine, theirs.T)
-    return total
+            if first is second:
+                _add_upper(mine, total)
+            else:
+                total.addmm_(mine, _formed(second, group, slice(lo, hi)).T)
+    return total.triu() + total.triu(1).T if first is second else total
+
+
+def _add_upper(rows: Tensor, total: Tensor) -> None:
+    """Add the upper half of rows @ rows.T, in a few blocks of rows."""
+    for lo, hi in _blocks(len(rows), max(64, len(rows) // 6)):
+        total[lo:hi, lo:].addmm_(rows[lo:hi], rows[lo:].T)
 
 
 def _formed(use: Factors, group: int, rows: slice) -> Tensor:

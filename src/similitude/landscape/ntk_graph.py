@@ -20,7 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from similitude.core.seeding import derive
 from similitude.landscape.ntk_rules import Layout
 
-SAMPLED = 2**15
+SAMPLED = 2**12
 """Entries of a cotangent that are looked at."""
 
 # Operations that only move entries of their one argument, or leave some out.
