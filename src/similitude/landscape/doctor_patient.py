@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from similitude.core.errors import CurvatureError
 from similitude.landscape.curvature import Curvature
@@ -152,7 +153,7 @@ def reference_of(patient: Patient, dtype: torch.dtype, *, random: bool) -> Base 
 
 def short(error: str) -> str:
     """Return the first sentence of an error's text on one line, within bounds."""
-    text = re.split(r"(?<=[a-z)])\. (?=[A-Z])", " ".join(error.split()), maxsplit=1)[0]
+    text = re.split(r"(?<=[a-z)])\. (?=[A-Z])", " ".join(error.split()).removeprefix(_OURS), maxsplit=1)[0]
     for guess in _GUESSES:
         text = text.partition(guess)[0]
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
@@ -193,7 +194,7 @@ def _graph_bytes(subject: Subject) -> int | None:
         with counted_bytes(subject.space, count):
             Curvature(subject.model, subject.loss, subject.batch, seed=subject.seed)
     except CurvatureError as error:
-        if error.__cause__ is None:
+        if error.__cause__ is None and once_differentiable.__name__ not in str(error):
             raise
         return None  # an operation cannot be differentiated twice, which is what the examination is for
     return count[0]
