@@ -37,7 +37,8 @@ _COMMANDS = {
     "gamma": "Sweep the richness of your model: which gamma is best, and do learning rates follow it?\n\n"
     "The exit code is 1 where rates do not follow the law, else 0 where the best gamma is bracketed, else 3.",
     "sharpness": "Train your model, track its sharpness in the optimizer's units: is it at the edge of stability?",
-    "consistency": "Train your model at several widths or depths; say whether its sharpness is the same at all of them.",
+    "consistency": "Train your model at several widths or depths; say whether its sharpness is the same at all.\n\n"
+    "The exit code is that of the first rule's verdict: 0 consistent, 1 not, 3 not enough evidence.",
     "report": "Write the report of stored studies again; nothing is trained.",
 }
 for _name, _help in _COMMANDS.items():

@@ -100,7 +100,7 @@ def _losses(rules: Sequence[RuleConsistency]) -> Figure:
 
 
 def _ntk(rules: Sequence[RuleConsistency]) -> Figure:
-    what = "learning rate x largest NTK eigenvalue"
+    what = "learning rate x NTK eigenvalue"
     numbers = tuple(movement_sentence(rule, "ntk", "it") for rule in rules)
     limits = _limits([_series("ntk")], rules, least=(0.0, 0.0))
     panels = [_over_time(rule, _series("ntk"), what, limits, numbers[i]) for i, rule in enumerate(rules)]
@@ -157,7 +157,7 @@ def _spectra(rules: Sequence[RuleConsistency]) -> Figure:
             axes.set_xticks(range(1, max(map(len, tops), default=1) + 1))
             axes.set_xlabel("rank of the eigenvalue")
             axes.set_ylabel("learning rate x eigenvalue")
-            figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handletextpad=0.5)
+            _legend(figure, axes)
 
         label = rule_label(rule.rule)
         panels.append(draw(paint, label, title=f"Top eigenvalues under {label}", description=words))
@@ -200,7 +200,7 @@ def _spreads(study: Consistency) -> Figure:
         axes.set_ylim(0, max(axes.get_ylim()[1], 120 * LIMIT))
         axes.set_xlabel("window, in steps")
         axes.set_ylabel("spread over sizes, %")
-        figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handletextpad=0.5)
+        _legend(figure, axes)
 
     panel = draw(paint, title="Spread of the sharpness by window", description=" ".join(numbers))
     caption = (
@@ -238,7 +238,7 @@ def _distances(study: Consistency) -> Figure:
             _round_ticks(axes, low=1e-4)
             axes.set_xlabel(study.dial)
             axes.set_ylabel(f"distance of the {quantity}")
-            figure.legend(loc="outside upper left", ncols=2, columnspacing=1.2, handletextpad=0.5)
+            _legend(figure, axes, columns=2)
 
         title = f"Distance of the {quantity} to the largest {study.dial}"
         panels.append(draw(paint, quantity, title=title, description=" ".join(words)))
@@ -267,7 +267,7 @@ def _over_time(
     def paint(figure: Any) -> None:
         axes = figure.subplots()
         if edge is not None:
-            axes.axhline(edge, color=stand_in("muted"), lw=1, ls=(0, (1, 2)))
+            axes.axhline(edge, color=stand_in("ink"), lw=1.2, ls=(0, (1, 2)))
         for curves, style in zip(rule.curves, _styles(rule), strict=True):
             if seeds:
                 for row in curves.series.get("eta_lambda", ()):
@@ -284,7 +284,7 @@ def _over_time(
             _round_ticks(axes)
         axes.set_xlabel("step")
         axes.set_ylabel(label)
-        figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handletextpad=0.5)
+        _legend(figure, axes)
 
     name = rule_label(rule.rule)
     return draw(paint, name, title=f"{label.capitalize()} against time under {name}", description=words)
@@ -329,6 +329,12 @@ def _styles(rule: RuleConsistency) -> list[dict[str, Any]]:
 
 def _named(rule: RuleConsistency, curves: SizeCurves) -> str:
     return f"{rule.dial} {curves.size}"
+
+
+def _legend(figure: Any, axes: Axes, *, columns: int = 3) -> None:
+    """Put the names of lines above the axes, if there are lines."""
+    if axes.get_legend_handles_labels()[1]:
+        figure.legend(loc="outside upper left", ncols=columns, columnspacing=1.2, handletextpad=0.5)
 
 
 def _round_ticks(axes: Axes, *, low: float = 0.0) -> None:
