@@ -334,6 +334,14 @@ def test_rounding_inside_a_model_is_no_error():
     assert found.verdict.ok
 
 
+def test_a_pass_that_is_another_function_in_float32_is_compared_with_itself():
+    """Numbers drawn in float32 are not those drawn in float64, and so is not the loss."""
+    found = doctor(net(Apply(lambda x: (x + torch.randn_like(x)).tanh())), loss, BATCH, routes=["vjp_grad"])
+    assert found.random
+    assert {f.result for f in found.findings} == {"ok"}
+    assert found.finding("curvature").error < 1e-7
+
+
 def test_a_linear_loss_has_no_curvature_and_that_is_right():
     found = doctor(nn.Linear(4, 3), lambda m, b: m(b[0]).mean(), BATCH, routes=["vjp_grad"])
     assert found.verdict.ok

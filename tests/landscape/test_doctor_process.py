@@ -12,6 +12,17 @@ from similitude.landscape.doctor_process import Ended, can_fork, in_child
 pytestmark = pytest.mark.skipif(not can_fork(), reason="this process cannot be copied")
 
 
+def test_a_copy_that_cannot_differentiate_is_found_by_trial(monkeypatch):
+    def refusing(*arguments, **options):
+        raise RuntimeError(
+            "Unable to handle autograd's threading in combination with fork-based multiprocessing"
+        )
+
+    assert can_fork()
+    monkeypatch.setattr(torch.autograd, "grad", refusing)
+    assert not can_fork()
+
+
 def test_results_come_one_by_one():
     assert in_child(lambda: iter([1, "two", None]), timeout=20) == Ended((1, "two", None))
 

@@ -70,13 +70,8 @@ class Examination:
     def __init__(
         self, patient: Patient, looks: Looks, routes: Sequence[Route], dtype: torch.dtype, base: Base
     ) -> None:
-        self._patient, self._looks, self._routes, self._dtype, self._base = (
-            patient,
-            looks,
-            routes,
-            dtype,
-            base,
-        )
+        self._patient, self._looks, self._routes = patient, looks, routes
+        self._dtype, self._base = dtype, base
         self.findings: list[Finding] = []
         self.probes: list[Finding] = []
         self.symmetry: float | None = None

@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Pipe
 from typing import Any, NoReturn
@@ -18,6 +18,8 @@ import torch
 
 LATE = "it did not end within"
 """How the error of work begins whose time was over."""
+
+_TRIAL = 60.0  # seconds that a copy may take to begin on a busy machine
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,20 @@ class Ended:
 
 
 def can_fork() -> bool:
-    """Tell whether a copy of this process can compute: on Linux, before CUDA is in use.
+    """Tell whether a copy of this process can compute gradients: on Linux, before CUDA is in use; one is tried.
 
-    A copy of a process that has used CUDA cannot, and macOS's own libraries do not survive one.
+    A copy of a process that has used CUDA cannot, nor one whose autograd has begun threads for other devices; and macOS's
+    own libraries do not survive a copy.
     """
-    return sys.platform == "linux" and not torch.cuda.is_initialized()
+    if sys.platform != "linux" or torch.cuda.is_initialized():
+        return False
+    return in_child(_gradient, timeout=_TRIAL).items == (6.0,)
+
+
+def _gradient() -> Iterator[float]:
+    """Differentiate the square at 3."""
+    x = torch.tensor(3.0, requires_grad=True)
+    yield float(torch.autograd.grad(x * x, x)[0])
 
 
 def in_child(work: Callable[[], Iterable[Any]], *, timeout: float) -> Ended:
