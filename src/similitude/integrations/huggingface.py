@@ -22,6 +22,10 @@ from similitude.scaling.records import Plan
 if TYPE_CHECKING:
     from transformers import TrainingArguments
 
+    from similitude.integrations.huggingface_sharpness import SharpnessCallback
+
+__all__ = ["SharpnessCallback", "optimizers"]
+
 # What Trainer's optimizers by layer (GaLore, LOMO) are made from in place of parameter groups.
 _OWN_GROUPS = ("params", "model", "optimizer_dict")
 
@@ -82,6 +86,15 @@ def optimizers(
     if max_norm is not None:
         _clip_before_steps(optimizer, plan, model, max_norm, units)
     return optimizer, None
+
+
+def __getattr__(name: str) -> Any:
+    """Import the callback when it is asked for: its base class is a class of transformers."""
+    if name == "SharpnessCallback":
+        from similitude.integrations.huggingface_sharpness import SharpnessCallback
+
+        return SharpnessCallback
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _trainer() -> Any:

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from similitude.checking.guard import Guard, guard
 from similitude.core.errors import PlanError
+from similitude.integrations.lightning_sharpness import SharpnessCallback
 from similitude.scaling.axes import some
 from similitude.scaling.clipping import Units, clip_grad_norm_, gradient_scales
 from similitude.scaling.matching import match
@@ -23,6 +24,8 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
+
+__all__ = ["PlanCallback", "SharpnessCallback"]
 
 
 class PlanCallback(Callback):

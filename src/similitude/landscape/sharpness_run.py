@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from similitude.core.errors import CurvatureError
-from similitude.core.verdict import Verdict
+from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.data.batches import Batches
 from similitude.landscape.portrait import Portrait, portrait
 from similitude.landscape.tracker import SharpnessTracker
@@ -41,8 +41,9 @@ class SharpnessRun:
 
     @property
     def verdict(self) -> Verdict:
-        """Where the run is: below the edge of stability, at it, or beyond it."""
-        return self.history.verdict()
+        """Where the run is: below the edge of stability, at it, or beyond it; a model that was not trained is at none."""
+        first = self.history.records[0]
+        return self.history.verdict() if self.losses or not first.finite else _untrained(first)
 
     @property
     def products(self) -> int:
@@ -141,4 +142,17 @@ def sharpness_run(
     )
     return SharpnessRun(
         name, tracker.history, losses, found, dict(settings or {}), time.monotonic() - started
+    )
+
+
+def _untrained(record: SharpnessRecord) -> Verdict:
+    """Say what one measurement of a model that was not trained means: the rate up to which steps would be stable."""
+    text = f"the model was not trained; its sharpness is {record.value:.4g}"
+    if record.threshold is None or record.eta is None or record.value <= 0:
+        return Verdict(Outcome.OK, text, causes=(record.note,) if record.note else ())
+    most = record.threshold / record.value
+    return Verdict(
+        Outcome.OK,
+        f"{text}, so that steps of {record.units} are stable up to a learning rate of {most:.4g}",
+        (Evidence("learning rate over the largest stable one here", record.margin, None, "below 1"),),
     )

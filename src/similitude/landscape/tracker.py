@@ -95,7 +95,7 @@ class SharpnessTracker:
         self.directional, self.cold_every, self.precondition = directional, cold_every, precondition
         self.log, self.seed = log, seed
         self.records: list[SharpnessRecord] = []
-        self._probe = [batch for batch, _ in read_batches(probe)]
+        self.probe = [batch for batch, _ in read_batches(probe)]
         self._generator = torch_generator(seed, "tracker")
         self._warm: WarmStart | None = None
         self._geometry = ""
@@ -140,7 +140,7 @@ class SharpnessTracker:
     ) -> SharpnessRecord:
         """Measure now, whatever the step; see `update`."""
         try:
-            with Curvature(model, self.loss, self._probe, seed=self.seed) as curvature:
+            with Curvature(model, self.loss, self.probe, seed=self.seed) as curvature:
                 record = self._record(curvature, optimizer, step)
         except CurvatureError as error:
             if not self.records:
@@ -203,14 +203,17 @@ class SharpnessTracker:
         if warm is not None and (warm.vectors.shape[1] != operator.dim or geometry != self._geometry):
             warm = None  # another model, or other coordinates
         cold = warm is None or self._since_cold >= self.cold_every
+        k = min(self.k, operator.dim)
         if warm is None:
             start = unit(gradient) + random_unit(gradient, self._generator)
-            tol = 0.1 * self.tol  # to more digits, nothing settles on the second of two close eigenvalues
         else:
             noise = COLD_NOISE if cold else NOISE
-            start, tol = warm.vectors_to_start(gradient, self._generator, noise=noise), self.tol
+            start = warm.vectors_to_start(gradient, self._generator, k=k, noise=noise)
         recorder = Recorder(operator)
-        found = lanczos(recorder.recorded(), min(self.k, operator.dim), tol=tol, start=start, seed=self.seed)
+        # Near rivals are starting vectors, so that the gaps that are seen are there. A search from nothing knows none.
+        found = lanczos(
+            recorder.recorded(), k, tol=self.tol, start=start, seed=self.seed, trust_gaps=not cold and k == 1
+        )
         self._warm, self._geometry = WarmStart.after(recorder, warm, least=self.k), geometry
         self._since_cold = 1 if cold else self._since_cold + 1
         crossing = warm is not None and float(self._warm.vectors[0] @ warm.vectors[0]) ** 2 < 0.5

@@ -221,6 +221,22 @@ def line(record: SharpnessRecord) -> str:
     return json.dumps(record.to_dict(), allow_nan=False) + "\n"
 
 
+def numbers_to_log(record: SharpnessRecord) -> dict[str, float]:
+    """Name the numbers of a record for a log; those that it lacks are left out.
+
+    Example:
+        >>> numbers_to_log(SharpnessRecord(5, 0.1, 3.0, 0.0, 2, eta=0.5, threshold=2.0))
+        {'sharpness': 3.0, 'lr_x_sharpness': 1.5, 'of_threshold': 0.75}
+    """
+    numbers = {
+        "sharpness": record.value,
+        "lr_x_sharpness": record.eta_lambda,
+        "of_threshold": record.margin,
+        "directional_sharpness": record.directional,
+    }
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
 _NUMBERS = ("loss", "value", "bound", "eta", "eta_lambda", "threshold", "margin", "directional")
 
 

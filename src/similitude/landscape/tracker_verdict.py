@@ -63,10 +63,10 @@ def judge_edge(records: Sequence[SharpnessRecord], late: Sequence[SharpnessRecor
     if place is Edge.UNKNOWN:
         return _unknown(records, ratios)
     last, middle = late[-1], median(ratios)
-    threshold = f"its threshold {last.threshold:.4g} ({last.units})"
+    threshold = f"the threshold {last.threshold:.4g} ({last.units})"
     evidence = [
         Evidence(
-            f"eta x lambda over its threshold, middle of the last {len(ratios)} measurements", middle, None,
+            f"learning rate x sharpness over its threshold, middle of the last {len(ratios)} measurements", middle, None,
             f"{1 - BAND:g} to {1 + BAND:g} at the edge, less below it",
         ),
         Evidence("the largest of them", max(ratios), None, f"at least {TOUCH:g} at the edge"),
@@ -84,7 +84,7 @@ def judge_edge(records: Sequence[SharpnessRecord], late: Sequence[SharpnessRecor
     if place is Edge.BEYOND:
         return Verdict(
             Outcome.GROWS,
-            f"beyond the edge: {hovers}, so a step makes the error along the sharpest direction larger",
+            f"{hovers}, so a step makes the error along the sharpest direction larger",
             tuple(evidence),
             (
                 "the learning rate is too large for the curvature, and the run is about to diverge or is held by the "
@@ -96,7 +96,7 @@ def judge_edge(records: Sequence[SharpnessRecord], late: Sequence[SharpnessRecor
     if place is Edge.AT:
         return Verdict(
             Outcome.OK,
-            f"at the edge of stability: {hovers}; the learning rate holds the sharpness down",
+            f"{hovers}; the learning rate holds the sharpness down",
             tuple(evidence),
         )
     room = (
@@ -104,7 +104,7 @@ def judge_edge(records: Sequence[SharpnessRecord], late: Sequence[SharpnessRecor
         if middle > 0
         else ""
     )
-    return Verdict(Outcome.OK, f"below the edge of stability: {hovers}{room}", tuple(evidence))
+    return Verdict(Outcome.OK, f"{hovers}{room}", tuple(evidence))
 
 
 def _ratios(records: Sequence[SharpnessRecord]) -> list[float]:
@@ -115,7 +115,7 @@ def _diverged(records: Sequence[SharpnessRecord]) -> Verdict:
     finite = [record for record in records if record.finite]
     ratios = _ratios(finite[-1:])
     evidence = (
-        (Evidence("eta x lambda over its threshold, last finite", ratios[0], None, "below 1"),)
+        (Evidence("learning rate x sharpness over its threshold, last finite", ratios[0], None, "below 1"),)
         if ratios
         else ()
     )

@@ -12,10 +12,9 @@ from similitude.landscape.operators import Operator
 RIVALS = 3
 """Directions beside the top one that are remembered."""
 
-BLOCK = 1
 NEAR = 0.75
-"""Part of the top eigenvalue from which on a rival is a starting vector of its own, at one product more: it may pass the
-top one before the next measurement, and in a mixture two close eigenvalues are told apart late."""
+"""Part of the top eigenvalue from which on the next rival is a starting vector of its own, at one product more: it may
+pass the top one before the next measurement, and in a mixture two close eigenvalues are told apart late."""
 
 LARGEST, SMALLEST = 0.7, 0.1
 """A rival at a smaller part q of the top eigenvalue gets the weight 0.7 q^4 in the mixture, at least 0.1. Where it has
@@ -111,27 +110,28 @@ class WarmStart:
                 kept, shares = torch.cat([kept, rest[None] / size]), [*shares, ratio]
         return cls(torch.tensor(shares, dtype=torch.float64), kept)
 
-    def vectors_to_start(self, hint: Tensor, generator: torch.Generator, *, noise: float = NOISE) -> Tensor:
+    def vectors_to_start(
+        self, hint: Tensor, generator: torch.Generator, *, k: int = 1, noise: float = NOISE
+    ) -> Tensor:
         """Return starting vectors, the most promising first; shape (vectors, dim).
 
         The first is a mixture of the top direction, rivals, the gradient and a random direction: a Krylov space begun
-        with one vector finds all of its parts, at the price of as few products as the curvature has changed. Near rivals
-        follow, each for itself.
+        with one vector finds all of its parts, at the price of as few products as the curvature has changed. The next
+        rival follows for itself where it is near, and so do all that are searched for.
 
         Args:
             hint: The gradient in the coordinates of the directions, shape (dim,).
             generator: Draws the random part.
+            k: Eigenvalues that are searched for.
             noise: Length of the random part, relative to the top direction's.
         """
-        near = self.ratios >= NEAR
-        near[0] = False
-        near[2:] &= BLOCK > 1
+        near = len(self.ratios) > 1 and float(self.ratios[1]) >= NEAR
+        own = max(k, 2 if near else 1)
         weights = (LARGEST * self.ratios.clamp(0, 1) ** 4).clamp(min=SMALLEST)
-        weights[0] = 1.0
-        weights[near] = 0.0
+        weights[0], weights[1:own] = 1.0, 0.0
         mixed = weights.to(self.vectors) @ self.vectors
         mixed += HINT * unit(hint) + noise * random_unit(hint, generator)
-        return torch.cat([mixed[None], self.vectors[near.to(self.vectors.device)]])
+        return torch.cat([mixed[None], self.vectors[1:own]])
 
 
 def random_unit(like: Tensor, generator: torch.Generator) -> Tensor:

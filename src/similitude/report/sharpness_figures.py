@@ -62,7 +62,7 @@ def _edge_sentence(run: SharpnessRun) -> str:
         Edge.BEYOND: "The line was passed for good",
     }
     crossings = sum(record.crossing for record in run.history.records)
-    times = f" Another direction came on top {crossings} times." if crossings else ""
+    times = f" Directions that came on top newly: {crossings}." if crossings else ""
     return f"{there[edge]}: {run.verdict.summary}.{times}"
 
 
@@ -85,7 +85,8 @@ def _edge_panel(records: Sequence[SharpnessRecord], words: str) -> Panel:
         lines = [(r.step, r.threshold) for r in records if r.threshold is not None]
         if lines:
             axes.plot(*_columns(lines), color=stand_in("r1"), ls=(0, (6, 2)), label="stable up to here")
-        axes.set_ylim(min(0.0, min(p[1] for p in points)), None)
+        lowest, highest = min(p[1] for p in points), max(p[1] for p in (*points, *lines))
+        axes.set_ylim(min(0.0, 1.05 * lowest), 1.08 * highest if highest > 0 else None)
         _finish(axes, "steps", "learning rate x sharpness" if judged else "sharpness")
         figure.legend(loc="outside upper left", ncols=2, columnspacing=1.2, handletextpad=0.5)
 
