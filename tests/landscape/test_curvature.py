@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, TensorDataset
 
 import similitude as sim
@@ -61,7 +64,9 @@ def test_sharpness_top_split_and_ntk_against_dense_matrices() -> None:
         v = torch.randn(curv.dim, dtype=D, generator=torch.Generator().manual_seed(2))
         assert curv.directional_sharpness(v) == pytest.approx(float(v @ hessian @ v / (v @ v)))
         assert curv.self_check() < 1e-14
-        assert curv.trace("gauss_newton", products=curv.dim).value == pytest.approx(float(gauss_newton.trace()))
+        assert curv.trace("gauss_newton", products=curv.dim).value == pytest.approx(
+            float(gauss_newton.trace())
+        )
         assert curv.density().mean(lambda x: x)[0] == pytest.approx(float(hessian.trace()) / curv.dim)
         assert curv.loss_value == pytest.approx(loss(model, batch).item())
 
@@ -322,6 +327,20 @@ def test_operations_without_a_second_derivative_are_named() -> None:
         CurvatureError, match="aten::_scaled_dot_product_flash_attention_for_cpu_backward has no"
     ):
         attention.sharpness()
+
+
+def test_reentrant_checkpoints_are_refused_and_others_are_right() -> None:
+    model, (x, y) = net(), data()
+    v = torch.ones(sum(p.numel() for p in model.parameters()), dtype=D)
+
+    def saved(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor], *, reentrant: bool) -> torch.Tensor:
+        x = batch[0].requires_grad_()
+        return F.cross_entropy(checkpoint(model, x, use_reentrant=reentrant), batch[1])
+
+    again = sim.Curvature(model, functools.partial(saved, reentrant=False), (x.clone(), y))
+    assert torch.equal(again.hvp(v), sim.Curvature(model, loss, (x, y)).hvp(v))
+    with pytest.raises(CurvatureError, match="use_reentrant=False"):
+        sim.Curvature(model, functools.partial(saved, reentrant=True), (x.clone(), y)).hvp(v)
 
 
 @pytest.mark.parametrize(

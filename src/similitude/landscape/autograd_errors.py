@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import CheckpointFunction
 
 from similitude.core.errors import CurvatureError
 from similitude.landscape.autograd_graph import walk
@@ -52,17 +53,24 @@ def explained() -> Iterator[None]:
 
 
 def check_marks(value: Tensor) -> None:
-    """Raise if a Function in the graph of a loss is marked as differentiable once.
+    """Raise if a Function in the graph of a loss is marked as differentiable once, or is a reentrant checkpoint.
 
-    PyTorch raises by itself only where the gradient that reaches the Function depends on the parameters; elsewhere it
-    leaves the Function's own curvature out without a word.
+    PyTorch raises by itself only where the gradient that reaches a marked Function depends on the parameters; elsewhere
+    it leaves the Function's own curvature out without a word, and always that of what a reentrant checkpoint holds.
 
     Raises:
         CurvatureError: There is one; it is named.
     """
     for node, _ in walk(value):
         function = getattr(node, "_forward_cls", None)
-        if getattr(getattr(function, "backward", None), "__code__", None) is _MARK:
+        backward = getattr(function, "backward", None)
+        if function is CheckpointFunction:
+            raise CurvatureError(
+                "part of the model is checkpointed with use_reentrant=True, whose backward pass cannot be differentiated "
+                "again. Pass use_reentrant=False to torch.utils.checkpoint, or switch checkpointing off (in transformers "
+                "gradient_checkpointing_disable())."
+            )
+        if function is not None and getattr(backward, "__code__", None) is _MARK:
             raise CurvatureError(_once(f"the torch.autograd.Function {function.__name__}"))
 
 
