@@ -80,6 +80,29 @@ def test_state_dicts_stand_for_models():
     assert running == feature_change(model, later, inputs=inputs)  # buffers are part of the state
 
 
+def test_state_dicts_of_tied_and_recurrent_models():
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.layer = nn.Linear(6, 6), nn.LSTM(6, 6, batch_first=True)
+            self.body, self.last = nn.ModuleList([self.first]), nn.Linear(6, 6)
+            self.last.weight = self.first.weight
+
+        def forward(self, x):
+            return self.last(self.layer(self.body[0](self.first(x)))[0])
+
+    torch.manual_seed(0)
+    model, inputs = Tied().to(D), torch.randn(5, 4, 6, dtype=D)
+    later = trained(model, inputs)
+    before = {name: (id(p), p.data_ptr(), p.clone()) for name, p in model.named_parameters()}
+    assert feature_change(model, later.state_dict(), inputs=inputs) == feature_change(
+        model, later, inputs=inputs
+    )
+    for name, p in model.named_parameters():
+        assert (id(p), p.data_ptr()) == before[name][:2]
+        assert torch.equal(p, before[name][2])
+
+
 def test_layers_of_choice_and_several_calls():
     class Twice(nn.Module):
         def __init__(self) -> None:
@@ -214,6 +237,8 @@ def test_refusals():
         feature_change(model, {n: v for n, v in state.items() if n != "0.weight"}, inputs=inputs)
     with pytest.raises(CurvatureError, match="'odd', unknown"):
         feature_change(model, state | {"odd": inputs}, inputs=inputs)
+    with pytest.raises(CurvatureError, match=r"another shape for '0.weight'"):
+        feature_change(model, state | {"0.weight": inputs}, inputs=inputs)
     with pytest.raises(CurvatureError, match="layer '0' has features of shape"):
         feature_change(model, perceptron(width=11), inputs=inputs)
     with pytest.raises(CurvatureError, match=r"'2' ran in one|'2' and"):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils._pytree import tree_leaves
 
 from similitude.core.citation import cites
@@ -233,35 +233,44 @@ def _features(
         for name in layers
     ]
     try:
-        with undisturbed(plain, seed=seed), torch.no_grad():
-            call(plain if state is None else _Stated(plain, state), inputs)
+        with undisturbed(plain, seed=seed), torch.no_grad(), _stated(plain, state):
+            call(plain, inputs)
     finally:
         for handle in handles:
             handle.remove()
     return found
 
 
-class _Stated(nn.Module):
-    """A model with other parameters and buffers."""
+@contextmanager
+def _stated(model: nn.Module, state: Mapping[str, Tensor] | None) -> Iterator[None]:
+    """Let the model have other values meanwhile; its buffers are copies here already.
 
-    def __init__(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        known = dict(model.named_parameters(remove_duplicate=False)) | dict(
-            model.named_buffers(remove_duplicate=False)
+    Parameters keep their identity, which tied ones and recurrent layers rely on, and get their own memory back.
+    """
+    if state is None:
+        yield
+        return
+    tensors = dict(model.named_parameters()) | dict(model.named_buffers())
+    known = {name for name, _ in model.named_parameters(remove_duplicate=False)} | set(model.state_dict())
+    unknown = [name for name in state if name not in known]
+    missing = [name for name, _ in model.named_parameters() if name not in state]
+    shapes = [n for n, t in tensors.items() if n in state and state[n].shape != t.shape]
+    if unknown or missing or shapes:
+        wrong = f"has {some(unknown)}, unknown to it" if unknown else f"lacks {some(missing)}"
+        wrong = f"has another shape for {some(shapes)}" if shapes else wrong
+        raise CurvatureError(
+            f"a state dict does not fit the {type(model).__name__} that it is run in: it {wrong}. Give the state dict of "
+            "the same model, with the names of model.state_dict()."
         )
-        unknown = [name for name in state if name not in known]
-        missing = [name for name, _ in model.named_parameters() if name not in state]
-        if unknown or missing:
-            wrong = f"has {some(unknown)}, unknown to it" if unknown else f"lacks {some(missing)}"
-            raise CurvatureError(
-                f"a state dict does not fit the {type(model).__name__} that it is run in: it {wrong}. Give the state "
-                "dict of the same model, with the names of model.state_dict()."
-            )
-        self._model = (model,)  # not a child: hooks and names stay the model's own
-        self._state = {name: value.detach().clone() for name, value in state.items()}
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return functional_call(self._model[0], self._state, args, kwargs, strict=False)
+    own = {name: tensor.data for name, tensor in tensors.items()}
+    try:
+        for name, tensor in tensors.items():
+            if name in state:
+                tensor.data = state[name].detach().to(tensor, copy=True)
+        yield
+    finally:
+        for name, tensor in tensors.items():
+            tensor.data = own[name]
 
 
 def _named(result: Any) -> Any:
