@@ -83,14 +83,14 @@ def test_residual_networks_train_their_branches_alone_and_have_scaled_ones():
     net = landscapes.make_residual(8, 3, block="two_layers")
     assert {name.split(".")[1] for name, p in net.named_parameters() if p.requires_grad} == {"blocks"}
     short = landscapes.over_depth(
-        "act_last", "depth_mup", depth=4, lr=1.0, steps=1, at=(0,), seed=0, width=8, images=6
+        "act_last", "depth_mup", depth=8, lr=1.0, steps=1, at=(0,), seed=0, width=8, images=6
     )
     plain = landscapes.over_depth(
-        "act_last", "sp", depth=4, lr=1.0, steps=1, at=(0,), seed=0, width=8, images=6
+        "act_last", "sp", depth=8, lr=1.0, steps=1, at=(0,), seed=0, width=8, images=6
     )
     assert short == plain  # the base is the same under every rule
     deep = [
-        landscapes.over_depth("act_last", rule, depth=32, lr=1.0, steps=1, at=(0,), seed=0, width=8, images=6)
+        landscapes.over_depth("act_last", rule, depth=64, lr=1.0, steps=1, at=(0,), seed=0, width=8, images=6)
         for rule in ("depth_mup", "sp")
     ]
     assert deep[1][0] > 3 * deep[0][0]
@@ -182,7 +182,7 @@ def test_depths_are_judged_at_every_time(monkeypatch):
     def made_up(rise):
         def measured(block, rule, *, depth, at, **_):
             late = [step / paper02.DEPTH_STEPS for step in at] if rule == "depth_mup" else [1.0] * len(at)
-            return [1.0 + rise[block, rule] * (depth - 4) / 44 * part for part in late]
+            return [1.0 + rise[block, rule] * (depth - 8) / 40 * part for part in late]
 
         monkeypatch.setattr(paper02, "over_depth", measured)
 

@@ -23,7 +23,7 @@ from similitude.training.build import build_model, build_optimizer
 from similitude.training.losses import squared_error_of_classes
 
 PIXELS, CLASSES = 64, 10
-BASE_DEPTH = 4
+BASE_DEPTH = 8
 RICHNESS = 16.0
 """What outputs of residual networks are divided by, so that features have to change much before labels are fitted."""
 
@@ -87,7 +87,7 @@ def edge(
 def make_residual(width: int, depth: int, *, block: Block) -> nn.Module:
     """Return a residual MLP of ReLUs of which the branches alone are trained, between ends that are always the same.
 
-    So all that is learned is learned by branches, whose number is what changes. They are multiplied by 0.35 at
+    So all that is learned is learned by branches, whose number is what changes. They are multiplied by 0.25 at
     `BASE_DEPTH`, so that networks are close to infinitely deep ones at the start already.
     """
     net = ResMLP(PIXELS, CLASSES, width=width, depth=depth, block=block, branch=0.7 * BASE_DEPTH**-0.5)
