@@ -34,11 +34,6 @@ class Problem:
     def parameters(self) -> list[nn.Parameter]:
         return [p for p in self.model.parameters() if p.requires_grad]
 
-    def double(self) -> Problem:
-        """The same problem in float64."""
-        batch = tuple(t.double() if t.is_floating_point() else t for t in self.batch)
-        return Problem(self.name, copy.deepcopy(self.model).double(), batch, self.forward, self.criterion)
-
 
 class FusedAttention(Attention):
     """The reference network's attention by torch's fused operation, as most models have it."""
