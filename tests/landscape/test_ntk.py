@@ -8,6 +8,7 @@ import pytest
 import torch
 from ntk_nets import NETS, D, Gpt, batch_normalized, build, images, tokens, vectors
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from similitude.core.errors import CurvatureError
 from similitude.landscape.curvature import Curvature
@@ -180,6 +181,43 @@ def test_inputs_and_outputs_in_all_forms():
         near(ntk_gram(model, (x,), outputs=lambda result: result["logits"][:, :1]).matrix, plain[::4, ::4])
         < 1e-12
     )
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_checkpoints(reentrant):
+    class Checkpointed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.head = nn.Linear(6, 6).to(D), nn.Linear(6, 2).to(D)
+
+        def forward(self, x):
+            return self.head(checkpoint(lambda y: self.inner(y).tanh(), x, use_reentrant=reentrant))
+
+    torch.manual_seed(0)
+    model, inputs = Checkpointed(), vectors().requires_grad_()
+    if reentrant:
+        with pytest.raises(CurvatureError, match="use_reentrant=False"):
+            ntk_gram(model, inputs)
+        return
+    assert near(ntk_gram(model, inputs).matrix, kernel(model, inputs)) < 1e-12
+
+
+def test_half_precision_keeps_its_routes():
+    single = perceptron().float()
+    half = copy.deepcopy(single).bfloat16()
+    inputs = vectors().bfloat16()
+    found = ntk_gram(half, inputs)
+    assert set(found.routes.values()) == {"structured"}
+    assert found.matrix.dtype == torch.float32
+    assert near(found.matrix, kernel(half.double(), inputs.double())) < 0.02
+
+
+def test_fused_recurrent_layers_in_single_precision():
+    torch.manual_seed(0)
+    model, inputs = nn.LSTM(6, 3, batch_first=True), torch.randn(4, 5, 6)
+    found = ntk_gram(model, inputs, outputs=lambda result: result[0][:, -1])
+    exact = kernel(copy.deepcopy(model).to(D), inputs.to(D), outputs=lambda result: result[0][:, -1])
+    assert near(found.matrix, exact) < 1e-6
 
 
 def test_frozen_parameters_have_no_part():

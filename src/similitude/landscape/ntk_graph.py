@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node
+from torch.utils.checkpoint import CheckpointFunction
 from torch.utils.hooks import RemovableHandle
 
+from similitude.core.errors import CurvatureError
 from similitude.core.seeding import derive
 from similitude.landscape.ntk_rules import Layout
 
@@ -126,6 +128,9 @@ def probe(outputs: Tensor, parameters: Iterable[Tensor], *, seed: int) -> Probe:
         outputs: What the model gave, of shape (n, ...), with its graph.
         parameters: The trainable ones.
         seed: Seeds the weights.
+
+    Raises:
+        CurvatureError: Part of the model is hidden from the graph by a reentrant checkpoint.
     """
     parameters = tuple(parameters)
     generator = torch.Generator().manual_seed(derive(seed, "tangent kernel"))
@@ -144,6 +149,11 @@ def probe(outputs: Tensor, parameters: Iterable[Tensor], *, seed: int) -> Probe:
     spread = weights.view(-1, *(1,) * (outputs.ndim - 1))
     plain = (spread * direction).expand_as(outputs)
     nodes = [node for node in _sorted(outputs.grad_fn) if _leaf(node) is None and not _is_moved(node)]
+    if any(getattr(node, "_forward_cls", None) is CheckpointFunction for node in nodes):
+        raise CurvatureError(
+            "part of the model is checkpointed with use_reentrant=True, which hides its parameters from autograd.grad. "
+            "Pass use_reentrant=False to torch.utils.checkpoint, or switch checkpointing off."
+        )
     watch = _Watch(generator, scales)
     gradients = watch.run(nodes, watch.keep, outputs, parameters, plain)
     watch.run(nodes, watch.compare, outputs, parameters, plain * scales.view(spread.shape))

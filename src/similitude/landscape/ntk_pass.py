@@ -245,8 +245,8 @@ def _batches(tried: Pass, names: Sequence[str]) -> Iterable[list[str]]:
 
 def _agrees(total: Tensor, given: Tensor, scale: float) -> bool:
     """Whether a sum of rows is what autograd gave, up to rounding; models in float64 may compute in float32 inside."""
-    given = given.to(total)
     tolerance = max(torch.finfo(given.dtype).eps ** 0.5, 1e-6)
+    given = given.to(total)
     return float((total - given).norm()) <= tolerance * max(float(given.norm()), 1e-3 * scale)
 
 
