@@ -123,7 +123,7 @@ def test_a_planted_crossing_is_followed_within_one_measurement(abrupt, close):
         model.values[:2] = torch.tensor([falls[step], second[step]])
         record = tracker.update(model, None, step)
         assert record is not None
-        assert record.value == pytest.approx(max(falls[step], second[step]), rel=3e-3)
+        assert record.value == pytest.approx(max(falls[step], second[step]), rel=5e-3)
         crossed += [step] if record.crossing else []
     wins = next(step for step in range(21) if second[step] > falls[step])
     assert crossed == [wins]

@@ -15,7 +15,7 @@ from similitude.core.seeding import torch_generator
 from similitude.core.verdict import Verdict
 from similitude.landscape.batches import read_batches
 from similitude.landscape.curvature import Curvature
-from similitude.landscape.lanczos import Eigenvalues, lanczos
+from similitude.landscape.lanczos import lanczos
 from similitude.landscape.operators import Operator
 from similitude.landscape.tracker_records import SharpnessHistory, SharpnessRecord, append
 from similitude.landscape.units import Units, units_of
@@ -23,9 +23,10 @@ from similitude.landscape.vectors import ParameterSpace
 from similitude.landscape.warm_start import (
     COLD_NOISE,
     NOISE,
-    Recorder,
+    Found,
     WarmStart,
     random_unit,
+    search,
     unit,
 )
 from similitude.training.loop import Loss
@@ -168,15 +169,15 @@ class SharpnessTracker:
         return SharpnessRecord(
             step=step,
             loss=curvature.loss_value,
-            value=found[0],
-            bound=float(found.bounds[0]),
+            value=float(found.values[0]),
+            bound=found.bound,
             products=found.products,
             cold=cold,
             crossing=crossing,
             units=units.name if units is not None else "",
             eta=units.eta if units is not None else None,
             threshold=units.threshold if units is not None else None,
-            values=tuple(found) if self.k > 1 else (),
+            values=tuple(found.values.tolist()) if self.k > 1 else (),
             directional=directional,
             note=note,
         )
@@ -197,7 +198,7 @@ class SharpnessTracker:
                 raise
             return None, str(error)
 
-    def _search(self, operator: Operator, gradient: Tensor, geometry: str) -> tuple[Eigenvalues, bool, bool]:
+    def _search(self, operator: Operator, gradient: Tensor, geometry: str) -> tuple[Found, bool, bool]:
         """Find the largest eigenvalues, and tell whether the search began anew and whether the top direction is new."""
         warm = self._warm
         if warm is not None and (warm.vectors.shape[1] != operator.dim or geometry != self._geometry):
@@ -205,16 +206,18 @@ class SharpnessTracker:
         cold = warm is None or self._since_cold >= self.cold_every
         k = min(self.k, operator.dim)
         if warm is None:
-            start = unit(gradient) + random_unit(gradient, self._generator)
+            start = (unit(gradient) + random_unit(gradient, self._generator))[None]
         else:
             noise = COLD_NOISE if cold else NOISE
             start = warm.vectors_to_start(gradient, self._generator, k=k, noise=noise)
-        recorder = Recorder(operator)
-        # Near rivals are starting vectors, so that the gaps that are seen are there. A search from nothing knows none.
-        found = lanczos(
-            recorder.recorded(), k, tol=self.tol, start=start, seed=self.seed, trust_gaps=not cold and k == 1
-        )
-        self._warm, self._geometry = WarmStart.after(recorder, warm, least=self.k), geometry
+        if (
+            k == 1
+        ):  # a near rival is a starting vector, so that the gaps are known; a search from nothing knows none
+            found = search(operator, start, tol=self.tol, trust_gaps=not cold)
+        else:
+            several = lanczos(operator, k, tol=self.tol, start=start, seed=self.seed)
+            found = Found(several.values, several.vectors, float(several.bounds[0]), several.products)
+        self._warm, self._geometry = WarmStart.after(found, warm, least=k), geometry
         self._since_cold = 1 if cold else self._since_cold + 1
         crossing = warm is not None and float(self._warm.vectors[0] @ warm.vectors[0]) ** 2 < 0.5
         return found, cold, crossing

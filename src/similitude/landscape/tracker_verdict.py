@@ -79,7 +79,8 @@ def judge_edge(records: Sequence[SharpnessRecord], late: Sequence[SharpnessRecor
             )
         )
     hovers = (
-        f"eta x lambda is {middle:.3g} of {threshold} in the middle of the last {len(ratios)} measurements"
+        f"learning rate x sharpness is {100 * middle:.3g} % of {threshold} in the middle of the last {len(ratios)} "
+        "measurements"
     )
     if place is Edge.BEYOND:
         return Verdict(

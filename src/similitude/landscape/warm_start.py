@@ -1,18 +1,19 @@
-"""Where to begin the search for a largest eigenvalue that was found a moment ago: one vector, mixed of what is known."""
+"""The largest eigenvalue of an operator that has changed little since the last time: where to begin, and when to stop."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from similitude.core.errors import CurvatureError
 from similitude.landscape.operators import Operator
 
 RIVALS = 3
 """Directions beside the top one that are remembered."""
 
-NEAR = 0.75
+NEAR = 0.85
 """Part of the top eigenvalue from which on the next rival is a starting vector of its own, at one product more: it may
 pass the top one before the next measurement, and in a mixture two close eigenvalues are told apart late."""
 
@@ -32,47 +33,117 @@ NOISE, COLD_NOISE = 0.02, 0.5
 """Length of the random part of a mixture, relative to the top direction: usually, and in a search that begins anew. The
 top direction must be the larger part of the whole: else its residual can look too small for it to be on top."""
 
+_MOST = 300  # products
 
-@dataclass
-class Recorder:
-    """An operator that remembers the orthonormal directions it is asked for and its projection on them.
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
 
     Attributes:
-        operator: The operator.
-        directions: Unit vectors of shape (dim,), orthogonal to one another.
+        values: Ritz values, descending, float64; the first is the largest eigenvalue. Shape (m,).
+        vectors: Their unit vectors as rows, shape (m, dim).
+        bound: Estimated error of the first value.
+        products: Products with the operator that were used.
     """
 
-    operator: Operator
-    directions: list[Tensor] = field(default_factory=list)
-    _columns: list[Tensor] = field(default_factory=list)
+    values: Tensor
+    vectors: Tensor
+    bound: float
+    products: int
 
-    def recorded(self) -> Operator:
-        """Return the operator that is to be searched."""
-        return Operator(self._product, self.operator.dim, self.operator.dtype, self.operator.device)
 
-    def ritz(self, k: int) -> tuple[Tensor, Tensor]:
-        """Return the k largest Ritz values, descending, float64 (k,), and their unit vectors as rows (k, dim).
+def search(operator: Operator, start: Tensor, *, tol: float, trust_gaps: bool = True) -> Found:
+    """Find the largest eigenvalue, from starting vectors that are nearly right.
 
-        Example:
-            >>> recorder = Recorder(Operator(lambda v: torch.tensor([3.0, 2.0, 1.0]) * v, 3))
-            >>> for direction in torch.eye(3)[:2]:
-            ...     _ = recorder.recorded().matvec(direction)
-            >>> recorder.ritz(2)[0].tolist()
-            [3.0, 2.0]
-        """
-        count = len(self.directions)
-        projected = torch.zeros(count, count, dtype=torch.float64)
-        for j, column in enumerate(self._columns):
-            projected[: j + 1, j] = projected[j, : j + 1] = column
-        values, weights = torch.linalg.eigh(projected)
-        best = weights.flip(1)[:, :k].T.to(self.directions[0])
-        return values.flip(0)[:k], best @ torch.stack(self.directions)
+    The subspace grows by the residual of its best vector, which from one starting vector is Lanczos's method. It ends
+    when every starting vector was met, the value is known to `tol` and no other can pass it. Neighbours that are too
+    close to be told apart are then one group: what the group leaves out, over the gap behind it, bounds the error of its
+    largest value.
 
-    def _product(self, vector: Tensor) -> Tensor:
-        image = self.operator.matvec(vector)
-        self.directions.append(vector.clone())
-        self._columns.append(torch.stack([d @ image for d in self.directions]).double().cpu())
-        return image
+    Args:
+        operator: Symmetric.
+        start: Starting vectors as rows, the most promising first, shape (vectors, dim).
+        tol: Error to reach, relative to the value.
+        trust_gaps: Whether squared residuals over gaps, as far as they are seen, count as error bounds. Without, the
+            residual alone does, which is certain and takes a third more products.
+
+    Raises:
+        CurvatureError: A product is not finite.
+
+    Example:
+        >>> spectrum = torch.tensor([3.0, 2.0, 1.0], dtype=torch.float64)
+        >>> found = search(Operator(lambda v: spectrum * v, 3, torch.float64), torch.ones(1, 3, dtype=torch.float64), tol=1e-9)
+        >>> round(float(found.values[0]), 9), found.products
+        (3.0, 3)
+    """
+    basis = torch.empty((0, operator.dim), dtype=operator.dtype, device=operator.device)
+    images = basis
+    queue, given = list(start), len(start)
+    while True:
+        direction = _new(queue.pop(0), basis)
+        given -= 1
+        if direction is not None:
+            image = operator.matvec(direction)
+            if not bool(image.isfinite().all()):
+                raise CurvatureError(
+                    f"product {len(basis) + 1} with the Hessian is not finite: values overflow. Training is about to "
+                    "diverge, or the precision is too low; measure a float32 copy of a model in half precision."
+                )
+            basis, images = torch.cat([basis, direction[None]]), torch.cat([images, image[None]])
+        if queue:
+            continue
+        projected = (basis @ images.T).double()
+        values, weights = torch.linalg.eigh((projected + projected.T) / 2)
+        values, weights = values.flip(0).cpu(), weights.flip(1).T.to(basis)
+        rest = weights @ images - values.to(basis)[:, None] * (weights @ basis)
+        residuals = rest.double().norm(dim=1).cpu()
+        floor = 20 * torch.finfo(operator.dtype).eps * float(images.norm(dim=1).max())
+        bound, group = _bound(values, residuals) if trust_gaps else (float(residuals[0]), 1)
+        allowed = max(tol * abs(float(values[0])), floor)
+        reach = _reach(values, residuals)
+        rival = group + int(reach[group:].argmax()) if len(values) > group else 0
+        done = bound <= allowed and (rival == 0 or float(reach[rival]) <= float(values[0]) + allowed)
+        exhausted = direction is None and given < 0  # what the best vector leaves out is rounding
+        if done or exhausted or len(basis) >= min(_MOST, operator.dim):
+            return Found(values, weights @ basis, bound, len(basis))
+        queue = [rest[0 if bound > allowed else rival]]
+
+
+def _bound(values: Tensor, residuals: Tensor) -> tuple[float, int]:
+    """Estimate the error of the largest Ritz value: its residual, or the squared residuals of the first few values over
+    the gap behind them, where that is smaller; and return how many values these are."""
+    bound, group, squares = float(residuals[0]), 1, residuals.square().cumsum(0)
+    for count in range(1, len(values)):
+        gap = float(values[0] - values[count] - residuals[0])
+        if gap > 0 and float(squares[count - 1]) / gap < bound:
+            bound, group = float(squares[count - 1]) / gap, count
+    return bound, group
+
+
+def _reach(values: Tensor, residuals: Tensor) -> Tensor:
+    """Return up to where the eigenvalue of each Ritz vector may lie: its residual beyond, or the square of it over the
+    gap to its neighbours, where that is smaller."""
+    apart, end = -values.diff(), values.new_full((1,), torch.inf)
+    gaps = torch.minimum(torch.cat([end, apart]), torch.cat([apart, end]))
+    gaps = gaps - residuals
+    squared = torch.where(gaps > 0, residuals**2 / gaps.clamp(min=1e-300), torch.inf)
+    return values + torch.minimum(residuals, squared)
+
+
+def _new(vector: Tensor, basis: Tensor) -> Tensor | None:
+    """Return what of a vector is orthogonal to a basis, as a unit vector; None where nothing is."""
+    length = float(vector.norm())
+    if not 0 < length < float("inf"):
+        return None
+    rest = vector / length
+    for _ in range(2):
+        rest = rest - basis.T @ (basis @ rest)
+        left = float(rest.norm())
+        if left < 100 * torch.finfo(vector.dtype).eps:
+            return None
+        rest = rest / left
+    return rest
 
 
 @dataclass(frozen=True)
@@ -88,16 +159,16 @@ class WarmStart:
     vectors: Tensor
 
     @classmethod
-    def after(cls, recorder: Recorder, before: WarmStart | None, *, least: int = 1) -> WarmStart:
+    def after(cls, found: Found, before: WarmStart | None, *, least: int = 1) -> WarmStart:
         """Take the best directions of a search, and rivals of the search before that it did not meet.
 
         Args:
-            recorder: Was searched.
+            found: What the search found.
             before: The start of the search.
             least: Eigenvalues that were searched for.
         """
         most = least + RIVALS
-        values, vectors = recorder.ritz(most)
+        values, vectors = found.values[:most], found.vectors[:most]
         ratios = values / values[0] if float(values[0]) > 0 else torch.zeros_like(values)
         rivals = list(zip(ratios[1:].tolist(), vectors[1:], strict=True))
         if before is not None:
