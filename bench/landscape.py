@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument(
         "--searches", type=int, default=3, help="rounds of searches for eigenvalues; 0 for none"
     )
+    parser.add_argument("--runs", nargs="*", help=f"trainings to follow: {', '.join(RUNS)}; all by default")
     parser.add_argument("--json", type=Path, help="file to write all numbers to")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
@@ -61,7 +62,7 @@ def main() -> None:
                 m: cost(m, tools, repeats=options.repeats, searches=options.searches) for m in options.models
             }
         else:
-            results[part] = tracking()
+            results[part] = tracking(options.runs or list(RUNS))
         if options.json:
             options.json.write_text(json.dumps(results, indent=1))
 
@@ -271,7 +272,16 @@ def exact(problem: Any, k: int) -> list[float]:
 # ------------------------------------------------------------------ along training
 
 
-def tracking(measurements: int = 30) -> dict[str, Any]:
+RUNS: dict[str, tuple[str, Callable[..., torch.optim.Optimizer], int]] = {
+    "mlp-sgd": ("mlp", lambda p: torch.optim.SGD(p, lr=0.05), 10),
+    "mlp-momentum": ("mlp", lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9), 10),
+    "mlp-adam": ("mlp", lambda p: torch.optim.Adam(p, lr=2e-4), 10),
+    "gpt-adamw": ("gpt", lambda p: torch.optim.AdamW(p, lr=5e-4), 5),
+}
+"""Name -> (model, its optimizer, steps between measurements)."""
+
+
+def tracking(names: list[str], measurements: int = 30) -> dict[str, Any]:
     """Products per measurement of the tracker along full-batch training, beside a cold search at the same steps."""
     from landscape_models import trained
 
@@ -279,13 +289,8 @@ def tracking(measurements: int = 30) -> dict[str, Any]:
     from similitude.landscape.curvature import Curvature
 
     found = {}
-    runs = {
-        "mlp, SGD 0.05": ("mlp", lambda p: torch.optim.SGD(p, lr=0.05), 10),
-        "mlp, momentum": ("mlp", lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9), 10),
-        "mlp, Adam": ("mlp", lambda p: torch.optim.Adam(p, lr=2e-4), 10),
-        "gpt, AdamW": ("gpt", lambda p: torch.optim.AdamW(p, lr=5e-4), 5),
-    }
-    for name, (model, make, every) in runs.items():
+    for name in names:
+        model, make, every = RUNS[name]
         problem = trained(model, steps=3)
         optimizer = make(problem.model.parameters())
         tracker = SharpnessTracker(problem.loss, every=every, probe=problem.batch)
@@ -309,7 +314,7 @@ def tracking(measurements: int = 30) -> dict[str, Any]:
             "eta_lambda": [record.eta_lambda for record in tracker.records],
         }
         print(
-            f"{name:<16}{len(used)} measurements: {statistics.mean(used):.1f} products each (most {max(used)}), cold "
+            f"{name:<14}{len(used)} measurements: {statistics.mean(used):.1f} products each (most {max(used)}), cold "
             f"{statistics.mean(cold):.1f}; farthest from a cold search {max(away):.0e}; eta*lambda "
             f"{tracker.records[0].eta_lambda:.3g} to {tracker.records[-1].eta_lambda:.3g}",
             flush=True,
