@@ -73,7 +73,8 @@ def search(operator: Operator, start: Tensor, *, tol: float, trust_gaps: bool = 
 
     Example:
         >>> spectrum = torch.tensor([3.0, 2.0, 1.0], dtype=torch.float64)
-        >>> found = search(Operator(lambda v: spectrum * v, 3, torch.float64), torch.ones(1, 3, dtype=torch.float64), tol=1e-9)
+        >>> operator = Operator(lambda v: spectrum * v, 3, torch.float64)
+        >>> found = search(operator, torch.ones(1, 3, dtype=torch.float64), tol=1e-9)
         >>> round(float(found.values[0]), 9), found.products
         (3.0, 3)
     """
