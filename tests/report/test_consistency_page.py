@@ -29,11 +29,11 @@ def rule(name, sharpness, *, loss=gap_of_loss, **options):
     return judged(name, "width", curves(sharpness=sharpness, loss=loss, **options), WINDOWS)
 
 
-def study(*, name="mine", loss=gap_of_loss, transfers=False, missing=0):
+def study(*, name="mine", loss=gap_of_loss, transfers=False):
     rules = {"mup": rule("mup", same, loss=loss, noise=0.01), "ntp": rule("ntp", lazy, loss=loss, noise=0.01)}
     swept = {r: transfer(r, [curve(w, -7.0, 0.5) for w in (64, 128)]) for r in rules} if transfers else {}
     settings = {"model": "a.<b>", "steps": 100}
-    return Consistency(name, rules, Rate(90.0, 360.0, 256.0), WINDOWS, swept, settings, 3, 24, missing, 12.5)
+    return Consistency(name, rules, Rate(90.0, 360.0, 256.0), WINDOWS, swept, settings, 3, 24, 12.5)
 
 
 def shown(result, *, width=80):
@@ -106,11 +106,6 @@ def test_a_transfer_is_shown_beside():
     page = render_consistency_page(study(transfers=True))
     assert "Loss against learning rate" in page
     assert page.count("<strong>learning rate under") == 2
-
-
-def test_what_is_missing_is_said():
-    assert "Not finished: 4 runs are missing" in render_consistency_page(study(missing=4))
-    assert "4 missing" in shown(study(missing=4))
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,17 @@ def test_noise_as_large_as_the_limit_decides_nothing():
         said.raise_if_bad()
 
 
+def test_noise_of_the_start_alone_decides_nothing():
+    said = verdict(
+        lambda size, t: 1.0 if t else {256: 1.0, 512: 1.08, 1024: 1.14}.get(size, 1.3), noise=0.03, seed=5
+    )
+    assert said.evidence[0].interval[0] < 0.15 < said.evidence[0].interval[1]
+    assert said.outcome is Outcome.CONSISTENT
+    start = verdict(lambda size, t: 1.0 if t else {256: 1.0, 512: 1.3}.get(size, 1.0))
+    assert start.outcome is Outcome.INCONSISTENT
+    assert "at step 0" in start.summary
+
+
 def test_two_seeds_are_too_few_for_consistency():
     said = verdict(same, seeds=2)
     assert said.outcome is Outcome.CANNOT_TELL

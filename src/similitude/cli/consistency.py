@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from similitude.cli.exits import NOT_ENOUGH
 from similitude.cli.roles import Roles
 from similitude.cli.screen import Screen
 
@@ -184,7 +183,7 @@ def consistency(
         page = write_consistency_page(study, report or default).resolve()
         screen.say(f"Report: {page}")
         screen.result({**study.to_dict(), "report": str(page)})
-    return NOT_ENOUGH if study.cells_missing else study.verdict.exit_code
+    return study.verdict.exit_code
 
 
 def _data(

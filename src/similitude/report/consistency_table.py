@@ -27,10 +27,7 @@ def consistency_table(study: Consistency) -> RenderableType:
         A rich renderable for `Console.print`.
     """
     total = study.cells_found + study.cells_run
-    missing = f", {study.cells_missing} missing" if study.cells_missing else ""
-    runs = (
-        f"{total} runs, {study.cells_found} found, {study.cells_run} run{missing}; {duration(study.seconds)}"
-    )
+    runs = f"{total} runs, {study.cells_found} found, {study.cells_run} run; {duration(study.seconds)}"
     parts: list[RenderableType] = [
         Text(f"{study.name}: {runs}", style="bold"),
         Text(f"learning rate {study.rate}"),

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from similitude.core.citation import cites
+from similitude.core.errors import StudyError
 from similitude.data.batches import Batches
 from similitude.runs.engine import Engine, InProcess
 from similitude.runs.grid import Cell
 from similitude.runs.ledger import Ledger
-from similitude.runs.records import Result
 from similitude.scaling.depth import DepthRule
 from similitude.scaling.knobs import Knobs
 from similitude.scaling.optimizers import OptimizerLike
@@ -189,9 +189,14 @@ def run_consistency(
     jobs = jobs_of(experiment, plans, [cell for cell in grid if cell not in before])
     work(ledger, experiment, jobs, engine or InProcess(), len(before), len(grid), on_progress)
     results = {cell: result for cell, result in ledger.finished().items() if cell in set(grid)}
+    if missing := len(grid) - len(results):
+        raise StudyError(
+            f"{missing} of {len(grid)} runs of {experiment.name!r} are with another process, and sizes are compared once "
+            "all are there. Run the same again once that process has ended; finished runs are kept."
+        )
     windows = windows_of(experiment.windows, experiment.steps, experiment.every)
     found = {
-        rule: judged(rule, experiment.dial, _curves(ledger, experiment, rule, measured, results), windows)
+        rule: judged(rule, experiment.dial, _curves(ledger, experiment, rule, measured), windows)
         for rule in experiment.compared()
     }
     swept = {_plain(cell): result for cell, result in results.items()}
@@ -208,7 +213,6 @@ def run_consistency(
         settings={**ledger.fingerprint, "measured every": experiment.every, "seeds": len(experiment.seeds)},
         cells_found=len(before),
         cells_run=len(results) - len(before),
-        cells_missing=len(grid) - len(results),
         seconds=time.perf_counter() - started,
     )
 
@@ -243,16 +247,11 @@ def _curves(
     experiment: ConsistencyExperiment,
     rule: str,
     measured: Sequence[Cell],
-    results: Mapping[Cell, Result],
 ) -> list[SizeCurves]:
     """Collect the measurements of one rule by size; what a run that ended early lacks is nan."""
     found = []
     for size in experiment.sizes:
-        cells = [
-            c for c in measured if c[experiment.dial] == size and c["rule"] in (BASE, rule) and c in results
-        ]
-        if not cells:
-            continue
+        cells = [c for c in measured if c[experiment.dial] == size and c["rule"] in (BASE, rule)]
         frames = [ledger.curve(cell) for cell in sorted(cells, key=lambda c: c["seed"])]
         names = list(dict.fromkeys(n for frame in frames for n in frame.columns if n != "step"))
         times = len(experiment.measured)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -74,7 +75,7 @@ def measured_run(
     used = Centred(model, output=experiment.output) if experiment.centre else model
     every = int(cell["every"])
     rows: list[Row] = []
-    probe = Probe(experiment, used, optimizer, every) if every else None
+    probe = Probe(experiment, used, optimizer) if every else None
 
     def look(step: int) -> None:
         if probe is not None and step % every == 0:
@@ -86,7 +87,8 @@ def measured_run(
             on_step(step + 1)
 
     used.train()
-    look(0)
+    with _first_rates(optimizer, experiment.schedule(0)):
+        look(0)
     result = train(
         used,
         optimizer,
@@ -100,6 +102,17 @@ def measured_run(
     return MeasuredRun(result, tuple(rows))
 
 
+@contextmanager
+def _first_rates(optimizer: torch.optim.Optimizer, factor: float) -> Iterator[None]:
+    """Give every group the rate of its first step, which the schedule sets only once training begins."""
+    before = [group["lr"] for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] * factor
+    yield
+    for group, rate in zip(optimizer.param_groups, before, strict=True):
+        group["lr"] = rate
+
+
 @dataclass
 class Probe:
     """Measures one model as it is trained; keeps the vectors of the last measurement, from which the next one begins.
@@ -108,22 +121,18 @@ class Probe:
         experiment: What is run.
         model: The model whose loss is trained.
         optimizer: Its optimizer, in whose units curvature is measured.
-        every: Steps between measurements.
     """
 
     experiment: ConsistencyExperiment
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    every: int
     _tracker: SharpnessTracker = field(init=False)
     _batch: Any = field(init=False)
     _start: Tensor | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._batch = self.experiment.probed()
-        self._tracker = SharpnessTracker(
-            self.experiment.loss, probe=self._batch, every=self.every, tol=SHARPNESS_TOL
-        )
+        self._tracker = SharpnessTracker(self.experiment.loss, probe=self._batch, tol=SHARPNESS_TOL)
 
     def measure(self, step: int) -> Row:
         """Measure the sharpness, and at the ends of windows everything else, in the optimizer's units.

@@ -191,7 +191,6 @@ class Consistency:
         settings: What was run, as names and plain values.
         cells_found: Runs that were finished before.
         cells_run: Runs that this call finished.
-        cells_missing: Runs that another process has.
         seconds: Wall-clock time of this call.
     """
 
@@ -203,7 +202,6 @@ class Consistency:
     settings: Mapping[str, Any]
     cells_found: int
     cells_run: int
-    cells_missing: int
     seconds: float
 
     @property
@@ -232,6 +230,5 @@ class Consistency:
             "settings": dict(self.settings),
             "cells_found": self.cells_found,
             "cells_run": self.cells_run,
-            "cells_missing": self.cells_missing,
             "seconds": self.seconds,
         }

@@ -41,7 +41,8 @@ def judge(
 
     Returns:
         `inconsistent` where a spread is above `LIMIT` beyond noise or doubles beyond noise, naming the window;
-        `consistent` where all are below it beyond noise; `diverged` where every run of the compared sizes did;
+        `consistent` where all are below it, beyond noise once training has begun; `diverged` where every run of the
+        compared sizes did;
         `cannot_tell` otherwise.
     """
     known = [s for s in spreads if s.value is not None]
@@ -84,7 +85,7 @@ def judge(
     if reason := _missing(spreads, known, sizes, seeds, lost, dial):
         summary, step = reason
         return Verdict(Outcome.CANNOT_TELL, summary, evidence, (), step)
-    doubtful = [s for s in known if s.interval is None or s.interval[1] > LIMIT]
+    doubtful = [s for s in known if _doubtful(s)]
     if doubtful:
         worst = max(doubtful, key=lambda s: s.value or 0.0)
         return Verdict(
@@ -102,6 +103,14 @@ def judge(
         f"{most.value or 0:.0%} in any window ({most.window})",
         evidence,
     )
+
+
+def _doubtful(spread: Spread) -> bool:
+    """Whether a spread may be above the limit. At the start nothing is learned yet: what a few draws of weights make of
+    it is not held against a rule whose spread is then seen to be small."""
+    if spread.interval is None or (spread.value or 0.0) > LIMIT:
+        return True
+    return spread.window.last > 0 and spread.interval[1] > LIMIT
 
 
 def _risen(known: Sequence[Spread]) -> Spread | None:
