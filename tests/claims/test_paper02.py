@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +15,7 @@ from similitude.claims import landscapes, linear_sharpness, paper02
 from similitude.claims.registry import select
 from similitude.core.verdict import Outcome, Verdict
 from similitude.models import MLP
-from similitude.studies.consistency_rate import Rate
-from similitude.studies.consistency_records import Consistency, Growth, RuleConsistency, Spread
+from similitude.studies.consistency_records import Growth, RuleConsistency, Spread
 from similitude.studies.windows import Window
 from similitude.training.losses import squared_error_of_classes
 
@@ -145,7 +145,7 @@ def test_edges_are_judged_seed_by_seed(monkeypatch, claim, good, bad):
         assert claim().verdict.ok == holds
 
 
-def made_up_study(*, mup=(0.05,) * 4, ntp=(0.1, 0.2, 0.3, 0.4), loss=3.0, sharpness=1.0) -> Consistency:
+def made_up_study(*, mup=(0.05,) * 4, ntp=(0.1, 0.2, 0.3, 0.4), loss=3.0, sharpness=1.0) -> SimpleNamespace:
     rules = {}
     for name, values in (("mup", mup), ("ntp", ntp)):
         spreads = tuple(
@@ -155,7 +155,7 @@ def made_up_study(*, mup=(0.05,) * 4, ntp=(0.1, 0.2, 0.3, 0.4), loss=3.0, sharpn
         growths = (Growth("sharpness", sharpness, None), Growth("loss", loss, (1.0, 9.0)))
         verdict = Verdict(Outcome.CONSISTENT, "made up")
         rules[name] = RuleConsistency(name, "width", (), spreads, (), (), growths, {}, verdict)
-    return Consistency("x", rules, Rate(1.0), WINDOWS, {}, {}, 0, 0, 0, 0.0)
+    return SimpleNamespace(rules=rules)
 
 
 def test_studies_of_widths_are_judged(monkeypatch):
@@ -175,7 +175,9 @@ def test_studies_of_widths_are_judged(monkeypatch):
     assert not judged(paper02.loss_gap, made_up_study(sharpness=2.0)).verdict.ok
     assert not judged(paper02.loss_gap, made_up_study(loss=None)).verdict.ok
     assert judged(paper02.convnet, made_up_study()).verdict.ok
-    assert not judged(paper02.convnet, made_up_study(ntp=(0.1, 0.1, 0.1, 0.09))).verdict.ok
+    assert judged(paper02.convnet, made_up_study(mup=(0.5, 0.5, 0.1, 0.1))).verdict.ok  # from step 50 on
+    assert not judged(paper02.convnet, made_up_study(mup=(0.5, 0.5, 0.1, 0.2))).verdict.ok
+    assert not judged(paper02.convnet, made_up_study(ntp=(0.1, 0.1, 0.3, 0.24))).verdict.ok
 
 
 def test_depths_are_judged_at_every_time(monkeypatch):
