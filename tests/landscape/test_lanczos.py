@@ -68,6 +68,15 @@ def test_inside_a_bulk_every_value_is_near_an_eigenvalue() -> None:
     assert np.allclose(found, largest(truth, 10), rtol=4e-3)
 
 
+def test_slack_saves_products_where_gaps_are_wide() -> None:
+    operator = planted(SPECTRA["outliers"])
+    certain, quick = lanczos(operator, 1), lanczos(operator, 1, slack=10.0)
+    assert quick.products < certain.products
+    assert abs(quick[0] - 9.0) <= float(quick.bounds[0]) <= 1e-3 * 9.0
+    assert quick.bounds[0] <= quick.residuals[0] <= 1e-2 * 9.0
+    assert torch.equal(certain.bounds, certain.residuals)
+
+
 def test_vectors_are_orthonormal_eigenvectors() -> None:
     operator = planted(SPECTRA["outliers"], seed=1)
     found = lanczos(operator, 3, tol=1e-10)

@@ -26,6 +26,11 @@ from similitude.training.loop import Loss
 
 Kind = Literal["hessian", "gauss_newton", "residual", "ntk"]
 
+SLACK = 10.0
+"""How many times the tolerance the residual of a sharpness may be; the error is then within the tolerance unless other
+eigenvalues lie within ten times the tolerance of the largest. It saves a quarter of the products (experiments/LOG.md);
+`Curvature.top` takes none."""
+
 GRAPH_BYTES = 2 * 2**30
 """Memory, in bytes, that kept graphs of several batches may take; beyond it they are built anew for every product."""
 
@@ -251,7 +256,7 @@ class Curvature:
         """Find the largest eigenvalue of the Hessian.
 
         Args:
-            tol: Relative error to reach.
+            tol: Relative error to reach. `top(1, tol=tol)` reaches it for certain, with the residual itself.
             precondition: The optimizer: the eigenvalue is then that of the Hessian in its own geometry, as its state
                 stands (Adam's second moments, learning rates by group), and comes with learning rate and threshold.
             start: Vectors to begin with, shape (dim,) or (vectors, dim), such as the vector of an earlier measurement.
@@ -261,17 +266,23 @@ class Curvature:
         Raises:
             CurvatureError: As for `hvp`; or the optimizer has no scalar threshold or no state yet.
 
-        Cost: 5 to 10 Hessian products from a random start, 2 to 4 from the vector of a moment before.
+        Cost: 5 to 12 Hessian products from a random start, 2 to 4 from the vector of a moment before.
 
         Source: Cohen et al. (2021, 2022) for the thresholds; see `similitude.landscape.units`.
         """
         operator = self.operator("hessian")
         if precondition is None:
-            found = lanczos(operator, 1, tol=tol, start=start, most=most, seed=seed)
+            found = lanczos(operator, 1, tol=tol, start=start, most=most, seed=seed, slack=SLACK)
             return _sharpness(found)
         units = units_of(precondition, self.space)
         found = lanczos(
-            operator.scaled(units.scale, units.shift), 1, tol=tol, start=start, most=most, seed=seed
+            operator.scaled(units.scale, units.shift),
+            1,
+            tol=tol,
+            start=start,
+            most=most,
+            seed=seed,
+            slack=SLACK,
         )
         return _sharpness(found, eta=units.eta, threshold=units.threshold, formula=units.formula)
 
@@ -387,6 +398,7 @@ def _sharpness(
         value=found[0],
         vector=found.vectors[0],
         bound=float(found.bounds[0]),
+        residual=float(found.residuals[0]),
         products=found.products,
         converged=found.converged,
         eta=eta,

@@ -34,15 +34,17 @@ class Eigenvalues(Sequence[float]):
     Attributes:
         values: Shape (k,), float64.
         vectors: Unit eigenvectors as rows, shape (k, dim).
-        bounds: |A v - value v|, and what rounding may add: an eigenvalue lies within this of each value, whatever else is
-            true. Usually the error is its square over the gap to the next eigenvalue, which is taken where gaps were
-            trusted, but gaps are never known for certain. Shape (k,), float64.
+        residuals: |A v - value v|, and what rounding may add: an eigenvalue lies within this of each value, whatever else
+            is true. Shape (k,), float64.
+        bounds: The residuals, or their squares over the gaps to other values as far as these were seen, where the search
+            was given slack; gaps are never known for certain. Shape (k,), float64.
         products: Products with the operator that were used.
         converged: Whether every bound is within the tolerance.
     """
 
     values: Tensor
     vectors: Tensor
+    residuals: Tensor
     bounds: Tensor
     products: int
     converged: bool
@@ -79,7 +81,7 @@ def lanczos(
     start: Tensor | None = None,
     most: int | None = None,
     seed: int = 0,
-    trust_gaps: bool = False,
+    slack: float = 1.0,
 ) -> Eigenvalues:
     """Find the k largest (algebraic) eigenvalues of a symmetric operator.
 
@@ -95,8 +97,9 @@ def lanczos(
             similar operator save most of the work. A random one where None.
         most: Products at most; 20 k + 300 where None.
         seed: Seeds random directions.
-        trust_gaps: Take the square of a residual over the gap to the other values that were seen for the error bound,
-            where that is smaller. It saves a third of the products, and may take a cluster for one eigenvalue.
+        slack: How many times the tolerance a residual may be, where its square over the gap to the other values that were
+            seen is within the tolerance. Above 1 it saves products, and may take a cluster for one eigenvalue: values are
+            then off by the cluster's width, `slack * tol` at most.
 
     Returns:
         The eigenvalues in descending order with vectors and error bounds; `converged` says whether the tolerance was met.
@@ -126,7 +129,7 @@ def lanczos(
         raise CurvatureError(
             f"tol={tol}: the relative error of an eigenvalue must lie between 0 and 1, e.g. 1e-3."
         )
-    search = _Search(operator, k, tol, seed, trust_gaps=trust_gaps)
+    search = _Search(operator, k, tol, seed, slack=slack)
     search.begin(start)
     limit = min(most if most is not None else 20 * k + 300, 4 * operator.dim)
     return search.run(limit)
@@ -139,8 +142,8 @@ class _Search:
     vector and usually leaves a new frontier direction behind.
     """
 
-    def __init__(self, operator: Operator, k: int, tol: float, seed: int, *, trust_gaps: bool) -> None:
-        self.operator, self.k, self.tol, self.trust_gaps = operator, k, tol, trust_gaps
+    def __init__(self, operator: Operator, k: int, tol: float, seed: int, *, slack: float) -> None:
+        self.operator, self.k, self.tol, self.slack = operator, k, tol, slack
         self.generator = torch_generator(seed, "lanczos")
         row = operator.dim * torch.empty((), dtype=operator.dtype).element_size()
         self.most_rows = max(2 * k + 8, min(200 + 4 * k, BASIS_BYTES // row))
@@ -189,6 +192,7 @@ class _Search:
         return Eigenvalues(
             values=torch.tensor(values[:k].copy()),
             vectors=vectors / vectors.norm(dim=1, keepdim=True),
+            residuals=torch.tensor(residuals[:k] + self.floor),
             bounds=torch.tensor(self.bounds(values, residuals)[:k] + self.floor),
             products=self.products,
             converged=not unsettled,
@@ -212,8 +216,8 @@ class _Search:
         return ROUNDINGS * self.eps * self.size
 
     def bounds(self, values: np.ndarray, residuals: np.ndarray) -> np.ndarray:
-        """Error bounds of the Ritz values, as they were asked for."""
-        return _errors(values, residuals) if self.trust_gaps else residuals
+        """Error bounds of the Ritz values: their residuals, or up to `slack` times less where gaps allow it."""
+        return np.maximum(_errors(values, residuals), residuals / self.slack)
 
     def settled(self, values: np.ndarray, residuals: np.ndarray) -> bool:
         """Whether the k largest values are known to the tolerance, and nothing else is likely to pass them."""

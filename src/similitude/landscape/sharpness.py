@@ -16,7 +16,9 @@ class Sharpness:
             weight decay; loss per squared parameter, times the units of D.
         vector: Its unit eigenvector, flat, shape (dim,). Preconditioned, the direction of the parameters is D^(1/2)
             times it.
-        bound: An eigenvalue lies within this of the value: the residual |H v - value v| and what rounding may add.
+        bound: Error bound, in the value's units: a tenth of the residual, or its square over the gap to the next
+            eigenvalue as far as that was seen, whichever is larger.
+        residual: |H v - value v|, and what rounding may add: an eigenvalue lies within this of the value for certain.
         products: Hessian products used.
         converged: Whether the tolerance was met.
         eta: Largest learning rate of the optimizer's groups; None without an optimizer. Other groups' rates are in D.
@@ -28,6 +30,7 @@ class Sharpness:
     value: float
     vector: Tensor
     bound: float
+    residual: float
     products: int
     converged: bool = True
     eta: float | None = None
