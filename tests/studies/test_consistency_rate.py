@@ -14,9 +14,9 @@ def runs(final):
     """Runs that begin at loss 1 and end where `final(lr, seed)` says; what was tried is kept."""
     tried = []
 
-    def trained(lr, seed):
-        tried.append((lr, seed))
-        return RunResult(np.array([1.0, final(lr, seed)]), None)
+    def trained(runs):
+        tried.extend(runs)
+        return [RunResult(np.array([1.0, final(lr, seed)]), None) for lr, seed in runs]
 
     return trained, tried
 

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from similitude.core.citation import cites
 from similitude.core.errors import StudyError
 from similitude.data.batches import Batches
-from similitude.runs.engine import Engine, InProcess
+from similitude.runs.engine import Engine, InProcess, JobsFailedError
 from similitude.runs.grid import Cell
 from similitude.runs.ledger import Ledger
 from similitude.scaling.depth import DepthRule
@@ -177,7 +178,7 @@ def run_consistency(
     probe(experiment)
     plans = experiment.plans()
     ledger = Ledger.open(storage, experiment.name, fingerprint=experiment.fingerprint())
-    rate = given or _rate(ledger, experiment, plans, on_progress)
+    rate = given or _rate(ledger, experiment, plans, engine or InProcess(), on_progress)
     if transfer is True:
         asked = tuple(rate.lr * 2.0**octave for octave in TRANSFER_OCTAVES)
     measured = experiment.grid([rate.lr], every=experiment.every)
@@ -221,6 +222,7 @@ def _rate(
     ledger: Ledger,
     experiment: ConsistencyExperiment,
     plans: Mapping[str, Mapping[int, Plan]],
+    engine: Engine,
     on_progress: Callable[[Progress], None] | None,
 ) -> Rate:
     """Return the learning rate that was found before, or search it and keep it for when the study is run again."""
@@ -230,11 +232,22 @@ def _rate(
     smallest = experiment.sizes[0]
     plan = plans[next(iter(plans))][smallest]
 
-    def trained(lr: float, seed: int) -> RunResult:
+    def trained(runs: Sequence[tuple[float, int]]) -> list[RunResult]:
         if on_progress is not None:
             on_progress(Progress(experiment.name, "searching the learning rate", 0, 1, 0.0))
-        cell = Cell.of(rule=BASE, lr=lr, seed=seed, every=0, **{experiment.dial: smallest})
-        return train_job(experiment, ConsistencyJob(plan, (cell,), 0.0))[0].result
+        cells = [
+            Cell.of(rule=BASE, lr=lr, seed=seed, every=0, **{experiment.dial: smallest}) for lr, seed in runs
+        ]
+        found: dict[Cell, RunResult] = {}
+        try:
+            engine.map(
+                partial(train_job, experiment),
+                [ConsistencyJob(plan, (cell,), 0.0) for cell in cells],
+                on_done=lambda job, results: found.update({job.cells[0]: results[0].result}),
+            )
+        except JobsFailedError as error:
+            raise error.__cause__ or error from None
+        return [found[cell] for cell in cells]
 
     rate = find_rate(trained, experiment.seeds)
     with ledger.batch():

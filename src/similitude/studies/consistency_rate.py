@@ -19,6 +19,10 @@ FARTHEST, COARSE, FINE = 16, 2, 4
 """Octaves from 1 to the ends of the search, octaves between its first rates, rates per `COARSE` octaves at its end."""
 
 
+Trained = Callable[[Sequence[tuple[float, int]]], Sequence[RunResult]]
+"""Trains runs, each a learning rate and a seed, and returns their losses in the same order."""
+
+
 @dataclass(frozen=True)
 class Rate:
     """A learning rate at the base and where it comes from.
@@ -51,14 +55,15 @@ class Rate:
         return cls(data["lr"], data["largest_stable"], data["best"])
 
 
-def find_rate(trained: Callable[[float, int], RunResult], seeds: Sequence[int]) -> Rate:
+def find_rate(trained: Trained, seeds: Sequence[int]) -> Rate:
     """Search a learning rate: a quarter of the largest stable one, or the best one where that is smaller.
 
     A rate is stable where a run ends with a finite loss at least a tenth below its first. The best rate is that of one
     seed on a grid of two octaves.
 
     Args:
-        trained: Trains a model of the smallest size at a learning rate and a seed.
+        trained: Trains models of the smallest size, each at a learning rate and a seed; runs of one call may be made side by
+            side.
         seeds: Seeds; the grid is run with the first, the edge of stability is confirmed with all.
 
     Raises:
@@ -69,31 +74,31 @@ def find_rate(trained: Callable[[float, int], RunResult], seeds: Sequence[int]) 
 
     Example:
         >>> import numpy as np
-        >>> quadratic = lambda lr, seed: RunResult(np.array([1.0, (1 - lr) ** 2]), None)
+        >>> quadratic = lambda runs: [RunResult(np.array([1.0, (1 - lr) ** 2]), None) for lr, seed in runs]
         >>> str(find_rate(quadratic, (0, 1)))
         '0.3536, 1/4 of the largest stable rate at the smallest size (largest stable 1.414, best 1)'
     """
-    finals: dict[float, float] = {}
-
-    def learns(rate: float, seed: int) -> bool:
-        run = trained(rate, seed)
-        if seed == seeds[0]:
-            finals[rate] = run.final
-        return learned(run.final, float(run.losses[0]))
-
-    octaves = range(-FARTHEST, FARTHEST + 1, COARSE)
-    good = [2.0**octave for octave in octaves if learns(2.0**octave, seeds[0])]
+    grid = [2.0**octave for octave in range(-FARTHEST, FARTHEST + 1, COARSE)]
+    runs = dict(zip(grid, trained([(rate, seeds[0]) for rate in grid]), strict=True))
+    good = [rate for rate, run in runs.items() if _learns(run)]
     if not good:
         raise StudyError(
             f"no learning rate from 2^-{FARTHEST} to 2^{FARTHEST} takes a tenth off the loss at the smallest size. Give "
             "one, lr=0.1 (--lr 0.1), or train longer."
         )
-    best = min(good, key=finals.__getitem__)
+    best = min(good, key=lambda rate: runs[rate].final)
     edge = best  # a rate beyond a gap of failures is no part of the stable range
     while edge * 2**COARSE in good:
         edge *= 2**COARSE
-    stable = next((r for r in _below(edge * 2**COARSE) if all(learns(r, seed) for seed in seeds)), edge)
+    stable = next(
+        (r for r in _below(edge * 2**COARSE) if all(map(_learns, trained([(r, seed) for seed in seeds])))),
+        edge,
+    )
     return Rate(min(stable / MARGIN, best), stable, best)
+
+
+def _learns(run: RunResult) -> bool:
+    return learned(run.final, float(run.losses[0]))
 
 
 def _below(rate: float) -> list[float]:
