@@ -9,7 +9,6 @@ from similitude.report import abc_table
 from similitude.report.figures import figures
 from similitude.report.files import write_atomically
 from similitude.report.pages import render_template
-from similitude.report.words import mood
 from similitude.scaling.regime import Regime
 
 
@@ -28,7 +27,7 @@ def write_abc_page(regime: Regime, path: str | os.PathLike[str]) -> Path:
     Raises:
         ReportError: The file cannot be written.
     """
-    functions = (abc_table.tensors, abc_table.exponent, abc_table.meaning, mood)
+    functions = (abc_table.tensors, abc_table.exponent, abc_table.meaning)
     page = render_template(
         "abc.html",
         {function.__name__: function for function in functions},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from similitude.report import consistency_words, numbers, words
+from similitude.report import consistency_words
 from similitude.report.figures import figures
 from similitude.report.files import write_atomically
 from similitude.report.pages import public_functions, render_template
@@ -35,8 +35,9 @@ def render_consistency_page(study: Consistency) -> str:
     drawn = figures(study)
     if drawn and study.transfers:
         drawn += [figure for figure in (u_curves(_swept(study)),) if figure is not None]
-    filters = public_functions(numbers, words, consistency_words)
-    return render_template("consistency.html", filters, study=study, figures=drawn)
+    return render_template(
+        "consistency.html", public_functions(consistency_words), study=study, figures=drawn
+    )
 
 
 def _swept(study: Consistency) -> TransferStudy:

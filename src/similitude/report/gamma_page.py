@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from similitude.report import numbers, words
 from similitude.report.figures import figures
 from similitude.report.files import write_atomically
 from similitude.report.gamma_table import best_in_words, stable_in_words
-from similitude.report.pages import public_functions, render_template
+from similitude.report.pages import render_template
 from similitude.studies.gamma_records import GammaSweep
 
 
@@ -31,10 +30,9 @@ def write_gamma_page(sweep: GammaSweep, path: str | os.PathLike[str]) -> Path:
 
 def render_gamma_page(sweep: GammaSweep) -> str:
     """Return the HTML that `write_gamma_page` writes; the same sweep gives the same bytes."""
-    filters = public_functions(numbers, words) | {"stable": stable_in_words, "best_in_words": best_in_words}
     return render_template(
         "gamma.html",
-        filters,
+        {"stable": stable_in_words, "best_in_words": best_in_words},
         sweep=sweep,
         figures=figures(sweep),
     )

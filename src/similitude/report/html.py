@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from similitude.core.errors import ReportError
-from similitude.report import numbers, words
+from similitude.report import numbers
 from similitude.report.figures import figures
 from similitude.report.files import write_atomically
-from similitude.report.pages import public_functions, render_template
+from similitude.report.pages import render_template
 from similitude.report.scale import mean_losses
 from similitude.report.svg import Figure
 from similitude.scaling import plan_text
@@ -68,10 +68,9 @@ def render(study_or_studies: TransferStudy | Iterable[TransferStudy], *, title: 
         ReportError: There is no study, or something is not a study.
     """
     studies = _studies(study_or_studies)
-    filters = public_functions(numbers, words) | {"loss_rows": loss_rows, "plan_title": plan_text.title}
     return render_template(
         "report.html",
-        filters,
+        {"loss_rows": loss_rows, "plan_title": plan_text.title},
         title=title or "Learning-rate transfer: " + ", ".join(study.name for study in studies),
         sections=[
             Section(f"study-{place}", study, tuple(figures(study)))

@@ -1,4 +1,4 @@
-"""What all HTML pages share: the template environment and the colours of both themes."""
+"""What all HTML pages share: the template environment, its filters, and the colours of both themes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from similitude.report import numbers, words
 from similitude.report.palette import css_variables
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ def render_template(template: str, filters: Mapping[str, Callable[..., Any]], **
 
     Args:
         template: File name in `templates/`.
-        filters: Filters of the template by name.
+        filters: Filters of the template by name, beside those that all have: `report.numbers` and `report.words`.
         **values: What the template shows; the variables of both themes are added as `light` and `dark`.
     """
     environment = _environment()
-    environment.filters |= dict(filters)
+    environment.filters |= public_functions(numbers, words) | dict(filters)
     themes = {"light": css_variables(dark=False), "dark": css_variables(dark=True)}
     return environment.get_template(template).render(**values, **themes)
 

@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 from similitude.landscape.sharpness_run import SharpnessRun
-from similitude.report import numbers, words
 from similitude.report.figures import figures
 from similitude.report.files import write_atomically
-from similitude.report.pages import public_functions, render_template
+from similitude.report.pages import render_template
 from similitude.report.sharpness_table import mean_products, portrait_lines, remark
 
 
@@ -31,6 +30,5 @@ def write_sharpness_page(run: SharpnessRun, path: str | os.PathLike[str]) -> Pat
 
 def render_sharpness_page(run: SharpnessRun) -> str:
     """Return the HTML that `write_sharpness_page` writes; the same run gives the same bytes."""
-    filters = public_functions(numbers, words)
-    filters |= {"remark": remark, "portrait_lines": portrait_lines, "mean_products": mean_products}
+    filters = {"remark": remark, "portrait_lines": portrait_lines, "mean_products": mean_products}
     return render_template("sharpness.html", filters, run=run, figures=figures(run))
