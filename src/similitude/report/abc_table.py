@@ -5,16 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from similitude.report.words import mood
+from similitude.report.layout import coloured, hanging, plain_table
 from similitude.scaling.abcd import Layer
 from similitude.scaling.axes import some
 from similitude.scaling.regime import Regime, power
 
-_STYLES = {"good": "green", "bad": "red", "unsure": "yellow"}
 _NAMED = 2
 _LEGEND = (
     "A tensor is used as n^-a w, drawn with standard deviation n^-b and trained at a rate n^-c; what its steps change "
@@ -32,7 +29,7 @@ def abc_table(regime: Regime) -> RenderableType:
         A rich renderable for `Console.print`.
     """
     verdict = regime.verdict
-    table = Table(box=None, padding=(0, 1, 0, 0))
+    table = plain_table()
     table.add_column("tensors", overflow="fold")
     table.add_column("role", no_wrap=True)
     for name in ("a", "b", "c", "r"):
@@ -44,15 +41,15 @@ def abc_table(regime: Regime) -> RenderableType:
     broken = [condition for condition in regime.conditions if not condition.holds]
     lines: list[RenderableType] = [
         Text(f"{regime.name}, n = width", style="bold"),
-        Text(verdict.summary, style=f"bold {_STYLES[mood(verdict)]}"),
+        coloured(verdict, verdict.summary),
         table,
         Text(_LEGEND, style="dim"),
-        *(_hanging(f"broken: {condition}") for condition in broken),
+        *(hanging(f"broken: {condition}") for condition in broken),
     ]
     if text := eps(regime):
-        lines.append(_hanging(f"note: {text}"))
+        lines.append(hanging(f"note: {text}"))
     if verdict.next:
-        lines.append(_hanging(f"next: {verdict.next}", "bold"))
+        lines.append(hanging(f"next: {verdict.next}", "bold"))
     return Group(*lines)
 
 
@@ -103,7 +100,3 @@ def eps(regime: Regime) -> str:
     names = "; ".join(tensors(layer) for layer in large[:_NAMED])
     most = max(regime.faithful)
     return f"eps stays while gradients fall by up to n^{power(-most)} ({names}): it stops them once it is comparable"
-
-
-def _hanging(text: str, style: str = "") -> RenderableType:
-    return Padding(Text(text, style=style), (0, 0, 0, 2), expand=False)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from similitude.checking.records import GOOD, QUANTITIES, Check, CheckRow
 from similitude.checking.words import MOST_CAUSES, MOST_ROWS, summary, title
-from similitude.report.words import mood, outcome_word
-
-_STYLES = {"good": "green", "bad": "red", "unsure": "yellow"}
+from similitude.report.layout import coloured, hanging, plain_table
 
 
 def check_table(check: Check) -> RenderableType:
@@ -28,12 +25,12 @@ def check_table(check: Check) -> RenderableType:
     verdict = check.verdict
     parts: list[RenderableType] = [
         Text(f"Check: {title(check)}", style="bold"),
-        Text(outcome_word(verdict), style=f"bold {_STYLES[mood(verdict)]}"),
-        _hanging(verdict.summary),
-        *(_hanging(f"likely cause {i}: {text}") for i, text in enumerate(verdict.causes[:MOST_CAUSES], 1)),
+        coloured(verdict),
+        hanging(verdict.summary),
+        *(hanging(f"likely cause {i}: {text}") for i, text in enumerate(verdict.causes[:MOST_CAUSES], 1)),
     ]
     if verdict.next:
-        parts.append(_hanging(f"next: {verdict.next}", "bold"))
+        parts.append(hanging(f"next: {verdict.next}", "bold"))
     if check.offenders:
         parts += [Text(""), Text("Off, in the order of the forward pass", style="bold"), *_off(check)]
     explained = [row for row in check.rows if row.note]
@@ -41,13 +38,13 @@ def check_table(check: Check) -> RenderableType:
         parts += [Text(""), Text("Off with an explanation, not held against the plan", style="bold")]
         parts += [_rows(explained[:MOST_ROWS])]
         notes = dict.fromkeys(row.note for row in explained)
-        parts += [_hanging(note) for note in notes]
+        parts += [hanging(note) for note in notes]
     if check.rows:
         heading = (
             f"All exponents: d log(quantity) / d log({check.dial}); good is within {GOOD} of what is expected"
         )
         parts += [Text(""), Text(heading, style="bold"), _summary(check)]
-    parts += [_hanging(f"note: {note}") for note in check.notes]
+    parts += [hanging(f"note: {note}") for note in check.notes]
     return Group(*parts)
 
 
@@ -55,11 +52,11 @@ def _off(check: Check) -> Iterable[RenderableType]:
     yield _rows(check.offenders[:MOST_ROWS])
     more = len(check.offenders) - MOST_ROWS
     if more > 0:
-        yield _hanging(f"and {more} more; --json has all of them", "dim")
+        yield hanging(f"and {more} more; --json has all of them", "dim")
 
 
 def _rows(rows: Sequence[CheckRow]) -> Table:
-    table = _table()
+    table = plain_table()
     table.add_column("tensor", overflow="fold")
     table.add_column("quantity", overflow="fold")
     for name in ("slope", "95 % interval", "expected"):
@@ -77,7 +74,7 @@ def _rows(rows: Sequence[CheckRow]) -> Table:
 
 
 def _summary(check: Check) -> Table:
-    table = _table()
+    table = plain_table()
     table.add_column("quantity", no_wrap=True)
     table.add_column("good", justify="right", no_wrap=True)
     table.add_column("farthest off", overflow="fold")
@@ -85,11 +82,3 @@ def _summary(check: Check) -> Table:
     for quantity, good, count, worst in summary(check):
         table.add_row(quantity, f"{good} of {count}", Text(worst), QUANTITIES[quantity])
     return table
-
-
-def _table() -> Table:
-    return Table(box=None, padding=(0, 1, 0, 0))
-
-
-def _hanging(text: str, style: str = "") -> RenderableType:
-    return Padding(Text(text, style=style), (0, 0, 0, 2), expand=False)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from similitude.report.consistency_words import growth_sentence, percent, spread_cell, stability_sentence
+from similitude.report.layout import coloured, hanging, plain_table
 from similitude.report.numbers import duration
-from similitude.report.words import answer, mood, outcome_word, rule_label
+from similitude.report.words import answer, rule_label
 from similitude.studies.consistency_records import Consistency, Gap, RuleConsistency
-
-_STYLES = {"good": "green", "bad": "red", "unsure": "yellow"}
 
 
 def consistency_table(study: Consistency) -> RenderableType:
@@ -33,21 +31,21 @@ def consistency_table(study: Consistency) -> RenderableType:
         Text(f"learning rate {study.rate}"),
     ]
     for rule in study.rules.values():
-        badge = Text(outcome_word(rule.verdict), style=f"bold {_STYLES[mood(rule.verdict)]}")
+        badge = coloured(rule.verdict)
         parts += [Text(""), Text.assemble((f"{rule_label(rule.rule)}  ", "bold"), badge)]
-        parts += [_hanging(f"{rule.verdict.summary}."), Text("")]
+        parts += [hanging(f"{rule.verdict.summary}."), Text("")]
         parts += [Text("learning rate x sharpness, mean over the window and the seeds"), _spreads(rule)]
         parts += [Text(""), Text(f"distance to {rule.dial} {rule.curves[-1].size}"), _gaps(rule), Text("")]
-        parts += [_hanging(line) for line in (stability_sentence(rule), *map(growth_sentence, rule.growths))]
+        parts += [hanging(line) for line in (stability_sentence(rule), *map(growth_sentence, rule.growths))]
         if rule.rule in study.transfers:
-            parts.append(_hanging(f"learning-rate transfer: {answer(study.transfers[rule.rule])}"))
-        parts += [_hanging(f"likely cause: {cause}") for cause in rule.verdict.causes]
-        parts += [_hanging(f"next: {rule.verdict.next}", "bold")] if rule.verdict.next else []
+            parts.append(hanging(f"learning-rate transfer: {answer(study.transfers[rule.rule])}"))
+        parts += [hanging(f"likely cause: {cause}") for cause in rule.verdict.causes]
+        parts += [hanging(f"next: {rule.verdict.next}", "bold")] if rule.verdict.next else []
     return Group(*parts)
 
 
 def _spreads(rule: RuleConsistency) -> Table:
-    table = _table()
+    table = plain_table()
     table.add_column("window", no_wrap=True)
     for curves in rule.curves:
         table.add_column(str(curves.size), justify="right", no_wrap=True)
@@ -61,7 +59,7 @@ def _spreads(rule: RuleConsistency) -> Table:
 
 
 def _gaps(rule: RuleConsistency) -> Table:
-    table = _table()
+    table = plain_table()
     table.add_column("of the")
     table.add_column("window", no_wrap=True)
     for curves in rule.curves[:-1]:
@@ -80,11 +78,3 @@ def _power(gap: Gap) -> str:
     if interval is None or not all(map(math.isfinite, interval)):
         return f"{gap.slope:+.2f}"
     return f"{gap.slope:+.2f} [{interval[0]:+.2f}, {interval[1]:+.2f}]"
-
-
-def _table() -> Table:
-    return Table(box=None, padding=(0, 1, 0, 0))
-
-
-def _hanging(text: str, style: str = "") -> RenderableType:
-    return Padding(Text(text, style=style), (0, 0, 0, 2), expand=False)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from similitude.landscape.doctor_records import Doctor, Finding, word
 from similitude.landscape.doctor_verdict import place
 from similitude.landscape.routes import OURS, ROUTES
-from similitude.report.words import mood, outcome_word
+from similitude.report.layout import coloured, hanging, plain_table
 
-_STYLES = {"good": "green", "bad": "red", "unsure": "yellow"}
 _MARKS = {"ok": "green", "wrong": "bold red", "fails": "red", "untried": "dim", "unsure": "yellow"}
 _MOST_MODULES = 3
 
@@ -32,11 +30,11 @@ def doctor_table(doctor: Doctor) -> RenderableType:
     title = f"Doctor: {doctor.dim:,} parameters in {doctor.dtype}, {doctor.examples} examples"
     parts: list[RenderableType] = [
         Text(title, style="bold"),
-        Text(outcome_word(verdict), style=f"bold {_STYLES[mood(verdict)]}"),
-        _hanging(verdict.summary),
-        *(_hanging(f"cause: {cause}") for cause in verdict.causes),
+        coloured(verdict),
+        hanging(verdict.summary),
+        *(hanging(f"cause: {cause}") for cause in verdict.causes),
     ]
-    parts += [_hanging(f"next: {verdict.next}", "bold")] if verdict.next else []
+    parts += [hanging(f"next: {verdict.next}", "bold")] if verdict.next else []
     parts += [
         Text(""),
         Text("Routes to a Hessian product, on the whole model", style="bold"),
@@ -50,11 +48,11 @@ def doctor_table(doctor: Doctor) -> RenderableType:
             _operations(broken),
         ]
         reasons = dict.fromkeys(f.reason for f in broken if f.reason)
-        parts += [_hanging(reason, "dim") for reason in reasons]
+        parts += [hanging(reason, "dim") for reason in reasons]
     parts += [
         Text(""),
-        *(_hanging(line) for line in facts(doctor)),
-        *(_hanging(f"note: {n}") for n in doctor.notes),
+        *(hanging(line) for line in facts(doctor)),
+        *(hanging(f"note: {n}") for n in doctor.notes),
     ]
     return Group(*parts)
 
@@ -92,7 +90,7 @@ def size_of(count: int) -> str:
 
 def _routes(doctor: Doctor) -> Table:
     dtypes = list(dict.fromkeys(f.dtype for f in doctor.findings))
-    table = _table()
+    table = plain_table()
     table.add_column("route", no_wrap=True)
     for dtype in dtypes:
         table.add_column(dtype, no_wrap=True)
@@ -119,7 +117,7 @@ def _what(says: str, row: dict[str, Finding], again: bool) -> Text:
 
 
 def _operations(broken: Sequence[Finding]) -> Table:
-    table = _table()
+    table = plain_table()
     table.add_column("operation", overflow="fold")
     table.add_column("where", overflow="fold")
     table.add_column("breaks", overflow="fold")
@@ -138,11 +136,3 @@ def _operations(broken: Sequence[Finding]) -> Table:
 def _place(modules: Sequence[str]) -> str:
     more = len(modules) - _MOST_MODULES
     return place(modules[:_MOST_MODULES]) + (f" and {more} more" if more > 0 else "")
-
-
-def _table() -> Table:
-    return Table(box=None, padding=(0, 1, 0, 0))
-
-
-def _hanging(text: str, style: str = "") -> RenderableType:
-    return Padding(Text(text, style=style), (0, 0, 0, 2), expand=False)

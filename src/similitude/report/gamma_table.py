@@ -6,15 +6,13 @@ import math
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from similitude.report.layout import coloured, hanging, plain_table
 from similitude.report.numbers import duration, octaves, quantity, rate, rate_interval
-from similitude.report.words import loss_with_error, mood, outcome_word
+from similitude.report.words import loss_with_error
 from similitude.studies.gamma_records import BestGamma, GammaPoint, GammaSweep
-
-_STYLES = {"good": "green", "bad": "red", "unsure": "yellow"}
 
 
 def gamma_table(sweep: GammaSweep) -> RenderableType:
@@ -37,12 +35,12 @@ def gamma_table(sweep: GammaSweep) -> RenderableType:
         heading = "Learning rates go with gamma to the power of"
         parts += [Text(""), Text(heading, style="bold"), _exponents(sweep)]
     for name, verdict in (("law of learning rates", sweep.law), ("best gamma", sweep.best.verdict)):
-        badge = Text(outcome_word(verdict), style=f"bold {_STYLES[mood(verdict)]}")
-        parts += [Text(""), Text.assemble((f"{name}  ", "bold"), badge), _hanging(verdict.summary)]
+        badge = coloured(verdict)
+        parts += [Text(""), Text.assemble((f"{name}  ", "bold"), badge), hanging(verdict.summary)]
         if verdict is sweep.best.verdict and sweep.best.gamma is not None:
-            parts.append(_hanging(best_in_words(sweep.best)))
-        parts += [_hanging(f"likely cause: {cause}") for cause in verdict.causes]
-        parts += [_hanging(f"next: {verdict.next}", "bold")] if verdict.next else []
+            parts.append(hanging(best_in_words(sweep.best)))
+        parts += [hanging(f"likely cause: {cause}") for cause in verdict.causes]
+        parts += [hanging(f"next: {verdict.next}", "bold")] if verdict.next else []
     return Group(*parts)
 
 
@@ -73,7 +71,7 @@ def stable_in_words(point: GammaPoint) -> str:
 
 
 def _points(points: Sequence[GammaPoint]) -> Table:
-    table = _table()
+    table = plain_table()
     for name in ("gamma", "best lr", "95 % interval", "largest stable lr [seeds]", "loss +- std. error"):
         table.add_column(name, justify="right", no_wrap=name != "largest stable lr [seeds]")
     for point in points:
@@ -88,7 +86,7 @@ def _points(points: Sequence[GammaPoint]) -> Table:
 
 
 def _exponents(sweep: GammaSweep) -> Table:
-    table = _table()
+    table = plain_table()
     table.add_column("side")
     table.add_column("of the", overflow="fold")
     for name in ("measured", "law"):
@@ -99,11 +97,3 @@ def _exponents(sweep: GammaSweep) -> Table:
         listed = ", ".join(f"{gamma:g}" for gamma in e.gammas)
         table.add_row(e.side, e.quantity, Text(octaves(e.value, e.interval)), law, listed)
     return table
-
-
-def _table() -> Table:
-    return Table(box=None, padding=(0, 1, 0, 0))
-
-
-def _hanging(text: str, style: str = "") -> RenderableType:
-    return Padding(Text(text, style=style), (0, 0, 0, 2), expand=False)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from similitude.report.layout import hanging, plain_table
 from similitude.report.numbers import factor, shape
 from similitude.scaling.plan_text import title
 from similitude.scaling.records import Plan, PlanRow
@@ -33,18 +33,18 @@ def plan_table(plan: Plan) -> RenderableType:
     reasons = list(dict.fromkeys(row.reason for row in used))
     return Group(
         Text(f"Plan: {title(plan)}", style="bold"),
-        *(_hanging(f"REFUSED {r.name} ({shape(r.shape)}): {r.reason}", "bold red") for r in plan.refused),
+        *(hanging(f"REFUSED {r.name} ({shape(r.shape)}): {r.reason}", "bold red") for r in plan.refused),
         _factors_table(used, reasons),
         *([_unused(unused)] if unused else []),
         Text(_LEGEND, style="dim"),
-        *(_hanging(f"{number}: {_because(used, why)}") for number, why in enumerate(reasons, start=1)),
-        *(_hanging(line) for line in _multipliers(plan)),
-        *(_hanging(f"note: {note}") for note in plan.notes),
+        *(hanging(f"{number}: {_because(used, why)}") for number, why in enumerate(reasons, start=1)),
+        *(hanging(line) for line in _multipliers(plan)),
+        *(hanging(f"note: {note}") for note in plan.notes),
     )
 
 
 def _factors_table(rows: Sequence[PlanRow], reasons: Sequence[str]) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0))
+    table = plain_table()
     for name in ("tensor", "role", "shape"):
         table.add_column(name, overflow="fold", no_wrap=name == "shape")
     for name in ("in", "out", "init", "lr", "eps", "wd", "why"):
@@ -68,7 +68,7 @@ def _because(rows: Iterable[PlanRow], reason: str) -> str:
 
 def _unused(rows: Sequence[PlanRow]) -> RenderableType:
     names = ", ".join(name for name, _ in _merged(rows))
-    return _hanging(f"unused, left as they are ({len(rows)}): {names}", "dim")
+    return hanging(f"unused, left as they are ({len(rows)}): {names}", "dim")
 
 
 def _multipliers(plan: Plan) -> Iterable[str]:
@@ -109,7 +109,3 @@ def _merged_name(members: list[tuple[int, PlanRow]]) -> str:
 def _factors(row: PlanRow) -> tuple[str, ...]:
     values = (row.fan_in_ratio, row.fan_out_ratio, row.init, row.lr, row.eps, row.weight_decay)
     return tuple(map(factor, values))
-
-
-def _hanging(text: str, style: str = "") -> RenderableType:
-    return Padding(Text(text, style=style), (0, 0, 0, 2), expand=False)

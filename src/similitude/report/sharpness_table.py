@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from similitude.landscape.portrait import Portrait
 from similitude.landscape.sharpness_run import SharpnessRun
 from similitude.landscape.tracker_records import SharpnessRecord
+from similitude.report.layout import coloured, hanging, plain_table
 from similitude.report.numbers import duration, measured, quantity
-from similitude.report.words import mood, outcome_word
 
-_STYLES = {"good": "green", "bad": "red", "unsure": "yellow"}
 _ROWS = 21
 
 
@@ -35,12 +33,12 @@ def sharpness_table(run: SharpnessRun) -> RenderableType:
     parts: list[RenderableType] = [Text(f"{run.name}: {spent}", style="bold"), Text(""), _records(records)]
     if run.portrait is not None:
         parts += [Text(""), Text(f"At step {records[-1].step}", style="bold")]
-        parts += [_hanging(line) for line in portrait_lines(run.portrait)]
-    badge = Text(outcome_word(verdict), style=f"bold {_STYLES[mood(verdict)]}")
-    parts += [Text(""), Text.assemble((f"{run.history.edge}  ", "bold"), badge), _hanging(verdict.summary)]
-    parts += [_hanging(f"evidence: {line}") for line in verdict.evidence]
-    parts += [_hanging(f"likely cause: {cause}") for cause in verdict.causes]
-    parts += [_hanging(f"next: {verdict.next}", "bold")] if verdict.next else []
+        parts += [hanging(line) for line in portrait_lines(run.portrait)]
+    badge = coloured(verdict)
+    parts += [Text(""), Text.assemble((f"{run.history.edge}  ", "bold"), badge), hanging(verdict.summary)]
+    parts += [hanging(f"evidence: {line}") for line in verdict.evidence]
+    parts += [hanging(f"likely cause: {cause}") for cause in verdict.causes]
+    parts += [hanging(f"next: {verdict.next}", "bold")] if verdict.next else []
     return Group(*parts)
 
 
@@ -84,7 +82,7 @@ def remark(record: SharpnessRecord) -> str:
 
 
 def _records(records: Sequence[SharpnessRecord]) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0))
+    table = plain_table()
     directional = any(record.directional is not None for record in records)
     names = ("step", "loss", "sharpness", "lr x sharpness", "of threshold")
     for name in (*names, *(("along update",) if directional else ()), "products"):
@@ -96,7 +94,3 @@ def _records(records: Sequence[SharpnessRecord]) -> Table:
         numbers = (str(r.step), quantity(r.loss), quantity(r.value), measured(r.eta_lambda), of, *along)
         table.add_row(*numbers, str(r.products), remark(r))
     return table
-
-
-def _hanging(text: str, style: str = "") -> RenderableType:
-    return Padding(Text(text, style=style), (0, 0, 0, 2), expand=False)

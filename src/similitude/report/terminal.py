@@ -6,17 +6,14 @@ import math
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from similitude.core.verdict import Verdict
+from similitude.report.layout import coloured, hanging, plain_table
 from similitude.report.numbers import octaves, quantity, rate, rate_interval
 from similitude.report.scale import loss_window, mean_losses
-from similitude.report.words import excess, interruption, loss_with_error, mood, outcome_word, progress
+from similitude.report.words import excess, interruption, loss_with_error, outcome_word, progress
 from similitude.studies.records import Curve, Transfer, TransferStudy
 
-_STYLES = {"good": "green", "bad": "red", "unsure": "yellow"}
 _BARS = "▁▂▃▄▅▆▇█"
 _DIGITS = "01234567"
 
@@ -72,9 +69,9 @@ class LossBars:
 
 
 def _rule(rule: str, transfer: Transfer, window: tuple[float, float] | None) -> Iterable[RenderableType]:
-    yield Text.assemble((f"{rule}  ", "bold"), _outcome(transfer.verdict))
-    yield _hanging(transfer.verdict.summary)
-    table = _table()
+    yield Text.assemble((f"{rule}  ", "bold"), coloured(transfer.verdict))
+    yield hanging(transfer.verdict.summary)
+    table = plain_table()
     for name in (transfer.dial, "best lr", "95 % interval", "loss +- std. error"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("optimum")
@@ -91,18 +88,18 @@ def _rule(rule: str, transfer: Transfer, window: tuple[float, float] | None) -> 
     if window is not None and transfer.curves:
         yield from _bars(transfer.curves, window)
     for line in transfer.verdict.evidence:
-        yield _hanging(f"evidence: {line}")
+        yield hanging(f"evidence: {line}")
     for cause in transfer.verdict.causes:
-        yield _hanging(f"likely cause: {cause}")
+        yield hanging(f"likely cause: {cause}")
     if transfer.verdict.next:
-        yield _hanging(f"next: {transfer.verdict.next}", "bold")
+        yield hanging(f"next: {transfer.verdict.next}", "bold")
 
 
 def _bars(curves: Sequence[Curve], window: tuple[float, float]) -> Iterable[RenderableType]:
     rates = sorted({lr for curve in curves for lr in curve.lrs})
     if not rates:
         return
-    table = _table()
+    table = plain_table()
     table.add_column(curves[0].dial, justify="right", no_wrap=True)
     table.add_column(f"loss from lr {rate(rates[0])} to {rate(rates[-1])}", overflow="fold")
     for curve in curves:
@@ -112,7 +109,7 @@ def _bars(curves: Sequence[Curve], window: tuple[float, float]) -> Iterable[Rend
 
 
 def _comparison(study: TransferStudy) -> RenderableType:
-    table = _table()
+    table = plain_table()
     table.add_column("rule", overflow="fold")
     for name in ("shift", "loss transferred", "best", "cost"):
         table.add_column(name, justify="right", no_wrap=name != "loss transferred")
@@ -124,18 +121,6 @@ def _comparison(study: TransferStudy) -> RenderableType:
             quantity(transfer.loss_at_transferred),
             quantity(transfer.loss_at_best),
             excess(transfer),
-            _outcome(transfer.verdict),
+            coloured(transfer.verdict),
         )
     return table
-
-
-def _outcome(verdict: Verdict) -> Text:
-    return Text(outcome_word(verdict), style=f"bold {_STYLES[mood(verdict)]}")
-
-
-def _table() -> Table:
-    return Table(box=None, padding=(0, 1, 0, 0))
-
-
-def _hanging(text: str, style: str = "") -> RenderableType:
-    return Padding(Text(text, style=style), (0, 0, 0, 2), expand=False)
