@@ -6,9 +6,9 @@ import functools
 
 import numpy as np
 import torch
-from scipy import stats
 
 from similitude.claims.gamma_nets import swept
+from similitude.claims.judged import judged, mean_interval
 from similitude.claims.registry import Measured, claim
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.scaling.optimizers import OptimizerLike
@@ -62,9 +62,8 @@ def large_gamma() -> Measured:
     sweep = swept(torch.optim.SGD, layers=3, steps=STEPS, gammas=(1e-2, 1.0, 1e3))
     kernel, usual, rich = (np.array(point.at_best) for point in sweep.points)
     change = np.log(rich / usual)
-    half = float(stats.t.ppf(0.975, len(change) - 1) * change.std(ddof=1) / len(change) ** 0.5)
     mean, excess = float(change.mean()), float(kernel.mean() / usual.mean())
-    interval = (float(np.exp(mean - half)), float(np.exp(mean + half)))
+    low, high = np.exp(mean_interval(change)).tolist()
     evidence = tuple(
         Evidence(f"loss at gamma {point.gamma:g}, rate {point.best.lr:.3g}", float(np.mean(point.at_best)))
         for point in sweep.points
@@ -74,10 +73,10 @@ def large_gamma() -> Measured:
         f"{excess:.1f} times, after {STEPS} steps"
     )
     outcome = Outcome.OK if mean < 0 and excess >= 2 else Outcome.INCONSISTENT
-    if outcome is Outcome.OK and interval[1] >= 1:
+    if outcome is Outcome.OK and high >= 1:
         outcome = Outcome.CANNOT_TELL
     return Measured(
-        float(np.exp(mean)), interval, "loss over that at gamma 1", Verdict(outcome, summary, evidence)
+        float(np.exp(mean)), (low, high), "loss over that at gamma 1", Verdict(outcome, summary, evidence)
     )
 
 
@@ -98,7 +97,5 @@ def _rates(optimizer: OptimizerLike, *, tolerance: float) -> Measured:
     name, worst, law = max(known, key=lambda row: abs(row[1].value - row[2]))
     holds = abs(worst.value - law) <= tolerance
     summary = f"of {len(known)} exponents the farthest off is {worst.value:.2f} at {name}, where the law has {law:.2f}"
-    verdict = Verdict(Outcome.OK if holds else Outcome.INCONSISTENT, summary, evidence)
-    return Measured(
-        worst.value - law, (worst.interval[0] - law, worst.interval[1] - law), f"{UNIT}, off the law", verdict
-    )
+    interval = (worst.interval[0] - law, worst.interval[1] - law)
+    return judged(holds, worst.value - law, f"{UNIT}, off the law", summary, evidence, interval)

@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy import stats
 
+from similitude.claims.judged import judged, mean_interval
 from similitude.claims.landscapes import CLASSES, PIXELS, edge, over_depth
 from similitude.claims.linear_sharpness import POWERS, largest_difference, sharpness_before_and_after, task
 from similitude.claims.registry import Measured, claim
 from similitude.claims.widths import convnet_study, mlp_study
-from similitude.core.verdict import Evidence, Outcome, Verdict
+from similitude.core.verdict import Evidence
 from similitude.models import MLP
 from similitude.models.resmlp import Block
 from similitude.scaling.depth import STANDARD
@@ -55,7 +55,7 @@ def theorem() -> Measured:
         for (name, width), off in rows.items()
     )
     summary = f"over 200 steps w, e and v are off by at most {worst:.1e} at widths 4, 16 and 256"
-    return _result(worst <= 1e-10, worst, "largest difference of an entry", summary, evidence)
+    return judged(worst <= 1e-10, worst, "largest difference of an entry", summary, evidence)
 
 
 @claim(
@@ -94,7 +94,7 @@ def sharpening() -> Measured:
         f"limit's {law:.3f} from width 64 on; under NTP it changes by {100 * changes['ntp', 16]:.0f} % at width 16 and "
         f"by {100 * lazy:.1f} % at 1024"
     )
-    return _result(holds, off, "relative deviation", summary, tuple(evidence))
+    return judged(holds, off, "relative deviation", summary, tuple(evidence))
 
 
 @claim(
@@ -129,7 +129,7 @@ def edge_of_stability() -> Measured:
         for seed, run, mean in zip(SEEDS, runs, means, strict=True)
     )
     summary = f"eta x lambda hovers around {', '.join(f'{mean:.2f}' for mean in means)} (three seeds)"
-    return _result(abs(worst - 2) <= 0.16, worst, "eta x lambda", summary, evidence)
+    return judged(abs(worst - 2) <= 0.16, worst, "eta x lambda", summary, evidence)
 
 
 @claim(
@@ -161,7 +161,7 @@ def adam_edge() -> Measured:
     )
     worst = max(found, key=lambda value: abs(value - 38) if math.isfinite(value) else math.inf)
     summary = f"the 90th percentile is {' and '.join(f'{value:.1f}' for value in found)} (two seeds)"
-    return _result(all(low <= value <= high for value in found), worst, "eta x lambda", summary, evidence)
+    return judged(all(low <= value <= high for value in found), worst, "eta x lambda", summary, evidence)
 
 
 @claim(
@@ -210,7 +210,7 @@ def no_depth_rule() -> Measured:
         Evidence(f"eta x lambda at the start, {depth} branches", start)
         for depth, start in zip(DEPTHS, starts, strict=True)
     )
-    return _result(twice >= 2 and ratio >= 10, ratio, "ratio", summary, evidence)
+    return judged(twice >= 2 and ratio >= 10, ratio, "ratio", summary, evidence)
 
 
 @claim(
@@ -265,7 +265,7 @@ def loss_gap() -> Measured:
         f"under NTP, that of the sharpness {values['mup', 'sharpness']:.1f}-fold under muP"
     )
     interval = growth["mup", "loss"].interval
-    return _result(holds, values["mup", "loss"], "growth of the loss gap", summary, evidence, interval)
+    return judged(holds, values["mup", "loss"], "growth of the loss gap", summary, evidence, interval)
 
 
 @claim(
@@ -284,7 +284,7 @@ def convnet() -> Measured:
     )
     evidence = (*mup.verdict.evidence, *ntp.verdict.evidence)
     summary = f"{mup.verdict.summary}; {ntp.verdict.summary}"
-    return _result(mup.verdict.ok and ntp.verdict.ok, mup.value, mup.unit, summary, evidence, mup.interval)
+    return judged(mup.verdict.ok and ntp.verdict.ok, mup.value, mup.unit, summary, evidence, mup.interval)
 
 
 def _over_depth(block: Block, rule: str, *, lr: float, steps: int = DEPTH_STEPS) -> dict[int, np.ndarray]:
@@ -309,7 +309,7 @@ def _depths(found: dict[int, np.ndarray], what: str, *, holds: Callable[[float],
         Evidence(
             f"eta x lambda after {step} of {DEPTH_STEPS} steps, {depth} branches",
             float(runs[:, k].mean()),
-            _interval(runs[:, k]),
+            mean_interval(runs[:, k]),
         )
         for depth, runs in found.items()
         for k, step in enumerate((0, DEPTH_STEPS // 2, DEPTH_STEPS))
@@ -319,12 +319,7 @@ def _depths(found: dict[int, np.ndarray], what: str, *, holds: Callable[[float],
         f"with {what} eta x lambda differs over 8 to 48 branches by up to a factor {ratio:.2f}; it rises "
         f"{', '.join(f'{r:.2f}' for r in rise)}-fold at 8, 16 and 48"
     )
-    return _result(math.isfinite(ratio) and holds(ratio), ratio, "largest over smallest", summary, evidence)
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
-    return float(values.mean()) - half, float(values.mean()) + half
+    return judged(math.isfinite(ratio) and holds(ratio), ratio, "largest over smallest", summary, evidence)
 
 
 def _alike(study: Consistency, *, at_most: float, after: int = 0) -> Measured:
@@ -343,7 +338,7 @@ def _alike(study: Consistency, *, at_most: float, after: int = 0) -> Measured:
         f"window from step {after} on ({found.verdict.outcome})"
     )
     interval = next((spread.interval for spread in late if spread.value == worst), None)
-    return _result(worst <= at_most, worst, "relative spread", summary, evidence, interval)
+    return judged(worst <= at_most, worst, "relative spread", summary, evidence, interval)
 
 
 def _apart(study: Consistency, *, at_least: float, after: int) -> Measured:
@@ -363,16 +358,4 @@ def _apart(study: Consistency, *, at_least: float, after: int) -> Measured:
         f"({found.verdict.outcome})"
     )
     interval = next((spread.interval for spread in late if spread.value == least), None)
-    return _result(least >= at_least, least, "relative spread", summary, evidence, interval)
-
-
-def _result(
-    holds: bool,
-    value: float,
-    unit: str,
-    summary: str,
-    evidence: tuple[Evidence, ...],
-    interval: tuple[float, float] | None = None,
-) -> Measured:
-    outcome = Outcome.OK if holds else Outcome.INCONSISTENT
-    return Measured(value, interval, unit, Verdict(outcome, summary, evidence))
+    return judged(least >= at_least, least, "relative spread", summary, evidence, interval)

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from similitude.checking.slopes import Slope
+from similitude.claims.judged import judged, judged_slopes
 from similitude.claims.norms import (
     BASE,
     CLASSES,
@@ -18,12 +19,11 @@ from similitude.claims.norms import (
     slopes,
 )
 from similitude.claims.registry import Measured, claim
-from similitude.core.verdict import Evidence, Outcome, Verdict
+from similitude.core.verdict import Evidence
 
 WIDTHS = (64, 128, 256, 512, 1024)
 SEEDS = (0, 1, 2)
 STEPS = 8
-UNIT = "exponent of width"
 _OPTIMIZERS = ("sgd", "adam")
 
 
@@ -65,7 +65,7 @@ def standard() -> Measured:
         f"hidden updates of Adam grow with exponent {least.value:.2f} or more; those of SGD with "
         f"{min(values):.2f} to {max(values):.2f}"
     )
-    return _result(holds, summary, least, [*adam, *sgd])
+    return judged_slopes(holds, summary, least, [*adam, *sgd])
 
 
 @claim(
@@ -81,7 +81,7 @@ def kernel_regime() -> Measured:
     inner = [(name, slope) for name, slope in rows if f"layer {_last()}" not in name]
     worst = max((slope for _, slope in inner), key=lambda slope: abs(slope.value + 0.5))
     holds = abs(worst.value + 0.5) <= 0.1
-    return _result(holds, f"the exponent farthest from -0.5 is {worst.value:+.2f}", worst, rows)
+    return judged_slopes(holds, f"the exponent farthest from -0.5 is {worst.value:+.2f}", worst, rows)
 
 
 @claim(
@@ -97,7 +97,7 @@ def frobenius() -> Measured:
     setting = Setting("spectral", "adam", frobenius_groups)
     rows = _growth(setting, steps=STEPS, quantities=("update",))
     least = min((slope for _, slope in rows[1:-1]), key=lambda slope: slope.value)
-    return _result(
+    return judged_slopes(
         least.value >= 0.25, f"hidden updates grow with exponent {least.value:.2f} or more", least, rows
     )
 
@@ -125,8 +125,7 @@ def init() -> Measured:
         f"natural norms at initialization are within {100 * worst[last]:.1f} % of the limits at width {last}, within "
         f"{100 * worst[WIDTHS[0]]:.1f} % at width {WIDTHS[0]}"
     )
-    outcome = Outcome.OK if worst[last] <= 0.05 else Outcome.INCONSISTENT
-    return Measured(worst[last], None, "relative deviation", Verdict(outcome, summary, tuple(evidence)))
+    return judged(worst[last] <= 0.05, worst[last], "relative deviation", summary, evidence)
 
 
 @claim(
@@ -148,8 +147,7 @@ def low_rank() -> Measured:
     holds = flat.verdict.ok and largest <= 16
     summary = f"stable ranks are at most {largest:.1f}; {flat.verdict.summary}"
     first = Evidence("largest stable rank of a first update", largest, None, "at most 16")
-    verdict = Verdict(Outcome.OK if holds else Outcome.INCONSISTENT, summary, (first, *flat.verdict.evidence))
-    return Measured(largest, None, "rank", verdict)
+    return judged(holds, largest, "rank", summary, (first, *flat.verdict.evidence))
 
 
 @claim(
@@ -212,10 +210,4 @@ def _flat(what: str, rows: Sequence[tuple[str, Slope]], *, tolerance: float) -> 
     """Judge that no exponent is farther from 0 than the tolerance."""
     name, worst = max(rows, key=lambda row: abs(row[1].value))
     summary = f"of {len(rows)} exponents of {what} the farthest from 0 is {worst.value:+.3f} ({name})"
-    return _result(abs(worst.value) <= tolerance, summary, worst, rows)
-
-
-def _result(holds: bool, summary: str, shown: Slope, rows: Sequence[tuple[str, Slope]]) -> Measured:
-    evidence = tuple(Evidence(name, slope.value, (slope.low, slope.high)) for name, slope in rows)
-    verdict = Verdict(Outcome.OK if holds else Outcome.INCONSISTENT, summary, evidence)
-    return Measured(shown.value, (shown.low, shown.high), UNIT, verdict)
+    return judged_slopes(abs(worst.value) <= tolerance, summary, worst, rows)

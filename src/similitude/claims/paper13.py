@@ -20,11 +20,12 @@ from similitude.claims.depths import (
     memorised_digits,
     noisy_digits,
 )
+from similitude.claims.judged import judged
 from similitude.claims.linear_nets import biases, example_task
 from similitude.claims.registry import Measured, claim
 from similitude.claims.valley import best_multipliers, valley_slope
 from similitude.core.seeding import seeded, torch_generator
-from similitude.core.verdict import Evidence, Outcome, Verdict
+from similitude.core.verdict import Evidence
 from similitude.models import ResMLP
 from similitude.models.resmlp import Block, ResActivation
 from similitude.theory.linear_resnet import linear_resnet_limit
@@ -56,7 +57,7 @@ def init() -> Measured:
         f"from depth 16 to 256 the stream grows by {ratios[0.5]:.3f} at alpha 1/2 and {ratios[1.0]:.3f} at 1, by "
         f"{ratios[0.25]:.2f} at 1/4 and {ratios[0.0]:.2g} at 0"
     )
-    return _result(holds, worst, "ratio", summary, evidence)
+    return judged(holds, worst, "ratio", summary, evidence)
 
 
 @claim(
@@ -80,7 +81,7 @@ def gradient_diversity() -> Measured:
             Evidence(f"W {activation}(x), neighbours", first[0], None, "1"),
         ]
     summary = f"cosines are within {off:.3f} of theory for phi(W x), and at least {least:.3f} for W phi(x)"
-    return _result(off <= 0.03 and least >= 0.95, off, "deviation of a cosine", summary, tuple(evidence))
+    return judged(off <= 0.03 and least >= 0.95, off, "deviation of a cosine", summary, tuple(evidence))
 
 
 @claim(
@@ -113,7 +114,7 @@ def feature_diversity() -> Measured:
         f"from depth 32 to 128 the exponent goes from {slopes[0.5, 32]:.2f} to {diverse:.2f} at alpha 1/2, from "
         f"{slopes[1.0, 32]:.2f} to {redundant:.2f} at alpha 1"
     )
-    return _result(holds, redundant - diverse, "difference of exponents", summary, tuple(evidence))
+    return judged(holds, redundant - diverse, "difference of exponents", summary, tuple(evidence))
 
 
 @claim(
@@ -145,7 +146,7 @@ def linear_width() -> Measured:
         f"all steps agree within {apart.max():.1f} standard errors"
     )
     low, high = small[step] - 2 * e1[step], small[step] + 2 * e1[step]
-    return _result(holds, float(small[step]), "n x bias", summary, evidence, (float(low), float(high)))
+    return judged(holds, float(small[step]), "n x bias", summary, evidence, (float(low), float(high)))
 
 
 @claim(
@@ -168,7 +169,7 @@ def linear_depth() -> Measured:
         for depth, change in zip(depths, changes, strict=False)
     )
     summary = f"doubling the depth changes the outputs as depth^{exponent:.2f}"
-    return _result(abs(exponent + 1) <= 0.1, exponent, "exponent of depth", summary, evidence)
+    return judged(abs(exponent + 1) <= 0.1, exponent, "exponent of depth", summary, evidence)
 
 
 @claim(
@@ -230,9 +231,7 @@ def absolute_value() -> Measured:
         for name, row in losses.items()
     )
     words = ", ".join(f"{mean:.3f} for {name}" for name, mean in zip(losses, means, strict=True))
-    return _result(
-        holds, ratio, "loss of |W x| over that of relu(W x)", f"final losses are {words}", evidence
-    )
+    return judged(holds, ratio, "loss of |W x| over that of relu(W x)", f"final losses are {words}", evidence)
 
 
 @claim(
@@ -268,7 +267,7 @@ def two_layers() -> Measured:
         f"the valley's slope goes from {shallow:.2f} at depth 1 to {deep:.2f} at 16 with two matrices per block, from "
         f"{single[0]:.2f} to {single[1]:.2f} with one"
     )
-    return _result(holds, deep - shallow, "change of the slope", summary, tuple(evidence))
+    return judged(holds, deep - shallow, "change of the slope", summary, tuple(evidence))
 
 
 def _shifts(task: DepthTask, *rules: str) -> dict[str, tuple[float, tuple[float, float] | None]]:
@@ -285,7 +284,7 @@ def _moved(holds: bool, shifts: Mapping[str, tuple[float, tuple[float, float] | 
     words = ", ".join(f"{shift:+.2f} under {rule}" for rule, (shift, _) in shifts.items())
     summary = f"the best rate moves by {words}, in octaves per doubling of depth"
     value, interval = shifts["depth_mup"]
-    return _result(holds, value, "octaves per doubling of depth", summary, evidence, interval)
+    return judged(holds, value, "octaves per doubling of depth", summary, evidence, interval)
 
 
 @functools.cache
@@ -342,15 +341,3 @@ def _trained(alpha: float, depth: int) -> Diversity:
         steps=60,
         seeds=2,
     )
-
-
-def _result(
-    holds: bool,
-    value: float,
-    unit: str,
-    summary: str,
-    evidence: tuple[Evidence, ...],
-    interval: tuple[float, float] | None = None,
-) -> Measured:
-    outcome = Outcome.OK if holds else Outcome.INCONSISTENT
-    return Measured(value, interval, unit, Verdict(outcome, summary, evidence))

@@ -17,11 +17,11 @@ from similitude.claims.abcd_nets import (
     three_points,
     train,
 )
+from similitude.claims.judged import WIDTH_EXPONENT, judged, judged_slopes
 from similitude.claims.registry import Measured, claim
-from similitude.core.verdict import Evidence, Outcome, Verdict
+from similitude.core.verdict import Evidence
 from similitude.scaling.abcd import Parametrization, abcd, layer
 
-UNIT = "exponent of width"
 EPS = 0.05
 SHALLOW, DEEP, WIDE = (512, 2048, 8192, 32768), (128, 256, 512, 1024), (256, 512, 1024, 2048)
 HIDDEN_LAYERS = 3
@@ -156,8 +156,7 @@ def symmetry() -> Measured:
     evidence.append(Evidence("adam, mup, shifted without eps", control, None, "at least 1e-4"))
     holds = worst <= 1e-12 and control >= 1e-4
     summary = f"outputs differ by at most {worst:.1e}; by {control:.1e} where eps is not shifted"
-    verdict = Verdict(Outcome.OK if holds else Outcome.INCONSISTENT, summary, tuple(evidence))
-    return Measured(worst, None, "difference of outputs", verdict)
+    return judged(holds, worst, "difference of outputs", summary, evidence)
 
 
 @claim(
@@ -181,7 +180,7 @@ def wrong_exponent() -> Measured:
     good, bad = found["c = 1"], found["c = 1/2"]
     holds = abs(good.value) <= 0.1 and bad.low >= 0.2
     summary = f"outputs change by n^{good.value:+.2f} with c = 1 and by n^{bad.value:+.2f} with c = 1/2"
-    return _result(holds, summary, bad, [(f"outputs, {name}", slope) for name, slope in found.items()])
+    return judged_slopes(holds, summary, bad, [(f"outputs, {name}", slope) for name, slope in found.items()])
 
 
 @claim(
@@ -211,7 +210,7 @@ def standard_adam() -> Measured:
         f"hidden features change by n^{worst.value:+.2f} under Adam and by n^{fastest.value:+.2f} under SGD; outputs by "
         f"n^{outputs.value:+.2f} under Adam, so that this rate is the largest for features alone"
     )
-    return _result(holds, summary, worst, rows)
+    return judged_slopes(holds, summary, worst, rows)
 
 
 @claim(
@@ -237,7 +236,7 @@ def faithful_eps() -> Measured:
     holds = abs(good.value) <= 0.1 and bad.value <= -0.4
     summary = f"features change by n^{good.value:+.2f} with eps n^-d, by n^{bad.value:+.2f} or less with a constant eps"
     rows = [(f"{key}, eps {name}", slope) for name, slopes in found.items() for key, slope in slopes.items()]
-    return _result(holds, summary, bad, rows)
+    return judged_slopes(holds, summary, bad, rows)
 
 
 def _growth(
@@ -274,11 +273,4 @@ def _near(rows: Sequence[_Row], tolerance: Callable[[str], float]) -> Measured:
         Evidence(name, slope.value, (slope.low, slope.high), f"{expected:g} +- {tolerance(name):g}")
         for name, slope, expected in rows
     )
-    verdict = Verdict(Outcome.OK if holds else Outcome.INCONSISTENT, summary, evidence)
-    return Measured(worst.value, (worst.low, worst.high), UNIT, verdict)
-
-
-def _result(holds: bool, summary: str, shown: Slope, rows: Sequence[tuple[str, Slope]]) -> Measured:
-    evidence = tuple(Evidence(name, slope.value, (slope.low, slope.high)) for name, slope in rows)
-    verdict = Verdict(Outcome.OK if holds else Outcome.INCONSISTENT, summary, evidence)
-    return Measured(shown.value, (shown.low, shown.high), UNIT, verdict)
+    return judged(holds, worst.value, WIDTH_EXPONENT, summary, evidence, (worst.low, worst.high))

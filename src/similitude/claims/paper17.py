@@ -9,9 +9,9 @@ import math
 import tempfile
 
 import numpy as np
-from scipy import stats
 from torch import Tensor, nn
 
+from similitude.claims.judged import judged, mean_interval
 from similitude.claims.registry import Measured, claim
 from similitude.claims.sweeps import chosen_at_base, finals, moves, stays, sweep, train, tuned
 from similitude.core.verdict import Evidence, Outcome, Verdict
@@ -58,8 +58,7 @@ def transfer() -> Measured:
         return Measured(float("nan"), None, "octaves per doubling of width", verdict)
     holds = sp.shift <= -0.25 and abs(mup.shift) <= min(0.25, 0.4 * abs(sp.shift))
     summary = f"the optimum moves by {mup.shift:+.2f} octave per doubling under muP, {sp.shift:+.2f} under sp"
-    verdict = Verdict(Outcome.OK if holds else Outcome.INCONSISTENT, summary, evidence)
-    return Measured(mup.shift, mup.shift_interval, "octaves per doubling of width", verdict)
+    return judged(holds, mup.shift, "octaves per doubling of width", summary, evidence, mup.shift_interval)
 
 
 @claim(
@@ -79,8 +78,7 @@ def wider_is_better() -> Measured:
     narrow, wide = (finals(train(experiment, width, [(best, {})], seeds=seeds))[0] for width in ends)
     differences = wide - narrow
     mean = float(differences.mean())
-    half = float(stats.t.ppf(0.975, len(seeds) - 1) * stats.sem(differences))
-    interval = (mean - half, mean + half)
+    interval = mean_interval(differences)
     evidence = (
         Evidence(f"mean loss at width {ends[0]}", float(narrow.mean())),
         Evidence(f"mean loss at width {ends[1]}", float(wide.mean())),
@@ -257,11 +255,8 @@ def judged_curves(narrow: np.ndarray, wide: np.ndarray) -> Measured:
     rows = []
     for number, part in enumerate(parts[1:], 2):
         each = part.mean(axis=1)
-        half = float(stats.t.ppf(0.975, len(each) - 1) * stats.sem(each))
-        mean = float(each.mean())
-        rows.append(
-            Evidence(f"difference in part {number} of {WINDOWS}", mean, (mean - half, mean + half), "below 0")
-        )
+        name = f"difference in part {number} of {WINDOWS}"
+        rows.append(Evidence(name, float(each.mean()), mean_interval(each), "below 0"))
     worst = max(rows, key=lambda row: row.value or 0.0)
     assert worst.value is not None
     assert worst.interval is not None
@@ -308,8 +303,7 @@ def judged_text(mup: Transfer, sp: Transfer) -> Measured:
         f"from width {mup.optima[0].size} to {mup.optima[-1].size} the best rate moves by {octaves:+.2f} octaves under "
         f"muP, and the transferred one costs {100 * cost:.1f} %{beside}"
     )
-    verdict = Verdict(Outcome.OK if holds else Outcome.INCONSISTENT, summary, tuple(evidence))
-    return Measured(octaves, None, "octaves", verdict)
+    return judged(holds, octaves, "octaves", summary, evidence)
 
 
 def make_random_head(width: int) -> nn.Module:
