@@ -130,6 +130,7 @@ def consistency(
         from similitude.cli.options import at_least, names, rate, schedule_of, whole_numbers
         from similitude.cli.options import depth_rules as depth_rules_of
         from similitude.cli.sizes import size
+        from similitude.cli.watch import report_path
         from similitude.report.consistency_page import write_consistency_page
         from similitude.report.consistency_table import consistency_table
         from similitude.runs.engine import InProcess
@@ -179,8 +180,7 @@ def consistency(
                 on_progress=bar,
             )
         screen.say(consistency_table(study))
-        default = Path("consistency.html") if "://" in storage else Path(storage) / "consistency.html"
-        page = write_consistency_page(study, report or default).resolve()
+        page = write_consistency_page(study, report_path(storage, report, name="consistency.html")).resolve()
         screen.say(f"Report: {page}")
         screen.result({**study.to_dict(), "report": str(page)})
     return study.verdict.exit_code

@@ -7,7 +7,6 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from similitude.cli.screen import Screen
-from similitude.core.errors import CurvatureError
 
 
 def doctor(
@@ -55,11 +54,10 @@ def doctor(
         Print everything as one JSON object on standard output.
     """
     with Screen(as_json=json) as screen:
-        from similitude.checking.losses import has_own_loss, loss_of
         from similitude.cli.factories import load_factory
         from similitude.cli.models import build_model
         from similitude.cli.options import names, rate
-        from similitude.cli.samples import load_traced
+        from similitude.cli.samples import load_traced, loss_for, sample_at
         from similitude.cli.sizes import size
         from similitude.landscape.doctor import doctor as examine
         from similitude.landscape.routes import routes_by_name
@@ -73,19 +71,10 @@ def doctor(
         model = build_model(make, dials, factory, seed=seed)
         if evaluation:
             model.eval()
-        batch = traced.sample
-        if callable(batch):
-            if dials is None:
-                raise CurvatureError(f"--sample {sample} is a function of the width. Give --width.")
-            batch = batch(dials["width"])
-        if traced.loss is None and not has_own_loss(model, batch):
-            raise CurvatureError(
-                "the model returns no loss of its own. Pass --loss module:name of a function loss(model, batch) "
-                "that returns one number."
-            )
+        batch = sample_at(sample, traced.sample, None if dials is None else dials.get("width"))
         found = examine(
             model,
-            loss_of(traced.loss, stand_in=False),
+            loss_for(model, batch, traced.loss),
             batch,
             routes=chosen,
             seed=seed,

@@ -99,6 +99,7 @@ def gamma(
         from similitude.cli.factories import load_factory, load_optimizer
         from similitude.cli.options import at_least, rate, schedule_of
         from similitude.cli.sizes import size
+        from similitude.cli.watch import report_path
         from similitude.report.gamma_page import write_gamma_page
         from similitude.report.gamma_table import gamma_table
         from similitude.runs.engine import InProcess
@@ -130,8 +131,7 @@ def gamma(
                 on_progress=bar,
             )
         screen.say(gamma_table(sweep))
-        default = Path("gamma.html") if "://" in storage else Path(storage) / "gamma.html"
-        page = write_gamma_page(sweep, report or default).resolve()
+        page = write_gamma_page(sweep, report_path(storage, report, name="gamma.html")).resolve()
         screen.say(f"Report: {page}")
         screen.result({**sweep.to_dict(), "report": str(page)})
     return sweep.verdict.exit_code

@@ -8,7 +8,7 @@ from typing import Any
 
 from similitude.cli.batches import load_batches
 from similitude.cli.factories import load_factory
-from similitude.cli.samples import load_traced
+from similitude.cli.samples import load_traced, sample_at
 from similitude.core.errors import CurvatureError
 from similitude.core.seeding import derive
 from similitude.data.batches import Batches, ImageBatches, TextBatches
@@ -89,11 +89,7 @@ def load_probed(
     sizes = {"--batch-size": batch_size, "--context": context}
     if data is None or sample is not None:
         traced = load_traced(sample, data, loss)
-        found = traced.sample
-        if callable(found):
-            if width is None:
-                raise CurvatureError(f"--sample {sample} is a function of the width. Give --width.")
-            found = found(width)
+        found = sample_at(sample, traced.sample, width)
         given = list(found) if isinstance(found, list) else [found]
         vain = [option for option, value in sizes.items() if value is not None]
         vain += ["--full-batch"] if full_batch and len(given) == 1 else []

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from similitude.cli.batches import load_batches
 from similitude.cli.factories import load_factory, load_object
-from similitude.core.errors import FactoryError
+from similitude.core.errors import CurvatureError, FactoryError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from similitude.checking.losses import LossLike
 
 _LOSS = "similitude.training.losses:cross_entropy"
 _FORMS = (
@@ -70,6 +75,46 @@ def load_trained(sample: str | None, data: str | None, loss: str | None) -> Trac
     if sample is not None and data is None and hasattr(found := load_object(sample), "batch"):
         return Traced(found, None if loss is None else _loss(loss))
     return load_traced(sample, data, loss)
+
+
+def sample_at(reference: str | None, sample: Any, width: int | None) -> Any:
+    """Return a sample for a width: as it is, or what it gives for the width where it is a function of it.
+
+    Args:
+        reference: What the user calls it, for the message.
+        sample: As in `Traced`.
+        width: The width; None where there is none.
+
+    Raises:
+        CurvatureError: The sample is a function of the width, and there is none.
+    """
+    if not callable(sample):
+        return sample
+    if width is None:
+        raise CurvatureError(f"--sample {reference} is a function of the width. Give --width.")
+    return sample(width)
+
+
+def loss_for(model: nn.Module, batch: Any, loss: LossLike | None) -> LossLike:
+    """Return the loss that curvature is taken of: the user's, or the model's own.
+
+    Args:
+        model: The model.
+        batch: A batch that it takes.
+        loss: The user's loss, which wins.
+
+    Raises:
+        CurvatureError: There is neither.
+        PlanError: The model cannot be called with the batch.
+    """
+    from similitude.checking.losses import has_own_loss, loss_of
+
+    if loss is None and not has_own_loss(model, batch):
+        raise CurvatureError(
+            "the model returns no loss of its own. Pass --loss module:name of a function loss(model, batch) that "
+            "returns one number."
+        )
+    return loss_of(loss, stand_in=False)
 
 
 def _loss(reference: str) -> Callable[..., Any]:

@@ -107,14 +107,13 @@ def sharpness(
         Print everything as one JSON object on standard output.
     """
     with Screen(as_json=json) as screen:
-        from similitude.checking.losses import has_own_loss, loss_of
         from similitude.cli.checkpoints import load_checkpoint
         from similitude.cli.factories import load_factory
         from similitude.cli.models import build_model
         from similitude.cli.options import at_least
         from similitude.cli.probes import load_probed
+        from similitude.cli.samples import loss_for
         from similitude.cli.sizes import size
-        from similitude.core.errors import CurvatureError
         from similitude.landscape.sharpness_run import sharpness_run
         from similitude.report.sharpness_page import write_sharpness_page
         from similitude.report.sharpness_table import sharpness_table
@@ -139,11 +138,7 @@ def sharpness(
             planned.apply_(model)
         if checkpoint is not None:
             load_checkpoint(model, checkpoint)
-        if given.loss is None and not has_own_loss(model, given.probe[0]):
-            raise CurvatureError(
-                "the model returns no loss of its own. Pass --loss module:name of a function loss(model, batch) that "
-                "returns one number."
-            )
+        minimized = loss_for(model, given.probe[0], given.loss)
         made = _optimizer(model, optimizer, lr, kwarg or {}, planned)
         settings = _settings(factory, dials, data or sample, optimizer, kwarg or {}, made)
         settings |= {
@@ -153,7 +148,7 @@ def sharpness(
         }
         with screen.notes.status("step 0") as status:
             run = sharpness_run(
-                model, made, loss=loss_of(given.loss, stand_in=False), batches=given.batches, probe=given.probe,
+                model, made, loss=minimized, batches=given.batches, probe=given.probe,
                 steps=steps, every=every, tol=tol, directional=directional, top=top, density=density, split=split,
                 name=factory.rpartition(":")[2], log=None if log is None else str(log), seed=seed, settings=settings,
                 on_record=lambda record: status.update(f"step {record.step} of {steps}, loss {record.loss:.4g}"),

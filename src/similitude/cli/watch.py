@@ -59,11 +59,11 @@ def write_page(
     return where
 
 
-def report_path(storage: str | Path, given: Path | None = None) -> Path:
-    """Return where the report of a storage goes: where the user says, else into its folder."""
+def report_path(storage: str | Path, given: Path | None = None, *, name: str = "report.html") -> Path:
+    """Return where the report of a storage goes: where the user says, else into its folder under a name."""
     if given is not None:
         return given
-    return Path("report.html") if "://" in str(storage) else Path(storage) / "report.html"
+    return Path(name) if "://" in str(storage) else Path(storage) / name
 
 
 def describe(experiment: Experiment) -> str:
