@@ -225,6 +225,7 @@ def test_several_optimizers_are_guarded_each_and_not_clipped_together(plan, tmp_
 
 def test_lightning_is_asked_for_by_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
-    monkeypatch.delitem(sys.modules, "similitude.integrations.lightning")
+    for name in ("lightning", "lightning_sharpness", "lightning_callback"):
+        monkeypatch.delitem(sys.modules, f"similitude.integrations.{name}")
     with pytest.raises(ImportError, match=r"pip install 'similitude\[lightning\]'"):
         import similitude.integrations.lightning  # noqa: F401

@@ -9,18 +9,12 @@ from torch.optim import Optimizer
 
 from similitude.checking.guard import Guard, guard
 from similitude.core.errors import PlanError
+from similitude.integrations.lightning_callback import Callback
 from similitude.integrations.lightning_sharpness import SharpnessCallback
 from similitude.scaling.axes import some
 from similitude.scaling.clipping import Units, clip_grad_norm_, gradient_scales
 from similitude.scaling.matching import match
 from similitude.scaling.records import Plan
-
-try:
-    from lightning.pytorch import Callback
-except ImportError as error:
-    raise ImportError(
-        "similitude.integrations.lightning needs lightning: pip install 'similitude[lightning]'"
-    ) from error
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
