@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 
 import numpy as np
 import pytest
@@ -119,12 +120,43 @@ def test_rebuilt_graphs_draw_the_same_and_start_from_the_same_buffers() -> None:
     assert torch.equal(rebuilt.hvp(v), rebuilt.hvp(v))
 
 
+def test_a_batch_as_loaders_yield_it_is_one_batch() -> None:
+    x, y = data(10)
+    whole = sim.Curvature(net(), loss, (x, y))
+    yielded = sim.Curvature(net(), loss, [x, y])
+    assert (yielded.examples, yielded.loss_value) == (10, whole.loss_value)
+    with pytest.raises(CurvatureError, match=r"tuple\(batch\)"):
+        sim.Curvature(net(), loss, [x, x])
+    assert sim.Curvature(net(), lambda m, b: m(b).square().mean(), iter([x, x])).examples == 20
+    assert (
+        sim.Curvature(net(), lambda m, b: m(b["x"]).mean(), {"scale": torch.tensor(1.0), "x": x}).examples
+        == 10
+    )
+
+
+def test_reading_a_shuffled_loader_leaves_the_generators_alone() -> None:
+    loader = DataLoader(TensorDataset(*data(10)), batch_size=4, shuffle=True)
+    before = torch.get_rng_state()
+    values = [sim.Curvature(net(), loss, loader).loss_value for _ in range(2)]
+    assert values[0] == values[1]
+    torch.manual_seed(0)
+    torch.set_rng_state(before)
+    sim.Curvature(net(), loss, loader)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def step(model: nn.Module, how: str) -> None:
     if how == "optimizer":
         model[0].weight.grad = torch.ones_like(model[0].weight)
         torch.optim.SGD(model.parameters(), lr=0.1).step()
     elif how == "data":
         model[0].weight.data.mul_(1.1)
+    elif how == "one entry":
+        model[0].weight.data[1, 2] += 0.1
+    elif how == "assigned":
+        model.load_state_dict({name: 1.1 * t for name, t in model.state_dict().items()}, assign=True)
+    elif how == "another":
+        model[0].weight = nn.Parameter(1.1 * model[0].weight.detach())
     elif how == "replaced":
         model[0].weight.data = 1.1 * model[0].weight.data
     else:
@@ -132,13 +164,16 @@ def step(model: nn.Module, how: str) -> None:
             model[0].weight.copy_(1.1 * model[0].weight)
 
 
-@pytest.mark.parametrize("how", ["optimizer", "data", "replaced", "no_grad"])
+@pytest.mark.parametrize(
+    "how", ["optimizer", "data", "one entry", "assigned", "another", "replaced", "no_grad"]
+)
 def test_a_stale_graph_is_an_error_and_refresh_follows(how: str) -> None:
     model, batch = net(), data()
     curv = sim.Curvature(model, loss, batch)
     operator = curv.operator("hessian")
     step(model, how)
-    for use in (lambda: curv.hvp(torch.ones(curv.dim, dtype=D)), curv.sharpness, curv.split):
+    flat = torch.ones(curv.dim, dtype=D)
+    for use in (lambda: curv.hvp(flat), curv.sharpness, curv.split, curv.gradient, lambda: curv.loss_value):
         with pytest.raises(CurvatureError, match=r"Call refresh\(\)"):
             use()
     curv.refresh()
@@ -148,6 +183,63 @@ def test_a_stale_graph_is_an_error_and_refresh_follows(how: str) -> None:
     assert torch.equal(curv.gradient(), fresh.gradient())
     with pytest.raises(CurvatureError, match=r"Call refresh\(\)"):
         operator.matvec(v)
+
+
+def test_refresh_follows_what_is_trained() -> None:
+    model, batch = net(), data()
+    curv = sim.Curvature(model, loss, batch)
+    model[0].bias.requires_grad_(False)
+    with pytest.raises(CurvatureError, match=r"Call refresh\(\)"):
+        curv.sharpness()
+    curv.refresh()
+    assert "0.bias" not in curv.names
+    model[0].bias.requires_grad_(True)
+    curv.refresh()
+    assert torch.equal(curv.gradient(), sim.Curvature(model, loss, batch).gradient())
+
+
+def test_statistics_that_an_evaluation_computes_with_make_graphs_stale() -> None:
+    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3)).to(D).eval()
+    curv = sim.Curvature(model, loss, data())
+    model[1].running_var.mul_(2.0)
+    with pytest.raises(CurvatureError, match=r"Call refresh\(\)"):
+        curv.sharpness()
+
+
+def test_outputs_that_are_written_into_have_no_jacobian() -> None:
+    model, (x, y) = net(), data()
+
+    def in_place(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        z = model(batch[0])
+        z.sigmoid_()
+        return F.cross_entropy(z, batch[1])
+
+    curv = sim.Curvature(model, in_place, (x, y))
+    apart = sim.Curvature(model, lambda m, b: F.cross_entropy(m(b[0]).sigmoid(), b[1]), (x, y))
+    v = torch.ones(curv.dim, dtype=D)
+    assert torch.allclose(curv.hvp(v), apart.hvp(v))
+    with pytest.raises(CurvatureError, match="written into after its call"):
+        curv.gauss_newton_product(v)
+
+
+def test_what_the_old_weight_norm_computes_is_put_back() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        model = nn.Sequential(nn.utils.weight_norm(nn.Linear(4, 3).to(D)))
+    own = model[0].weight
+    with sim.Curvature(model, loss, data()) as curv:
+        curv.sharpness()
+        assert model[0].weight is own
+
+
+def test_inference_mode() -> None:
+    model, batch = net(), data()
+    expected = sim.Curvature(model, loss, batch)
+    u = torch.ones(expected.outputs_dim, dtype=D)
+    with torch.inference_mode():
+        curv = sim.Curvature(model, loss, batch)
+        assert curv.sharpness().value == expected.sharpness().value
+        assert torch.equal(curv.ntk_product(torch.ones_like(u)), expected.ntk_product(u))
 
 
 def test_closing_frees_and_refresh_opens_again() -> None:

@@ -80,9 +80,12 @@ class Curvature:
         seed: int = 0,
         memory: int = GRAPH_BYTES,
     ) -> None:
+        if not callable(loss):
+            raise CurvatureError(
+                f"loss is a {type(loss).__name__}. Pass a function loss(model, batch) that returns a scalar tensor."
+            )
         self.model = unwrapped(model)
         self.loss = loss
-        self.space = ParameterSpace.of(model)
         self._batches = read_batches(batch)
         self._pick, self._seed, self._memory = outputs, seed, memory
         self.refresh()
@@ -94,6 +97,7 @@ class Curvature:
             CurvatureError: The loss or the parameters are not finite any more.
         """
         self._at: Products | None = None  # the old graphs go before the new ones come
+        self.space = ParameterSpace.of(self.model)
         self._at = Products(
             self.model, self.loss, self._batches, self.space, self._pick, seed=self._seed, memory=self._memory
         )
@@ -138,16 +142,16 @@ class Curvature:
     @property
     def unused(self) -> tuple[str, ...]:
         """Trainable parameters that the loss does not depend on."""
-        return self._products().unused
+        return self._products(fresh=True).unused
 
     @property
     def loss_value(self) -> float:
         """The loss at this point."""
-        return self._products().value
+        return self._products(fresh=True).value
 
     def gradient(self) -> Tensor:
         """Return the gradient at this point, flat, shape (dim,)."""
-        return self._products().gradient.clone()
+        return self._products(fresh=True).gradient.clone()
 
     def hvp(self, vector: ParameterVector) -> Tensor | dict[str, Tensor]:
         """Multiply the Hessian by a vector.
@@ -225,7 +229,8 @@ class Curvature:
             if self._at is not products:
                 raise CurvatureError(STALE)
             products.check_versions()
-            return product(vector)
+            with torch.inference_mode(False), torch.no_grad():
+                return product(vector.clone() if vector.is_inference() else vector)
 
         return Operator(matvec, dim, self.dtype, self.device)
 
@@ -256,7 +261,7 @@ class Curvature:
         """Find the largest eigenvalue of the Hessian.
 
         Args:
-            tol: Relative error to reach. `top(1, tol=tol)` reaches it for certain, with the residual itself.
+            tol: Relative error to reach. `top(1, tol=tol)` ends by the residual itself, without slack.
             precondition: The optimizer: the eigenvalue is then that of the Hessian in its own geometry, as its state
                 stands (Adam's second moments, learning rates by group), and comes with learning rate and threshold.
             start: Vectors to begin with, shape (dim,) or (vectors, dim), such as the vector of an earlier measurement.

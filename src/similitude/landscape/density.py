@@ -143,19 +143,9 @@ def spectral_density(
     return Density(nodes, weights, grid, values, lower, upper, width, operator.dim, products, exact)
 
 
-def _product(operator: Operator, vector: Tensor) -> Tensor:
-    image = operator.matvec(vector)
-    if not bool(torch.isfinite(image).all()):
-        raise CurvatureError(
-            "a product with the operator is not finite, so it has no eigenvalues. Look for values that overflow; in half "
-            "precision, measure a float32 copy of the model."
-        )
-    return image
-
-
 def _all_eigenvalues(operator: Operator) -> Tensor:
     rows = torch.eye(operator.dim, dtype=operator.dtype, device=operator.device)
-    matrix = torch.stack([_product(operator, row) for row in rows]).double().cpu()
+    matrix = torch.stack([operator.product(row) for row in rows]).double().cpu()
     return torch.linalg.eigvalsh((matrix + matrix.T) / 2)
 
 
@@ -166,7 +156,7 @@ def _quadrature(operator: Operator, steps: int, generator: torch.Generator) -> t
     basis[0] = drawn / drawn.norm()
     diagonal, beside, size = [], [], 0.0
     for step in range(steps):
-        image = _product(operator, basis[step])
+        image = operator.product(basis[step])
         size = max(size, float(image.norm()))
         diagonal.append(float(basis[step] @ image))
         for _ in range(

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._pytree import tree_leaves
 
 from similitude.core.errors import CurvatureError
 from similitude.landscape.autograd_errors import check_marks, explained
@@ -29,6 +30,7 @@ class BatchGraph:
         value: The loss, a scalar with its graph.
         gradient: Its gradient by parameter, with a graph of its own; None where the loss does not depend on it.
         calls: What the model returned, call by call, as picked.
+        overwritten: Whether something of what the model returned was written into after its call.
         around: What the pass ran in, and later passes through its graphs must: checkpointed parts run again.
     """
 
@@ -37,6 +39,7 @@ class BatchGraph:
     gradient: tuple[Tensor | None, ...]
     calls: tuple[Any, ...]
     around: Surroundings = field(repr=False)
+    overwritten: bool = False
     _jacobian: Jacobian | None = field(default=None, repr=False)
     _checked: bool = field(default=False, repr=False)
 
@@ -78,6 +81,12 @@ class BatchGraph:
         Raises:
             CurvatureError: The loss is no function of the model's outputs alone.
         """
+        if self.overwritten:
+            raise CurvatureError(
+                "what the model returned was written into after its call (an operation in place, such as sigmoid_()), so "
+                "its outputs are not known any more and the Gauss-Newton matrix is not defined. Use the operation that "
+                "gives a new tensor."
+            )
         if self._jacobian is None:
             with self.around.inside():
                 self._jacobian = Jacobian(self.space, self.value, self.calls)
@@ -107,7 +116,13 @@ def build(
         CurvatureError: The loss is no finite scalar with a gradient, or an operation has no second derivative.
     """
     calls: list[Any] = []
-    handle = model.register_forward_hook(lambda module, args, result: calls.append(result))
+    versions: list[tuple[Tensor, int]] = []
+
+    def record(module: nn.Module, args: Any, result: Any) -> None:
+        calls.append(result)
+        versions.extend((t, t._version) for t in tree_leaves(result) if isinstance(t, Tensor))
+
+    handle = model.register_forward_hook(record)
     try:
         with around.inside():
             value = _scalar(loss(model, batch), space)
@@ -117,7 +132,7 @@ def build(
         handle.remove()
     _check_finite(value, gradient, space)
     picked = tuple(calls if pick is None else map(pick, calls))
-    return BatchGraph(space, value, gradient, picked, around)
+    return BatchGraph(space, value, gradient, picked, around, any(t._version != v for t, v in versions))
 
 
 @contextmanager
@@ -175,6 +190,14 @@ def _check_finite(value: Tensor, gradient: Sequence[Tensor | None], space: Param
         raise CurvatureError(
             f"the loss is {value.item()} although every parameter is finite: an operation overflows on this batch. Look "
             "for logarithms and divisions by zero, or measure in float64 (model.double())."
+        )
+    sparse = [
+        n for n, g in zip(space.names, gradient, strict=True) if g is not None and g.layout != torch.strided
+    ]
+    if sparse:
+        raise CurvatureError(
+            f"the gradient of {some(sparse)} is sparse, and sparse gradients cannot be differentiated again. Make the "
+            "embedding with sparse=False for the measurement."
         )
     steep = [
         name

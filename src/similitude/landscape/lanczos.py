@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import overload
 
 import numpy as np
@@ -22,9 +23,16 @@ ROUNDINGS = 50
 float32."""
 
 PROBES = 3
-"""Products spent on a random direction, orthogonal to all that was seen, before several eigenvalues are called the
-largest: a Krylov space contains one vector only of every eigenspace, so that a second copy of an eigenvalue is never
-found without."""
+"""Products spent on a random direction, orthogonal to all that was seen, before eigenvalues are called the largest. A
+Krylov space contains one vector only of every eigenspace, so that a second copy of an eigenvalue is never found without;
+and what the start has no part of is found late."""
+
+PROBED_DIM = 1_000
+"""Dimension up to which a single eigenvalue is probed for too. A random direction of more dimensions has so small a part
+along any one eigenvector that a few products tell nothing of it."""
+
+START_NOISE = 0.05
+"""Length of the random part that is mixed to a given start: one that is an eigenvector hides all others."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +94,12 @@ def lanczos(
     """Find the k largest (algebraic) eigenvalues of a symmetric operator.
 
     Lanczos's method with full reorthogonalization. It ends when the error bounds of all k values are within `tol` of them
-    and no other value that is still moving is likely to pass the smallest. For k above 1 random directions are tried at
-    the end, so that eigenvalues which repeat are all found.
+    and no other value that is still moving is likely to pass the smallest. Then random directions are tried, for k above
+    1 and in small dimensions, so that eigenvalues which repeat are all found.
+
+    That the values are the *largest* rests on random directions, as with every method of products: an eigenvector that
+    the start has next to no part of is met late, and the values are then the next ones. The closer the next eigenvalue,
+    the more often: with one random start in a hundred or so where it is within a percent.
 
     Args:
         operator: The operator.
@@ -98,8 +110,8 @@ def lanczos(
         most: Products at most; 20 k + 300 where None.
         seed: Seeds random directions.
         slack: How many times the tolerance a residual may be, where its square over the gap to the other values that were
-            seen is within the tolerance. Above 1 it saves products, and may take a cluster for one eigenvalue: values are
-            then off by the cluster's width, `slack * tol` at most.
+            seen is within the tolerance. Above 1 it saves products, and may take a cluster that is narrower than the
+            residual for one eigenvalue: the value is then one of the cluster's, not the largest of them.
 
     Returns:
         The eigenvalues in descending order with vectors and error bounds; `converged` says whether the tolerance was met.
@@ -120,10 +132,10 @@ def lanczos(
     Source: Parlett, The Symmetric Eigenvalue Problem, chapters 11 (residual bounds) and 13 (Lanczos's method); Wu and
         Simon (2000) for thick restarts.
     """
-    if not 1 <= k <= operator.dim:
+    if isinstance(k, bool) or not isinstance(k, Integral) or not 1 <= k <= operator.dim:
         raise CurvatureError(
-            f"k={k}: this operator has {operator.dim} rows, so it has 1 to {operator.dim} eigenvalues. Ask for at most "
-            f"{operator.dim}."
+            f"k={k}: this operator has {operator.dim} rows, so it has 1 to {operator.dim} eigenvalues. Ask for a whole "
+            f"number of at most {operator.dim}."
         )
     if not 0 < tol < 1:
         raise CurvatureError(
@@ -131,7 +143,7 @@ def lanczos(
         )
     search = _Search(operator, k, tol, seed, slack=slack)
     search.begin(start)
-    limit = min(most if most is not None else 20 * k + 300, 4 * operator.dim)
+    limit = max(1, min(most if most is not None else 20 * k + 300, 4 * operator.dim))
     return search.run(limit)
 
 
@@ -165,8 +177,11 @@ class _Search:
             raise CurvatureError(
                 f"start has shape {tuple(start.shape)}: give one vector of shape ({dim},) or several, (vectors, {dim})."
             )
-        for vector in given:
-            self.offer(vector.detach().to(dtype=self.operator.dtype, device=self.operator.device), given=True)
+        for number, vector in enumerate(given):
+            vector = vector.detach().to(dtype=self.operator.dtype, device=self.operator.device)
+            if number == 0:
+                vector = vector + START_NOISE * vector.norm() / dim**0.5 * self.random()
+            self.offer(vector, given=True)
         if not self.frontier:
             self.offer_random()
 
@@ -183,7 +198,8 @@ class _Search:
                 if self.rows >= self.most_rows:
                     self.compress(values, weights)
                 continue
-            if self.k == 1 or self.rows >= self.operator.dim or self.probed(limit):
+            beyond = self.k == 1 and self.operator.dim > PROBED_DIM
+            if beyond or self.rows >= self.operator.dim or self.probed(limit):
                 break
         values, weights, residuals = self.ritz()
         unsettled = not self.settled(values, residuals)
@@ -262,15 +278,9 @@ class _Search:
         coupling = self.couplings[index]
         self.couplings = np.delete(self.couplings, index, 0)
         self.append(direction, coupling)
-        image = self.operator.matvec(direction)
+        image = self.operator.product(direction)
         self.products += 1
-        norm = float(image.norm())
-        if not np.isfinite(norm):
-            raise CurvatureError(
-                f"product {self.products} with the operator is not finite, so it has no eigenvalues to find. Look for "
-                "values that overflow; in half precision, measure a float32 copy of the model."
-            )
-        self.size = max(self.size, norm)
+        self.size = max(self.size, float(image.norm()))
         image, inside, beside = self.reduce(image)
         last = self.rows - 1
         self.projected[last, : self.rows] = inside
@@ -334,8 +344,12 @@ class _Search:
         """Put a random direction on the frontier; False where the basis is everything."""
         if self.rows + len(self.frontier) >= self.operator.dim:
             return False
+        return self.offer(self.random())
+
+    def random(self) -> Tensor:
+        """Draw a vector of standard normal numbers."""
         vector = torch.randn(self.operator.dim, generator=self.generator, dtype=torch.float32)
-        return self.offer(vector.to(dtype=self.operator.dtype, device=self.operator.device))
+        return vector.to(dtype=self.operator.dtype, device=self.operator.device)
 
     def compress(self, values: np.ndarray, weights: np.ndarray) -> None:
         """Keep the best half of the subspace (a thick restart)."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from similitude.core.errors import CurvatureError
+
 
 @dataclass(frozen=True)
 class Operator:
@@ -29,6 +31,20 @@ class Operator:
     dim: int
     dtype: torch.dtype = torch.float32
     device: torch.device = torch.device("cpu")  # noqa: RUF009
+
+    def product(self, vector: Tensor) -> Tensor:
+        """Multiply a vector, and see that the result is finite.
+
+        Raises:
+            CurvatureError: It is not.
+        """
+        image = self.matvec(vector)
+        if not bool(image.isfinite().all()):
+            raise CurvatureError(
+                "a product with the operator is not finite, so it has no eigenvalues to find. Values overflow: training "
+                "is about to diverge, or the precision is too low; if it is half, measure a float32 copy of the model."
+            )
+        return image
 
     def scaled(self, scale: Tensor, shift: Tensor | None = None) -> Operator:
         """Return diag(scale) (A + diag(shift)) diag(scale).

@@ -86,7 +86,7 @@ def trace(
     generator = torch_generator(seed, "trace")
     rank = products // 3
     basis = _range(operator, rank, generator)
-    images = [_product(operator, q) for q in basis]
+    images = [operator.product(q) for q in basis]
     sure = sum(_dot(q, image) for q, image in zip(basis, images, strict=True))
     sure_squares = sum(_dot(image, image) for image in images)
     sums, squares = [], []
@@ -94,7 +94,7 @@ def trace(
     while True:
         probe = _signs(operator, generator)
         probe -= basis.T @ (basis @ probe)
-        image = _product(operator, probe)
+        image = operator.product(probe)
         sums.append(_dot(probe, image))
         squares.append(_dot(image, image))
         spent += 1
@@ -114,7 +114,7 @@ def _exact(operator: Operator) -> Trace:
     for row in range(operator.dim):
         unit = torch.zeros(operator.dim, dtype=operator.dtype, device=operator.device)
         unit[row] = 1
-        image = _product(operator, unit)
+        image = operator.product(unit)
         total += float(image[row])
         squares += _dot(image, image)
     return Trace(total, 0.0, squares, 0.0, operator.dim)
@@ -122,23 +122,13 @@ def _exact(operator: Operator) -> Trace:
 
 def _range(operator: Operator, rank: int, generator: torch.Generator) -> Tensor:
     """Return orthonormal rows that span what the operator makes of `rank` random vectors, shape (rank, dim)."""
-    images = torch.stack([_product(operator, _signs(operator, generator)) for _ in range(rank)])
+    images = torch.stack([operator.product(_signs(operator, generator)) for _ in range(rank)])
     return torch.linalg.qr(images.T).Q.T.contiguous()
 
 
 def _signs(operator: Operator, generator: torch.Generator) -> Tensor:
     drawn = torch.randint(0, 2, (operator.dim,), generator=generator) * 2 - 1
     return drawn.to(dtype=operator.dtype, device=operator.device)
-
-
-def _product(operator: Operator, vector: Tensor) -> Tensor:
-    image = operator.matvec(vector)
-    if not bool(torch.isfinite(image).all()):
-        raise CurvatureError(
-            "a product with the operator is not finite, so it has no trace. Look for values that overflow; in half "
-            "precision, measure a float32 copy of the model."
-        )
-    return image
 
 
 def _dot(a: Tensor, b: Tensor) -> float:

@@ -43,6 +43,13 @@ class Surroundings:
                         copies[id(b)] = kept[id(b)] if id(b) in kept else b.detach().clone()
                 mine = {name: None if b is None else copies[id(b)] for name, b in module._buffers.items()}
                 self._buffers.append((module, mine))
+        # Hooks of the old weight and spectral normalization put the weight that they computed here, graph and all.
+        self._attributes = [
+            (module, name, value)
+            for module in model.modules()
+            for name, value in vars(module).items()
+            if isinstance(value, Tensor)
+        ]
         cuda = any(p.is_cuda for p in model.parameters())
         self._recurrent = cuda and any(isinstance(m, nn.RNNBase) for m in model.modules())
         self._compiled = any(
@@ -100,6 +107,8 @@ class Surroundings:
             for module, buffers in own:
                 module._buffers.clear()
                 module._buffers.update(buffers)
+            for module, name, value in self._attributes:
+                module.__dict__[name] = value
 
 
 @contextmanager

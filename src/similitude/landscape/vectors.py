@@ -8,6 +8,7 @@ from functools import reduce
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from similitude.core.errors import CurvatureError
 from similitude.scaling.axes import some
@@ -59,6 +60,10 @@ class ParameterSpace:
                 f"{some(split)} are sharded over processes (DTensor): products with the Hessian need a second backward "
                 "pass through their collectives, which PyTorch does not have. Measure on an unsharded copy of the "
                 "model, e.g. from its full state dict; replicas (DDP) work as they are."
+            )
+        if lazy := [name for name, p in named.items() if is_lazy(p)]:
+            raise CurvatureError(
+                f"{some(lazy)} have no values yet (lazy modules). Run the model once on a batch, then measure."
             )
         if unsuited := [name for name, p in named.items() if not p.is_floating_point()]:
             raise CurvatureError(
@@ -125,6 +130,10 @@ class ParameterSpace:
                     f"{self.dim} entries. Pass a flat tensor of shape ({self.dim},) in the order of "
                     "model.parameters(), or a dict by parameter name."
                 )
+            if vector.is_complex():
+                raise CurvatureError(
+                    f"the vector is {vector.dtype}, the parameters are real. Pass its real part."
+                )
             return vector.detach().to(dtype=self.dtype, device=self.device)
         if not isinstance(vector, Mapping):
             raise CurvatureError(
@@ -139,6 +148,10 @@ class ParameterSpace:
             raise CurvatureError(
                 f"the vector {' and '.join(filter(None, (lacking, spare)))}. Give one tensor for each of the "
                 f"{len(self.names)} trainable parameters, by its name in named_parameters()."
+            )
+        if numbers := [name for name in self.names if not isinstance(vector[name], Tensor)]:
+            raise CurvatureError(
+                f"the vector's {some(numbers)} are no tensors. Give one tensor per parameter."
             )
         for name, shape in zip(self.names, self.shapes, strict=True):
             if vector[name].shape != shape:
