@@ -70,6 +70,23 @@ def test_sentences_say_what_is_there():
     assert movement_sentence(mup, "density", "the density") == "µP: the density was not measured."
 
 
+def test_a_sentence_decides_nothing_that_the_verdict_leaves_open():
+    noisy = rule("mup", same, noise=0.3)
+    assert str(noisy.verdict.outcome) == "cannot_tell"
+    assert collapse_sentence(noisy).startswith("µP: cannot tell whether it is one curve over widths")
+    lost = rule("mup", same, loss=lambda size, t: math.nan if t > 0 else 1.0)
+    assert collapse_sentence(lost).startswith("µP: every run diverged")
+
+
+def test_a_run_that_begins_at_the_edge_or_diverges_does_not_reach_it():
+    above = rule("mup", lambda size, t: 3.0 if size == 64 else 1.9 * t)
+    said = stability_sentence(above)
+    assert said.startswith("Some reach the edge of stability at 2: 128 at step 100")
+    assert said.endswith("; at the edge 2 or beyond from the start: 64 (3).")
+    lost = rule("mup", lambda size, t: 1 + 2 * t, loss=lambda size, t: math.nan if t > 0.8 else 1.0)
+    assert "64 at step 40 (3 of 3 runs diverged)" in stability_sentence(lost)
+
+
 def test_there_is_a_figure_for_every_question(tmp_path):
     drawn = figures(study())
     assert [figure.key for figure in drawn] == [

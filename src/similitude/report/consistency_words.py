@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from similitude.core.verdict import Outcome
 from similitude.report.words import rule_label
 from similitude.studies.consistency_analysis import mean_curve
 from similitude.studies.consistency_records import Growth, RuleConsistency, SizeCurves, Spread
-from similitude.studies.consistency_verdict import LIMIT
 
 EDGE = 0.9
 """Part of the threshold from which on a size is said to have reached the edge of stability."""
@@ -42,19 +42,26 @@ def stability_sentence(rule: RuleConsistency) -> str:
     threshold = rule.threshold
     if threshold is None:
         return "No sharpness in units of the optimizer was measured."
-    reached, below = [], []
+    reached, began, below = [], [], []
     for curves in rule.curves:
+        lost = rule.diverged.get(curves.size, 0)
+        tail = f", {lost} of {len(curves.series['loss'])} runs diverged" if lost else ""
         mean = mean_curve(curves, "eta_lambda")
-        first = next((s for s, v in zip(curves.steps, mean, strict=True) if v >= EDGE * threshold), None)
+        known = [(s, v) for s, v in zip(curves.steps, mean, strict=True) if math.isfinite(v)]
+        first = next((s for s, v in known if v >= EDGE * threshold), None)
         if first is None:
-            most = f" (at most {np.nanmax(mean):.3g})" if np.isfinite(mean).any() else ""
-            below.append(f"{curves.size}{most}")
+            most = f"at most {max(v for _, v in known):.3g}" if known else "not measured"
+            below.append(f"{curves.size} ({most}{tail})")
+        elif first == known[0][0]:
+            began.append(f"{curves.size} ({known[0][1]:.3g}{tail})")
         else:
-            reached.append(f"{curves.size} at step {first}")
+            reached.append(f"{curves.size} at step {first}{f' ({tail[2:]})' if tail else ''}")
     parts = []
     if reached:
-        who = f"every {rule.dial} reaches" if not below else "some reach"
+        who = "some reach" if began or below else f"every {rule.dial} reaches"
         parts.append(f"{who} the edge of stability at {threshold:.3g}: {', '.join(reached)}")
+    if began:
+        parts.append(f"at the edge {threshold:.3g} or beyond from the start: {', '.join(began)}")
     if below:
         parts.append(f"below {EDGE:.0%} of the threshold {threshold:.3g} all the time: {', '.join(below)}")
     return _sentence("; ".join(parts))
@@ -71,13 +78,17 @@ def growth_sentence(growth: Growth) -> str:
 
 
 def collapse_sentence(rule: RuleConsistency) -> str:
-    """Say whether the curves of the compared sizes are one curve."""
+    """Say whether the curves of the compared sizes are one curve, as the verdict does."""
     known = [s for s in rule.spreads if s.value is not None]
     if not known:
         return f"{rule_label(rule.rule)}: no window has a sharpness at every size."
     worst = max(known, key=lambda s: s.value or 0.0)
     compared = f"{rule.dial}s {worst.compared[0]} to {worst.compared[-1]}"
-    there = "one curve" if (worst.value or 0.0) <= LIMIT else "not one curve"
+    there = {
+        Outcome.CONSISTENT: "one curve",
+        Outcome.INCONSISTENT: "not one curve",
+        Outcome.DIVERGED: "every run diverged",
+    }.get(rule.verdict.outcome, "cannot tell whether it is one curve")
     most = f"they differ most at {worst.window}, by {percent(worst.value)}"
     return f"{rule_label(rule.rule)}: {there} over {compared}; {most}."
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from scipy import stats
 
 from similitude.checking.slopes import fit
 from similitude.core.citation import cites
-from similitude.core.seeding import numpy_generator
 from similitude.studies.consistency_records import Gap, Growth, Interval, SizeCurves, Spread
 from similitude.studies.noise import Array
 from similitude.studies.windows import Window
 
 LEVEL = 0.95
-DRAWS = 2000
 
 FAR = 4
 """Sizes from this many times the smallest on are compared: below, networks are far from their limit whatever the rule."""
@@ -51,16 +49,20 @@ def window_means(curves: SizeCurves, quantity: str, window: Window) -> Array:
 
 
 @cites(2, "Section 3: curves of sharpness over widths collapse")
-def spread(curves: Sequence[SizeCurves], window: Window, *, seed: int = 0) -> Spread:
+def spread(curves: Sequence[SizeCurves], window: Window, *, judged: int = 1) -> Spread:
     """Measure how far apart the sharpness of the compared sizes is in one window.
 
-    The interval is a basic bootstrap: relative deviations of seeds from their size's mean, pooled over the sizes, are
-    drawn anew. A largest less a smallest number grows with noise; the basic interval takes that off.
+    A largest less a smallest number grows with noise, and by more than its own scatter shows. So the interval is that of
+    the studentized range: the range of m means is off by at most the range of their m errors, which is q s / sqrt(n)
+    for n seeds, with s from all sizes (m (n - 1) degrees of freedom). It holds the true spread at least as often as it
+    says, whatever the sizes' true means are.
+
+    Source: J. W. Tukey, The problem of multiple comparisons (1953).
 
     Args:
         curves: Curves by increasing size.
         window: The window.
-        seed: Seed of the draws.
+        judged: Number of windows in which `at_least` holds at once (Bonferroni).
     """
     sizes = [c.size for c in curves]
     chosen = compared_sizes(sizes)
@@ -70,18 +72,17 @@ def spread(curves: Sequence[SizeCurves], window: Window, *, seed: int = 0) -> Sp
     if not np.isfinite(table).all() or table.size == 0 or (table.mean(1) <= 0).any():
         return Spread(window, means, chosen, None, None)
     centre = table.mean(1)
-    value = float(_range(centre))
-    seeds = table.shape[1]
-    if seeds < 2:
+    value = float((centre.max() - centre.min()) / centre.mean())
+    count, seeds = table.shape
+    if seeds < 2 or count < 2:
         return Spread(window, means, chosen, value, None)
-    # Deviations from a mean of few seeds are too small by this factor.
-    deviations = (table / centre[:, None] - 1).ravel() * math.sqrt(seeds / (seeds - 1))
-    generator = numpy_generator(seed, "spread")
-    noise = generator.choice(deviations, size=(DRAWS, len(chosen), seeds)).mean(2)
-    draws = _range(centre * (1 + noise))
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    interval = (min(max(0.0, 2 * value - float(high)), value), max(2 * value - float(low), value))
-    return Spread(window, means, chosen, value, interval)
+    error = math.sqrt(float(table.var(1, ddof=1).mean()) / seeds) / float(centre.mean())
+    half, surely = (
+        error * _range_of_noise(1 - (1 - LEVEL) / times, count, count * (seeds - 1)) for times in (1, judged)
+    )
+    return Spread(
+        window, means, chosen, value, (max(0.0, value - half), value + half), max(0.0, value - surely)
+    )
 
 
 @cites(2, "Section 3: distance to the largest width")
@@ -136,18 +137,13 @@ def mean_curve(curves: SizeCurves, quantity: str) -> Array:
     return np.array(curves.series[quantity], float).mean(0)
 
 
-def mean_by_window(
-    curves: Sequence[SizeCurves], quantity: str, windows: Sequence[Window]
-) -> Mapping[Window, tuple[float, ...]]:
-    """Average a series over the measurements that a window has of it, and over the seeds, by size."""
-    return {w: tuple(float(window_means(c, quantity, w).mean()) for c in curves) for w in windows}
-
-
 _COLUMNS = {"sharpness": "eta_lambda", "loss": "loss"}
 
 
-def _range(means: Array) -> Any:
-    return (means.max(-1) - means.min(-1)) / means.mean(-1)
+@cache
+def _range_of_noise(level: float, count: int, freedom: int) -> float:
+    """The quantile of the studentized range; its integral takes half a second."""
+    return float(stats.studentized_range.ppf(level, count, freedom))
 
 
 def _distance(value: float, reference: float) -> float:

@@ -20,7 +20,8 @@ def judged(rule: str, dial: str, curves: Sequence[SizeCurves], windows: Sequence
         curves: What was measured at every size, smallest size first, at least two.
         windows: The windows, in the order of time.
     """
-    spreads = tuple(spread(curves, window) for window in windows)
+    after_the_start = sum(window.last > 0 for window in windows)
+    spreads = tuple(spread(curves, window, judged=max(1, after_the_start)) for window in windows)
     growths = tuple(growth(curves, quantity, windows) for quantity in ("sharpness", "loss"))
     lost = {c.size: sum(not all(map(math.isfinite, row)) for row in c.series["loss"]) for c in curves}
     diverged = {size: count for size, count in lost.items() if count}

@@ -47,6 +47,7 @@ class Spread:
         compared: The sizes that the spread is over.
         value: (largest - smallest) / mean over the compared sizes; None where a run has no number there.
         interval: 95 % interval over seeds; None where it has none.
+        at_least: Lower limit that holds at 95 % in all windows that are judged at once; None likewise.
     """
 
     window: Window
@@ -54,6 +55,7 @@ class Spread:
     compared: tuple[int, ...]
     value: float | None
     interval: Interval | None
+    at_least: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -63,6 +65,7 @@ class Spread:
             "compared": list(self.compared),
             "spread": self.value,
             "interval": None if self.interval is None else list(self.interval),
+            "at_least": self.at_least,
         }
 
 
