@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -12,19 +12,19 @@ import torch
 from torch import nn
 
 from similitude.core.errors import GridError
-from similitude.data.batches import Batches, check_batches
+from similitude.data.batches import Batches
 from similitude.runs.grid import Cell, cells
 from similitude.scaling.depth import DepthRule
-from similitude.scaling.knobs import Knobs, parse_knobs
+from similitude.scaling.knobs import Knobs
 from similitude.scaling.optimizers import OptimizerLike
 from similitude.scaling.outputs import Entry
 from similitude.scaling.plan import Plan, Planner
-from similitude.scaling.sizes import DEPTH, WIDTH, Factory, Size, arguments, as_size
+from similitude.scaling.sizes import WIDTH, Factory, Size, arguments
 from similitude.studies.consistency_batches import FixedBatch
-from similitude.studies.dials import Compared, compared, fixed_dials
+from similitude.studies.dials import Compared, compared
 from similitude.studies.experiment import BASE
-from similitude.studies.fingerprints import digest_of_tensors, training_fingerprint, with_batches
-from similitude.studies.grid_checks import check_optimizer, check_runs, check_sizes
+from similitude.studies.family import Family
+from similitude.studies.fingerprints import digest_of_tensors, with_batches
 from similitude.studies.windows import FRACTIONS, windows_of
 from similitude.training.build import build_model
 from similitude.training.loop import Loss
@@ -36,7 +36,7 @@ RULES = ("mup", "ntp")
 
 
 @dataclass(frozen=True)
-class ConsistencyExperiment:
+class ConsistencyExperiment(Family):
     """One model family, trained the same way at every size under every rule, its curvature measured on the way.
 
     Attributes:
@@ -93,37 +93,12 @@ class ConsistencyExperiment:
     knobs: Knobs | None = None
 
     def __post_init__(self) -> None:
-        if self.widths and self.depths:
-            raise GridError(
-                f"widths={self.widths!r} and depths={self.depths!r}: one dial changes at a time. Give the other one its "
-                'value in base, e.g. base={"width": 64}.'
-            )
-        object.__setattr__(self, f"{self.dial}s", check_sizes(self.sizes, self.dial))
-        self.at(self.sizes[0])
-        self.compared()
-        check_runs(self.steps, self.seeds)
+        self._check()
         for name, least in (("every", 1), ("top", 1)):
             number = getattr(self, name)
             if not isinstance(number, Integral) or isinstance(number, bool) or number < least:
                 raise GridError(f"{name}={number!r}: give a whole number of at least {least}.")
         windows_of(self.windows, self.steps, self.every)
-        check_batches(self.batches)
-        check_optimizer(self.optimizer)
-
-    @property
-    def dial(self) -> str:
-        """The dial that changes: "width" or "depth"."""
-        return DEPTH if self.depths else WIDTH
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The values of the dial that changes; at the smallest one all rules agree."""
-        return self.depths or self.widths
-
-    def at(self, size: int) -> dict[str, int]:
-        """Return every dial, at one value of the dial that changes."""
-        fixed = fixed_dials(self.base, dial=self.dial, smallest=self.sizes[0])
-        return as_size({**fixed, self.dial: size}, "base")
 
     def compared(self) -> dict[str, Compared]:
         """Return the rules that are compared, by name: parametrizations over widths, depth rules over depths."""
@@ -176,13 +151,7 @@ class ConsistencyExperiment:
             loss=self.loss,
             knobs=self.knobs,
         )
-        made: dict[str, dict[int, Plan]] = {}
-        for name, (rule, depth_rule) in self.compared().items():
-            under = planner.under(rule, depth_rule=depth_rule)
-            made[name] = {size: under.plan(self.at(size)) for size in self.sizes}
-            for each in made[name].values():
-                each.raise_if_bad()
-        return made
+        return self.planned(planner)
 
     def build(self, cell: Cell, plan: Plan) -> nn.Module:
         """Build the model of a run, its initial values final."""
@@ -196,19 +165,9 @@ class ConsistencyExperiment:
             FactoryError: The model cannot be built.
             DataError: The batches do not say what they are.
         """
-        smallest = self.at(self.sizes[0])
         mine = {
             "kind": "consistency",
-            **training_fingerprint(
-                self.make,
-                smallest,
-                loss=self.loss,
-                optimizer=self.optimizer,
-                steps=self.steps,
-                schedule=self.schedule,
-            ),
-            f"base {self.dial}": self.sizes[0],
-            **{dial: size for dial, size in smallest.items() if dial != self.dial},
+            **self._training(),
             "centred": self.centre,
             "full batch": self.full_batch,
             "eigenvalues": self.top,
@@ -218,8 +177,4 @@ class ConsistencyExperiment:
             mine["probe"] = digest_of_tensors(self.probe)
         if self.output is not None:
             mine["output"] = self.output
-        if self.roles:
-            mine["roles"] = dict(sorted(self.roles.items()))
-        if self.knobs:
-            mine["knobs"] = {role: asdict(knob) for role, knob in sorted(parse_knobs(self.knobs).items())}
-        return with_batches(mine, self.batches)
+        return with_batches({**mine, **self._given_roles()}, self.batches)

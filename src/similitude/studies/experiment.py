@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from similitude.core.errors import GridError
-from similitude.data.batches import Batches, check_batches
+from similitude.data.batches import Batches
 from similitude.runs.grid import Cell, cells
 from similitude.scaling.depth import DepthRule
-from similitude.scaling.knobs import Knobs, parse_knobs
+from similitude.scaling.knobs import Knobs
 from similitude.scaling.optimizers import OptimizerLike
 from similitude.scaling.plan import Planner
-from similitude.scaling.sizes import DEPTH, WIDTH, Factory, Size, as_size
-from similitude.studies.dials import Compared, compared, fixed_dials
-from similitude.studies.fingerprints import training_fingerprint, with_batches
-from similitude.studies.grid_checks import check_optimizer, check_rates, check_runs, check_sizes
+from similitude.scaling.sizes import Factory, Size
+from similitude.studies.family import Family
+from similitude.studies.fingerprints import with_batches
+from similitude.studies.grid_checks import check_rates
 from similitude.training.loop import Loss
 from similitude.training.losses import cross_entropy
 from similitude.training.schedule import Schedule, constant
@@ -28,7 +28,7 @@ BASE = "base"
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(Family):
     """One model family, trained the same way at every value of one of its dials: its width, or its depth.
 
     Attributes:
@@ -75,37 +75,8 @@ class Experiment:
     weight_decay: str = "independent"
 
     def __post_init__(self) -> None:
-        if self.widths and self.depths:
-            raise GridError(
-                f"widths={self.widths!r} and depths={self.depths!r}: one dial changes at a time. Give the other one its "
-                'value in base, e.g. base={"width": 128}.'
-            )
-        object.__setattr__(self, f"{self.dial}s", check_sizes(self.sizes, self.dial))
         object.__setattr__(self, "lrs", check_rates(self.lrs))
-        self.at(self.sizes[0])  # what is wrong with the base or the rules is said here
-        self.compared()
-        check_runs(self.steps, self.seeds)
-        check_batches(self.batches)
-        check_optimizer(self.optimizer)
-
-    @property
-    def dial(self) -> str:
-        """The dial that changes: "width" or "depth"."""
-        return DEPTH if self.depths else WIDTH
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The values of the dial that changes; at the smallest one all rules agree."""
-        return self.depths or self.widths
-
-    def at(self, size: int) -> dict[str, int]:
-        """Return every dial, at one value of the dial that changes."""
-        fixed = fixed_dials(self.base, dial=self.dial, smallest=self.sizes[0])
-        return as_size({**fixed, self.dial: size}, "base")
-
-    def compared(self) -> dict[str, Compared]:
-        """Return the rules that are compared, by name: parametrizations over widths, depth rules over depths."""
-        return compared(self.dial, self.rules, self.depth_rule)
+        self._check()
 
     def grid(self) -> tuple[Cell, ...]:
         """Return every cell, those of the base once for all rules."""
@@ -122,23 +93,7 @@ class Experiment:
             FactoryError: The model cannot be built.
             DataError: The batches do not say what they are.
         """
-        smallest = self.at(self.sizes[0])
-        mine = {
-            **training_fingerprint(
-                self.make,
-                smallest,
-                loss=self.loss,
-                optimizer=self.optimizer,
-                steps=self.steps,
-                schedule=self.schedule,
-            ),
-            f"base {self.dial}": self.sizes[0],
-            **{dial: size for dial, size in smallest.items() if dial != self.dial},
-        }
-        if self.roles:
-            mine["roles"] = dict(sorted(self.roles.items()))
-        if self.knobs:
-            mine["knobs"] = {role: asdict(knob) for role, knob in sorted(parse_knobs(self.knobs).items())}
+        mine = {**self._training(), **self._given_roles()}
         if self.weight_decay != "independent":
             mine["weight decay over widths"] = self.weight_decay
         return with_batches(mine, self.batches)

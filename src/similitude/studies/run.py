@@ -166,16 +166,7 @@ def plan_all(experiment: Experiment) -> dict[str, dict[int, Plan]]:
     Raises:
         PlanError: A tensor's role cannot be told under a rule that needs it.
     """
-    planner = planner_of(experiment)
-    plans: dict[str, dict[int, Plan]] = {}
-    for name, (rule, depth_rule) in experiment.compared().items():
-        under = planner.under(rule, depth_rule=depth_rule)
-        plans[name] = {}
-        for size in experiment.sizes:
-            made = under.plan(experiment.at(size))
-            made.raise_if_bad()
-            plans[name][size] = made
-    return plans
+    return experiment.planned(planner_of(experiment))
 
 
 def store_plans(ledger: Ledger, plans: Mapping[str, Plan]) -> None:
