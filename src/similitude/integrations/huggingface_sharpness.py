@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from similitude.core.errors import CurvatureError
-from similitude.integrations.devices import on_device
-from similitude.landscape.batches import read_batches
-from similitude.landscape.tracker import SharpnessTracker
+from similitude.integrations.accelerate_forward import without_autocast
+from similitude.integrations.sharpness_measurement import Measurement
 from similitude.landscape.tracker_records import numbers_to_log
 from similitude.training.loop import Loss
 
@@ -31,7 +29,9 @@ class SharpnessCallback(TrainerCallback):
     `Trainer(..., callbacks=[SharpnessCallback(probe=batch, every=50)])` is all. Measurements are in `tracker`, and in the
     `log_history` of the trainer's state as "sharpness", "lr_x_sharpness", "of_threshold" and "directional_sharpness". To
     have trackers such as TensorBoard show them too, call `bind(trainer)`. The first process measures, the others
-    wait. The model is measured in its own precision, without the autocast of mixed precision.
+    wait. The model is measured in the precision of its parameters: with `bf16=True` or `fp16=True` the autocast that
+    Accelerate put around its `forward` is taken off meanwhile. What the tracker notes, such as parameters that the
+    optimizer does not hold, is logged as a warning, once.
 
     Args:
         loss: `loss(model, batch) -> scalar`; the model's own, `model(**batch).loss`, by default.
@@ -48,11 +48,10 @@ class SharpnessCallback(TrainerCallback):
     """
 
     def __init__(self, loss: Loss | None = None, *, probe: Any, every: int = 10, **options: Any) -> None:
-        self._probe = [batch for batch, _ in read_batches(probe)]
-        self.tracker = SharpnessTracker(
-            own_loss if loss is None else loss, probe=self._probe, every=every, **options
+        self._measurement = Measurement(
+            own_loss if loss is None else loss, probe=probe, every=every, **options
         )
-        self._device: torch.device | None = None
+        self.tracker = self._measurement.tracker
         self._trainer: Trainer | None = None
 
     def bind(self, trainer: Trainer) -> SharpnessCallback:
@@ -80,8 +79,8 @@ class SharpnessCallback(TrainerCallback):
         model = given.get("model")
         if not state.is_world_process_zero or not isinstance(model, nn.Module):
             return
-        self._move(next(model.parameters()).device)
-        record = self.tracker.update(model, given.get("optimizer"), state.global_step)
+        with without_autocast(model):
+            record = self._measurement.update(model, given.get("optimizer"), state.global_step)
         if record is None:
             return
         shown = numbers_to_log(record)
@@ -89,12 +88,6 @@ class SharpnessCallback(TrainerCallback):
             self._trainer.log(shown)
         else:
             state.log_history.append({**shown, "step": record.step})
-
-    def _move(self, device: torch.device) -> None:
-        """Take the probe to the model's device, once."""
-        if device != self._device:
-            self._device = device
-            self.tracker.probe = [on_device(batch, device) for batch in self._probe]
 
 
 def own_loss(model: nn.Module, batch: Any) -> Tensor:
