@@ -130,6 +130,24 @@ def test_nothing_is_left_behind_and_dropout_is_the_same_twice():
     assert not any(module._forward_hooks for module in model.modules())
 
 
+def test_inputs_that_change_in_place_are_no_movement():
+    class Doubling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = perceptron()
+
+        def forward(self, x):
+            return self.net(x.mul_(2))
+
+    for model in (perceptron(), Doubling()):
+        inputs = torch.randn(10, 6, dtype=D)
+        before = inputs.clone()
+        probe = FeatureProbe(model, {"input" if isinstance(model, nn.Sequential) else "x": inputs})
+        assert torch.equal(inputs, before)
+        inputs.zero_()
+        assert [one.relative for one in probe.change(model)] == [0.0] * len(probe.change(model))
+
+
 def test_cka_disregards_what_it_should():
     torch.manual_seed(0)
     x = torch.randn(20, 7, dtype=D)

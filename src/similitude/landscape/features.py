@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from similitude.core.citation import cites
 from similitude.core.errors import CurvatureError
 from similitude.landscape.alignment import alignment
-from similitude.landscape.calls import call
+from similitude.landscape.calls import call, copied
 from similitude.landscape.undisturbed import undisturbed
 from similitude.scaling.axes import some
 from similitude.scaling.matching import modules, unwrapped
@@ -106,8 +106,8 @@ class FeatureProbe:
 
     Args:
         model: Any module, in the mode whose features are meant; it is left as it is.
-        inputs: What it takes: a tensor, a tuple of arguments, or a dict of keyword arguments. The first axis of every
-            feature is taken for the examples.
+        inputs: What it takes: a tensor, a tuple of arguments, or a dict of keyword arguments. They are copied.
+            The first axis of every feature is taken for the examples.
         layers: Names of the modules whose outputs are features; by default those with parameters of their own, and
             the model itself.
         seed: Seeds random layers, the same at every look.
@@ -123,13 +123,13 @@ class FeatureProbe:
         >>> [(one.name, round(one.relative, 3)) for one in probe.change(model)]
         [('0', 0.0), ('2', 1.0), ('', 1.0)]
 
-    Cost: one forward pass per look; the features of the first one are kept.
+    Cost: one forward pass per look; the inputs and the features of the first one are kept.
     """
 
     def __init__(
         self, model: nn.Module, inputs: Any, *, layers: Iterable[str] | None = None, seed: int = 0
     ) -> None:
-        self._inputs, self._seed = inputs, seed
+        self._inputs, self._seed = copied(inputs), seed
         self._layers = None if layers is None else tuple(layers)
         self._before = self._look(model)
 
@@ -234,7 +234,7 @@ def _features(
     ]
     try:
         with undisturbed(plain, seed=seed), torch.no_grad(), _stated(plain, state):
-            call(plain, inputs)
+            call(plain, copied(inputs))  # models may write into their inputs
     finally:
         for handle in handles:
             handle.remove()

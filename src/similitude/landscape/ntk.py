@@ -53,8 +53,8 @@ def ntk_gram(
         model: Any module; its mode, buffers, gradients and generators are left as they are.
         inputs: Inputs of n examples as the model takes them: a tensor, a tuple of arguments, a dict of keyword arguments.
         other: Inputs of m other examples, for the kernel between the two.
-        outputs: Takes what the model returns and gives the outputs, of shape (n, C...); by default the tensor itself or
-            the `logits` of what was returned.
+        outputs: Takes what the model returns and gives the outputs, of shape (n, C...); by default the tensor itself, the
+            `logits` of what was returned, or the only real tensor in it.
         of: "full" for all C outputs; "trace" for the mean over outputs of each output's own kernel; a number k for an
             unbiased estimate of that by k random sums of outputs, at the cost of k outputs.
         rates: Multiplies every parameter's part: learning rates by parameter name, or an optimizer whose groups have
