@@ -62,8 +62,8 @@ def find_rate(trained: Trained, seeds: Sequence[int]) -> Rate:
     seed on a grid of two octaves.
 
     Args:
-        trained: Trains models of the smallest size, each at a learning rate and a seed; runs of one call may be made side by
-            side.
+        trained: Trains models of the smallest size, each at a learning rate and a seed; runs of one call may be made side
+            by side.
         seeds: Seeds; the grid is run with the first, the edge of stability is confirmed with all.
 
     Raises:

@@ -13,8 +13,8 @@ LIMIT = 0.15
 """Largest spread of eta times lambda over the compared sizes in a window that counts as the same sharpness."""
 
 AT_MOST = 0.25
-"""Largest spread that noise may leave open in a window after the start: what a rule that does not transfer reaches. NTP came
-to 33 to 40 % over widths 256 to 1024 of an MLP, and to 26 to 32 % over widths 32 to 64 of a ConvNet."""
+"""Largest spread that noise may leave open in a window after the start: what a rule that does not transfer reaches.
+NTP came to 33 to 40 % over widths 256 to 1024 of an MLP, and to 26 to 32 % over widths 32 to 64 of a ConvNet."""
 
 DOUBLING = 2.0
 """Growth of the spread from the first window to a later one, beyond noise, that is not super consistent."""
