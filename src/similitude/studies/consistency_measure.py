@@ -35,8 +35,8 @@ THOROUGH_TOL = {"hessian": 1e-2, "gauss_newton": 1e-2, "residual": 2e-2}
 """Relative errors of what is measured at the ends of windows."""
 
 RESIDUAL_PRODUCTS = 14
-"""Products at most for the residual part, each as dear as three gradients: its eigenvalues are crowded at the top, so that
-a sharp one would take as many as all else. The value is then a few percent low."""
+"""Products at most for the residual part, each as dear as three gradients: its eigenvalues are crowded at the top, so
+that a sharp one would take as many as all else. The value is then a few percent low."""
 
 _NOISE = 0.3  # length of what is mixed to a unit vector that a search begins with
 
