@@ -1,4 +1,4 @@
-"""Super Consistency of networks on real data: what is the same at every size, and what is not."""
+"""Super Consistency of networks on real data: what is the same at every width or depth, and what is not."""
 
 from __future__ import annotations
 
@@ -99,3 +99,25 @@ def test_the_convnet_differs_between_widths_at_the_start_whatever_the_rule(convn
     for rule in convnet.rules.values():
         assert spreads(rule)[0] >= 0.15
         assert not rule.verdict.ok
+
+
+@pytest.fixture(scope="module")
+def resmlp(tmp_path_factory):
+    return digits(
+        nets.make_resmlp, images=64, depths=(4, 8, 16), base=64, depth_rule=("depth_mup", "sp"), lr=0.006, steps=60,
+        every=6, seeds=range(8), storage=tmp_path_factory.mktemp("resmlp"),
+    )  # fmt: skip
+
+
+def test_depths_of_one_layer_per_block_meet_under_depth_mup(resmlp):
+    rule = resmlp.rules["depth_mup"]
+    assert not rule.diverged
+    assert spreads(rule)[-1] <= 0.1
+    assert spreads(rule)[-1] < spreads(rule)[0]
+
+
+def test_depths_without_a_rule_begin_beyond_the_edge_and_diverge(resmlp):
+    rule = resmlp.rules["sp"]
+    assert rule.spreads[0].means[8] > 2 * rule.threshold
+    assert rule.diverged.get(8, 0) > 0
+    assert not rule.verdict.ok
