@@ -29,7 +29,9 @@ class SharpnessRecord:
         loss: Loss on the probe.
         value: Largest eigenvalue of the Hessian on the probe, as the optimizer's steps see it where there is a threshold
             (diag(scale) H diag(scale), see `Units`), plain otherwise; nan where loss or parameters are not finite.
-        bound: How far an eigenvalue can be from `value` at most.
+        bound: Estimated error of `value`: the residual, within which some eigenvalue lies for certain, or its square over
+            the gap to the next one as far as that was seen, where it is smaller. Where `value` is not the largest
+            eigenvalue at all, which a search rules out with a probability alone, it says nothing.
         products: Products with the Hessian that it took.
         cold: Whether the search began anew, with none of the directions of the last measurement.
         crossing: Whether another direction is on top than at the last measurement.
@@ -39,7 +41,7 @@ class SharpnessRecord:
         values: The k largest eigenvalues, descending, where more than one was asked for.
         directional: d'Hd / d'd along the last update d, of the plain Hessian; None where it was not asked for or no
             step lies behind. It is not a sharpness: it sees one direction.
-        note: Why no threshold applies; empty where one does.
+        note: Why no threshold applies, which parameters the optimizer leaves alone, or what went wrong; else empty.
     """
 
     step: int
@@ -126,20 +128,18 @@ class SharpnessHistory:
         """
         kept: list[SharpnessRecord] = []
         for record in records:
-            while kept and kept[-1].step >= record.step:
-                kept.pop()
-            kept.append(record)
+            add(record, kept)
         return cls(tuple(kept))
 
     @property
     def late(self) -> tuple[SharpnessRecord, ...]:
-        """The last third of the records, three at least, which the verdict is about."""
-        return self.records[-max(3, math.ceil(len(self.records) * _LATE)) :]
+        """The last third of the records, five at least, which the verdict is about."""
+        return self.records[-max(5, math.ceil(len(self.records) * _LATE)) :]
 
     @property
     def edge(self) -> Edge:
-        """Where the run is: below the edge of stability, at it, beyond it, or unknown."""
-        return edge_of(self.late)
+        """Where the run is: below the edge of stability, at it, beyond it, diverged, or unknown."""
+        return edge_of(self.records, self.late)
 
     def verdict(self) -> Verdict:
         """Say in words and numbers where the run is; at the edge and below are both good."""
@@ -204,6 +204,13 @@ class SharpnessHistory:
                 ) from error
             found.append(SharpnessRecord.from_dict(data if isinstance(data, Mapping) else {}))
         return cls.of(found)
+
+
+def add(record: SharpnessRecord, records: list[SharpnessRecord]) -> None:
+    """Put a record at the end of a list, in place of those that are not before it."""
+    while records and records[-1].step >= record.step:
+        records.pop()
+    records.append(record)
 
 
 def append(record: SharpnessRecord, path: str | os.PathLike[str]) -> None:

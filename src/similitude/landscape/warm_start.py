@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from similitude.core.errors import CurvatureError
 from similitude.landscape.operators import Operator
 
 RIVALS = 3
@@ -29,11 +29,35 @@ HINT = 0.3
 """Weight of the gradient in the mixture. What is new on top is mostly what the loss has begun to suffer from, and that is
 what the gradient is made of: random directions of a million dimensions have next to no part in it."""
 
-NOISE, COLD_NOISE = 0.02, 0.5
-"""Length of the random part of a mixture, relative to the top direction: usually, and in a search that begins anew. The
-top direction must be the larger part of the whole: else its residual can look too small for it to be on top."""
+COLD_NOISE = 0.5
+"""Length of the random part of the mixture in a search that begins anew, relative to the top direction, which must be the
+larger part of the whole: else its residual can look too small for it to be on top."""
 
 _MOST = 300  # products
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """What a search may overlook.
+
+    Attributes:
+        chance: That an eigenvector with a larger eigenvalue, of which the starting vectors have no part, is overlooked,
+            at most: sqrt(2 / pi) times the root of the squared part, in units of 1 / dim, that a random direction must
+            have in it. At 1 it is one of average part that must show.
+        clear: How much larger the eigenvalue is, relative to the top one: a smaller excess may be overlooked more often.
+        most: Products at most along the random direction.
+    """
+
+    chance: float
+    clear: float
+    most: int = 12
+
+
+COLD, WARM, WARM_LARGE = Doubts(0.005, 0.0), Doubts(0.02, 0.03), Doubts(1.0, 0.1, most=2)
+"""Of a search that begins anew, and of others up to SMALL parameters and beyond."""
+
+SMALL = 20_000
+"""Parameters up to which a warm search is more careful, at two to five products more per measurement."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +77,15 @@ class Found:
     products: int
 
 
-def search(operator: Operator, start: Tensor, *, tol: float, trust_gaps: bool = True) -> Found:
+def search(
+    operator: Operator,
+    start: Tensor,
+    *,
+    tol: float,
+    trust_gaps: bool = True,
+    probe: Tensor | None = None,
+    doubts: Doubts = COLD,
+) -> Found:
     """Find the largest eigenvalue, from starting vectors that are nearly right.
 
     The subspace grows by the residual of its best vector, which from one starting vector is Lanczos's method. It ends
@@ -61,12 +93,17 @@ def search(operator: Operator, start: Tensor, *, tol: float, trust_gaps: bool = 
     close to be told apart are then one group: what the group leaves out, over the gap behind it, bounds the error of its
     largest value.
 
+    A subspace cannot show what it does not touch, so a random direction is looked along at the end, with as many products
+    as it takes until a larger eigenvalue, if there were one, would have shown but for bad luck; see `_hidden`.
+
     Args:
         operator: Symmetric.
         start: Starting vectors as rows, the most promising first, shape (vectors, dim).
         tol: Error to reach, relative to the value.
         trust_gaps: Whether squared residuals over gaps, as far as they are seen, count as error bounds. Without, the
             residual alone does, which is certain and takes a third more products.
+        probe: A random direction, shape (dim,), normally distributed; None looks along none.
+        doubts: What may be overlooked.
 
     Raises:
         CurvatureError: A product is not finite.
@@ -77,20 +114,21 @@ def search(operator: Operator, start: Tensor, *, tol: float, trust_gaps: bool = 
         >>> found = search(operator, torch.ones(1, 3, dtype=torch.float64), tol=1e-9)
         >>> round(float(found.values[0]), 9), found.products
         (3.0, 3)
+        >>> top, other = torch.eye(3, dtype=torch.float64)[:2]
+        >>> float(search(operator, other[None], tol=1e-9).values[0])
+        2.0
+        >>> float(search(operator, other[None], tol=1e-9, probe=top + other).values[0])
+        3.0
     """
     basis = torch.empty((0, operator.dim), dtype=operator.dtype, device=operator.device)
     images = basis
     queue, given = list(start), len(start)
+    probed: int | None = None  # row of the random direction in the basis
     while True:
         direction = _new(queue.pop(0), basis)
         given -= 1
         if direction is not None:
-            image = operator.matvec(direction)
-            if not bool(image.isfinite().all()):
-                raise CurvatureError(
-                    f"product {len(basis) + 1} with the Hessian is not finite: values overflow. Training is about to "
-                    "diverge, or the precision is too low; measure a float32 copy of a model in half precision."
-                )
+            image = operator.product(direction)
             basis, images = torch.cat([basis, direction[None]]), torch.cat([images, image[None]])
         if queue:
             continue
@@ -106,9 +144,44 @@ def search(operator: Operator, start: Tensor, *, tol: float, trust_gaps: bool = 
         rival = group + int(reach[group:].argmax()) if len(values) > group else 0
         done = bound <= allowed and (rival == 0 or float(reach[rival]) <= float(values[0]) + allowed)
         exhausted = direction is None and given < 0  # what the best vector leaves out is rounding
-        if done or exhausted or len(basis) >= min(_MOST, operator.dim):
+        if len(basis) >= min(_MOST, operator.dim):
             return Found(values, weights @ basis, bound, len(basis))
-        queue = [rest[0 if bound > allowed else rival]]
+        if not (done or exhausted):
+            queue = [rest[0 if bound > allowed else rival]]
+            continue
+        if probe is not None and probed is None:
+            probed, queue = len(basis), [probe]
+            continue
+        if probed is not None and not exhausted and len(basis) < probed + doubts.most:
+            level = float(values[0]) + doubts.clear * abs(float(values[0])) + 2 * allowed
+            hidden, onward = _hidden(values, rest, weights[:, probed], level)
+            if hidden > math.pi / 2 * doubts.chance**2 / operator.dim:
+                queue = [onward]
+                continue
+        return Found(values, weights @ basis, bound, len(basis))
+
+
+def _hidden(values: Tensor, rest: Tensor, along: Tensor, level: float) -> tuple[float, Tensor]:
+    """Return how much of a direction of the subspace an eigenvector at or above a level can be at most, and where to look
+    next.
+
+    With A Q = Q T + R, an eigenvector v of eigenvalue x has parts s in the subspace with (x - T) s = R^T v, where v is
+    of length 1. So (a's)^2 is at most a' K (1 + K)^-1 a with K = (x - T)^-1 R'R (x - T)^-1. A normal direction a has
+    squared parts of 1 / dim on the average in every v, and next to nothing with a probability of sqrt(2 / pi) times the
+    root of that share.
+
+    Args:
+        values: Ritz values, shape (m,).
+        rest: Their residual vectors, shape (m, dim).
+        along: The direction's coordinates in Ritz vectors, shape (m,).
+        level: x, above all Ritz values.
+    """
+    inverse = 1 / (level - values).to(rest)
+    left = (rest * inverse[:, None]).double()
+    gram = (left @ left.T).cpu()
+    a = along.double().cpu()
+    share = a @ torch.linalg.solve(torch.eye(len(a), dtype=torch.float64) + gram, gram @ a)
+    return float(share), (along * inverse) @ rest
 
 
 def _bound(values: Tensor, residuals: Tensor) -> tuple[float, int]:
@@ -183,13 +256,13 @@ class WarmStart:
         return cls(torch.tensor(shares, dtype=torch.float64), kept)
 
     def vectors_to_start(
-        self, hint: Tensor, generator: torch.Generator, *, k: int = 1, noise: float = NOISE
+        self, hint: Tensor, generator: torch.Generator, *, k: int = 1, noise: float = 0.0
     ) -> Tensor:
         """Return starting vectors, the most promising first; shape (vectors, dim).
 
-        The first is a mixture of the top direction, rivals, the gradient and a random direction: a Krylov space begun
-        with one vector finds all of its parts, at the price of as few products as the curvature has changed. The next
-        rival follows for itself where it is near, and so do all that are searched for.
+        The first is a mixture of the top direction, rivals, the gradient and, where it is asked for, a random direction:
+        a Krylov space begun with one vector finds all of its parts, at the price of as few products as the curvature has
+        changed. The next rival follows for itself where it is near, and so do all that are searched for.
 
         Args:
             hint: The gradient in the coordinates of the directions, shape (dim,).
@@ -202,7 +275,9 @@ class WarmStart:
         weights = (LARGEST * self.ratios.clamp(0, 1) ** 4).clamp(min=SMALLEST)
         weights[0], weights[1:own] = 1.0, 0.0
         mixed = weights.to(self.vectors) @ self.vectors
-        mixed += HINT * unit(hint) + noise * random_unit(hint, generator)
+        mixed += HINT * unit(hint)
+        if noise:
+            mixed += noise * random_unit(hint, generator)
         return torch.cat([mixed[None], self.vectors[1:own]])
 
 
