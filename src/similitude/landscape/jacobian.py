@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from similitude.core.errors import CurvatureError
 from similitude.landscape.autograd_errors import explained
 from similitude.landscape.autograd_graph import Edge, walk
+from similitude.landscape.calls import output_tensors
 from similitude.landscape.vectors import ParameterSpace
 
 Pick = Callable[[Any], Any]
@@ -88,18 +89,11 @@ class Jacobian:
 
 
 def _differentiable(result: Any, value: Tensor) -> list[Tensor]:
-    """List the tensors of what a model returned that a loss may be a function of."""
-    if isinstance(result, Tensor):
-        return [result] if result.requires_grad else []
-    logits = result.get("logits") if isinstance(result, Mapping) else getattr(result, "logits", None)
-    if isinstance(logits, Tensor):
-        return [logits] if logits.requires_grad else []
-    if isinstance(result, Mapping):
-        result = list(result.values())
-    if not isinstance(result, tuple | list):
-        return []
-    found = [t for part in result for t in _differentiable(part, value)]
-    reached = torch.autograd.grad(value, found, retain_graph=True, allow_unused=True) if found else ()
+    """List the tensors of what a model returned that the loss is a function of."""
+    found = [t for t in output_tensors(result) if t.requires_grad]
+    if len(found) < 2:
+        return found
+    reached = torch.autograd.grad(value, found, retain_graph=True, allow_unused=True)
     return [t for t, g in zip(found, reached, strict=True) if g is not None]
 
 
