@@ -169,7 +169,7 @@ def test_a_file_whose_name_means_another_module(transfer, name, text):
         ({"lr_min": "2^-4", "lr_max": "2^-11"}, ["from 0.0625 to 0.000488281", "0 < lowest < highest"]),
         ({"widths": "64,,128"}, ["--widths 64,,128: '' is not a whole number"]),
         ({"widths": "64,wide"}, ["'wide' is not a whole number"]),
-        ({"widths": "8"}, ["a shift needs at least 2"]),
+        ({"widths": "8"}, ["a comparison needs at least 2"]),
         ({"widths": "8,8"}, ["more than once"]),
         ({"widths": "-8,8"}, ["the width -8 is not a positive whole number"]),
         ({"seeds": 0}, ["--seeds 0 is too small: give at least 1"]),

@@ -55,7 +55,7 @@ def test_the_depth_stays_where_the_width_changes(over_depth):
         ({"depth_rule": "0.3"}, "depth_rule=0.3 is outside [0.5, 1]"),
         ({"rules": "mup"}, "are compared over widths"),
         ({"widths": "8,16"}, "one dial changes at a time"),
-        ({"depths": "4"}, "there is 1 depth (4), a shift needs at least 2. Next: --depths 4,8,16"),
+        ({"depths": "4"}, "there is 1 depth (4), a comparison needs at least 2. Next: --depths 4,8,16"),
         ({"depths": "4,deep"}, "--depths 4,deep: 'deep' is not a whole number"),
         ({"depths": None, "depth_rule": "sp", "base": None}, "has no effect where the width changes"),
         ({"base": "width=8,depth=3"}, "the smallest depth of the study is 2"),

@@ -89,6 +89,36 @@ def test_text_windows_are_shifted_by_one_and_lie_in_the_text():
         assert "".join(alphabet[t] for t in [*row, end]) in TEXT.train
 
 
+def test_distinct_examples_are_there_once_and_always_the_same():
+    size = len(DIGITS.train_labels)
+    every, _ = ImageBatches(DIGITS, batch_size=size).distinct()
+    whole = sorted(row.tobytes() for row in every.numpy())
+    images = (DIGITS.train_images.astype(np.float32) - DIGITS.train_images.mean()) / DIGITS.train_images.std()
+    assert every.double().sum().item() == pytest.approx(
+        images.astype(float).sum(), abs=0.1
+    )  # each image is there
+    few, labels = ImageBatches(DIGITS, batch_size=64).distinct()
+    assert labels.shape == (64,)
+    assert {row.tobytes() for row in few.numpy()} <= set(whole)
+    assert torch.equal(few, ImageBatches(DIGITS, batch_size=64).distinct()[0])
+    places = len(TEXT.train) - 8
+    tokens, following = TextBatches(TEXT, batch_size=places, context=8).distinct()
+    assert torch.equal(tokens[:, 1:], following[:, :-1])
+    each = np.lib.stride_tricks.sliding_window_view(np.array(list(TEXT.train)), 8)[:places]
+    assert len(np.unique(tokens.numpy(), axis=0)) == len(np.unique(each, axis=0))
+
+
+@pytest.mark.parametrize(
+    "batches", [ImageBatches(DIGITS, batch_size=10**9), TextBatches(TEXT, batch_size=10**9)]
+)
+def test_more_distinct_examples_than_there_are_is_an_error(batches):
+    size = (
+        len(DIGITS.train_labels) if isinstance(batches, ImageBatches) else len(TEXT.train) - batches.context
+    )
+    with pytest.raises(DataError, match=f"1000000000 different .* has {size} to train on"):
+        batches.distinct()
+
+
 def test_the_alphabet_is_the_most_frequent_characters_of_the_training_part():
     batches = TextBatches(TEXT, context=4, vocabulary=4, evaluate=500)
     frequent = sorted(sorted(set(TEXT.train), key=lambda c: -TEXT.train.count(c))[:3])

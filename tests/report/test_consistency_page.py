@@ -5,8 +5,10 @@ import math
 import re
 
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 
+from similitude.report import consistency_figures
 from similitude.report.consistency_page import render_consistency_page, write_consistency_page
 from similitude.report.consistency_table import consistency_table
 from similitude.report.consistency_words import (
@@ -107,6 +109,22 @@ def test_there_is_a_figure_for_every_question(tmp_path):
     assert "mathdefault" not in text
     for size in (64, 128, 256, 512, 1024):
         assert f">width {size}<" in text
+
+
+def test_the_axis_of_sharpness_holds_every_seed(monkeypatch):
+    seen = []
+    monkeypatch.setattr(consistency_figures, "draw", lambda paint, *names, **words: seen.append(paint))
+    noisy = rule("mup", same, noise=0.5)
+    consistency_figures._sharpness([noisy])
+    figure = Figure()
+    seen[0](figure)
+    (axes,) = figure.axes
+    assert axes.get_ylim()[1] > max(max(row) for c in noisy.curves for row in c.series["eta_lambda"])
+    (legend,) = figure.legends
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named == [
+        f"width {size}" for size in (64, 512, 128, 1024, 256)
+    ]  # columns of 2, 2, 1: rows are in order
 
 
 def test_the_page_is_whole_and_the_same_every_time(tmp_path):

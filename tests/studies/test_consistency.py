@@ -16,12 +16,15 @@ import torch
 from torch.func import functional_call, hessian, jacrev
 
 import similitude as sim
-from similitude.core.errors import GridError, StudyError
+from similitude.core.errors import CurvatureError, DataError, GridError, StudyError
 from similitude.core.verdict import Outcome
+from similitude.data import load
+from similitude.data.batches import ImageBatches
 from similitude.runs.ledger import Ledger
 from similitude.studies import consistency_jobs as jobs_module
 from similitude.studies.consistency import RATE, run_consistency
 from similitude.studies.experiment import BASE
+from similitude.studies.windows import FRACTIONS
 from tests.cases import TeacherBatches
 from tests.studies import consistency_program
 from tests.studies.consistency_cases import small_net, small_study
@@ -255,10 +258,47 @@ def quartic(model, batch):
     return (model(batch[0]) - 1).pow(4).sum(-1).mean()
 
 
+def test_a_full_batch_has_distinct_examples():
+    digits = ImageBatches(load("digits"), batch_size=300)
+    small = small_study(batches=digits)
+    images, labels = small.trained_on.batch(5, 7)
+    assert torch.equal(images, small.probed()[0])
+    assert torch.equal(labels, digits.distinct()[1])
+    pairs = {(image.tobytes(), int(label)) for image, label in zip(images.numpy(), labels, strict=True)}
+    drawn = digits.batch(0, 0)[0].numpy()
+    assert len({image.tobytes() for image in drawn}) < len(pairs)
+    assert small.fingerprint()["examples"] == "distinct"
+    assert "examples" not in small_study().fingerprint()
+
+
+def frozen(width):
+    """A network that nothing trains."""
+    return small_net(width).requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"top": 999_999}, CurvatureError, r"top=999999 .* width 4 has 104 trainable numbers"),
+        ({"make": frozen}, CurvatureError, "width 4 has no trainable parameter"),
+        (
+            {"batches": ImageBatches(load("digits"), batch_size=10**9)},
+            DataError,
+            "1000000000 different images",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_is_trained(tmp_path, changes, error, message):
+    with pytest.raises(error, match=message):
+        run_consistency(small_study(**changes), tmp_path, lr=LR)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"widths": (4,)}, "at least 2"),
+        ({"widths": (4,)}, "a comparison needs at least 2"),
+        ({"windows": FRACTIONS, "steps": 2, "every": 1}, "2 steps measured every 1 are 3 measurements"),
         ({"depths": (2, 4)}, "one dial changes at a time"),
         ({"every": 0}, "every=0"),
         ({"top": 0}, "top=0"),

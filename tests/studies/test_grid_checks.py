@@ -40,7 +40,7 @@ def test_rates_that_are_no_grid(rates: list[float], text: str) -> None:
 @pytest.mark.parametrize(
     ("widths", "text"),
     [
-        ([64], r"there is 1 width \(64\), a shift needs at least 2. Next: --widths 64,128,256"),
+        ([64], r"there is 1 width \(64\), a comparison needs at least 2. Next: --widths 64,128,256"),
         ([], "there are 0 widths"),
         ([64, 64], "the width 64 is there more than once"),
         ([0, 64], "the width 0 is not a positive whole number"),

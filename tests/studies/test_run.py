@@ -334,7 +334,7 @@ class CannotDescribe(TeacherBatches):
         ({"lrs": (0.0, 0.1, 0.2)}, GridError, "not positive"),
         ({"lrs": (-0.1, 0.1, 0.2)}, GridError, "not positive"),
         ({"lrs": (0.1, 0.2, math.nan)}, GridError, "not positive and finite"),
-        ({"widths": (8,)}, GridError, "a shift needs at least 2"),
+        ({"widths": (8,)}, GridError, "a comparison needs at least 2"),
         ({"widths": (8, 8)}, GridError, "more than once"),
         ({"widths": (0, 8)}, GridError, "not a positive whole number"),
         ({"rules": ()}, GridError, "at least one rule"),

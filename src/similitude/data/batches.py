@@ -134,6 +134,20 @@ class ImageBatches:
         chosen = rng.integers(len(self.images.train_labels), size=self.batch_size)
         return self._tensors(self.images.train_images[chosen], self.images.train_labels[chosen], rng)
 
+    def distinct(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return one batch of `batch_size` different training images, the same at every call.
+
+        Raises:
+            DataError: There are fewer.
+        """
+        from similitude.core.seeding import numpy_generator
+
+        rng = numpy_generator(0, "distinct")
+        chosen = _distinct(
+            self.batch_size, len(self.images.train_labels), rng, f"'{self.images.name}'", "images"
+        )
+        return self._tensors(self.images.train_images[chosen], self.images.train_labels[chosen], rng)
+
     def evaluation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the fixed evaluation batch of test images."""
         from similitude.core.seeding import numpy_generator
@@ -214,26 +228,45 @@ class TextBatches:
         place = np.minimum(np.searchsorted(alphabet, codes), len(alphabet) - 1)
         return np.where(alphabet[place] == codes, place, self.vocabulary - 1).astype(np.int64)
 
-    def _windows(self, part: str, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def _windows(self, part: str, starts: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         import torch
 
         tokens = self._parts[part]
-        starts = rng.integers(len(tokens) - self.context, size=count)
         windows = tokens[starts[:, None] + np.arange(self.context + 1)]
         both = torch.from_numpy(windows)
         return both[:, :-1].contiguous(), both[:, 1:].contiguous()
+
+    def _places(self, part: str) -> int:
+        return len(self._parts[part]) - self.context
+
+    def _anywhere(self, part: str, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        return self._windows(part, rng.integers(self._places(part), size=count))
 
     def batch(self, seed: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return windows at random places of the training part."""
         from similitude.core.seeding import numpy_generator
 
-        return self._windows("train", self.batch_size, numpy_generator(seed, "batch", step))
+        return self._anywhere("train", self.batch_size, numpy_generator(seed, "batch", step))
+
+    def distinct(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return one batch of `batch_size` windows at different places of the training part, the same at every call.
+
+        Raises:
+            DataError: There are fewer.
+        """
+        from similitude.core.seeding import numpy_generator
+
+        places = self._places("train")
+        name, what = f"'{self.text.name}'", f"sequences of {self.context} characters"
+        return self._windows(
+            "train", _distinct(self.batch_size, places, numpy_generator(0, "distinct"), name, what)
+        )
 
     def evaluation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the fixed evaluation batch, from the test part."""
         from similitude.core.seeding import numpy_generator
 
-        return self._windows("test", self.evaluate, numpy_generator(0, "evaluation"))
+        return self._anywhere("test", self.evaluate, numpy_generator(0, "evaluation"))
 
     def describe(self) -> dict[str, Any]:
         """Return what identifies these batches."""
@@ -246,6 +279,16 @@ class TextBatches:
             "vocabulary": self.vocabulary,
             "evaluation_sequences": self.evaluate,
         }
+
+
+def _distinct(count: int, of: int, rng: np.random.Generator, name: str, what: str) -> np.ndarray:
+    """Draw `count` of the numbers below `of`, each at most once."""
+    if count > of:
+        raise DataError(
+            f"{count} different {what} were asked for, and {name} has {of} to train on. Use at most {of} "
+            f"(--examples {of}), or a larger data set."
+        )
+    return rng.choice(of, size=count, replace=False)
 
 
 def _digest(*arrays: np.ndarray) -> str:

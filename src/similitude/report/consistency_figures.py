@@ -58,7 +58,8 @@ def consistency_figures(study: Consistency) -> list[Figure]:
 def _sharpness(rules: Sequence[RuleConsistency]) -> Figure:
     numbers = tuple(f"{collapse_sentence(rule)} {stability_sentence(rule)}" for rule in rules)
     edge = next((rule.threshold for rule in rules if rule.threshold is not None), None)
-    limits = _limits([_series("eta_lambda")], rules, least=(0.0, 0.0 if edge is None else 1.15 * edge))
+    least = (0.0, 0.0 if edge is None else 1.15 * edge)
+    limits = _limits([_series("eta_lambda"), _highest_seed], rules, least=least)
     panels = [
         _over_time(
             rule,
@@ -301,6 +302,13 @@ def _of(curves: SizeCurves, quantity: str) -> np.ndarray:
     return mean_curve(curves, quantity)
 
 
+def _highest_seed(curves: SizeCurves) -> np.ndarray:
+    """The largest sharpness of any seed, whose thin lines an axis has to hold too; nan where no seed has one."""
+    rows = np.array(curves.series.get("eta_lambda", ((math.nan,) * len(curves.steps),)), float)
+    highest = np.where(np.isfinite(rows), rows, -math.inf).max(0)
+    return np.where(np.isfinite(highest), highest, math.nan)
+
+
 def _top(curves: SizeCurves) -> list[float]:
     """The largest eigenvalues at the last measurement that has them."""
     names = sorted((n for n in curves.series if n.startswith("top_")), key=lambda n: int(n[4:]))
@@ -332,9 +340,20 @@ def _named(rule: RuleConsistency, curves: SizeCurves) -> str:
 
 
 def _legend(figure: Any, axes: Axes, *, columns: int = 3) -> None:
-    """Put the names of lines above the axes, if there are lines."""
-    if axes.get_legend_handles_labels()[1]:
-        figure.legend(loc="outside upper left", ncols=columns, columnspacing=1.2, handletextpad=0.5)
+    """Put the names of lines above the axes, if there are lines, in an order that is read row by row."""
+    handles, labels = axes.get_legend_handles_labels()
+    if not labels:
+        return
+    # A legend fills its columns one after another, the first ones longer by one where rows are not full.
+    order = [place for column in range(columns) for place in range(column, len(labels), columns)]
+    figure.legend(
+        [handles[i] for i in order],
+        [labels[i] for i in order],
+        loc="outside upper left",
+        ncols=columns,
+        columnspacing=1.2,
+        handletextpad=0.5,
+    )
 
 
 def _round_ticks(axes: Axes, *, low: float = 0.0) -> None:

@@ -104,9 +104,10 @@ def consistency(
         every: Steps between measurements of the sharpness.
         seeds: Seeds; a verdict needs three or more.
         schedule: Multiplier of the learning rate by step.
-        full_batch: Whether every step has the same batch, `batches.batch(0, 0)`: gradient descent, whose sharpness
-            reaches the edge of stability. With minibatches it saturates below.
-        probe: Batch that everything is measured on; `batches.batch(0, 0)` where None.
+        full_batch: Whether every step has the same batch: `batches.distinct()`, of examples that are there once, or
+            `batches.batch(0, 0)` of batches without that method. This is gradient descent, whose sharpness reaches the
+            edge of stability. With minibatches it saturates below.
+        probe: Batch that everything is measured on; where None the full batch, or `batches.batch(0, 0)`.
         centre: Whether the model's initial output is taken off, so that all sizes start from the same loss.
         output: Entry of the model's output that is centred, where it is neither a tensor nor has `logits`.
         top: Eigenvalues of the Hessian to measure at the ends of windows.
@@ -126,7 +127,8 @@ def consistency(
         GridError: The sizes, rules, seeds, windows or steps are no grid of runs.
         FactoryError: `make` does not give a model of each size.
         PlanError: The sizes cannot be planned, or a tensor's role cannot be told; nothing is trained then.
-        CurvatureError: The loss cannot be differentiated twice, or the optimizer has no threshold.
+        CurvatureError: The loss cannot be differentiated twice, the optimizer has no threshold, or the smallest model has
+            no trainable parameter or fewer than `top`.
         StudyError: The storage cannot be used or holds another experiment under this name, or training fails.
 
     Cost:
@@ -175,7 +177,8 @@ def run_consistency(
     started = time.perf_counter()
     given = None if lr is None else Rate(*check_rates([lr], least=1))
     asked = () if isinstance(transfer, bool) else check_rates(transfer)
-    probe(experiment)
+    experiment.check_model()
+    probe(experiment, experiment.trained_on)
     plans = experiment.plans()
     ledger = Ledger.open(storage, experiment.name, fingerprint=experiment.fingerprint())
     rate = given or _rate(ledger, experiment, plans, engine or InProcess(), on_progress)
@@ -192,8 +195,8 @@ def run_consistency(
     results = {cell: result for cell, result in ledger.finished().items() if cell in set(grid)}
     if missing := len(grid) - len(results):
         raise StudyError(
-            f"{missing} of {len(grid)} runs of {experiment.name!r} are with another process, and sizes are compared once "
-            "all are there. Run the same again once that process has ended; finished runs are kept."
+            f"{missing} of {len(grid)} runs of {experiment.name!r} are with another process, which shares the study and "
+            "is not waited for; sizes are compared once all are there. Run the same again then; finished runs are kept."
         )
     windows = windows_of(experiment.windows, experiment.steps, experiment.every)
     found = {

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from similitude.data.batches import Batches, describe_batches
 
 
+@runtime_checkable
+class Distinct(Protocol):
+    """Batches whose examples are drawn with repetition, and that can give one batch without."""
+
+    def distinct(self) -> Any:
+        """Return a batch in which no example is there twice, the same at every call."""
+        ...
+
+
 @dataclass(frozen=True)
 class FixedBatch:
-    """The first batch of some batches, at every step and for every seed.
+    """One batch of some batches, at every step and for every seed.
 
     Args:
-        batches: The batches whose `batch(0, 0)` is used.
+        batches: The batches; their `distinct()` is used where they have one, else their `batch(0, 0)`.
     """
 
     batches: Batches
@@ -22,7 +31,8 @@ class FixedBatch:
     def batch(self, seed: int, step: int) -> Any:
         """Return the one batch, whatever the seed and the step are."""
         if not self._kept:
-            self._kept.append(self.batches.batch(0, 0))
+            batches = self.batches
+            self._kept.append(batches.distinct() if isinstance(batches, Distinct) else batches.batch(0, 0))
         return self._kept[0]
 
     def evaluation(self) -> None:
@@ -30,4 +40,5 @@ class FixedBatch:
 
     def describe(self) -> dict[str, Any]:
         """Return what identifies these batches."""
-        return {**describe_batches(self.batches), "full batch": True}
+        drawn = "distinct examples" if isinstance(self.batches, Distinct) else True
+        return {**describe_batches(self.batches), "full batch": drawn}

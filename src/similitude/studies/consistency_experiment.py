@@ -11,16 +11,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from similitude.core.errors import GridError
+from similitude.core.errors import CurvatureError, GridError
 from similitude.data.batches import Batches
 from similitude.runs.grid import Cell, cells
+from similitude.scaling.axes import build_shapes
 from similitude.scaling.depth import DepthRule
 from similitude.scaling.knobs import Knobs
 from similitude.scaling.optimizers import OptimizerLike
 from similitude.scaling.outputs import Entry
 from similitude.scaling.plan import Plan, Planner
 from similitude.scaling.sizes import WIDTH, Factory, Size, arguments
-from similitude.studies.consistency_batches import FixedBatch
+from similitude.studies.consistency_batches import Distinct, FixedBatch
 from similitude.studies.dials import Compared, compared
 from similitude.studies.experiment import BASE
 from similitude.studies.family import Family
@@ -54,7 +55,7 @@ class ConsistencyExperiment(Family):
         every: Steps between measurements of the sharpness.
         seeds: Seeds, each an initialization and an order of the data.
         schedule: Multiplier of the learning rate by step.
-        full_batch: Whether every step has the same batch, that of seed 0 and step 0.
+        full_batch: Whether every step has the same batch, of distinct examples where the batches can give one.
         probe: Batch that everything is measured on; the first training batch of seed 0 where None.
         centre: Whether the model's initial output is taken off (`similitude.Centred`).
         output: Entry of the model's output that is centred, where it is neither a tensor nor has `logits`.
@@ -122,7 +123,7 @@ class ConsistencyExperiment(Family):
 
     def probed(self) -> Any:
         """Return the batch that everything is measured on."""
-        return self.batches.batch(0, 0) if self.probe is None else self.probe
+        return self.trained_on.batch(0, 0) if self.probe is None else self.probe
 
     def grid(self, lrs: Sequence[float], *, every: int) -> tuple[Cell, ...]:
         """Return the cells of some learning rates, those of the base once for all rules.
@@ -145,13 +146,36 @@ class ConsistencyExperiment(Family):
         planner = Planner(
             self.make,
             base=self.at(self.sizes[0]),
-            sample=self.batches.batch(0, 0),
+            sample=self.trained_on.batch(0, 0),
             optimizer=self.optimizer,
             roles=self.roles,
             loss=self.loss,
             knobs=self.knobs,
         )
         return self.planned(planner)
+
+    def check_model(self) -> None:
+        """Refuse a smallest model in which the asked eigenvalues are not there to be measured; nothing is trained yet.
+
+        Raises:
+            FactoryError: The model cannot be built.
+            CurvatureError: It has no trainable parameter, or fewer than `top`.
+        """
+        smallest = self.sizes[0]
+        model = build_shapes(self.make, self.at(smallest))
+        held = sum(1 for _ in model.parameters())
+        entries = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        if not entries:
+            raise CurvatureError(
+                f"the model of {self.dial} {smallest} has no trainable parameter: of its {held} parameters none has "
+                "requires_grad, so there is no learning rate and no curvature. Leave those to train unfrozen."
+            )
+        if self.top > entries:
+            raise CurvatureError(
+                f"top={self.top} eigenvalues were asked for, and the model of {self.dial} {smallest} has {entries} "
+                f"trainable numbers, so its Hessian has no more eigenvalues than that. Use at most {entries} (--top "
+                f"{min(5, entries)} is enough for the figures)."
+            )
 
     def build(self, cell: Cell, plan: Plan) -> nn.Module:
         """Build the model of a run, its initial values final."""
@@ -173,6 +197,8 @@ class ConsistencyExperiment(Family):
             "eigenvalues": self.top,
             "measured in full at": list(self.thorough),
         }
+        if self.full_batch and isinstance(self.batches, Distinct):
+            mine["examples"] = "distinct"
         if self.probe is not None:
             mine["probe"] = digest_of_tensors(self.probe)
         if self.output is not None:

@@ -139,7 +139,7 @@ def check_sizes(sizes: Sequence[int], dial: str = WIDTH) -> tuple[int, ...]:
     if len(ordered) < 2:
         listed = ", ".join(map(str, ordered)) or "none"
         raise GridError(
-            f"there {f'is 1 {dial}' if len(ordered) == 1 else f'are 0 {dial}s'} ({listed}), a shift needs "
+            f"there {f'is 1 {dial}' if len(ordered) == 1 else f'are 0 {dial}s'} ({listed}), a comparison needs "
             f"at least 2. Next: {sizes_option(dial, ordered)}."
         )
     return ordered

@@ -14,15 +14,17 @@ from similitude.scaling.sizes import Size, call_text
 from similitude.studies.names import name_of
 
 if TYPE_CHECKING:
+    from similitude.data.batches import Batches
     from similitude.studies.consistency_experiment import ConsistencyExperiment
     from similitude.studies.experiment import Experiment
 
 
-def probe(experiment: Experiment | ConsistencyExperiment) -> None:
+def probe(experiment: Experiment | ConsistencyExperiment, batches: Batches | None = None) -> None:
     """Compute the loss of the base model on the first batch and on the evaluation batch.
 
     Args:
         experiment: What is to be run.
+        batches: What it trains on, where that is not simply its batches.
 
     Raises:
         FactoryError: The model cannot be built.
@@ -32,10 +34,11 @@ def probe(experiment: Experiment | ConsistencyExperiment) -> None:
         One model of the base size, and two forward passes.
     """
     size = experiment.at(experiment.sizes[0])
+    batches = experiment.batches if batches is None else batches
     model = build(experiment.make, size, seed=derive(0, "probe"))
     try:
         with seeded(derive(0, "probe")), torch.no_grad():
-            for batch in (experiment.batches.batch(experiment.seeds[0], 0), experiment.batches.evaluation()):
+            for batch in (batches.batch(experiment.seeds[0], 0), batches.evaluation()):
                 if batch is not None:
                     _require_number(experiment.loss(model, batch))
     except SimilitudeError:
@@ -51,8 +54,8 @@ def failure(experiment: Experiment | ConsistencyExperiment, size: Size, error: E
     return StudyError(
         f"training '{name_of(experiment.make)}' at {where} on {type(experiment.batches).__name__} with "
         f"the loss '{name_of(experiment.loss)}' failed: {one_line(error).rstrip('.')}. Finished runs are "
-        f"kept. Check that loss({call}, batches.batch(0, 0)) gives one number, then run the same "
-        "again."
+        f"kept. Check that loss({call}, batches.batch(0, 0)) gives one number, or name another loss (--loss), then "
+        "run the same again."
     )
 
 

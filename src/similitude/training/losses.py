@@ -6,23 +6,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from similitude.core.errors import PlanError, StudyError
+from similitude.scaling.outputs import entry_of
+
 
 def cross_entropy(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     """Mean cross-entropy in nats of `model(inputs)` against integer labels.
 
     Args:
-        model: Returns logits of shape (..., classes), e.g. (batch, classes) or (batch, tokens, classes).
+        model: Returns logits of shape (..., classes), e.g. (batch, classes) or (batch, tokens, classes), or an object or
+            dict with `logits`, as Hugging Face's models do.
         batch: Inputs, and labels int64 of the logits' shape without the last axis.
     """
     inputs, labels = batch
-    logits = model(inputs)
+    logits = _output(model, inputs)
     return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
 
 
 def mean_squared_error(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     """Mean squared error of `model(inputs)` against targets of the same shape."""
     inputs, targets = batch
-    return torch.mean((model(inputs) - targets) ** 2)
+    return torch.mean((_output(model, inputs) - targets) ** 2)
 
 
 def squared_error_of_classes(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -31,7 +35,7 @@ def squared_error_of_classes(model: nn.Module, batch: tuple[Tensor, Tensor]) -> 
     The target is 1 - 1/C for the label and -1/C for the C - 1 other classes; the mean is over all labels.
 
     Args:
-        model: Returns outputs of shape (..., C).
+        model: Returns outputs of shape (..., C), or an object or dict with them as `logits`.
         batch: Inputs, and labels int64 of the outputs' shape without the last axis.
 
     Example:
@@ -40,7 +44,19 @@ def squared_error_of_classes(model: nn.Module, batch: tuple[Tensor, Tensor]) -> 
         0.25
     """
     inputs, labels = batch
-    outputs = model(inputs)
+    outputs = _output(model, inputs)
     classes = outputs.shape[-1]
     targets = F.one_hot(labels, classes).to(outputs.dtype) - 1 / classes
     return 0.5 * (outputs - targets).square().sum(-1).mean()
+
+
+def _output(model: nn.Module, inputs: Tensor) -> Tensor:
+    """What the model says of the inputs: the tensor that it returns, or the `logits` of what it returns."""
+    result = model(inputs)
+    try:
+        return entry_of(result)
+    except PlanError as error:
+        raise StudyError(
+            f"this loss takes a model that returns a tensor or something with 'logits'; {error} Or write the loss "
+            "yourself: a function loss(model, batch), given as loss=... (--loss module:name)."
+        ) from error
