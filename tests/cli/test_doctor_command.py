@@ -103,7 +103,7 @@ def test_a_data_set_brings_its_loss(cli):
         ("Hidden.forward", [*GIVEN, "--width=3"], "failed with"),
         ("plain", [*GIVEN[:2], "--width=4", "--routes=jvp"], "there is no route 'jvp'"),
         ("plain", ["--sample=nets.py:x", "--width=4"], "returns no loss of its own"),
-        ("plain", ["--width=4"], "--sample"),
+        ("plain", ["--width=4"], "the doctor differentiates your loss twice, and nothing says on which data"),
         ("plain", [*GIVEN, "--width=4", "--timeout=0"], "not a positive number of seconds"),
     ],
 )

@@ -37,6 +37,17 @@ def test_an_error_is_the_object_then(capsys):
     assert json.loads(capsys.readouterr().out) == {"error": {"type": "StudyError", "message": "no folder"}}
 
 
+@pytest.mark.parametrize(
+    ("kept", "message"), [("", "interrupted"), ("Runs are kept.", "interrupted. Runs are kept.")]
+)
+def test_an_interruption_says_what_is_kept(capsys, kept, message):
+    with pytest.raises(KeyboardInterrupt), Screen(as_json=True, kept=kept):
+        raise KeyboardInterrupt
+    ran = capsys.readouterr()
+    assert json.loads(ran.out) == {"error": {"type": "KeyboardInterrupt", "message": message}}
+    assert kept in ran.err
+
+
 def test_text_goes_to_standard_output_without_markup(capsys):
     with Screen() as screen:
         screen.say("a path [bold]x[/bold]/y")

@@ -1,5 +1,7 @@
 """`similitude sharpness`: table, exit code, report, JSON, log, and what it says when it is used wrongly."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -71,6 +73,17 @@ def test_a_learning_rate_that_is_too_large_leaves_with_1(sharpness):
     assert "the run diverged after step" in " ".join(ran.out.split())
 
 
+def test_a_run_that_blows_up_and_stays_finite_leaves_with_1(sharpness):
+    ran = sharpness("--lr=500", "--full-batch", "--steps=40", "--every=5", "--json", "--no-density")
+    assert ran.code == 1
+    assert all(math.isfinite(loss) for loss in ran.json["losses"])
+    assert (ran.json["edge"], ran.json["verdict"]["outcome"]) == ("diverged", "diverged")
+
+
+def test_data_is_asked_for(sharpness):
+    assert "and none is given. Give --data NAME" in sharpness(drop=["--data"]).message
+
+
 def test_a_checkpoint_is_measured(sharpness, tmp_path):
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10))
     torch.save({"epoch": 3, "model": model.state_dict()}, tmp_path / "weights.pt")
@@ -102,6 +115,8 @@ def test_a_sample_is_trained_on_as_it_is(sharpness):
     ("options", "message"),
     [
         (["--every=0"], "--every 0 is too small"),
+        (["--top=0"], "--top 0 is too small"),
+        (["--top=999999"], "top=999999: the Hessian of 610 trainable parameters has 610 eigenvalues"),
         (["--steps=-1"], "--steps -1 is too small"),
         (["--lr=fast"], "--lr fast is not a positive learning rate"),
         (["--kwarg.speed=3"], "SGD(parameters, lr=0.1, speed=3) failed with TypeError"),

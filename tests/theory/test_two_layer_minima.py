@@ -150,6 +150,17 @@ def test_the_origin_is_a_saddle_and_a_start_is_none():
     assert fixed_point(net, eta=0.01) is None
 
 
+def test_a_run_that_ran_away_says_so_and_has_no_fixed_point():
+    ran = CASES["mup"].run(100.0, 500)
+    assert ran.diverged
+    assert f"diverged after step {len(ran.states) - 1}" in repr(ran)
+    assert "diverged" not in repr(CASES["mup"].run(0.01, 5))
+    assert np.isnan(ran.sharpness[len(ran.states) :]).all()
+    assert fixed_point(ran.final, eta=100.0) is None
+    with pytest.raises(PlanError, match="have overflowed: training ran away"):
+        fixed_point(ran.final.step(100.0), eta=100.0)
+
+
 def test_a_first_layer_across_the_residual_is_a_saddle_too():
     net = TwoLayerLinear(np.eye(2), np.array([1.0, 0]), np.zeros(2), np.diag([0.0, 1]), 0.0, 0.5)
     found = fixed_point(net, eta=0.1)

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from similitude.cli.screen import Screen
+from similitude.core.errors import CurvatureError
 
 
 def doctor(
@@ -66,6 +67,12 @@ def doctor(
         chosen = None if routes is None else names(routes)
         routes_by_name(chosen)
         make = load_factory(factory)
+        if sample is None and data is None:
+            raise CurvatureError(
+                "the doctor differentiates your loss twice, and nothing says on which data. Give --data NAME, e.g. "
+                "--data digits, or --sample module:name (or file.py:name) of a batch, with --loss module:name where the "
+                "model returns no loss of its own."
+            )
         traced = load_traced(sample, data, loss)
         dials = None if width is None else size(width, "--width")
         model = build_model(make, dials, factory, seed=seed)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from similitude.cli.screen import Screen
+from similitude.cli.screen import RUNS_KEPT, Screen
 
 
 def gamma(
@@ -94,7 +94,7 @@ def gamma(
     json:
         Print one JSON object on standard output, and all else on standard error.
     """
-    with Screen(as_json=json) as screen:
+    with Screen(as_json=json, kept=RUNS_KEPT) as screen:
         from similitude.cli.batches import load_batches
         from similitude.cli.factories import load_factory, load_optimizer
         from similitude.cli.options import at_least, rate, schedule_of

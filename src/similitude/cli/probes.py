@@ -82,10 +82,15 @@ def load_probed(
         seed: Seed of the probe.
 
     Raises:
-        FactoryError: None or both of sample and data are given, or an object cannot be found or made.
+        FactoryError: Both of sample and data are given, or an object cannot be found or made.
         DataError: The data set is not there or malformed.
-        CurvatureError: The sample depends on the width, and there is none.
+        CurvatureError: None of them is given, or the sample depends on the width, and there is none.
     """
+    if data is None and sample is None:
+        raise CurvatureError(
+            "a model is trained and its sharpness measured on data, and none is given. Give --data NAME, e.g. --data "
+            "digits, or --sample module:name (or file.py:name) of a batch or a list of batches."
+        )
     sizes = {"--batch-size": batch_size, "--context": context}
     if data is None or sample is not None:
         traced = load_traced(sample, data, loss)

@@ -21,16 +21,21 @@ if TYPE_CHECKING:
     from similitude.studies.jobs import Progress as StudyProgress
 
 
+RUNS_KEPT = "Finished runs are kept, and the same command continues from them."
+"""What commands say whose study has a storage."""
+
+
 class Screen:
     """Where a command prints, as a context: the JSON object is printed when the body ends.
 
     Args:
         as_json: Everything but the one JSON object goes to standard error, also what the user's own code
             prints, here or in worker processes. A body that fails gives `{"error": {"type", "message"}}`.
+        kept: What there is to say of finished work when the body is interrupted; nothing where none is kept.
     """
 
-    def __init__(self, *, as_json: bool = False) -> None:
-        self.as_json = as_json
+    def __init__(self, *, as_json: bool = False, kept: str = "") -> None:
+        self.as_json, self._kept = as_json, kept
         # Without markup and emoji: a path or a name may hold brackets and colons.
         self.notes = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self.out = self.notes if as_json else Console(highlight=False, markup=False, emoji=False)
@@ -45,6 +50,8 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._kept and isinstance(error, KeyboardInterrupt):
+            self.notes.print(self._kept, soft_wrap=True)
         if not self.as_json:
             return
         sys.stdout = self._stdout
@@ -52,7 +59,10 @@ class Screen:
             os.dup2(self._descriptor, 1)
             os.close(self._descriptor)
         if isinstance(error, Exception | KeyboardInterrupt):
-            self._object = {"error": {"type": type(error).__name__, "message": str(error)}}
+            text = str(error)
+            if not text and isinstance(error, KeyboardInterrupt):
+                text = f"interrupted. {self._kept}" if self._kept else "interrupted"
+            self._object = {"error": {"type": type(error).__name__, "message": text}}
         if self._object is not None:
             sys.stdout.write(json.dumps(finite(self._object), indent=2, allow_nan=False) + "\n")
             sys.stdout.flush()

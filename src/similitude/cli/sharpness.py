@@ -36,7 +36,7 @@ def sharpness(
     examples: int = 512,
     checkpoint: Path | None = None,
     directional: Annotated[bool, Parameter(negative="")] = False,
-    top: int = 10,
+    top: int | None = None,
     density: bool = True,
     split: bool = True,
     tol: float = 1e-3,
@@ -90,7 +90,7 @@ def sharpness(
     directional:
         Measure the curvature along the updates too, which exists for every optimizer.
     top:
-        Number of eigenvalues at the end.
+        Number of eigenvalues at the end; 10 by default, or one per parameter where there are fewer.
     density:
         Take the density of all eigenvalues at the end, which is most of the work there.
     split:
@@ -106,7 +106,8 @@ def sharpness(
     json:
         Print everything as one JSON object on standard output.
     """
-    with Screen(as_json=json) as screen:
+    kept = "" if log is None else f"Measurements made so far are in {log}."
+    with Screen(as_json=json, kept=kept) as screen:
         from similitude.cli.checkpoints import load_checkpoint
         from similitude.cli.factories import load_factory
         from similitude.cli.models import build_model
@@ -122,7 +123,8 @@ def sharpness(
         for option, value, least in (
             ("--steps", steps, 0), ("--every", every, 1), ("--examples", examples, 1), ("--top", top, 1)
         ):  # fmt: skip
-            at_least(value, least, option)
+            if value is not None:
+                at_least(value, least, option)
         dials = None if width is None else size(width, "--width")
         given = load_probed(
             data, sample, loss, width=None if dials is None else dials.get("width"), examples=examples,

@@ -14,6 +14,8 @@ from similitude.landscape.density import spectral_density
 from similitude.landscape.trace import trace
 from similitude.training.loop import Loss
 
+_TOP = 10  # eigenvalues at the end: as many as images of ten classes have outliers, and one
+
 
 @dataclass(frozen=True)
 class SplitNumbers:
@@ -100,7 +102,7 @@ def portrait(
     loss: Loss,
     batch: Any,
     *,
-    top: int = 10,
+    top: int | None = None,
     density: bool = True,
     split: bool = True,
     tol: float = 1e-3,
@@ -112,21 +114,21 @@ def portrait(
         model: Any module.
         loss: `loss(model, batch) -> scalar`.
         batch: One batch, or several whose mean over examples is meant.
-        top: Largest eigenvalues to find; as many as there are parameters at most.
+        top: Largest eigenvalues to find; 10 by default, or one per parameter where there are fewer.
         density: Whether to take the density of all eigenvalues, which is most of the work.
         split: Whether to take the parts of the Hessian; where the loss has none, a note says why.
         tol: Relative error of an eigenvalue.
         seed: Seed of random directions.
 
     Raises:
-        CurvatureError: The loss cannot be differentiated twice, or is not finite.
+        CurvatureError: The loss cannot be differentiated twice, or is not finite; there are fewer than `top` eigenvalues.
 
     Cost: about 3 `top` + 8 products for the eigenvalues, 30 for the trace, 60 x 4 for the density, 30 for the split.
     """
     notes: list[str] = []
     with Curvature(model, loss, batch, seed=seed) as curvature:
         operator = curvature.operator("hessian")
-        found = curvature.top(min(top, curvature.dim), tol=tol, seed=seed)
+        found = curvature.top(check_top(top, curvature.dim), tol=tol, seed=seed)
         total = trace(operator, seed=seed)
         drawn = spectral_density(operator, seed=seed) if density else None
         parts = None
@@ -156,3 +158,19 @@ def portrait(
             ),
             notes=tuple(notes),
         )  # fmt: skip
+
+
+def check_top(top: int | None, dim: int) -> int:
+    """Return how many eigenvalues to find in a number of dimensions; 10, or all of fewer, where none is given.
+
+    Raises:
+        CurvatureError: There are not that many.
+    """
+    if top is None or not dim:  # a model without parameters is refused for that
+        return min(_TOP, dim)
+    if not 1 <= top <= dim:
+        raise CurvatureError(
+            f"top={top}: the Hessian of {dim} trainable parameters has {dim} eigenvalues. Ask for 1 to {dim} of them, "
+            f"e.g. {min(_TOP, dim)}."
+        )
+    return top

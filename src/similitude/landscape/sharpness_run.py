@@ -13,7 +13,7 @@ from torch import nn
 from similitude.core.errors import CurvatureError
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.data.batches import Batches
-from similitude.landscape.portrait import Portrait, portrait
+from similitude.landscape.portrait import Portrait, check_top, portrait
 from similitude.landscape.tracker import SharpnessTracker
 from similitude.landscape.tracker_records import SharpnessHistory, SharpnessRecord
 from similitude.training.loop import Loss, train
@@ -41,7 +41,7 @@ class SharpnessRun:
 
     @property
     def verdict(self) -> Verdict:
-        """Where the run is: below the edge of stability, at it, or beyond it; a model that was not trained is at none."""
+        """Where the run is: below the edge of stability, at it, beyond it, or diverged; at none untrained."""
         first = self.history.records[0]
         return self.history.verdict() if self.losses or not first.finite else _untrained(first)
 
@@ -75,7 +75,7 @@ def sharpness_run(
     every: int = 10,
     tol: float = 1e-3,
     directional: bool = False,
-    top: int = 10,
+    top: int | None = None,
     density: bool = True,
     split: bool = True,
     name: str = "sharpness",
@@ -96,7 +96,7 @@ def sharpness_run(
         every: Steps between measurements.
         tol: Relative error of an eigenvalue.
         directional: Whether to measure the curvature along the updates too.
-        top: Eigenvalues at the end.
+        top: Eigenvalues at the end; 10 by default, or one per parameter where there are fewer.
         density: Whether to take the density of all eigenvalues at the end.
         split: Whether to take the Gauss-Newton part and the residual part at the end.
         name: Name of the run.
@@ -113,6 +113,7 @@ def sharpness_run(
     """
     if steps < 0:
         raise CurvatureError(f"steps={steps}: give 0 to measure the model as it is, or more to train it.")
+    check_top(top, sum(p.numel() for p in model.parameters() if p.requires_grad))
     started = time.monotonic()
     tracker = SharpnessTracker(
         loss, probe=probe, every=every, tol=tol, directional=directional, log=log, seed=seed

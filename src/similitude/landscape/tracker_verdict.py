@@ -1,4 +1,4 @@
-"""Where a training run is: below the edge of stability, at it, or beyond it, by its measured sharpness."""
+"""Where a training run is: below the edge of stability, at it, beyond it, or lost, by its measured sharpness."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from similitude.core.verdict import Evidence, Outcome, Verdict
+from similitude.landscape.blow_up import blow_up
 
 if TYPE_CHECKING:
     from similitude.landscape.tracker_records import SharpnessRecord
@@ -28,25 +29,31 @@ class Edge(StrEnum):
     BELOW = "below the edge"
     AT = "at the edge"
     BEYOND = "beyond the edge"
+    DIVERGED = "diverged"
     UNKNOWN = "unknown"
 
 
-def edge_of(late: Sequence[SharpnessRecord]) -> Edge:
+def edge_of(records: Sequence[SharpnessRecord], late: Sequence[SharpnessRecord]) -> Edge:
     """Tell where a run is by its last records.
 
     Args:
-        late: Records of the end of the run. Those without a threshold count for nothing.
+        records: All records, in the order of their steps.
+        late: The last of them, which decide. Those without a threshold count for nothing.
 
     Returns:
-        Beyond where the middle of eta x lambda is over 20 % above the threshold; at the edge where it is at most 20 %
-        below and 95 % were reached; below otherwise. Unknown where fewer than three records have a threshold.
+        Diverged where the last numbers are not finite, or are but the run blew up (see `blow_up`). Unknown where fewer
+        than three late records have a threshold. At the edge where the middle of eta x lambda is at most 20 % below the
+        threshold and 95 % were reached; where it is over 20 % above, but swings: it came back to the threshold from
+        above, and the loss did not rise. Otherwise beyond it, or below.
     """
+    if records and (not records[-1].finite or blow_up(records, late) is not None):
+        return Edge.DIVERGED
     ratios = _ratios(late)
     if len(ratios) < _FEWEST:
         return Edge.UNKNOWN
     middle = median(ratios)
     if middle > 1 + BAND:
-        return Edge.BEYOND
+        return Edge.AT if _swings(ratios) and late[-1].loss <= late[0].loss else Edge.BEYOND
     return Edge.AT if middle >= 1 - BAND and max(ratios) >= TOUCH else Edge.BELOW
 
 
@@ -59,7 +66,9 @@ def judge_edge(records: Sequence[SharpnessRecord], late: Sequence[SharpnessRecor
     """
     if records and not records[-1].finite:
         return _diverged(records)
-    place, ratios = edge_of(late), _ratios(late)
+    if (lost := blow_up(records, late)) is not None:
+        return _blown_up(records, lost)
+    place, ratios = edge_of(records, late), _ratios(late)
     if place is Edge.UNKNOWN:
         return _unknown(records, ratios)
     last, middle = late[-1], median(ratios)
@@ -67,7 +76,7 @@ def judge_edge(records: Sequence[SharpnessRecord], late: Sequence[SharpnessRecor
     evidence = [
         Evidence(
             f"learning rate x sharpness over its threshold, middle of the last {len(ratios)} measurements", middle, None,
-            f"{1 - BAND:g} to {1 + BAND:g} at the edge, less below it",
+            f"{1 - BAND:g} to {1 + BAND:g} at the edge, or more where it swings back to 1; less below it",
         ),
         Evidence("the largest of them", max(ratios), None, f"at least {TOUCH:g} at the edge"),
     ]  # fmt: skip
@@ -85,7 +94,7 @@ def judge_edge(records: Sequence[SharpnessRecord], late: Sequence[SharpnessRecor
     if place is Edge.BEYOND:
         return Verdict(
             Outcome.GROWS,
-            f"{hovers}, so a step makes the error along the sharpest direction larger",
+            f"{hovers}, so a step makes the error along the sharpest direction larger{_still_falling(late)}",
             tuple(evidence),
             (
                 "the learning rate is too large for the curvature, and the run is about to diverge or is held by the "
@@ -95,9 +104,14 @@ def judge_edge(records: Sequence[SharpnessRecord], late: Sequence[SharpnessRecor
             f"a learning rate of at most {(last.eta or 0) / middle:.3g}, the present one over {middle:.3g}",
         )
     if place is Edge.AT:
+        swings = (
+            f" and swings about it, from {100 * min(ratios):.3g} to {100 * max(ratios):.3g} %"
+            if middle > 1 + BAND
+            else ""
+        )
         return Verdict(
             Outcome.OK,
-            f"{hovers}; the learning rate holds the sharpness down",
+            f"{hovers}{swings}; the learning rate holds the sharpness down",
             tuple(evidence),
         )
     room = (
@@ -110,6 +124,40 @@ def judge_edge(records: Sequence[SharpnessRecord], late: Sequence[SharpnessRecor
 
 def _ratios(records: Sequence[SharpnessRecord]) -> list[float]:
     return [record.margin for record in records if record.margin is not None and record.finite]
+
+
+def _swings(ratios: Sequence[float]) -> bool:
+    """Whether a curve came back to the threshold after it was above."""
+    passed = next((i for i, ratio in enumerate(ratios) if ratio > 1), len(ratios))
+    return any(ratio <= 1 for ratio in ratios[passed:])
+
+
+def _still_falling(late: Sequence[SharpnessRecord]) -> str:
+    first, last = late[0], late[-1]
+    if last.loss >= first.loss:
+        return ""
+    return f"; so far the loss falls nonetheless, from {first.loss:.4g} to {last.loss:.4g}"
+
+
+def _blown_up(records: Sequence[SharpnessRecord], lost: str) -> Verdict:
+    ratios = _ratios(records)
+    evidence = [
+        Evidence("last loss over the first", records[-1].loss / records[0].loss, None, "below 1"),
+        *(Evidence("learning rate x sharpness over its threshold, largest", r, None, "at most about 1")
+          for r in (max(ratios, default=None),) if r is not None),
+    ]  # fmt: skip
+    cause = (
+        "the learning rate is too large for the curvature"
+        if max(ratios, default=0.0) > 1
+        else "the learning rate is too large, or the probe is other data than the model is trained on"
+    )
+    return Verdict(
+        Outcome.DIVERGED,
+        f"the run diverged, though its numbers stay finite: {lost}",
+        tuple(evidence),
+        (cause,),
+        "a smaller learning rate",
+    )
 
 
 def _diverged(records: Sequence[SharpnessRecord]) -> Verdict:

@@ -59,7 +59,8 @@ def _edge_sentence(run: SharpnessRun) -> str:
     there = {
         Edge.AT: "It is there",
         Edge.BELOW: "It is not there",
-        Edge.BEYOND: "The line was passed for good",
+        Edge.BEYOND: "The line is passed",
+        Edge.DIVERGED: "It is not there",
     }
     crossings = sum(record.crossing for record in run.history.records)
     times = f" Directions that came on top newly: {crossings}." if crossings else ""

@@ -35,7 +35,9 @@ def sharpness_table(run: SharpnessRun) -> RenderableType:
         parts += [Text(""), Text(f"At step {records[-1].step}", style="bold")]
         parts += [hanging(line) for line in portrait_lines(run.portrait)]
     badge = coloured(verdict)
-    parts += [Text(""), Text.assemble((f"{run.history.edge}  ", "bold"), badge), hanging(verdict.summary)]
+    # A place that is the outcome itself is not said twice.
+    place = () if run.history.edge == verdict.outcome else ((f"{run.history.edge}  ", "bold"),)
+    parts += [Text(""), Text.assemble(*place, badge), hanging(verdict.summary)]
     parts += [hanging(f"evidence: {line}") for line in verdict.evidence]
     parts += [hanging(f"likely cause: {cause}") for cause in verdict.causes]
     parts += [hanging(f"next: {verdict.next}", "bold")] if verdict.next else []

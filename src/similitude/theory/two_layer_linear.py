@@ -182,7 +182,8 @@ class TwoLayerLinear:
             steps: Steps of gradient descent, at least 1.
 
         Returns:
-            Every state from this one on; fewer than `steps` follow where numbers overflow.
+            Every state from this one on; fewer than `steps` follow where numbers overflow: then `diverged` is true, and
+            `sharpness`, `excess_loss` and `residual` are nan from there on.
 
         Raises:
             PlanError: The rate is not positive and finite, or there is no step to make.
@@ -223,7 +224,10 @@ class TwoLayerLinear:
         return hessian_spectrum(self.S, self.w, self.e, self.v, kappa=self.kappa, residual=self.residual)
 
     def sharpness(self) -> float:
-        """Return the largest eigenvalue of gamma^2 times the Hessian; gradient descent is stable up to 2 / eta."""
+        """Return the largest eigenvalue of gamma^2 times the Hessian; gradient descent is stable up to 2 / eta.
+
+        It is nan where `finite` is false.
+        """
         return float(self.spectrum()[0]) if self.finite else math.nan
 
     def gauss_newton_sharpness(self) -> float:

@@ -71,19 +71,25 @@ def fixed_point(net: TwoLayerLinear, *, eta: float) -> FixedPoint | None:
         eta: Learning rate, in units in which stability ends at 2 / sharpness.
 
     Returns:
-        None where the weights still move.
+        None where the weights still move, as in the last finite state of a run that ran away (`TwoLayerRun.diverged`).
 
     Raises:
-        PlanError: The rate is not positive and finite.
+        PlanError: The rate is not positive and finite, or the numbers of the point have overflowed.
 
     Source: derived from Theorem 5.1 of paper 2 (arXiv 2402.17457).
     """
     if not (math.isfinite(eta) and eta > 0):
         raise PlanError(f"eta={eta} is no learning rate. Pass a positive number.")
+    if not net.finite:
+        raise PlanError(
+            "the numbers of this network have overflowed: training ran away, and there is no point to judge. Begin again "
+            "with a smaller eta; max_stable_lr() of the start says up to which training converges."
+        )
     r = net.residual
     size = float(np.linalg.norm(r))
     at_minimum = size <= _AT_REST * float(np.linalg.norm(net.b))
-    if not at_minimum and net.v + float(r @ net.e @ r) / size**2 > _AT_REST**2:
+    towards = r / size if size else r  # of length 1, so that squares of large numbers do not overflow
+    if not at_minimum and net.v + float(towards @ net.e @ towards) > _AT_REST**2:
         return None
     values = net.spectrum()
     stable = at_minimum and float(values[0]) < 2 / eta

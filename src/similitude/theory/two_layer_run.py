@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TwoLayerRun:
     """Gradient descent on a `TwoLayerLinear`. Made by `TwoLayerLinear.run`.
 
@@ -30,7 +30,11 @@ class TwoLayerRun:
 
     eta: float
     steps: int
-    states: tuple[TwoLayerLinear, ...] = field(repr=False)
+    states: tuple[TwoLayerLinear, ...]
+
+    def __repr__(self) -> str:
+        end = f", diverged after step {len(self.states) - 1}" if self.diverged else ""
+        return f"TwoLayerRun(eta={self.eta:g}, steps={self.steps}{end})"
 
     def __iter__(self) -> Iterator[TwoLayerLinear]:
         return iter(self.states)
