@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from similitude.cli.roles import Roles
-from similitude.cli.screen import Screen
+from similitude.cli.screen import RUNS_KEPT, Screen
 
 if TYPE_CHECKING:
     from similitude.data.batches import Batches
@@ -125,7 +125,7 @@ def consistency(
     json:
         Print one JSON object on standard output, and all else on standard error.
     """
-    with Screen(as_json=json) as screen:
+    with Screen(as_json=json, kept=RUNS_KEPT) as screen:
         from similitude.cli.factories import load_factory, load_optimizer
         from similitude.cli.options import at_least, names, rate, schedule_of, whole_numbers
         from similitude.cli.options import depth_rules as depth_rules_of
