@@ -95,6 +95,8 @@ def test_texts_are_learned_by_cross_entropy(consistency):
         (["--windows=0.9-0.1"], "0.9-0.1 is no part of a run"),
         (["--lr=-1"], "--lr -1 is not a positive learning rate"),
         (["--examples=0"], "--examples 0 is too small"),
+        (["--examples=999999"], "999999 different images were asked for"),
+        (["--top=999999"], "top=999999 eigenvalues were asked for, and the model of width 8 has"),
         (["--workers=0"], "--workers 0 is too small"),
         (["--every=0"], "--every 0 is too small"),
         (["--widths=8"], "there is 1 width"),

@@ -72,7 +72,7 @@ def consistency(
     base:
         The dials that stay as they are: --base 64 (or width=64) beside --depths, depth=2 beside --widths.
     rules:
-        Parametrizations to compare over widths: mup, ntp, sp, mean_field, spectral; mup,ntp by default. The first
+        Parametrizations to compare over widths: mup, ntp, sp, mean_field, spectral, u_mup; mup,ntp by default. The first
         one's verdict is the exit code.
     depth_rules:
         Depth rules to compare: depth_mup, complete_p, sp, or an exponent in [0.5, 1]. The first one's verdict is the
@@ -92,8 +92,8 @@ def consistency(
     seeds:
         Number of seeds; a verdict needs three.
     examples:
-        Examples that are trained on as one full batch, 256 images or 32 sequences of a text by default; with
-        --batch-size those of the probe alone.
+        Different examples that are trained on as one full batch, 256 images or 32 sequences of a text by default;
+        with --batch-size those of the probe alone.
     batch_size:
         Train on minibatches of this many examples in place of the full batch.
     context:
@@ -202,6 +202,7 @@ def _data(
     from similitude.cli.batches import load_batches
     from similitude.cli.options import at_least
     from similitude.data.batches import TextBatches
+    from similitude.studies.consistency_batches import FixedBatch
 
     if examples is not None:
         at_least(examples, 1, "--examples")
@@ -214,7 +215,7 @@ def _data(
     full, _ = load_batches(reference, batch_size=count, context=context, noise=noise)
     if batch_size is None:
         return full, None, is_text, vain
-    return batches, full.batch(0, 0), is_text, vain
+    return batches, FixedBatch(full).batch(0, 0), is_text, vain
 
 
 def _fractions(text: str) -> tuple[tuple[float, float], ...]:
