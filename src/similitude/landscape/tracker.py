@@ -80,8 +80,8 @@ class SharpnessTracker:
     Beyond, a search looks only for one that is 10 % larger and of which the random direction has an average part, so that
     it may take two measurements to see it. Every `cold_every` measurements the probability is at most 0.005.
 
-    Cost: per measurement a gradient with its graph, and Hessian products at 1.4 to 3 gradients each: 4 to 5 where one
-    direction stays on top, 5 to 7 over a flat bulk and 8 to 10 while many are near the top, as in the first hundreds of
+    Cost: per measurement a gradient with its graph, and Hessian products at 1.4 to 3 gradients each: 4 to 6 where one
+    direction stays on top, 6 to 8 over a flat bulk and 8 to 10 while many are near the top, as in the first hundreds of
     steps of a training. Every `cold_every` measurements 8 to 25 products.
     """
 
