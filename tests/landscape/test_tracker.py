@@ -12,10 +12,11 @@ from undisturbed_state import differences, state_of
 
 import similitude as sim
 from similitude.core.errors import CurvatureError
+from similitude.data import load
 from similitude.data.batches import ImageBatches
 from similitude.landscape.tracker import SharpnessTracker
 from similitude.landscape.tracker_records import SharpnessHistory
-from similitude.landscape.warm_start import _hidden
+from similitude.landscape.warm_start import SMALL, _hidden
 from similitude.training.losses import cross_entropy
 from tests.oracles.dense_hessian import hessian
 
@@ -171,7 +172,7 @@ def turned_up(dim: int, height: float, *, gradient: float, seed: int, slowly: bo
 @pytest.mark.parametrize("slowly", [False, True], ids=["abrupt", "slow"])
 @pytest.mark.parametrize("gradient", [0.0, 1.0])
 @pytest.mark.parametrize("height", [5.3, 6.0, 20.0])
-@pytest.mark.parametrize("dim", [300, 5000])
+@pytest.mark.parametrize("dim", [300, SMALL])
 def test_a_new_direction_on_top_of_a_flat_bulk_is_found_at_once(dim, height, gradient, slowly):
     for seed in range(2):
         errors = turned_up(dim, height, gradient=gradient, seed=seed, slowly=slowly)
@@ -192,6 +193,23 @@ def test_the_largest_of_two_close_eigenvalues_is_reported_by_every_run():
             record = tracker.update(model, None, step)
             assert record is not None
             assert record.value == pytest.approx(5.0, rel=2e-3), seed
+
+
+def test_searches_of_a_network_take_at_most_four_products_on_average():
+    batch = ImageBatches(load("digits"), batch_size=256).batch(0, 0)
+    torch.manual_seed(0)
+    layers = [nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 10)]
+    model = nn.Sequential(nn.Flatten(), *layers)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    tracker = SharpnessTracker(cross_entropy, every=10, probe=batch)
+    for step in range(1, 311):
+        optimizer.zero_grad()
+        cross_entropy(model, batch).backward()
+        optimizer.step()
+        tracker.update(model, optimizer, step)
+    assert sum(r.products for r in tracker.records[1:]) / 30 <= 4
+    with sim.Curvature(model, cross_entropy, batch) as curv:
+        assert tracker.records[-1].value == pytest.approx(curv.top(1, tol=1e-4)[0], rel=3e-3)
 
 
 def test_what_may_hide_is_the_christoffel_function_of_the_spectrum_along_the_direction():

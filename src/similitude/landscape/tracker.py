@@ -22,10 +22,11 @@ from similitude.landscape.units import Units, units_of
 from similitude.landscape.vectors import ParameterSpace
 from similitude.landscape.warm_start import (
     COLD,
+    COLD_LARGE,
     COLD_NOISE,
+    NOISE,
     SMALL,
     WARM,
-    WARM_LARGE,
     Found,
     WarmStart,
     random_unit,
@@ -74,15 +75,14 @@ class SharpnessTracker:
         >>> [(record.step, round(record.eta_lambda, 6), record.threshold) for record in tracker.records]
         [(2, 1.0, 2.0), (4, 1.0, 2.0), (6, 1.0, 2.0)]
 
-    A direction that was not near the top before may be there at the next measurement. Every search therefore looks along
-    a fresh random direction too, until a larger eigenvalue would have shown. Up to 20 000 parameters one that is 3 %
-    larger is overlooked with a probability of at most 0.02, whatever the other eigenvalues are.
-    Beyond, a search looks only for one that is 10 % larger and of which the random direction has an average part, so that
-    it may take two measurements to see it. Every `cold_every` measurements the probability is at most 0.005.
+    A direction that was not near the top before may be there at the next measurement. The search begins with what was
+    near the top, the gradient and a random direction. Up to 1000 parameters it also looks along another random direction
+    at its end, until an eigenvalue that is 3 % larger would have shown with a probability of 0.98 (0.995 every
+    `cold_every` measurements, for any larger one). Beyond, a larger eigenvalue along a direction that neither the
+    gradient nor what was near the top has a part of may be seen some measurements late.
 
-    Cost: per measurement a gradient with its graph, and Hessian products at 1.4 to 3 gradients each: 4 to 6 where one
-    direction stays on top, 6 to 8 over a flat bulk and 8 to 10 while many are near the top, as in the first hundreds of
-    steps of a training. Every `cold_every` measurements 8 to 25 products.
+    Cost: per measurement a gradient with its graph, and Hessian products at 1.4 to 3 gradients each: 3 to 5 on the
+    average, up to 10 where several eigenvalues are at the edge together, and up to 1000 parameters 2 to 5 more.
     """
 
     def __init__(
@@ -223,22 +223,21 @@ class SharpnessTracker:
         if warm is not None and (warm.vectors.shape[1] != operator.dim or geometry != self._geometry):
             warm = None  # another model, or other coordinates
         cold = warm is None or self._since_cold >= self.cold_every
-        k = min(self.k, operator.dim)
+        k, small = min(self.k, operator.dim), operator.dim <= SMALL
         if warm is None:
             start = (unit(gradient) + random_unit(gradient, self._generator))[None]
         else:
-            noise = COLD_NOISE if cold else 0.0
+            noise = COLD_NOISE if cold else 0.0 if small else NOISE
             start = warm.vectors_to_start(gradient, self._generator, k=k, noise=noise)
-        if (
-            k == 1
-        ):  # a near rival is a starting vector, so that the gaps are known; a search from nothing knows none
+        if k == 1:
+            # A near rival is a starting vector, so that the gaps are known; a search that begins anew knows none.
             found = search(
                 operator,
                 start,
                 tol=self.tol,
                 trust_gaps=not cold,
-                probe=random_unit(gradient, self._generator),
-                doubts=COLD if cold else WARM if operator.dim <= SMALL else WARM_LARGE,
+                probe=random_unit(gradient, self._generator) if cold or small else None,
+                doubts=(COLD if small else COLD_LARGE) if cold else WARM,
             )
         else:
             several = lanczos(operator, k, tol=self.tol, start=start, seed=self.seed)

@@ -29,9 +29,10 @@ HINT = 0.3
 """Weight of the gradient in the mixture. What is new on top is mostly what the loss has begun to suffer from, and that is
 what the gradient is made of: random directions of a million dimensions have next to no part in it."""
 
-COLD_NOISE = 0.5
-"""Length of the random part of the mixture in a search that begins anew, relative to the top direction, which must be the
-larger part of the whole: else its residual can look too small for it to be on top."""
+NOISE, COLD_NOISE = 0.1, 0.5
+"""Length of the random part of a mixture, relative to the top direction, beyond SMALL parameters and in a search that
+begins anew. The top direction must be the larger part of the whole: else its residual can look too small for it to be on
+top."""
 
 _MOST = 300  # products
 
@@ -53,11 +54,13 @@ class Doubts:
     most: int = 12
 
 
-COLD, WARM, WARM_LARGE = Doubts(0.005, 0.0), Doubts(0.02, 0.03), Doubts(1.0, 0.1, most=2)
-"""Of a search that begins anew, and of others up to SMALL parameters and beyond."""
+COLD, WARM, COLD_LARGE = Doubts(0.005, 0.0), Doubts(0.02, 0.03), Doubts(1.0, 0.1, most=2)
+"""Of a search that begins anew and of others up to SMALL parameters, and of one that begins anew beyond."""
 
-SMALL = 20_000
-"""Parameters up to which a warm search is more careful, at two to five products more per measurement."""
+SMALL = 1_000
+"""Parameters up to which every search looks along a random direction at its end, at two to five products more per
+measurement. Beyond, where products are dear and a random direction has next to no part in any one eigenvector, only
+those do that begin anew."""
 
 
 @dataclass(frozen=True)
