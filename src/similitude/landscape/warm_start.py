@@ -35,6 +35,7 @@ begins anew. The top direction must be the larger part of the whole: else its re
 top."""
 
 _MOST = 300  # products
+_ROOM = 16  # vectors of a basis before it takes more memory
 
 
 @dataclass(frozen=True)
@@ -123,45 +124,72 @@ def search(
         >>> float(search(operator, other[None], tol=1e-9, probe=top + other).values[0])
         3.0
     """
-    basis = torch.empty((0, operator.dim), dtype=operator.dtype, device=operator.device)
-    images = basis
+    room = torch.empty((2, _ROOM, operator.dim), dtype=operator.dtype, device=operator.device)
+    gram, projected = torch.zeros(0, 0, dtype=torch.float64), torch.zeros(0, 0, dtype=torch.float64)
+    rows = 0
     queue, given = list(start), len(start)
     probed: int | None = None  # row of the random direction in the basis
     while True:
-        direction = _new(queue.pop(0), basis)
+        direction = _new(queue.pop(0), room[0, :rows])
         given -= 1
         if direction is not None:
             image = operator.product(direction)
-            basis, images = torch.cat([basis, direction[None]]), torch.cat([images, image[None]])
+            if rows == room.shape[1]:
+                room = torch.cat([room, torch.empty_like(room)], 1)
+            room[0, rows], room[1, rows] = direction, image
+            rows += 1
+            projected, gram = (
+                _bordered(projected, room[0, :rows] @ image),
+                _bordered(gram, room[1, :rows] @ image),
+            )
         if queue:
             continue
-        projected = (basis @ images.T).double()
-        values, weights = torch.linalg.eigh((projected + projected.T) / 2)
-        values, weights = values.flip(0).cpu(), weights.flip(1).T.to(basis)
-        rest = weights @ images - values.to(basis)[:, None] * (weights @ basis)
-        residuals = rest.double().norm(dim=1).cpu()
-        floor = 20 * torch.finfo(operator.dtype).eps * float(images.norm(dim=1).max())
+        basis, images = room[:, :rows]
+        values, columns = torch.linalg.eigh(projected)
+        values, shares = values.flip(0), columns.flip(1).T
+        weights = shares.to(basis)
+
+        # |A v - x v|^2 = |A v|^2 - x^2, to half the digits; the top one is needed to more.
+        residuals = ((shares @ gram * shares).sum(1) - values**2).clamp(min=0).sqrt()
+        rest = _left_out(values[0], weights[0], basis, images)
+        residuals[0] = float(rest.norm())
+        floor = 20 * torch.finfo(operator.dtype).eps * float(gram.diagonal().max().sqrt())
         bound, group = _bound(values, residuals) if trust_gaps else (float(residuals[0]), 1)
         allowed = max(tol * abs(float(values[0])), floor)
         reach = _reach(values, residuals)
         rival = group + int(reach[group:].argmax()) if len(values) > group else 0
         done = bound <= allowed and (rival == 0 or float(reach[rival]) <= float(values[0]) + allowed)
         exhausted = direction is None and given < 0  # what the best vector leaves out is rounding
-        if len(basis) >= min(_MOST, operator.dim):
-            return Found(values, weights @ basis, bound, len(basis))
+        if rows >= min(_MOST, operator.dim):
+            return Found(values, weights @ basis, bound, rows)
         if not (done or exhausted):
-            queue = [rest[0 if bound > allowed else rival]]
+            queue = [rest if bound > allowed else _left_out(values[rival], weights[rival], basis, images)]
             continue
         if probe is not None and probed is None:
-            probed, queue = len(basis), [probe]
+            probed, queue = rows, [probe]
             continue
-        if probed is not None and not exhausted and len(basis) < probed + doubts.most:
+        if probed is not None and not exhausted and rows < probed + doubts.most:
             level = float(values[0]) + doubts.clear * abs(float(values[0])) + 2 * allowed
-            hidden, onward = _hidden(values, rest, weights[:, probed], level)
+            everything = _left_out(values[:, None], weights, basis, images)
+            hidden, onward = _hidden(values, everything, weights[:, probed], level)
             if hidden > math.pi / 2 * doubts.chance**2 / operator.dim:
                 queue = [onward]
                 continue
-        return Found(values, weights @ basis, bound, len(basis))
+        return Found(values, weights @ basis, bound, rows)
+
+
+def _left_out(values: Tensor, weights: Tensor, basis: Tensor, images: Tensor) -> Tensor:
+    """Residual vectors A v - x v of Ritz vectors with some weights."""
+    return weights @ images - values.to(basis) * (weights @ basis)
+
+
+def _bordered(matrix: Tensor, column: Tensor) -> Tensor:
+    """Add a row and the same column to a symmetric matrix."""
+    column = column.double().cpu()
+    grown = torch.zeros(len(column), len(column), dtype=torch.float64)
+    grown[:-1, :-1] = matrix
+    grown[-1], grown[:, -1] = column, column
+    return grown
 
 
 def _hidden(values: Tensor, rest: Tensor, along: Tensor, level: float) -> tuple[float, Tensor]:
