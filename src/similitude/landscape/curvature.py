@@ -275,21 +275,22 @@ class Curvature:
 
         Source: Cohen et al. (2021, 2022) for the thresholds; see `similitude.landscape.units`.
         """
-        operator = self.operator("hessian")
-        if precondition is None:
-            found = lanczos(operator, 1, tol=tol, start=start, most=most, seed=seed, slack=SLACK)
-            return _sharpness(found)
-        units = units_of(precondition, self.space)
-        found = lanczos(
-            operator.scaled(units.scale, units.shift),
-            1,
-            tol=tol,
-            start=start,
-            most=most,
-            seed=seed,
-            slack=SLACK,
+        operator, units = self.operator("hessian"), None
+        if precondition is not None:
+            units = units_of(precondition, self.space)
+            operator = operator.scaled(units.scale, units.shift)
+        found = lanczos(operator, 1, tol=tol, start=start, most=most, seed=seed, slack=SLACK)
+        return Sharpness(
+            value=found[0],
+            vector=found.vectors[0],
+            bound=float(found.bounds[0]),
+            residual=float(found.residuals[0]),
+            products=found.products,
+            converged=found.converged,
+            eta=None if units is None else units.eta,
+            threshold=None if units is None else units.threshold,
+            formula="" if units is None else units.formula,
         )
-        return _sharpness(found, eta=units.eta, threshold=units.threshold, formula=units.formula)
 
     def top(
         self,
@@ -394,19 +395,3 @@ class Curvature:
         if fresh:
             self._at.check_values()
         return self._at
-
-
-def _sharpness(
-    found: Eigenvalues, *, eta: float | None = None, threshold: float | None = None, formula: str = ""
-) -> Sharpness:
-    return Sharpness(
-        value=found[0],
-        vector=found.vectors[0],
-        bound=float(found.bounds[0]),
-        residual=float(found.residuals[0]),
-        products=found.products,
-        converged=found.converged,
-        eta=eta,
-        threshold=threshold,
-        formula=formula,
-    )

@@ -187,14 +187,12 @@ class _Search:
 
     def run(self, limit: int) -> Eigenvalues:
         """Expand until the k largest values are known."""
-        unsettled = True
         while self.products < limit:
             if not self.frontier and (self.rows == self.operator.dim or not self.offer_random()):
                 break
             self.expand(self.next_direction())
             values, weights, residuals = self.ritz()
-            unsettled = not self.settled(values, residuals)
-            if unsettled:
+            if not self.settled(values, residuals):
                 if self.rows >= self.most_rows:
                     self.compress(values, weights)
                 continue
@@ -202,7 +200,6 @@ class _Search:
             if beyond or self.rows >= self.operator.dim or self.probed(limit):
                 break
         values, weights, residuals = self.ritz()
-        unsettled = not self.settled(values, residuals)
         k = min(self.k, len(values))
         vectors = self.combine(weights[:, :k])
         return Eigenvalues(
@@ -211,7 +208,7 @@ class _Search:
             residuals=torch.tensor(residuals[:k] + self.floor),
             bounds=torch.tensor(self.bounds(values, residuals)[:k] + self.floor),
             products=self.products,
-            converged=not unsettled,
+            converged=self.settled(values, residuals),
         )
 
     def probed(self, limit: int) -> bool:
@@ -233,7 +230,7 @@ class _Search:
 
     def bounds(self, values: np.ndarray, residuals: np.ndarray) -> np.ndarray:
         """Error bounds of the Ritz values: their residuals, or up to `slack` times less where gaps allow it."""
-        return np.maximum(_errors(values, residuals), residuals / self.slack)
+        return np.maximum(gap_errors(values, residuals), residuals / self.slack)
 
     def settled(self, values: np.ndarray, residuals: np.ndarray) -> bool:
         """Whether the k largest values are known to the tolerance, and nothing else is likely to pass them."""
@@ -243,7 +240,7 @@ class _Search:
         allowed = np.maximum(self.tol * np.abs(values), self.floor)
         if (self.bounds(values, residuals)[:k] > allowed[:k]).any():
             return False
-        reach = values[k:] + _errors(values, residuals)[k:]
+        reach = values[k:] + gap_errors(values, residuals)[k:]
         return not (reach > values[k - 1] + allowed[k - 1]).any()
 
     def ritz(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -365,12 +362,14 @@ class _Search:
         return factors @ self.basis[: self.rows]
 
 
-def _errors(values: np.ndarray, residuals: np.ndarray) -> np.ndarray:
-    """Estimate the error of each Ritz value: its residual, or the residual's square over the gap around it if smaller."""
-    errors = residuals.copy()
-    for i, (value, residual) in enumerate(zip(values, residuals, strict=True)):
-        others = np.delete(values, i)
-        gap = np.abs(others - value).min() - residual if len(others) else 0.0
-        if gap > 0:
-            errors[i] = min(residual, residual**2 / gap)
-    return errors
+def gap_errors(values: np.ndarray, residuals: np.ndarray) -> np.ndarray:
+    """Estimate the error of each Ritz value: its residual, or the residual's square over the gap around it if smaller.
+
+    Args:
+        values: Ritz values in descending order, shape (m,).
+        residuals: Their residual norms, shape (m,).
+    """
+    apart = np.concatenate([[np.inf], -np.diff(values), [np.inf]])
+    gaps = np.minimum(apart[:-1], apart[1:]) - residuals
+    squared = np.divide(residuals**2, gaps, out=residuals.copy(), where=(gaps > 0) & np.isfinite(gaps))
+    return np.minimum(residuals, squared)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from similitude.landscape.lanczos import gap_errors
 from similitude.landscape.operators import Operator
 
 RIVALS = 3
@@ -156,7 +157,8 @@ def search(
         floor = 20 * torch.finfo(operator.dtype).eps * float(gram.diagonal().max().sqrt())
         bound, group = _bound(values, residuals) if trust_gaps else (float(residuals[0]), 1)
         allowed = max(tol * abs(float(values[0])), floor)
-        reach = _reach(values, residuals)
+        # Up to where the eigenvalue of each Ritz vector may lie.
+        reach = values + torch.from_numpy(gap_errors(values.numpy(), residuals.numpy()))
         rival = group + int(reach[group:].argmax()) if len(values) > group else 0
         done = bound <= allowed and (rival == 0 or float(reach[rival]) <= float(values[0]) + allowed)
         exhausted = direction is None and given < 0  # what the best vector leaves out is rounding
@@ -224,16 +226,6 @@ def _bound(values: Tensor, residuals: Tensor) -> tuple[float, int]:
         if gap > 0 and float(squares[count - 1]) / gap < bound:
             bound, group = float(squares[count - 1]) / gap, count
     return bound, group
-
-
-def _reach(values: Tensor, residuals: Tensor) -> Tensor:
-    """Return up to where the eigenvalue of each Ritz vector may lie: its residual beyond, or the square of it over the
-    gap to its neighbours, where that is smaller."""
-    apart, end = -values.diff(), values.new_full((1,), torch.inf)
-    gaps = torch.minimum(torch.cat([end, apart]), torch.cat([apart, end]))
-    gaps = gaps - residuals
-    squared = torch.where(gaps > 0, residuals**2 / gaps.clamp(min=1e-300), torch.inf)
-    return values + torch.minimum(residuals, squared)
 
 
 def _new(vector: Tensor, basis: Tensor) -> Tensor | None:
