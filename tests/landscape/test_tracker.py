@@ -16,7 +16,8 @@ from similitude.data import load
 from similitude.data.batches import ImageBatches
 from similitude.landscape.tracker import SharpnessTracker
 from similitude.landscape.tracker_records import SharpnessHistory
-from similitude.landscape.warm_start import SMALL, _hidden
+from similitude.landscape.operators import Operator
+from similitude.landscape.warm_start import SMALL, _hidden, search
 from similitude.training.losses import cross_entropy
 from tests.oracles.dense_hessian import hessian
 
@@ -193,6 +194,22 @@ def test_the_largest_of_two_close_eigenvalues_is_reported_by_every_run():
             record = tracker.update(model, None, step)
             assert record is not None
             assert record.value == pytest.approx(5.0, rel=2e-3), seed
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_products_that_rounding_makes_unsymmetric_do_not_keep_a_search_from_its_end(seed):
+    # |A v|^2 - x^2 is then wrong by more than the tolerance, and stays so however often the search looks there.
+    generator = torch.Generator().manual_seed(seed)
+    basis = torch.linalg.qr(torch.randn(2000, 8, generator=generator))[0].T.contiguous()
+    values = torch.tensor([1.0, 0.993, 0.95, 0.93, 0.9, 0.86, 0.82, 0.78])
+    matrix = torch.diag(values) + 1e-3 * torch.randn(8, 8, generator=generator)
+    operator = Operator(lambda v: basis.T @ (matrix @ (basis @ v)), 2000, torch.float32)
+    mixture = (
+        basis[0] + 0.3 * basis[1] + 0.1 * basis[2:].sum(0) + 0.01 * torch.randn(2000, generator=generator)
+    )
+    found = search(operator, torch.stack([mixture, basis[1] + 0.1 * basis[3]]), tol=5e-3, trust_gaps=False)
+    assert found.products <= 8
+    assert float(found.values[0]) == pytest.approx(1.0, rel=5e-3)
 
 
 def test_searches_of_a_network_take_at_most_four_products_on_average():

@@ -157,15 +157,15 @@ def search(
         floor = 20 * torch.finfo(operator.dtype).eps * float(gram.diagonal().max().sqrt())
         bound, group = _bound(values, residuals) if trust_gaps else (float(residuals[0]), 1)
         allowed = max(tol * abs(float(values[0])), floor)
-        # Up to where the eigenvalue of each Ritz vector may lie.
-        reach = values + torch.from_numpy(gap_errors(values.numpy(), residuals.numpy()))
-        rival = group + int(reach[group:].argmax()) if len(values) > group else 0
-        done = bound <= allowed and (rival == 0 or float(reach[rival]) <= float(values[0]) + allowed)
         exhausted = direction is None and given < 0  # what the best vector leaves out is rounding
         if rows >= min(_MOST, operator.dim):
             return Found(values, weights @ basis, bound, rows)
-        if not (done or exhausted):
-            queue = [rest if bound > allowed else _left_out(values[rival], weights[rival], basis, images)]
+        if bound > allowed and not exhausted:
+            queue = [rest]
+            continue
+        reach, aside = _rival(values, residuals, group, weights, basis, images)
+        if aside is not None and reach > float(values[0]) + allowed and not exhausted:
+            queue = [aside]
             continue
         if probe is not None and probed is None:
             probed, queue = rows, [probe]
@@ -178,6 +178,34 @@ def search(
                 queue = [onward]
                 continue
         return Found(values, weights @ basis, bound, rows)
+
+
+def _rival(
+    values: Tensor, residuals: Tensor, group: int, weights: Tensor, basis: Tensor, images: Tensor
+) -> tuple[float, Tensor | None]:
+    """Return up to where the eigenvalue of any Ritz vector behind a group may lie, and what that vector leaves out.
+
+    Residuals come from differences of squares, which rounding makes too large by the root of the precision: that of the
+    farthest is computed in full, until the farthest is one that was.
+
+    Args:
+        values: Ritz values, descending, shape (m,).
+        residuals: Their estimated residual norms, shape (m,).
+        group: Values at the top that are not rivals.
+        weights: Their vectors in the basis, one per row, shape (m, m).
+        basis: Orthonormal rows, shape (m, dim).
+        images: Products with the rows, shape (m, dim).
+    """
+    known: dict[int, Tensor] = {}
+    residuals = residuals.clone()
+    while len(values) > group:
+        reach = values + torch.from_numpy(gap_errors(values.numpy(), residuals.numpy()))
+        rival = group + int(reach[group:].argmax())
+        if rival in known:
+            return float(reach[rival]), known[rival]
+        known[rival] = _left_out(values[rival], weights[rival], basis, images)
+        residuals[rival] = float(known[rival].norm())
+    return -math.inf, None
 
 
 def _left_out(values: Tensor, weights: Tensor, basis: Tensor, images: Tensor) -> Tensor:

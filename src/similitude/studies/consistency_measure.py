@@ -31,12 +31,12 @@ from similitude.training.result import RunResult
 SHARPNESS_TOL = 5e-3
 """Relative error of a measured sharpness."""
 
-THOROUGH_TOL = {"hessian": 2e-2, "gauss_newton": 2e-2, "residual": 2e-2}
-"""Relative errors of what is measured at the ends of windows."""
+THOROUGH_TOL = 5e-2
+"""Relative error of what is measured at the ends of windows."""
 
-RESIDUAL_PRODUCTS = 14
+RESIDUAL_PRODUCTS = 8
 """Products at most for the residual part, each as dear as three gradients: its eigenvalues are crowded at the top, so
-that a sharp one would take as many as all else. The value is then a few percent low."""
+that a sharp one would take as many as all else. The value is then several percent low."""
 
 _NOISE = 0.3  # length of what is mixed to a unit vector that a search begins with
 
@@ -175,7 +175,7 @@ def _top(
         noise = torch.randn(start.shape, generator=torch_generator(0, "start"), dtype=torch.float32)
         start = start + _NOISE * noise.to(start) / noise.norm()
     most = RESIDUAL_PRODUCTS if kind == "residual" else None
-    return lanczos(operator, k, tol=THOROUGH_TOL[kind], start=start, most=most)
+    return lanczos(operator, k, tol=THOROUGH_TOL, start=start, most=most)
 
 
 def output_energy(model: nn.Module, batch: Any, *, loss: Any, entry: Entry | None) -> Tensor:
