@@ -14,9 +14,9 @@ import similitude as sim
 from similitude.core.errors import CurvatureError
 from similitude.data import load
 from similitude.data.batches import ImageBatches
+from similitude.landscape.operators import Operator
 from similitude.landscape.tracker import SharpnessTracker
 from similitude.landscape.tracker_records import SharpnessHistory
-from similitude.landscape.operators import Operator
 from similitude.landscape.warm_start import SMALL, _hidden, search
 from similitude.training.losses import cross_entropy
 from tests.oracles.dense_hessian import hessian
