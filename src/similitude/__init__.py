@@ -53,11 +53,17 @@ if TYPE_CHECKING:
     from similitude.studies.run import StudyInterrupted, run, transfer
     from similitude.training.ensemble import Replica, train_ensemble
     from similitude.training.loop import train
+    from similitude.tuning.budget import Budget
+    from similitude.tuning.dimensions import Choice, Linear, Log, Logit
+    from similitude.tuning.failures import TrialFailure
+    from similitude.tuning.space import Space
 
 _HOMES = {
+    "Budget": "tuning.budget",
     "Cell": "scaling.rules",
     "Centred": "scaling.centred",
     "Check": "checking.records",
+    "Choice": "tuning.dimensions",
     "Claim": "core.claim",
     "Consistency": "studies.consistency_records",
     "Curvature": "landscape.curvature",
@@ -69,6 +75,9 @@ _HOMES = {
     "GammaSweep": "studies.gamma_records",
     "Gram": "landscape.gram",
     "InProcess": "runs.engine",
+    "Linear": "tuning.dimensions",
+    "Log": "tuning.dimensions",
+    "Logit": "tuning.dimensions",
     "MeasuredOptimizer": "scaling.measured",
     "Optimum": "studies.records",
     "Outcome": "core.verdict",
@@ -79,9 +88,11 @@ _HOMES = {
     "Replica": "training.ensemble",
     "SharpnessTracker": "landscape.tracker",
     "SimilitudeError": "core.errors",
+    "Space": "tuning.space",
     "StudyInterrupted": "studies.run",
     "Transfer": "studies.records",
     "TransferStudy": "studies.records",
+    "TrialFailure": "tuning.failures",
     "Verdict": "core.verdict",
     "abc": "scaling.abc",
     "abc_of": "scaling.abc",
@@ -126,13 +137,16 @@ _PACKAGES = frozenset(
         "testing",
         "theory",
         "training",
+        "tuning",
     }
 )
 
 __all__ = [
+    "Budget",
     "Cell",
     "Centred",
     "Check",
+    "Choice",
     "Claim",
     "Consistency",
     "Curvature",
@@ -144,6 +158,9 @@ __all__ = [
     "GammaSweep",
     "Gram",
     "InProcess",
+    "Linear",
+    "Log",
+    "Logit",
     "MeasuredOptimizer",
     "Optimum",
     "Outcome",
@@ -154,9 +171,11 @@ __all__ = [
     "Replica",
     "SharpnessTracker",
     "SimilitudeError",
+    "Space",
     "StudyInterrupted",
     "Transfer",
     "TransferStudy",
+    "TrialFailure",
     "Verdict",
     "__version__",
     "abc",

@@ -41,6 +41,10 @@ class StudyError(SimilitudeError):
     """A study cannot be stored, read or continued."""
 
 
+class TuningError(SimilitudeError):
+    """A search space, a budget or a tuning study cannot be used as it is."""
+
+
 class ReportError(SimilitudeError):
     """A report cannot be written."""
 
