@@ -45,14 +45,14 @@ class Store:
         except KeyError:
             return None
 
-    def create_study(self, name: str) -> int:
-        """Return the identifier of a study whose values are minimized; it is made if it is not there."""
+    def create_study(self, name: str, *, direction: StudyDirection = StudyDirection.MINIMIZE) -> int:
+        """Return the identifier of a study of one value; it is made, with this direction, if it is not there."""
         known = self.study_id(name)
         if known is not None:
             return known
         try:
             with _without_optuna_notices():
-                return self.storage.create_new_study([StudyDirection.MINIMIZE], name)
+                return self.storage.create_new_study([direction], name)
         except optuna.exceptions.DuplicatedStudyError:  # another process was faster
             return self.storage.get_study_id_from_name(name)
 
