@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import optuna
 from optuna.trial import BaseTrial
 
@@ -44,8 +45,8 @@ class Outcome:
 def evaluate(objective: Objective, trial: BaseTrial) -> Outcome:
     """Run an objective and judge how it ended; `KeyboardInterrupt` and the like pass.
 
-    Values that are not finite, memory that runs out, and what `space.fail` says are the configuration's fault. Any other
-    exception is not judged to be, because most of them come from code or machines.
+    Values that are not finite, memory that runs out, arithmetic that breaks down, and what `space.fail` says are the
+    configuration's fault. Any other exception is not judged to be: most of them come from code or machines.
 
     Args:
         objective: The objective.
@@ -64,6 +65,8 @@ def evaluate(objective: Objective, trial: BaseTrial) -> Outcome:
     except Exception as error:
         if out_of_memory(error):
             return failed("oom", one_line(error))
+        if arithmetic(error):
+            return failed("diverged", one_line(error))
         return Outcome("fault", reason=one_line(error), traceback="".join(traceback.format_exception(error)))
     try:
         value = float(returned)
@@ -89,3 +92,10 @@ def out_of_memory(error: BaseException) -> bool:
         return True
     # The allocator of the CPU has no class of its own.
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+
+
+def arithmetic(error: BaseException) -> bool:
+    """Whether an error says that numbers overflowed, or that a matrix could not be inverted or decomposed."""
+    torch = sys.modules.get("torch")
+    linear = (np.linalg.LinAlgError,) if torch is None else (np.linalg.LinAlgError, torch.linalg.LinAlgError)
+    return isinstance(error, (ArithmeticError, *linear))

@@ -18,7 +18,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from similitude.core.errors import StudyError
+from similitude.core.errors import StudyError, TuningError
 from similitude.runs import records
 from similitude.runs.grid import Cell
 from similitude.runs.journal import JournalFile
@@ -27,6 +27,8 @@ from similitude.runs.lock import FileLock
 from similitude.runs.trials import Trials
 from similitude.tuning.failures import FAILURE_KEY
 from similitude.tuning.history import LEASE_KEY
+from similitude.tuning.leases import OWNER_KEY
+from similitude.tuning.retry import REASON_KEY, end
 
 LEASE_SECONDS = 120.0
 RENEWALS_PER_LEASE = 3  # so that two in a row may come late
@@ -36,9 +38,6 @@ FAULTS_KEY = "similitude:faults"
 
 ORPHANED_KEY = "similitude:orphaned"
 """User attribute of a trial: how often the process that was in charge of it died."""
-
-REASON_KEY = f"{FAILURE_KEY}:reason"
-"""User attribute of a trial that has no value: why, in one line."""
 
 _ORPHANINGS = 5  # a trial that takes every machine down with it must end at last
 
@@ -77,7 +76,13 @@ class Turns:
             if not wanted(self._trials.all()):
                 return None
             lease = self._leased()
-        trial = optuna.Trial(self.study, lease.trial_id)
+        try:
+            trial = optuna.Trial(self.study, lease.trial_id)
+        except TuningError:  # of our sampler: others may have spent the rest of the budget meanwhile
+            self.give_back(lease.trial)
+            if not wanted(self._trials.all()):
+                return None
+            raise
         self._mark_alive(lease)  # anew: a sampler may have set a lease of its own
         return trial
 
@@ -98,6 +103,13 @@ class Turns:
                 self.study.tell(trial, value, state=state)
                 return True
             return False
+
+    def give_up(self, trial: optuna.Trial, reason: str) -> None:
+        """End a trial without a value and without blame; it is not run again."""
+        with self._lock, self.exclusive():
+            if self.holds(trial.number):
+                end(self._storage, trial._trial_id, reason)
+            self._held.pop(trial.number, None)
 
     def give_back(self, number: int) -> None:
         """Let a trial be run again, under its number; nothing happens if it is no longer held."""
@@ -163,11 +175,11 @@ class Turns:
         while True:
             waiting = [t for t in self._trials.all() if t.state == TrialState.WAITING] or [self._new()]
             for trial in waiting:
+                with suppress(UpdateFinishedTrialError):
+                    self._forget(trial)
                 lease = self._trials.take(Cell.of(trial=trial.number), trial, seconds=self._lease)
                 if lease is not None:
                     self._held[trial.number] = lease
-                    self._forget(trial)
-                    self._mark_alive(lease)
                     return lease
 
     def _new(self) -> FrozenTrial:
@@ -178,8 +190,9 @@ class Turns:
         return self._storage.get_trial(trial_id)
 
     def _forget(self, trial: FrozenTrial) -> None:
-        """Clear what an earlier try of a trial said about its failure."""
-        for key in (FAILURE_KEY, REASON_KEY):
+        """Clear what an earlier try of a trial left: why it failed, and who ran it, who may be dead."""
+        self._set(trial._trial_id, LEASE_KEY, self._trials.clock() + self._lease)
+        for key in (FAILURE_KEY, REASON_KEY, OWNER_KEY):
             if trial.user_attrs.get(key) is not None:
                 self._set(trial._trial_id, key, None)
 
@@ -187,9 +200,8 @@ class Turns:
         times = int(trial.user_attrs.get(ORPHANED_KEY) or 0) + 1
         with suppress(UpdateFinishedTrialError):
             self._set(trial._trial_id, ORPHANED_KEY, times)
-            self._set(trial._trial_id, REASON_KEY, reason)
             if times > _ORPHANINGS:
-                return self._trials.end(trial._trial_id, reason)
+                return end(self._storage, trial._trial_id, reason)
             for token in records.leases(trial):
                 self._set(trial._trial_id, records.LEASE + token, None)
             self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
