@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from similitude.studies.consistency import consistency
     from similitude.studies.consistency_records import Consistency
     from similitude.studies.experiment import Experiment, rates
+    from similitude.studies.forecast import forecast
+    from similitude.studies.forecast_records import Forecast
     from similitude.studies.gamma_records import GammaSweep
     from similitude.studies.gamma_sweep import gamma_sweep
     from similitude.studies.read import read_study
@@ -54,12 +56,17 @@ if TYPE_CHECKING:
     from similitude.training.ensemble import Replica, train_ensemble
     from similitude.training.loop import train
     from similitude.tuning.budget import Budget
+    from similitude.tuning.carbs import CarbsSampler
     from similitude.tuning.dimensions import Choice, Linear, Log, Logit
     from similitude.tuning.failures import TrialFailure
+    from similitude.tuning.flops import count_flops
+    from similitude.tuning.retry import recover
     from similitude.tuning.space import Space
+    from similitude.tuning.warm import warm_start
 
 _HOMES = {
     "Budget": "tuning.budget",
+    "CarbsSampler": "tuning.carbs",
     "Cell": "scaling.rules",
     "Centred": "scaling.centred",
     "Check": "checking.records",
@@ -72,6 +79,7 @@ _HOMES = {
     "Doctor": "landscape.doctor_records",
     "Experiment": "studies.experiment",
     "FeatureProbe": "landscape.features",
+    "Forecast": "studies.forecast_records",
     "GammaSweep": "studies.gamma_records",
     "Gram": "landscape.gram",
     "InProcess": "runs.engine",
@@ -100,9 +108,11 @@ _HOMES = {
     "cite": "core.citation",
     "clip_grad_norm_": "scaling.clipping",
     "consistency": "studies.consistency",
+    "count_flops": "tuning.flops",
     "diversity": "checking.diversity",
     "doctor": "landscape.doctor",
     "feature_change": "landscape.features",
+    "forecast": "studies.forecast",
     "gamma_sweep": "studies.gamma_sweep",
     "guard": "checking.guard",
     "measure_optimizer": "scaling.geometry",
@@ -110,6 +120,7 @@ _HOMES = {
     "plan": "scaling.plan",
     "rates": "studies.experiment",
     "read_study": "studies.read",
+    "recover": "tuning.retry",
     "register_operation": "scaling.dataflow.operations",
     "register_optimizer": "scaling.optimizers",
     "register_rule": "scaling.rule_registry",
@@ -119,6 +130,7 @@ _HOMES = {
     "train_ensemble": "training.ensemble",
     "transfer": "studies.run",
     "unit_scaled": "scaling.unit_scale",
+    "warm_start": "tuning.warm",
     "write_report": "report.html",
 }
 
@@ -143,6 +155,7 @@ _PACKAGES = frozenset(
 
 __all__ = [
     "Budget",
+    "CarbsSampler",
     "Cell",
     "Centred",
     "Check",
@@ -155,6 +168,7 @@ __all__ = [
     "Doctor",
     "Experiment",
     "FeatureProbe",
+    "Forecast",
     "GammaSweep",
     "Gram",
     "InProcess",
@@ -184,9 +198,11 @@ __all__ = [
     "cite",
     "clip_grad_norm_",
     "consistency",
+    "count_flops",
     "diversity",
     "doctor",
     "feature_change",
+    "forecast",
     "gamma_sweep",
     "guard",
     "measure_optimizer",
@@ -194,6 +210,7 @@ __all__ = [
     "plan",
     "rates",
     "read_study",
+    "recover",
     "register_operation",
     "register_optimizer",
     "register_rule",
@@ -203,6 +220,7 @@ __all__ = [
     "train_ensemble",
     "transfer",
     "unit_scaled",
+    "warm_start",
     "write_report",
 ]
 
