@@ -39,6 +39,7 @@ _COMMANDS = {
     "sharpness": "Train your model, track its sharpness in the optimizer's units: is it at the edge of stability?",
     "consistency": "Train your model at several widths or depths; say whether its sharpness is the same at all.\n\n"
     "The exit code is that of the first rule's verdict: 0 consistent, 1 not, 3 not enough evidence.",
+    "forecast": "Say what learning rate and loss a stored study expects at a larger size, and what to run to be sure.",
     "report": "Write the report of stored studies again; nothing is trained.",
 }
 for _name, _help in _COMMANDS.items():

@@ -1,10 +1,11 @@
-"""Read the sizes that a user gives: `256`, `width=256`, or more dials as `width=256,depth=4`."""
+"""Read the sizes that a user gives: `256`, `width=256`, or more dials as `width=256,depth=4`; targets of any numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from similitude.core.errors import PlanError
+from similitude.cli.options import rate
+from similitude.core.errors import GridError, PlanError
 
 
 def size(given: Sequence[str], option: str) -> dict[str, int]:
@@ -41,4 +42,28 @@ def size(given: Sequence[str], option: str) -> dict[str, int]:
                 f"{option} width=256,depth=4."
             )
         found[dial] = int(number)
+    return found
+
+
+def target(given: Sequence[str], option: str) -> dict[str, float]:
+    """Read the target of a forecast: positive numbers by name, given at once or one by one.
+
+    Args:
+        given: What the user wrote, once per use of the option.
+        option: The option, for the message.
+
+    Raises:
+        GridError: A number has no name, is not positive, or is given twice.
+
+    Example:
+        >>> target(["width=1024,tokens=1e9"], "--to")
+        {'width': 1024.0, 'tokens': 1000000000.0}
+    """
+    found: dict[str, float] = {}
+    for part in ",".join(given).split(","):
+        name, _, text = (side.strip() for side in part.rpartition("="))
+        if not name or name in found:
+            wrong = f"names {name} twice" if name else f"has {text!r} without a name"
+            raise GridError(f"{option} {' '.join(given)} {wrong}. Write e.g. {option} width=1024,depth=12.")
+        found[name] = rate(text, f"{option} {name}", what="number")
     return found

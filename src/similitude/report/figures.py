@@ -13,6 +13,7 @@ from similitude.report.consistency_figures import consistency_figures
 from similitude.report.costs import costs
 from similitude.report.depth_map import depth_map
 from similitude.report.files import write_atomically
+from similitude.report.forecast_figures import forecast_figures
 from similitude.report.gamma_figures import gamma_figures
 from similitude.report.optima import optima
 from similitude.report.sharpness_figures import sharpness_figures
@@ -21,6 +22,7 @@ from similitude.report.u_curves import u_curves
 from similitude.report.vector_field import vector_field
 from similitude.scaling.regime import Regime
 from similitude.studies.consistency_records import Consistency
+from similitude.studies.forecast_records import Forecast
 from similitude.studies.gamma_records import GammaSweep
 from similitude.studies.records import TransferStudy
 from similitude.theory.depth import DepthRegime
@@ -60,6 +62,11 @@ def _regime(regime: Regime) -> list[Figure]:
 @figures.register
 def _gamma_sweep(sweep: GammaSweep) -> list[Figure]:
     return gamma_figures(sweep)
+
+
+@figures.register
+def _forecast(forecast: Forecast) -> list[Figure]:
+    return forecast_figures(forecast)
 
 
 @figures.register

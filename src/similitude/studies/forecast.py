@@ -1,0 +1,60 @@
+"""Forecast hyperparameters and loss at a size that was not trained: by transfer, by fit, and whether they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from similitude.core.citation import cites
+from similitude.studies.forecast_records import Forecast
+from similitude.studies.forecast_source import source_of, target_of
+from similitude.studies.forecast_transfer import from_transfer
+from similitude.studies.records import Transfer, TransferStudy
+
+TOLERANCE = 0.5
+
+
+@cites(17, "Section 4 and Figure 1: the optimum of a small model is used at a large one")
+def forecast(
+    study: TransferStudy | Transfer,
+    to: Mapping[str, float],
+    *,
+    rule: str | None = None,
+    tolerance: float = TOLERANCE,
+) -> Forecast:
+    """Forecast every transferred hyperparameter, and the loss, at a target size.
+
+    Two forecasts stand side by side. *By transfer*: the value tuned at the base, which a plan keeps at every size. *By
+    fit*: the value that the measured optima point to, on a power law of the dial, with an interval from seeds and from
+    how far the optima lie off the law. Where both agree, use the transferred one. Both are backtested on the largest
+    measured size, which is held out, and the cheapest further run that would halve the interval is named.
+
+    Args:
+        study: A transfer study (`sim.transfer`, `sim.read_study`), or one rule's `Transfer` of it.
+        to: The target by dial, e.g. `{"width": 1024}`. The dial that the study varied must be among them, dials that it
+            kept may be.
+        rule: Which rule of a study of several; the last one by default.
+        tolerance: Difference of the two forecasts that counts as none, in octaves.
+
+    Returns:
+        The forecast, its verdict `transfers` where they agree and `shifts` where they do not.
+
+    Raises:
+        GridError: `to` lacks the dial that was varied, names another, or is no larger than what was measured; there is
+            no such rule.
+
+    Example:
+        >>> import math
+        >>> from similitude.studies.records import Curve
+        >>> from similitude.studies.shift import transfer
+        >>> rates = tuple(2.0**k for k in range(-10, 1))
+        >>> def curve(n):  # the best rate falls as 1 / n
+        ...     return Curve(n, rates, tuple((1 + 0.1 * math.log2(lr * n) ** 2,) for lr in rates))
+        >>> found = forecast(transfer("sp", [curve(n) for n in (16, 32, 64)]), {"width": 256})
+        >>> round(math.log2(found.values["lr"].fitted.value), 1), str(found.verdict.outcome)
+        (-8.0, 'shifts')
+
+    Cost:
+        Milliseconds for a transfer study: nothing is trained.
+    """
+    source = source_of(study, rule)
+    return from_transfer(source, to, target_of(source, to), tolerance=tolerance)

@@ -1,0 +1,57 @@
+"""`similitude forecast`: what a stored study says of a larger size, its exit code, and what it says when used wrongly."""
+
+from pathlib import Path
+
+import pytest
+
+import similitude as sim
+
+
+@pytest.fixture
+def stored(transfer):
+    """A tiny transfer study, stored as `make`."""
+    assert transfer(rules="sp,mup", lr_min="2^-12", lr_max="2^-1", points=6).code in (0, 1, 3)
+
+
+def test_it_prints_the_table_and_leaves_a_page(stored, cli):
+    ran = cli("forecast", "make", "--to", "width=64")
+    study = sim.read_study("similitude-runs", "make")
+    found = sim.forecast(study, {"width": 64})
+    assert ran.code == found.verdict.exit_code
+    assert found.rule == "mup"
+    assert "make under µP at width 64" in ran.out
+    assert Path("similitude-runs/forecast.html").read_text().count("<svg") >= 1
+
+
+def test_json_is_one_object_that_agrees_with_the_library(stored, cli):
+    ran = cli("forecast", "make", "--to=width=64", "--rule=sp", "--report=here.html", "--json")
+    found = sim.forecast(sim.read_study("similitude-runs", "make"), {"width": 64}, rule="sp")
+    data = ran.json
+    assert ran.code == found.verdict.exit_code
+    assert data["rule"] == "sp"
+    assert data["values"]["lr"]["by_transfer"] == found.values["lr"].transferred.to_dict()
+    assert data["report"].endswith("here.html")
+
+
+def test_wrong_use_says_what_to_do(stored, cli):
+    for arguments, text in (
+        (
+            ["mak", "--to=width=64"],
+            "there is no study 'mak' in 'similitude-runs'; studies there: 'make'. Did",
+        ),
+        (["make", "--to=width=16"], "width 16 is not beyond the largest one measured, 16"),
+        (["make", "--to=tokens=1e9"], "the target names 'tokens', which is no dial of the study 'make'"),
+        (["make", "--to=64"], "--to 64 has '64' without a name. Write e.g. --to width=1024"),
+        (["make", "--to=width=64,width=65"], "names width twice"),
+        (["make", "--to=width=-1"], "--to width -1 is not a positive number"),
+        (["make", "--to=width=64", "--rule=ntp"], "holds no rule 'ntp'; it compares 'sp', 'mup'"),
+    ):
+        ran = cli("forecast", *arguments)
+        assert ran.code == 2
+        assert text in ran.message
+
+
+def test_a_storage_that_is_not_there(cli):
+    ran = cli("forecast", "make", "--to=width=64")
+    assert ran.code == 2
+    assert "similitude-runs" in ran.message
