@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from similitude.tuning.dimensions import Choice, Linear, Log, Logit
     from similitude.tuning.failures import TrialFailure
     from similitude.tuning.flops import count_flops
+    from similitude.tuning.laws import ScalingLaws
     from similitude.tuning.retry import recover
     from similitude.tuning.space import Space
     from similitude.tuning.warm import warm_start
@@ -94,6 +95,7 @@ _HOMES = {
     "ProcessPool": "runs.pool",
     "Regime": "scaling.regime",
     "Replica": "training.ensemble",
+    "ScalingLaws": "tuning.laws",
     "SharpnessTracker": "landscape.tracker",
     "SimilitudeError": "core.errors",
     "Space": "tuning.space",
@@ -183,6 +185,7 @@ __all__ = [
     "ProcessPool",
     "Regime",
     "Replica",
+    "ScalingLaws",
     "SharpnessTracker",
     "SimilitudeError",
     "Space",
