@@ -145,29 +145,28 @@ class _Work:
     def run(self, runner: Runner) -> None:
         while True:
             self._turns.recover()
-            while self._running < self._engine.workers:
+            more = self._wanted(self._turns.study.get_trials(deepcopy=False))
+            while more and self._running < self._engine.workers and runner.ready():
                 trial = self._turns.take(self._wanted)
-                if trial is None:
-                    break
-                if self._space is not None:
-                    self._space.suggest(trial)  # at once, so that others see where it is
-                self._running += 1
-                self._begun += 1
-                runner.start(trial)
-                if self._ended(runner, 0.0):
-                    self._look()
-            if not self._running:
+                more = trial is not None
+                if trial is not None:
+                    self._begin(trial, runner)
+            if more:
+                runner.ready()  # ahead of time, while others run
+            elif not self._running:
                 self._look(always=True)
                 return
-            self._ended(runner, _LOOK_SECONDS)
+            for trial, outcome in runner.wait(_LOOK_SECONDS):
+                self._running -= 1
+                self._tell(trial, outcome)
             self._look()
 
-    def _ended(self, runner: Runner, seconds: float) -> bool:
-        ended = runner.wait(seconds)
-        for trial, outcome in ended:
-            self._running -= 1
-            self._tell(trial, outcome)
-        return bool(ended)
+    def _begin(self, trial: optuna.Trial, runner: Runner) -> None:
+        if self._space is not None:
+            self._space.suggest(trial)  # at once, so that others see where it is
+        self._running += 1
+        self._begun += 1
+        runner.start(trial)
 
     def _wanted(self, trials: Sequence[FrozenTrial]) -> bool:
         ends = self._ends

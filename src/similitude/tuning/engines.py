@@ -45,12 +45,16 @@ class Cap:
 class Runner(Protocol):
     """An engine at work on one objective."""
 
+    def ready(self) -> bool:
+        """Whether a trial would begin at once; asked for before one is taken, and often."""
+        ...
+
     def start(self, trial: optuna.Trial) -> None:
-        """Begin a trial; called only while fewer than `workers` are running."""
+        """Begin a trial; called only when ready, and while fewer than `workers` are running."""
         ...
 
     def wait(self, seconds: float) -> Sequence[tuple[optuna.Trial, Outcome]]:
-        """Return the trials that have ended; none if none does within so many seconds."""
+        """Return the trials that have ended; none if none does within so many seconds, or when it has become ready."""
         ...
 
 
@@ -96,6 +100,9 @@ class _Inline:
     def __init__(self, objective: Objective, cap: Cap) -> None:
         self._objective, self._cap = objective, cap
         self._ended: list[tuple[optuna.Trial, Outcome]] = []
+
+    def ready(self) -> bool:
+        return True
 
     def start(self, trial: optuna.Trial) -> None:
         watched = WatchedTrial(trial, self._cap)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import pickle
@@ -71,40 +72,40 @@ class ProcessTrials:
 class _Processes:
     def __init__(self, objective: bytes, cap: Cap, workers: int) -> None:
         self._objective, self._cap, self._workers = objective, cap, workers
-        self._spare: _Process | None = None
+        self._spares: list[_Process] = []
         self._running: list[_Process] = []
 
+    def ready(self) -> bool:
+        while len(self._spares) < max(1, self._workers - len(self._running)):
+            self._spares.append(_Process(self._objective, max(1, available_cores() // self._workers)))
+        return any(process.is_ready() for process in self._spares)
+
     def start(self, trial: optuna.Trial) -> None:
-        process = self._spare or self._new()
-        self._spare = None
+        process = next(process for process in self._spares if process.is_ready())
+        self._spares.remove(process)
         self._running.append(process)
         process.begin(trial)
-        if len(self._running) == self._workers:
-            self._spare = self._new()
 
     def wait(self, seconds: float) -> Sequence[tuple[optuna.Trial, Outcome]]:
         until = time.monotonic() + seconds
         ended: list[tuple[optuna.Trial, Outcome]] = []
         while not ended:
+            coming = [process for process in self._spares if not process.is_ready()]
             left = [until - time.monotonic(), *(p.seconds_left(self._cap) for p in self._running)]
-            if min(left) > 0:
-                wait([process.connection for process in self._running], min(left))
+            spoke = wait([p.connection for p in (*self._running, *coming)], max(min(left), 0))
             for process in list(self._running):
                 outcome = process.listen(self._cap)
                 if outcome is not None:
                     self._running.remove(process)
                     assert process.trial is not None
                     ended.append((process.trial, outcome))
-            if time.monotonic() >= until:
+            if time.monotonic() >= until or any(process.connection in spoke for process in coming):
                 break
         return ended
 
     def end(self) -> None:
-        for process in [*self._running, *([self._spare] if self._spare else [])]:
+        for process in (*self._running, *self._spares):
             process.kill()
-
-    def _new(self) -> _Process:
-        return _Process(self._objective, max(1, available_cores() // self._workers))
 
 
 class _Process:
@@ -119,7 +120,7 @@ class _Process:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.trial: optuna.Trial | None = None
-        self._started: float | None = None
+        self._started = math.inf
         self._ready = False
         self._process = context.Process(
             target=serve, args=(theirs, objective, threads), name="similitude trial"
@@ -137,38 +138,48 @@ class _Process:
     @property
     def seconds(self) -> float:
         """How long the trial has run; the imports before it do not count."""
-        return 0.0 if self._started is None else time.monotonic() - self._started
+        return time.monotonic() - self._started
 
     def seconds_left(self, cap: Cap) -> float:
         """Return when the trial passes its cap, in seconds from now."""
-        if cap.seconds is None or self._started is None:
-            return 3600.0
-        return cap.seconds - self.seconds
+        return math.inf if cap.seconds is None else cap.seconds - self.seconds
+
+    def is_ready(self) -> bool:
+        """Whether the objective is imported.
+
+        Raises:
+            TuningError: The process died before.
+        """
+        if not self._ready and self.connection.poll():
+            try:
+                self.connection.recv_bytes()
+            except (EOFError, OSError) as error:
+                raise self._stillborn() from error
+            self._ready = True
+        return self._ready
 
     def begin(self, trial: optuna.Trial) -> None:
-        """Give the process its trial; it begins once the objective is imported."""
+        """Give the process its trial."""
         self.trial = trial
-        self._begin_if_ready()
+        self._started = time.monotonic()
+        with suppress(OSError):  # a dead process: its end is noticed when it is listened to
+            self.connection.send_bytes(pickle.dumps(trial.number))
 
     def listen(self, cap: Cap) -> Outcome | None:
         """Answer what the process asks; return how its trial ended if it has."""
         assert self.trial is not None
+        seconds = self.seconds
         try:
             if self.connection.poll():
                 what, *said = pickle.loads(self.connection.recv_bytes())
-                if what == "ready":
-                    self._ready = True
-                    self._begin_if_ready()
-                elif what == "ended":
-                    return self._ended(replace(said[0], seconds=self.seconds))
-                else:
-                    self._answer(what, *said)
+                if what == "ended":
+                    return self._ended(replace(said[0], seconds=seconds))
+                self._answer(what, *said)
         except (EOFError, OSError):
-            return self._died()
-        passed = cap.passed(self.seconds, self.trial.user_attrs.get(cap.attribute))
+            return self._died(seconds)
+        passed = cap.passed(seconds, self.trial.user_attrs.get(cap.attribute))
         if passed is None:
             return None
-        seconds = self.seconds
         self.kill()
         return replace(failed("cap", passed), seconds=seconds)
 
@@ -180,12 +191,6 @@ class _Process:
             self._process.kill()
         self._process.join()
         self._process.close()
-
-    def _begin_if_ready(self) -> None:
-        if self._ready and self.trial is not None:
-            self._started = time.monotonic()
-            with suppress(OSError):  # a dead process: its end is noticed when it is listened to
-                self.connection.send_bytes(pickle.dumps(self.trial.number))
 
     def _answer(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         assert self.trial is not None
@@ -207,25 +212,24 @@ class _Process:
         self._process.close()
         return outcome
 
-    def _died(self) -> Outcome:
-        seconds, ready = self.seconds, self._ready
+    def _died(self, seconds: float) -> Outcome:
         self._process.join(_PATIENCE_SECONDS)
         code = self._process.exitcode
         self.kill()
-        if not ready:
-            raise TuningError(
-                f"The process of a trial ended with exit code {code} before it could begin. What it printed says why. "
-                'In a script, start the tuning below `if __name__ == "__main__":`; or run the trials in this process: '
-                'engine="inline".'
-            )
         if code is not None and code < 0:
             hint = "; the system does so when memory runs out" if -code == signal.SIGKILL else ""
-            return Outcome(
-                "fault",
-                reason=f"its process was killed by {signal.Signals(-code).name}{hint}",
-                seconds=seconds,
-            )
-        return Outcome("fault", reason=f"its process ended with exit code {code}", seconds=seconds)
+            reason = f"its process was killed by {signal.Signals(-code).name}{hint}"
+        else:
+            reason = f"its process ended with exit code {code}"
+        return Outcome("fault", reason=reason, seconds=seconds)
+
+    def _stillborn(self) -> TuningError:
+        self._process.join(_PATIENCE_SECONDS)
+        return TuningError(
+            f"The process of a trial ended with exit code {self._process.exitcode} before it could begin. What it "
+            'printed says why. In a script, start the tuning below `if __name__ == "__main__":`; or run the trials in '
+            'this process: engine="inline".'
+        )
 
 
 def _kill_group(pid: int) -> None:
