@@ -154,12 +154,12 @@ class CarbsSampler(BaseSampler):
             TuningError: The study has several objectives, or a trial told a cost that is none.
         """
         _check_objectives(study)
-        newest = study._storage.get_trial(trial._trial_id)
-        known = {k: v for k, v in retry.configuration(newest).items() if k in self.space}
-        values = (
-            known if self._is_complete(known) else self._completed(self._suggested(study, newest) | known)
-        )
-        self._publish(study, trial, values)
+        with one_thread():  # and one at a time: a thread sees what another one has just published
+            newest = study._storage.get_trial(trial._trial_id)
+            values = {k: v for k, v in retry.configuration(newest).items() if k in self.space}
+            if not self._is_complete(values):
+                values = self._completed(self._suggested(study, newest) | values)
+            self._publish(study, trial, values)
         drawn = {}
         for name, distribution in search_space.items():
             value = values.get(name, self.space[name].first) if name in self.space else None
@@ -231,14 +231,13 @@ class CarbsSampler(BaseSampler):
         number = retry.place(retry.all_trials(study), trial)
         history = History.from_study(study, self._ordered, cost=self.cost, exclude=trial.number)
         cap = costs.in_cost_units(self.budget.per_trial, self.budget, self.cost)
-        with one_thread():
-            if self.compat == "carbs":
-                from similitude.tuning.original import suggest_original
+        if self.compat == "carbs":
+            from similitude.tuning.original import suggest_original
 
-                point = suggest_original(history, seed=self.seed, number=number, cap=cap)
-            else:
-                cost_of = self.cost if callable(self.cost) else None
-                point = suggest(history, seed=self.seed, number=number, cap=cap, cost_of=cost_of)
+            point = suggest_original(history, seed=self.seed, number=number, cap=cap)
+        else:
+            cost_of = self.cost if callable(self.cost) else None
+            point = suggest(history, seed=self.seed, number=number, cap=cap, cost_of=cost_of)
         distributions = self.space.distributions()
         values = self._ordered.values_at(point)
         return {name: _within(distributions[name], value) for name, value in values.items()}

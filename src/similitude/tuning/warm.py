@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
+from optuna.distributions import IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from similitude.core.errors import TuningError
@@ -128,7 +129,8 @@ def _in_space(space: Space, trial: FrozenTrial) -> dict[str, Any] | None:
         value = trial.params.get(name, dim.first)
         try:
             inside = dim.bounds[0] - 1e-9 <= dim.to_unit(value) <= dim.bounds[1] + 1e-9
-            value = dim.admissible(value)
+            if isinstance(distributions[name], IntDistribution):
+                value = dim.admissible(value)
         except TuningError:
             return None
         if not inside or not distributions[name]._contains(distributions[name].to_internal_repr(value)):

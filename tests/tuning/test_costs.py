@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import math
+import time
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from similitude.core.errors import TuningError
+from similitude.tuning.budget import Budget
+from similitude.tuning.carbs import CarbsSampler
+from similitude.tuning.costs import in_cost_units, paid
+from similitude.tuning.history import History
+from tests.tuning.sampler_runs import LADDER, ladder, objective_of, searched
+
+
+@pytest.mark.parametrize("cost", [0.0, -1.0, math.nan, math.inf, "dear"])
+def test_a_cost_that_is_none_is_refused_by_the_name_of_its_trial_and_the_study_goes_on(cost):
+    told = iter([1.0, 1.0, cost, 1.0, 1.0])
+
+    def objective(trial):
+        value, _ = ladder(LADDER.suggest(trial))
+        trial.set_user_attr("cost", next(told))
+        return value
+
+    study = optuna.create_study(sampler=CarbsSampler(LADDER))
+    with pytest.raises(TuningError, match=rf"Trial 2 told cost {cost!r}.*a finite number above 0"):
+        study.optimize(objective, n_trials=3)
+    study.optimize(objective, n_trials=2)
+    history = History.from_study(study, LADDER)
+    assert history.numbers.tolist() == [0, 1, 3, 4]
+    assert history.left_out == ((2, "it told no cost"),)
+
+
+def test_a_failure_may_cost_nothing():
+    def objective(trial):
+        LADDER.suggest(trial)
+        trial.set_user_attr("cost", 0.0)
+        LADDER.fail(trial, "oom")
+
+    study = optuna.create_study(sampler=CarbsSampler(LADDER))
+    study.optimize(objective, n_trials=2)
+    assert [f.kind for f in History.from_study(study, LADDER).failures] == ["oom", "oom"]
+
+
+def test_a_cost_function_that_gives_no_cost_is_named_before_anything_is_run():
+    study = optuna.create_study(sampler=CarbsSampler(LADDER, cost=lambda values: -values["size"]))
+    with pytest.raises(TuningError, match=r"The cost function gave trial 0.*'size': 10.*-10"):
+        study.ask().suggest_float("size", 1.0, 1e4, log=True)
+
+
+def test_a_computed_cost_is_stored_where_everything_reads_it():
+    study = searched(measure=lambda values: (ladder(values)[0], 1.0), trials=2, cost=lambda v: 2 * v["size"])
+    assert [t.user_attrs["cost"] for t in study.trials] == [2 * t.params["size"] for t in study.trials]
+    assert History.from_study(study).costs.tolist() == [2 * t.params["size"] for t in study.trials]
+
+
+def test_seconds_are_measured():
+    def objective(trial):
+        LADDER.suggest(trial)
+        time.sleep(0.05)
+        return 1.0
+
+    study = optuna.create_study(sampler=CarbsSampler(LADDER, cost="seconds"))
+    study.optimize(objective, n_trials=2)
+    for trial in study.trials:
+        assert trial.duration is not None
+        assert 0.05 <= trial.user_attrs["cost"] <= trial.duration.total_seconds()
+
+
+def test_a_budget_of_seconds_counts_running_trials():
+    study = optuna.create_study(sampler=CarbsSampler(LADDER, cost="seconds"))
+    trial = study.ask()
+    began = study.trials[0].datetime_start
+    assert began is not None
+    assert paid(study.trials, "seconds", now=began.timestamp() + 12.0) == pytest.approx(12.0)
+    study.tell(trial, state=TrialState.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"), [("seconds", 1.0), ("minutes", 60.0), ("hours", 3600.0), (None, 1.0)]
+)
+def test_limits_are_seconds_where_time_is_measured(unit, factor):
+    budget = Budget(total=3.0, unit=unit)
+    assert in_cost_units(budget.total, budget, "seconds") == 3.0 * factor
+    assert in_cost_units(budget.total, budget, "cost") == 3.0
+    assert in_cost_units(None, budget, "seconds") is None
+
+
+def test_costs_that_most_trials_do_not_tell_are_asked_for_once():
+    def silent(trial):
+        return ladder(LADDER.suggest(trial))[0]
+
+    study = optuna.create_study(sampler=CarbsSampler(LADDER))
+    with pytest.warns(UserWarning, match=r"4 of 4 finished trials.*'cost'.*the seconds") as caught:
+        study.optimize(silent, n_trials=6)
+    assert len([w for w in caught if "finished trials" in str(w.message)]) == 1
+
+
+def test_costs_that_few_trials_do_not_tell_pass(recwarn):
+    study = searched(trials=4)
+    study.optimize(lambda trial: ladder(LADDER.suggest(trial))[0], n_trials=2)
+    study.optimize(objective_of(LADDER), n_trials=2)
+    assert not [w for w in recwarn if "finished trials" in str(w.message)]
+    assert len(History.from_study(study).points) == 6
