@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from similitude.tuning.laws import ScalingLaws
     from similitude.tuning.retry import recover
     from similitude.tuning.space import Space
+    from similitude.tuning.tune import tune
     from similitude.tuning.warm import warm_start
 
 _HOMES = {
@@ -131,6 +132,7 @@ _HOMES = {
     "train": "training.loop",
     "train_ensemble": "training.ensemble",
     "transfer": "studies.run",
+    "tune": "tuning.tune",
     "unit_scaled": "scaling.unit_scale",
     "warm_start": "tuning.warm",
     "write_report": "report.html",
@@ -222,6 +224,7 @@ __all__ = [
     "train",
     "train_ensemble",
     "transfer",
+    "tune",
     "unit_scaled",
     "warm_start",
     "write_report",
