@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,8 +16,8 @@ from typing import Any
 
 from similitude.core.errors import StudyError
 from similitude.runs.engine import Failure, J, JobsFailedError, R, available_cores, one_line
+from similitude.runs.worker import compute, limit_threads
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 _PATIENCE_SECONDS = 5.0  # between asking a worker to end and making it end
 
 
@@ -189,26 +188,12 @@ def _interrupts_withheld() -> Iterator[None]:
 def _serve(connection: Connection, function: bytes, threads: int) -> None:
     """Compute jobs as they come, in a worker process, until the connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for variable in _THREAD_VARIABLES:
-        given = os.environ.get(variable, "")
-        os.environ[variable] = str(min(threads, int(given)) if given.isdecimal() and int(given) else threads)
+    limit_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     connection.send_bytes(b"ready")
     with suppress(EOFError, OSError):
         while True:
-            connection.send_bytes(_compute(function, connection.recv_bytes(), threads))
-
-
-def _compute(function: bytes, job: bytes, threads: int) -> bytes:
-    try:
-        work = pickle.loads(function)
-        torch = sys.modules.get("torch")
-        if torch is not None:  # it was loaded before the variables were set, by the script that is run
-            torch.set_num_threads(min(threads, torch.get_num_threads()))
-        return pickle.dumps((work(pickle.loads(job)), None, ""))
-    except Exception as error:
-        failure = Failure.of(None, "", error)
-        return pickle.dumps((None, failure.reason, failure.traceback))
+            connection.send_bytes(compute(function, connection.recv_bytes(), threads))
 
 
 def _end_with_parent() -> None:
