@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from similitude.report.html import write_report
     from similitude.runs.engine import InProcess
     from similitude.runs.pool import ProcessPool
+    from similitude.runs.ray import RayEngine
     from similitude.scaling.abc import abc, abc_of
     from similitude.scaling.centred import Centred
     from similitude.scaling.clipping import clip_grad_norm_
@@ -94,6 +95,7 @@ _HOMES = {
     "Plan": "scaling.plan",
     "Power": "scaling.rules",
     "ProcessPool": "runs.pool",
+    "RayEngine": "runs.ray",
     "Regime": "scaling.regime",
     "Replica": "training.ensemble",
     "ScalingLaws": "tuning.laws",
@@ -185,6 +187,7 @@ __all__ = [
     "Plan",
     "Power",
     "ProcessPool",
+    "RayEngine",
     "Regime",
     "Replica",
     "ScalingLaws",
