@@ -1,37 +1,35 @@
 """Tune a character GPT on Moby-Dick with its size and its training text both free: how should compute be split?
 
-`python examples/tuning/char_gpt.py` makes 60 runs in about 3 minutes on one core, fits the scaling laws, and puts the exponent of
-the best size beside that of brute force (`char_gpt_grid.py`). `objective` and `space` are what `similitude tune` takes.
+`python examples/tuning/char_gpt.py` makes 60 runs in about 4 minutes on one core, fits the scaling laws, and puts the
+exponent of the best size beside that of brute force (`char_gpt_grid.py`). `objective` and `space` are what
+`similitude tune` takes.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
+import figures
+import isoflop
+import numpy as np
 import optuna
+import rich
 import torch
-from torch.nn import functional as F
+from char_gpt_grid import read
+from char_gpt_training import VOCABULARY, batches, flop_per_token, train, width_of
+from fronts import staircase, words
 
 import similitude as sim
-from similitude.core.seeding import derive
-from similitude.data.batches import TextBatches
-from similitude.training.build import build_model
-
-DEPTH = 2
-CONTEXT = 32
-BATCH = 16
-VOCABULARY = 64
-EVALUATE = 512
-WARMUP = 0.05
-"""Part of the steps over which the rate rises; from there it falls linearly to 0."""
+from similitude.tuning.history import History
+from similitude.tuning.tune import tune
 
 GIGA = 1e9
-CAP = 60.0
-"""Most GFLOP of one run: the largest budget of the grid."""
+CAP = 22.0
+"""Most GFLOP of one run, as at the largest budget of the grid."""
+FEWEST = 15
+"""Runs that the scaling laws need."""
 DIVERGED = 1.5 * math.log(VOCABULARY)
 """Nats per character, above what knowing nothing gives."""
 
@@ -40,81 +38,6 @@ space = sim.Space(
     tokens=sim.Log(5e4, low=1e4, high=5e6, role="scale"),
     learning_rate=sim.Log(0.03, low=1e-3, high=0.5, role="transfer"),
 )
-
-
-@dataclass(frozen=True)
-class Trained:
-    """One run: its exact size, its cost, and the cross-entropy (nats per character) on the held-out text."""
-
-    parameters: int
-    tokens: int
-    flop: float
-    loss: float
-
-
-def parameters_of(width: int) -> int:
-    """Count the weights that multiply: the matrices of the blocks and of the head, without the tables of embeddings."""
-    return 12 * DEPTH * width**2 + VOCABULARY * width
-
-
-def width_of(parameters: float) -> int:
-    """Return the width whose number of parameters is nearest."""
-    root = (VOCABULARY**2 + 48 * DEPTH * parameters) ** 0.5
-    below = max(int((root - VOCABULARY) / (24 * DEPTH)), 2)
-    return min((below, below + 1), key=lambda width: abs(parameters_of(width) - parameters))
-
-
-def flop_per_token(width: int) -> int:
-    """Count the operations of training on a token: 6 per parameter, and 12 per layer, position and unit in the attention."""
-    return 6 * parameters_of(width) + 12 * DEPTH * CONTEXT * width
-
-
-def make(width: int) -> torch.nn.Module:
-    """Build the model with one head as wide as itself, so that every width is possible."""
-    return sim.models.GPT(VOCABULARY, CONTEXT, width=width, depth=DEPTH, head_dim=width)
-
-
-@functools.cache
-def batches() -> TextBatches:
-    """Return the text in windows, with its last tenth held out."""
-    return TextBatches(
-        sim.data.load("text"), batch_size=BATCH, context=CONTEXT, vocabulary=VOCABULARY, evaluate=EVALUATE
-    )
-
-
-def train(text: TextBatches, *, parameters: float, tokens: float, learning_rate: float, seed: int) -> Trained:
-    """Train from scratch on about `tokens` characters with Adam.
-
-    Args:
-        text: From `batches()`.
-        parameters: Wanted number of parameters; the nearest width is built.
-        tokens: Characters to train on, rounded to whole batches.
-        learning_rate: Highest rate of the schedule.
-        seed: Of initial weights and batches.
-    """
-    width = width_of(parameters)
-    model = build_model(lambda: make(width), derive(seed, "init"))
-    steps = max(round(tokens / (BATCH * CONTEXT)), 1)
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, betas=(0.9, 0.98))
-    warmup = max(WARMUP * steps, 1)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / warmup, (steps - step) / max(steps - warmup, 1), 1)
-    )
-    for step in range(steps):
-        optimizer.zero_grad()
-        loss_of(model, text.batch(seed, step)).backward()
-        optimizer.step()
-        schedule.step()
-    seen = steps * BATCH * CONTEXT
-    with torch.no_grad():
-        loss = loss_of(model, text.evaluation()).item()
-    return Trained(parameters_of(width), seen, flop_per_token(width) * seen, loss)
-
-
-def loss_of(model: torch.nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    """Return the mean cross-entropy of the next character, in nats."""
-    tokens, following = batch
-    return F.cross_entropy(model(tokens).flatten(0, 1), following.flatten())
 
 
 def objective(trial: optuna.Trial) -> float:
@@ -129,3 +52,68 @@ def objective(trial: optuna.Trial) -> float:
     if not run.loss < DIVERGED:
         space.fail(trial, "diverged")
     return run.loss
+
+
+def main() -> None:
+    """Tune, fit the laws, and compare the split with the grid's."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument(
+        "--folder", type=Path, default=Path("runs"), help="of the study; a second start continues it"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--figures", type=Path, help="folder for SVG files")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    study = tune(
+        objective,
+        space,
+        budget=sim.Budget(per_trial=CAP, unit="GFLOP"),
+        trials=options.trials,
+        engine="inline",
+        name=f"char-gpt-{options.seed}",
+        storage=options.folder,
+        seed=options.seed,
+    )
+    history = History.from_study(study)
+    print(
+        f"{len(history.values)} runs and {len(history.failures)} failures, {history.spent:.0f} GFLOP in all"
+    )
+    for step in staircase(history):
+        print(f"{step.cost:7.2f} GFLOP: {step.value:.4f}  {words(step.values)}")
+    if len(history.values) < FEWEST:
+        print(f"The scaling laws need {FEWEST} runs.")
+        return
+    laws = sim.ScalingLaws.from_study(study)
+    rich.print(laws.table())
+    grid = isoflop.split(read())
+    print(f"best number of parameters ~ cost^{laws.exponents['parameters']}; by the grid ~ cost^{grid}")
+    if options.figures:
+        draw(options.figures, history, laws, grid)
+
+
+def draw(folder: Path, history: History, laws: sim.ScalingLaws, grid: isoflop.Split) -> None:
+    """Draw the front, and the best sizes by the laws beside those of the grid."""
+    figures.front(
+        folder / "tuning-char-gpt.svg",
+        history.costs,
+        history.values,
+        minimize=True,
+        labels=("GFLOP of the training", "held-out loss (nats per character)"),
+        title="Character GPT: loss at every cost",
+    )
+    cells = read()
+    means = np.array([np.mean(cell.losses) for cell in cells])
+    costs = np.geomspace(grid.budgets.min(), grid.budgets.max(), 20)
+    sizes = np.array([laws.predict(cost=cost / GIGA).values["parameters"] for cost in costs], dtype=float)
+    figures.isoflop(
+        folder / "tuning-isoflop.svg",
+        isoflop.best_losses(cells, means),
+        zip(grid.budgets[grid.bracketed], grid.best[grid.bracketed], strict=True),
+        title="Best size at each cost",
+        laws=[("tuned", costs, sizes)],
+    )
+
+
+if __name__ == "__main__":
+    main()

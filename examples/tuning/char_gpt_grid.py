@@ -1,7 +1,7 @@
 """The character GPT's compute-optimal split by brute force: sizes, rates and seeds at four fixed budgets.
 
-`python examples/tuning/char_gpt_grid.py` prints the exponent of the grid that lies beside this file. `--remake` trains what
-is not in it, all of it in about 6 minutes on one core; it can be interrupted and goes on where it was.
+`python examples/tuning/char_gpt_grid.py` prints the exponent of the grid that lies beside this file. `--remake` trains
+what is not in it, all of it in about 6 minutes on one core; it can be interrupted and goes on where it was.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import csv
 from pathlib import Path
 
 import torch
-from char_gpt import batches, flop_per_token, parameters_of, train
+from char_gpt_training import batches, flop_per_token, parameters_of, train
 from isoflop import Cell, split
 
 GRID = Path(__file__).with_suffix(".csv")
@@ -55,11 +55,11 @@ def remake(path: Path = GRID) -> None:
 
 def read(path: Path = GRID) -> list[Cell]:
     """Return the grid, seeds of one cell together."""
-    grouped: dict[tuple[str, ...], list[float]] = {}
+    grouped: dict[tuple[float, float, float, float], list[float]] = {}
     for row in _rows(path):
-        key = tuple(row[name] for name in ("budget", "parameters", "tokens", "rate"))
+        key = (float(row["budget"]), float(row["parameters"]), float(row["tokens"]), float(row["rate"]))
         grouped.setdefault(key, []).append(float(row["loss"]))
-    return [Cell(*map(float, key), tuple(losses)) for key, losses in grouped.items()]
+    return [Cell(*key, losses=tuple(losses)) for key, losses in grouped.items()]
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -1,27 +1,33 @@
 """Tune a network on scikit-learn's digits along its front: the best loss at every cost, from 60 cheap trainings.
 
-`python examples/tuning/digits_front.py` takes about two minutes on one core. `objective` and `space` are what `similitude tune`
-takes: `similitude tune examples/tuning/digits_front.py:objective ...`.
+`python examples/tuning/digits_front.py` takes about a minute on one core. `objective` and `space` are what
+`similitude tune` takes.
 """
 
 from __future__ import annotations
 
+import argparse
 import functools
 import math
+from pathlib import Path
 
+import figures
 import optuna
 import torch
+from fronts import staircase, words
 from torch.nn import functional as F
 
 import similitude as sim
 from similitude.core.seeding import derive
 from similitude.data.batches import ImageBatches
 from similitude.training.build import build_model
+from similitude.tuning.history import History
+from similitude.tuning.tune import tune
 
 BATCH = 64
 PIXELS, CLASSES = 64, 10
 GIGA = 1e9
-CAP = 20.0
+CAP = 10.0
 """Most GFLOP of one run."""
 
 space = sim.Space(
@@ -47,7 +53,8 @@ def gigaflop(width: int, steps: int) -> float:
 def train(*, width: int, steps: int, lr: float, momentum: float, activation: str, seed: int) -> float:
     """Train one hidden layer by SGD and return the held-out cross-entropy in nats; not finite where it diverges."""
     model = build_model(
-        lambda: sim.models.MLP(PIXELS, CLASSES, width=width, depth=1, activation=activation), derive(seed, "init")
+        lambda: sim.models.MLP(PIXELS, CLASSES, width=width, depth=1, activation=activation),
+        derive(seed, "init"),
     )
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
     for step in range(steps):
@@ -72,3 +79,45 @@ def objective(trial: optuna.Trial) -> float:
     if not loss < 2 * math.log(CLASSES):
         space.fail(trial, "diverged")
     return loss
+
+
+def main() -> None:
+    """Tune, and show the front."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument(
+        "--folder", type=Path, default=Path("runs"), help="of the study; a second start continues it"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--figure", type=Path, help="SVG file of the front")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    study = tune(
+        objective,
+        space,
+        budget=sim.Budget(per_trial=CAP, unit="GFLOP"),
+        trials=options.trials,
+        engine="inline",
+        name=f"digits-{options.seed}",
+        storage=options.folder,
+        seed=options.seed,
+    )
+    history = History.from_study(study)
+    print(
+        f"{len(history.values)} runs and {len(history.failures)} failures, {history.spent:.1f} GFLOP in all"
+    )
+    for step in staircase(history):
+        print(f"{step.cost:8.3f} GFLOP: {step.value:.4f}  {words(step.values)}")
+    if options.figure:
+        figures.front(
+            options.figure,
+            history.costs,
+            history.values,
+            minimize=True,
+            labels=("GFLOP of the training", "held-out cross-entropy (nats)"),
+            title="Digits: loss at every cost",
+        )
+
+
+if __name__ == "__main__":
+    main()

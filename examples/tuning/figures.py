@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
-SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "similitude", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3}
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "similitude",
+    "font.size": 9,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+}
 
 
 def front(
     path: Path,
-    costs: Sequence[float],
-    values: Sequence[float],
+    costs: ArrayLike,
+    values: ArrayLike,
     *,
     minimize: bool,
     labels: tuple[str, str],
@@ -33,18 +41,25 @@ def front(
         title: What is to be seen.
         estimated: Cost, value, and ends of its interval.
     """
+    costs, values = np.asarray(costs), np.asarray(values)
     order = np.argsort(costs)
     sign = 1 if minimize else -1
-    best = sign * np.minimum.accumulate(sign * np.asarray(values)[order])
+    best = sign * np.minimum.accumulate(sign * values[order])
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(5.2, 3.6), layout="constrained")
         axes = figure.add_subplot()
         axes.scatter(costs, values, s=14, color="tab:gray", label="one run")
-        axes.step(np.asarray(costs)[order], best, where="post", color="tab:blue", label="best run so far")
+        axes.step(costs[order], best, where="post", color="tab:blue", label="best run so far")
         if estimated:
             at, mean, low, high = np.array(estimated).T
             axes.errorbar(
-                at, mean, [mean - low, high - mean], fmt="o", ms=4, color="tab:orange", label="what to expect of the best"
+                at,
+                mean,
+                [mean - low, high - mean],
+                fmt="o",
+                ms=4,
+                color="tab:orange",
+                label="what to expect of the best",
             )
         axes.set(xscale="log", xlabel=labels[0], ylabel=labels[1], title=title)
         axes.legend()
@@ -57,7 +72,7 @@ def isoflop(
     best: Iterable[tuple[float, float]],
     *,
     title: str,
-    laws: Sequence[tuple[str, Sequence[float], Sequence[float]]] = (),
+    laws: Sequence[tuple[str, ArrayLike, ArrayLike]] = (),
 ) -> None:
     """Draw loss over size at each budget, and the best size over the budget beside lines that fitted laws give.
 
@@ -73,7 +88,9 @@ def isoflop(
         left, right = figure.subplots(1, 2)
         for budget, rows in curves.items():
             left.plot(*zip(*rows, strict=True), "o-", ms=3, label=f"{budget:.1g} FLOP")
-        left.set(xscale="log", xlabel="parameters", ylabel="loss (nats per character)", title="Runs of equal cost")
+        left.set(
+            xscale="log", xlabel="parameters", ylabel="loss (nats per character)", title="Runs of equal cost"
+        )
         left.legend()
         right.loglog(*zip(*best, strict=True), "o", color="black", label="grid")
         for name, budgets, sizes in laws:
@@ -95,7 +112,7 @@ def returns(path: Path, groups: Mapping[str, Sequence[float]], *, label: str, ti
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(5.2, 0.9 + 0.6 * len(groups)), layout="constrained")
         axes = figure.add_subplot()
-        for row, (name, seen) in enumerate(groups.items()):
+        for row, seen in enumerate(groups.values()):
             axes.plot(seen, [row] * len(seen), "o", ms=4, color="tab:gray")
             axes.plot(np.mean(seen), row, "|", ms=18, mew=2, color="tab:blue")
         axes.set(yticks=range(len(groups)), yticklabels=list(groups), xlabel=label, title=title)

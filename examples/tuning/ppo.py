@@ -1,7 +1,7 @@
 """Proximal policy optimization of a small convolutional network: advantages, clipped loss, and the training loop.
 
-Written for reading: one file, one update rule, no options beyond `PPO`'s. Sources: PPO is arXiv 1707.06347 (equations 7 and
-9), the advantages are those of arXiv 1506.02438 (equation 16).
+Written for reading: one file, one update rule, no options beyond `PPO`'s. Sources: PPO is arXiv 1707.06347 (equations 7
+and 9), the advantages are those of arXiv 1506.02438 (equation 16).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Environments(Protocol):
     actions: int
 
     def observe(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the rewards of the last actions (E,), frames uint8 (E, 3, H, W), and whether they begin an episode (E,)."""
+        """Return the rewards of the last actions (E,), frames uint8 (E, 3, 64, 64), and whether they begin an episode."""
         ...
 
     def act(self, actions: np.ndarray) -> None:
@@ -66,7 +66,13 @@ class PPO:
 class Agent(nn.Module):
     """Map frames uint8 (B, 3, 64, 64) to the logits (B, actions) of a policy and the values (B,) of the frames.
 
-    Frames are averaged over 2 x 2 pixels first, which makes a step four times cheaper.
+    Frames are averaged over 2 x 2 pixels first, which makes a step four times cheaper. They may lie on another device
+    than the weights; results are where they are.
+
+    Args:
+        actions: Number of actions.
+        width: Channels of the first layer; all others grow with it.
+        seed: Of the initial weights.
     """
 
     def __init__(self, actions: int, *, width: int = 16, seed: int = 0) -> None:
@@ -83,15 +89,18 @@ class Agent(nn.Module):
                 nn.ReLU(),
             )
             self.policy, self.critic = nn.Linear(8 * width, actions), nn.Linear(8 * width, 1)
+            gains = {id(self.policy): 0.01, id(self.critic): 1.0}
             for layer in (*self.trunk, self.policy, self.critic):
                 if isinstance(layer, nn.Conv2d | nn.Linear):
-                    gain = {self.policy: 0.01, self.critic: 1.0}.get(layer, 2**0.5)
+                    gain = gains.get(id(layer), 2**0.5)
                     nn.init.orthogonal_(layer.weight, gain)
+                    assert layer.bias is not None
                     nn.init.zeros_(layer.bias)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.trunk(F.avg_pool2d(frames.float() / 255, 2))
-        return self.policy(features), self.critic(features).squeeze(-1)
+        here = frames.to(self.policy.weight.device)
+        features = self.trunk(F.avg_pool2d(here.float() / 255, 2))
+        return self.policy(features).to(frames.device), self.critic(features).squeeze(-1).to(frames.device)
 
 
 def advantages(rewards: Tensor, values: Tensor, first: Tensor, *, discount: float, trace: float) -> Tensor:
@@ -120,7 +129,14 @@ def advantages(rewards: Tensor, values: Tensor, first: Tensor, *, discount: floa
 
 
 def ppo_loss(
-    logits: Tensor, values: Tensor, *, actions: Tensor, old: Tensor, advantage: Tensor, targets: Tensor, ppo: PPO
+    logits: Tensor,
+    values: Tensor,
+    *,
+    actions: Tensor,
+    old: Tensor,
+    advantage: Tensor,
+    targets: Tensor,
+    ppo: PPO,
 ) -> Tensor:
     """Return the loss of a minibatch: -clipped surrogate + value weight x squared error / 2 - entropy weight x entropy.
 
@@ -181,7 +197,9 @@ class Progress:
     loss: float
 
 
-def train(environments: Environments, agent: Agent, ppo: PPO, *, frames: int, seed: int) -> Iterator[Progress]:
+def train(
+    environments: Environments, agent: Agent, ppo: PPO, *, frames: int, seed: int
+) -> Iterator[Progress]:
     """Train an agent in place, for `frames` frames of all environments together; yield after every rollout.
 
     The learning rate stays constant. The last rollout is as short as needed, at least one step.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,7 +32,9 @@ class Levels:
 
     actions = 15
 
-    def __init__(self, game: str, split: Split, *, count: int = 32, seed: int = 0, plain: bool = True) -> None:
+    def __init__(
+        self, game: str, split: Split, *, count: int = 32, seed: int = 0, plain: bool = True
+    ) -> None:
         try:
             from procgen import ProcgenGym3Env
         except ImportError as error:
@@ -41,7 +43,7 @@ class Levels:
             ) from error
         start, number = LEVELS[split]
         self.count = count
-        self._environments = ProcgenGym3Env(
+        self._environments: Any = ProcgenGym3Env(
             num=count,
             env_name=game,
             start_level=start,

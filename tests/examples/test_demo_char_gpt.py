@@ -1,4 +1,4 @@
-"""The character GPT of the demos: its size and its operations against counts, its grid against a training, its split fit."""
+"""The character GPT of the demos: its size and operations against counts, its grid, and the fit of the split."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 import optuna
 import pytest
 import torch
-from char_gpt import (
+from char_gpt import objective
+from char_gpt_training import (
     BATCH,
     CONTEXT,
     batches,
     flop_per_token,
     loss_of,
     make,
-    objective,
     parameters_of,
     train,
     width_of,

@@ -88,7 +88,8 @@ def test_the_gradient_of_the_loss_is_that_of_the_published_formula():
         surrogate = torch.zeros(4, dtype=torch.float64) if flat else advantage * ratio * (one - p)
         entropy = -(p * p.log()).sum()
         d_entropy = -p * (p.log() + entropy)
-        assert logits.grad is not None and value.grad is not None
+        assert logits.grad is not None
+        assert value.grad is not None
         torch.testing.assert_close(logits.grad[0], -surrogate - 0.03 * d_entropy)
         assert value.grad.item() == pytest.approx(0.5 * (0.3 - 1.1))
 
@@ -121,7 +122,11 @@ def test_a_rollout_pairs_each_action_with_what_it_earned():
 def test_the_agent_learns_what_can_be_learnt():
     agent = Agent(3, width=4)
     before = mean_return(Colours(32, seed=1), agent, seed=0)
-    list(train(Colours(16, seed=0), agent, PPO(learning_rate=3e-3, discount=0.5, horizon=16), frames=4096, seed=0))
+    list(
+        train(
+            Colours(16, seed=0), agent, PPO(learning_rate=3e-3, discount=0.5, horizon=16), frames=4096, seed=0
+        )
+    )
     assert before < 2.5  # 5/3 by chance
     assert mean_return(Colours(32, seed=1), agent, seed=0) > 4.5  # of 5
 
