@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -40,7 +40,7 @@ def searched(
     measure: Callable[[dict[str, Any]], tuple[float, float]] = ladder,
     *,
     trials: int,
-    direction: str = "minimize",
+    direction: Literal["minimize", "maximize"] = "minimize",
     **options: Any,
 ) -> optuna.Study:
     """Return a study after some trials."""

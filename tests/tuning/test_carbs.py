@@ -51,8 +51,8 @@ def test_the_first_trial_is_the_center_and_the_study_describes_itself():
 
 def test_it_finds_a_better_rate_and_larger_sizes_than_it_began_with():
     study = searched(trials=25)
-    assert study.best_value < 0.5 * study.trials[0].value
-    assert max(p["size"] for p in sequence(study)) > 10 * LADDER.center["size"]
+    assert study.best_value < 0.5 * ladder(LADDER.center)[0]
+    assert max(p["size"] for p in sequence(study)) > 100.0
 
 
 def test_the_sequence_depends_on_the_seed_alone_wherever_it_is_stored(tmp_path):
@@ -69,23 +69,24 @@ def test_another_process_goes_on_with_the_same_sequence(tmp_path):
     storage = f"sqlite:///{tmp_path}/study.db"
     whole = sequence(searched(trials=6))
     sampler = CarbsSampler(LADDER)
+    optuna.create_study(study_name="s", storage=storage)
     for _ in range(2):
-        study = optuna.create_study(study_name="s", storage=storage, sampler=sampler, load_if_exists=True)
+        study = optuna.load_study(study_name="s", storage=storage, sampler=sampler)
         study.optimize(objective_of(LADDER), n_trials=3)
         sampler = pickle.loads(pickle.dumps(sampler))
-    assert sequence(study) == whole
+    assert sequence(optuna.load_study(study_name="s", storage=storage)) == whole
 
 
 def test_no_global_random_state_and_no_number_of_threads_is_changed():
     before = (
         random.getstate(),
-        np.random.get_state()[1].tolist(),
+        pickle.dumps(np.random.get_state()),
         torch.get_rng_state(),
         torch.get_num_threads(),
     )
     searched(trials=8)
     assert random.getstate() == before[0]
-    assert np.random.get_state()[1].tolist() == before[1]
+    assert pickle.dumps(np.random.get_state()) == before[1]
     assert torch.equal(torch.get_rng_state(), before[2])
     assert torch.get_num_threads() == before[3]
 
@@ -163,17 +164,17 @@ def test_a_parameter_beside_the_space_is_named():
 
 def test_several_objectives_are_refused():
     study = optuna.create_study(directions=["minimize", "minimize"], sampler=CarbsSampler(LADDER))
-    with pytest.raises(TuningError, match="2 objectives.*the cost is the other axis"):
+    with pytest.raises(TuningError, match=r"2 objectives.*the cost is the other axis"):
         study.ask()
 
 
 def test_a_study_of_another_space_or_cost_is_refused():
     study = searched(trials=2)
     study.sampler = CarbsSampler(Space(size=Log(10.0), rate=Log(1e-2)))
-    with pytest.raises(TuningError, match="searches another space.*warm_start"):
+    with pytest.raises(TuningError, match=r"searches another space.*warm_start"):
         study.ask()
     study.sampler = CarbsSampler(LADDER, cost="seconds")
-    with pytest.raises(TuningError, match="costs from 'cost'.*'seconds'"):
+    with pytest.raises(TuningError, match=r"costs from 'cost'.*'seconds'"):
         study.ask()
 
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -12,7 +14,7 @@ def test_a_training_step_of_a_perceptron_counts_its_matrix_products():
     def step():
         nn.functional.cross_entropy(model(x), y).backward()
 
-    forward = [2 * batch * n * m for n, m in zip(sizes, sizes[1:], strict=False)]
+    forward = [2 * batch * n * m for n, m in pairwise(sizes)]
     # back: each weight's gradient is one more product, each layer's input but the first's another
     assert count_flops(step) == sum(2 * f for f in forward) + forward[1]
 

@@ -65,9 +65,11 @@ def test_costs_are_translated_and_checked():
     new = optuna.create_study(sampler=CarbsSampler(WIDER))
     warm_start(new, old, cost=lambda trial: 2.0 * trial.params["size"])
     assert new.trials[0].user_attrs["cost"] == 6.0
+    assert old.trials[0].duration is not None
+    seconds = old.trials[0].duration.total_seconds()
     timed = optuna.create_study(sampler=CarbsSampler(WIDER, cost="seconds"))
     warm_start(timed, old, cost="seconds")
-    assert timed.trials[0].user_attrs["cost"] == old.trials[0].duration.total_seconds()
+    assert timed.trials[0].user_attrs["cost"] == pytest.approx(seconds)
     with pytest.raises(TuningError, match=r"Trial 0 of study 'old' told cost -1"):
         warm_start(optuna.create_study(), old, space=WIDER, cost=lambda trial: -1.0)
 
@@ -83,5 +85,5 @@ def test_the_space_is_that_of_the_call_the_sampler_or_the_study():
 
 
 def test_studies_of_opposite_directions_are_refused():
-    with pytest.raises(TuningError, match="directions maximize.*minimize"):
+    with pytest.raises(TuningError, match=r"directions maximize.*minimize"):
         warm_start(optuna.create_study(direction="maximize"), searched(trials=1), space=LADDER)
