@@ -1,0 +1,184 @@
+"""The next configuration to try: local search along the cost-quality front, led by beliefs of value, cost and failure.
+
+Source: paper 10 (CARBS), Section 3. What differs, and what each difference is worth, is in docs/tuning_comparison.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from similitude.core.citation import cites
+from similitude.tuning.acquisition import (
+    log_expected_gain,
+    log_expected_improvement,
+    log_probability_below,
+)
+from similitude.tuning.candidates import Neighbourhood
+from similitude.tuning.history import History
+from similitude.tuning.pareto import Staircase
+from similitude.tuning.repetition import most_at_stake
+from similitude.tuning.start import start
+from similitude.tuning.surrogates import CostOf, Surrogates
+
+_STRATA = 6  # parts of the range of log cost that clamped trials take turns in
+_POLISHED, _POLISH_STRIDES = 8, (0.3, 0.1)  # best candidates that others are drawn around, and how far
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the search; the defaults are the same for all problems.
+
+    Attributes:
+        radius: Standard deviation of a step of up to three dimensions, in units; in d dimensions it is longer by the root
+            of d / 3, so that a step in all directions is as long in each.
+        strides: Factors of the radius with which candidates are drawn.
+        prior: How strongly candidates far from the front are disliked: 1 weighs them by the density of the radius.
+        starts: Trials with a value before anything is modelled.
+        candidates: Per dimension and stride.
+        exploration: Standard deviations by which a clamped trial must improve.
+        repeat_every: Every so many trials a member of the front may be run again instead.
+    """
+
+    radius: float = 0.3
+    strides: tuple[float, ...] = (1.0, 2.0)
+    prior: float = 0.25
+    starts: int = 4
+    candidates: int = 100
+    exploration: float = 0.3
+    repeat_every: int = 5
+
+
+@cites(10, "Section 3")
+def suggest(
+    history: History,
+    *,
+    seed: int,
+    number: int,
+    cap: float | None = None,
+    cost_of: CostOf | None = None,
+    settings: Settings | None = None,
+) -> np.ndarray:
+    """Suggest a configuration; the same arguments give the same.
+
+    Two criteria take turns. Trials of even number maximize the expected gain of area under the front. Those of odd number
+    maximize the expected improvement over the front at their own cost, but no less than over its value at a cost drawn
+    from one of six strata, so that dear trials are tried although cheap ones promise more. Both are weighed by the
+    probabilities to cost less than the cap and not to fail, and by the distance from the front.
+
+    Args:
+        history: What the study has shown.
+        seed: Of the study.
+        number: Of the trial.
+        cap: What a trial may cost.
+        cost_of: The cost of a configuration, where it is known.
+        settings: Settings.
+
+    Returns:
+        A point of the space, shape (d,).
+    """
+    settings = settings or Settings()
+    space, rng = history.space, np.random.default_rng([seed, number])
+    radius = settings.radius * math.sqrt(max(1.0, len(space) / 3))
+    near = Neighbourhood(space, radius)
+    if len(history.points) < settings.starts:
+        return start(history, near, rng)
+    beliefs = Surrogates.of(history, rng, cap=cap, cost_of=cost_of)
+    view = _View.of(beliefs, cap)
+    criterion = view.gain
+    if number % 2:
+        target = view.stratum(number, seed, rng)
+        criterion = _clamped(view, target, settings.exploration)
+
+    def promise(points: np.ndarray) -> np.ndarray:
+        away = np.sqrt(((points[:, None] - view.origins[None]) ** 2).sum(-1)).min(1)
+        return criterion(points) + view.log_allowed(points) - 0.5 * settings.prior * (away / radius) ** 2
+
+    count = settings.candidates * len(space)
+    points = np.concatenate([near.draw(view.origins, count, rng, stride=s) for s in settings.strides])
+    points = _untried(points, history)
+    if not len(points):  # a space of few configurations, all of them tried
+        return most_at_stake(beliefs, history, end=view.end)[0]
+    promises = promise(points)
+    for stride in _POLISH_STRIDES:
+        best = points[np.argsort(-promises, kind="stable")[:_POLISHED]]
+        more = _untried(near.draw(best, count // 4, rng, stride=stride), history)
+        points, promises = np.r_[points, more], np.r_[promises, promise(more)]
+    chosen = points[int(np.argmax(promises))]
+    if number % settings.repeat_every == settings.repeat_every - 1:
+        again, stake = most_at_stake(beliefs, history, end=view.end)
+        if stake > float(view.gain(chosen[None])[0]):
+            return again
+    return chosen
+
+
+@dataclass(frozen=True)
+class _View:
+    """The front as the search sees it."""
+
+    beliefs: Surrogates
+    cap: float | None
+    origins: np.ndarray
+    staircase: Staircase
+    ends: tuple[float, float]  # of the front, log10 cost
+    end: float
+
+    @classmethod
+    def of(cls, beliefs: Surrogates, cap: float | None) -> _View:
+        groups = beliefs.groups
+        front = groups.front()
+        log_costs = np.log10(groups.costs)
+        believed, _ = beliefs.value.predict(groups.points)
+        # Without a cap there is always more to be bought: half a decade counts.
+        end = float(log_costs.max()) + 0.5 if cap is None else math.log10(cap)
+        return cls(
+            beliefs,
+            cap,
+            groups.points[front],
+            Staircase.of(log_costs, believed),
+            (float(log_costs[front].min()), float(log_costs[front].max())),
+            end,
+        )
+
+    def gain(self, points: np.ndarray) -> np.ndarray:
+        mean, variance = self.beliefs.value.predict(points)
+        log_costs, _ = self.beliefs.log_cost(points)
+        return log_expected_gain(
+            mean, variance, log_costs, self.staircase, worst=self.beliefs.worst, end=self.end
+        )
+
+    def log_allowed(self, points: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the probability to end well, below the cap."""
+        allowed = self.beliefs.log_success(points)
+        if self.cap is not None:
+            allowed = allowed + log_probability_below(*self.beliefs.log_cost(points), math.log10(self.cap))
+        return allowed
+
+    def stratum(self, number: int, seed: int, rng: np.random.Generator) -> float:
+        """Return a cost, as a logarithm, in the stratum whose turn it is."""
+        low, high = self.ends[0], max(self.ends[0], min(self.ends[1], self.end))
+        turn = number // 2
+        order = np.random.default_rng([seed, turn // _STRATA, _STRATA]).permutation(_STRATA)
+        return low + (high - low) * (order[turn % _STRATA] + rng.random()) / _STRATA
+
+
+def _clamped(view: _View, target: float, exploration: float) -> Callable[[np.ndarray], np.ndarray]:
+    floor = view.staircase.at(target)
+
+    def criterion(points: np.ndarray) -> np.ndarray:
+        mean, variance = view.beliefs.value.predict(points)
+        log_costs, _ = view.beliefs.log_cost(points)
+        own = view.staircase.at(np.maximum(log_costs, view.ends[0]))
+        return log_expected_improvement(mean, variance, np.maximum(own, floor) + exploration)
+
+    return criterion
+
+
+def _untried(points: np.ndarray, history: History) -> np.ndarray:
+    """Return the points that are not those of trials: these are repeated on purpose only."""
+    tried = [history.points, history.waiting, *(f.point[None] for f in history.failures)]
+    known = {tuple(p) for p in np.round(np.concatenate(tried), 9) + 0.0}
+    return points[[tuple(p) not in known for p in np.round(points, 9) + 0.0]] if len(points) else points

@@ -1,0 +1,42 @@
+"""The first trials of a search: the center, and steps around it, nearer and cheaper where they fail."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from similitude.tuning.candidates import Neighbourhood
+from similitude.tuning.history import History
+
+_DRAWS = 16
+
+
+def start(history: History, near: Neighbourhood, rng: np.random.Generator) -> np.ndarray:
+    """Return the center, and later a configuration near the center or what has a value already.
+
+    As long as all have failed, every further one is drawn farther away, and lower in what is scaled: a configuration
+    that does not fit into memory or time is mostly too large.
+
+    Args:
+        history: With few values.
+        near: Draws configurations.
+        rng: Draws.
+    """
+    space = near.space
+    center = space.point(space.center)
+    failed = len(history.failures)
+    if not (len(history.points) or failed or len(history.waiting)):
+        return center
+    origins, stride = center[None], 1.0
+    if len(history.points):
+        origins = np.concatenate([origins, history.points]) if not failed else history.points
+    elif failed:
+        scaled = np.array([dim.role == "scale" for dim in space.values()])
+        low = space.bounds[:, 0]
+        origins = np.maximum(center - scaled * near.radius * failed, low)[None]
+        stride = 1.0 + 0.5 * failed
+    drawn = near.draw(origins, _DRAWS, rng, stride=stride)
+    tried = np.concatenate([history.points, history.waiting, *(f.point[None] for f in history.failures)])
+    if len(tried) and len(drawn):
+        new = np.abs(drawn[:, None] - tried[None]).max(-1).min(1) > 1e-9
+        drawn = drawn[new] if new.any() else drawn
+    return drawn[0] if len(drawn) else center
