@@ -86,7 +86,7 @@ def fit(
     predictions, jacobian = curve(theta)
     sigma = _scale(values - predictions, counts, total, 0)
     for _ in range(rounds):
-        spread = 1 + (slack * _excess(predictions, order) / sigma[:, None]) ** 2
+        spread = 1 + (slack * _excess(predictions, values, order) / sigma[:, None]) ** 2
         residual = (values - predictions) / np.sqrt(spread)
         sigma = _scale(residual, counts, total, p)
         size = np.abs(residual) / sigma[:, None]
@@ -125,7 +125,7 @@ def fit(
             jacobian = np.where(better[:, None, None], trial_jacobian, jacobian)
             best = np.where(better, reached, best)
             damping = np.clip(np.where(better, damping / 4, damping * 6), 1e-9, 1e6)
-    spread = 1 + (slack * _excess(predictions, order) / sigma[:, None]) ** 2
+    spread = 1 + (slack * _excess(predictions, values, order) / sigma[:, None]) ** 2
     residual = (values - predictions) / np.sqrt(spread)
     size = np.abs(residual) / sigma[:, None]
     loss = np.where(size < HUBER, size**2, 2 * HUBER * size - HUBER**2)
@@ -133,13 +133,13 @@ def fit(
     return Fit(theta, sigma, bic, predictions)
 
 
-def _excess(predictions: np.ndarray, order: np.ndarray | None) -> np.ndarray:
-    """Return by how much each prediction is above the smallest of trials that cost no more; shape (b, n)."""
+def _excess(predictions: np.ndarray, values: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    """Return by how much each trial, as predicted or as seen, is above the best prediction up to its cost; shape (b, n)."""
     if order is None:
         return np.zeros_like(predictions)
     excess = np.empty_like(predictions)
-    sorted_ = predictions[:, order]
-    excess[:, order] = sorted_ - np.minimum.accumulate(sorted_, axis=1)
+    front = np.minimum.accumulate(predictions[:, order], axis=1)
+    excess[:, order] = np.maximum(predictions, values)[:, order] - front
     return excess
 
 

@@ -12,7 +12,7 @@ from similitude.tuning.laws_least_squares import Fit, Prior, fit
 from similitude.tuning.laws_paths import Paths, cost_levels, lines
 
 STARTS = 24
-SLACKS = (0.0, 0.05, 0.2)
+SLACKS = (0.0, 0.05, 0.2, 0.5, 1.0)
 """Errors of the law itself, as a share of how far a trial is above the front, of which the likeliest is taken."""
 
 PLAUSIBLE = 10.0
