@@ -15,11 +15,10 @@ from similitude.studies.names import name_of
 
 if TYPE_CHECKING:
     from similitude.data.batches import Batches
-    from similitude.studies.consistency_experiment import ConsistencyExperiment
-    from similitude.studies.experiment import Experiment
+    from similitude.studies.family import Family
 
 
-def probe(experiment: Experiment | ConsistencyExperiment, batches: Batches | None = None) -> None:
+def probe(experiment: Family, batches: Batches | None = None) -> None:
     """Compute the loss of the base model on the first batch and on the evaluation batch.
 
     Args:
@@ -47,7 +46,7 @@ def probe(experiment: Experiment | ConsistencyExperiment, batches: Batches | Non
         raise failure(experiment, size, error) from error
 
 
-def failure(experiment: Experiment | ConsistencyExperiment, size: Size, error: Exception) -> StudyError:
+def failure(experiment: Family, size: Size, error: Exception) -> StudyError:
     """Return the error to raise where the user's model, loss or batches raise one: it names all three."""
     call = call_text(experiment.make, size)
     where = ", ".join(f"{dial} {value}" for dial, value in size.items())
