@@ -48,18 +48,41 @@ def frames_for(cost: float, epochs: int) -> int:
     return int(cost * MILLION / (FORWARD + epochs * (FORWARD + BACKWARD)))
 
 
-def trained(ppo: PPO, frames: int, *, seed: int) -> Agent:
-    """Train a new agent on the training levels."""
-    agent = Agent(Levels.actions, seed=derive(seed, "agent"))
-    levels = Levels(GAME, "train", count=ENVIRONMENTS, seed=derive(seed, "levels") % 2**31)
+def trained(
+    ppo: PPO,
+    frames: int,
+    *,
+    seed: int,
+    game: str = GAME,
+    count: int = ENVIRONMENTS,
+    plain: bool = True,
+    width: int = 16,
+    device: str = "cpu",
+) -> Agent:
+    """Train a new agent on the training levels of a game.
+
+    Args:
+        ppo: Settings.
+        frames: Frames of all environments together.
+        seed: Of weights, order of levels and actions.
+        game: Name of the game.
+        count: Environments.
+        plain: How levels are drawn; see `Levels`.
+        width: Of the network; see `Agent`.
+        device: Where the network is.
+    """
+    agent = Agent(Levels.actions, width=width, seed=derive(seed, "agent")).to(device)
+    levels = Levels(game, "train", count=count, seed=derive(seed, "levels") % 2**31, plain=plain)
     for _ in train(levels, agent, ppo, frames=frames, seed=derive(seed, "actions")):
         pass
     return agent
 
 
-def judge(agent: Agent, split: Split, *, count: int = 64, seed: int = 0) -> float:
+def judge(
+    agent: Agent, split: Split, *, game: str = GAME, count: int = 64, seed: int = 0, plain: bool = True
+) -> float:
     """Return the mean return of two episodes in each of `count` environments, on the same levels for every agent."""
-    return mean_return(Levels(GAME, split, count=count, seed=seed), agent, seed=seed)
+    return mean_return(Levels(game, split, count=count, seed=seed, plain=plain), agent, seed=seed)
 
 
 def judged(name: str, settings: Mapping[str, Any], *, cost: float, seed: int) -> Judged:

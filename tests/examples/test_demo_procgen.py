@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 
@@ -45,7 +46,7 @@ def play(levels: Levels, steps: int) -> list[np.ndarray]:
 
 def test_no_two_splits_share_a_level():
     spans = sorted((start, start + number) for start, number in LEVELS.values())
-    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
 
 
 def test_levels_are_the_same_for_a_seed_and_others_in_another_split():
