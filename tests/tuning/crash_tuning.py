@@ -14,9 +14,11 @@ import signal
 import sys
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import optuna
+import optuna.storages._rdb.models  # here and not in each of the many children
 from optuna.samplers import BaseSampler
 
 import similitude as sim
@@ -79,17 +81,21 @@ def within(arguments, kills):
     rng = random.Random(0)
     log = arguments[2]
     for _ in range(kills):
-        before = os.path.getsize(log) if os.path.exists(log) else 0
+        wanted = starts(log) + rng.randint(1, 4)
         child = os.fork()
         if not child:
             work(*arguments)
             os._exit(0)
-        until = time.monotonic() + 30
-        while (os.path.getsize(log) if os.path.exists(log) else 0) <= before and time.monotonic() < until:
+        until = time.monotonic() + 60
+        while starts(log) < wanted and time.monotonic() < until:
             time.sleep(0.001)
-        time.sleep(rng.uniform(0, 0.25))
+        time.sleep(rng.uniform(0, 3 * PAUSE_SECONDS))
         os.kill(child, signal.SIGKILL)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def starts(log):
+    return Path(log).read_text().count("started") if os.path.exists(log) else 0
 
 
 def side_by_side(arguments, processes):

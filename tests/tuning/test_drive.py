@@ -71,9 +71,7 @@ def test_any_study_of_optuna_can_be_driven():
 
 
 def test_maximization(tmp_path):
-    study = tune(
-        objectives.good, SPACE, engine="inline", storage=tmp_path, trials=2, direction="maximize"
-    )
+    study = tune(objectives.good, SPACE, engine="inline", storage=tmp_path, trials=2, direction="maximize")
     assert study.direction.name == "MAXIMIZE"
     with pytest.raises(TuningError, match="has another direction: 'maximize', and 'minimize' was given"):
         tune(objectives.good, SPACE, engine="inline", storage=tmp_path, trials=2)
@@ -149,7 +147,9 @@ def test_an_error_that_stays_gives_one_trial_up_without_blame(run):
 
 
 def test_code_that_never_works_stops_at_once_and_its_trial_waits_until_it_is_mended(run):
-    with pytest.raises(TuningError, match=r"(?s)Trial 0 of 'tuning' failed 2 times.*ValueError: a bug of mine"):
+    with pytest.raises(
+        TuningError, match=r"(?s)Trial 0 of 'tuning' failed 2 times.*ValueError: a bug of mine"
+    ):
         run(objectives.broken, trials=5)
     study = run(objectives.good, trials=5)
     assert [t.state.name for t in study.trials] == ["COMPLETE"] * 5

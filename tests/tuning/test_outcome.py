@@ -27,7 +27,9 @@ def test_a_finite_number_of_any_type_is_a_value(returned):
     assert type(outcome.value) is float
 
 
-@pytest.mark.parametrize(("returned", "kind"), [(math.nan, "nan"), (math.inf, "diverged"), (-math.inf, "diverged")])
+@pytest.mark.parametrize(
+    ("returned", "kind"), [(math.nan, "nan"), (math.inf, "diverged"), (-math.inf, "diverged")]
+)
 def test_values_that_are_not_finite_are_failures(returned, kind):
     outcome = evaluate(lambda trial: returned, TRIAL)
     assert (outcome.state, outcome.kind, outcome.value) == ("failed", kind, None)

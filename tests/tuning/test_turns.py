@@ -21,7 +21,7 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(params=["journal", "sqlite"])
+@pytest.fixture(params=["journal", pytest.param("sqlite", marks=pytest.mark.slow)])
 def opened(request, tmp_path):
     """Open the study, every time as another process would."""
     where = tmp_path if request.param == "journal" else f"sqlite:///{tmp_path / 'study.db'}"

@@ -41,9 +41,16 @@ _COMMANDS = {
     "The exit code is that of the first rule's verdict: 0 consistent, 1 not, 3 not enough evidence.",
     "forecast": "Say what learning rate and loss a stored study expects at a larger size, and what to run to be sure.",
     "report": "Write the report of stored studies again; nothing is trained.",
+    "worker": "Join a tuning study of a shared storage: the body of a job array.",
 }
 for _name, _help in _COMMANDS.items():
     app.command(f"similitude.cli.{_name}:{_name}", name=_name, help=_help)
+
+app.command(
+    "similitude.cli.tune:tune",
+    name="tune",
+    help="Search the front of cost and quality of your own objective or program; status, front, laws, resume, export.",
+)
 
 data = App(name="data", help="The data sets that similitude knows, and where they are.")
 data.command(

@@ -95,8 +95,7 @@ def tune(
         (True, 3)
     """
     budget = Budget() if budget is None else budget
-    source: Cost = ("seconds" if _counts_time(budget) else "cost") if cost is None else cost
-    check_source(source, budget)
+    source = cost_source(cost, budget)
     ends = Ends(trials, here, in_cost_units(budget.total, budget, source))
     chosen = trial_engine(engine, workers=workers)
     if isinstance(where, optuna.Study):
@@ -147,5 +146,17 @@ def trial_engine(engine: EngineName | TrialEngine, *, workers: int = 1) -> Trial
     raise TuningError(f'engine={engine!r} is none: "process", "inline" and "ray" are.')
 
 
-def _counts_time(budget: Budget) -> bool:
-    return budget.unit in ("seconds", "minutes", "hours")
+def cost_source(cost: Cost | None, budget: Budget) -> Cost:
+    """Return where costs come from: as given, else measured where the budget counts time, else told as "cost".
+
+    Args:
+        cost: Name of a user attribute, "seconds", a function of the configuration, or None.
+        budget: The budget.
+
+    Raises:
+        TuningError: It is none of these, or does not go with the budget's unit.
+    """
+    if cost is None:
+        cost = "seconds" if budget.unit in ("seconds", "minutes", "hours") else "cost"
+    check_source(cost, budget)
+    return cost

@@ -83,7 +83,10 @@ class Turns:
             if not wanted(self._trials.all()):
                 return None
             raise
-        self._mark_alive(lease)  # anew: a sampler may have set a lease of its own
+        if (
+            OWNER_KEY in self._storage.get_trial(lease.trial_id).user_attrs
+        ):  # a sampler set a lease of its own
+            self._mark_alive(lease)
         return trial
 
     def holds(self, number: int) -> bool:
@@ -184,14 +187,14 @@ class Turns:
 
     def _new(self) -> FrozenTrial:
         """Make a waiting trial: a kill before it is taken leaves one that the next process takes."""
-        trial_id = self._storage.create_new_trial(
-            self.study._study_id, create_trial(state=TrialState.WAITING)
-        )
-        return self._storage.get_trial(trial_id)
+        alive = {LEASE_KEY: self._trials.clock() + self._lease}
+        template = create_trial(state=TrialState.WAITING, user_attrs=alive)
+        return self._storage.get_trial(self._storage.create_new_trial(self.study._study_id, template))
 
     def _forget(self, trial: FrozenTrial) -> None:
         """Clear what an earlier try of a trial left: why it failed, and who ran it, who may be dead."""
-        self._set(trial._trial_id, LEASE_KEY, self._trials.clock() + self._lease)
+        if trial.user_attrs.get(LEASE_KEY, 0.0) < self._trials.clock() + self._lease / 2:
+            self._set(trial._trial_id, LEASE_KEY, self._trials.clock() + self._lease)
         for key in (FAILURE_KEY, REASON_KEY, OWNER_KEY):
             if trial.user_attrs.get(key) is not None:
                 self._set(trial._trial_id, key, None)
