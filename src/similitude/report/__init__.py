@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from similitude.report.gamma_page import write_gamma_page
     from similitude.report.gamma_table import gamma_table
     from similitude.report.html import write_report
+    from similitude.report.laws_page import write_laws_page
     from similitude.report.plans import plan_table
     from similitude.report.terminal import transfer_summary
 
@@ -25,6 +26,7 @@ __all__ = [
     "transfer_summary",
     "write_consistency_page",
     "write_gamma_page",
+    "write_laws_page",
     "write_report",
 ]
 
@@ -37,6 +39,7 @@ _HOMES = {
     "transfer_summary": "similitude.report.terminal",
     "write_consistency_page": "similitude.report.consistency_page",
     "write_gamma_page": "similitude.report.gamma_page",
+    "write_laws_page": "similitude.report.laws_page",
     "write_report": "similitude.report.html",
 }
 

@@ -15,6 +15,7 @@ from similitude.report.depth_map import depth_map
 from similitude.report.files import write_atomically
 from similitude.report.forecast_figures import forecast_figures
 from similitude.report.gamma_figures import gamma_figures
+from similitude.report.laws_figures import laws_figures
 from similitude.report.optima import optima
 from similitude.report.sharpness_figures import sharpness_figures
 from similitude.report.svg import Figure
@@ -27,6 +28,7 @@ from similitude.studies.gamma_records import GammaSweep
 from similitude.studies.records import TransferStudy
 from similitude.theory.depth import DepthRegime
 from similitude.theory.two_layer_field import TwoLayerField
+from similitude.tuning.laws import ScalingLaws
 
 
 @singledispatch
@@ -87,6 +89,11 @@ def _two_layer_field(field: TwoLayerField) -> list[Figure]:
 @figures.register
 def _sharpness_run(run: SharpnessRun) -> list[Figure]:
     return sharpness_figures(run)
+
+
+@figures.register
+def _scaling_laws(laws: ScalingLaws) -> list[Figure]:
+    return laws_figures(laws)
 
 
 def save_figures(result: object, folder: str | os.PathLike[str]) -> list[Path]:

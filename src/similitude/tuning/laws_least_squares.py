@@ -10,6 +10,9 @@ import numpy as np
 HUBER = 1.345
 """Residuals beyond this many standard deviations count linearly: 95 % efficient where the noise is Gaussian."""
 
+BAD_LUCK = 3.0
+"""Residuals above this many standard deviations count ever less: a run far too bad says nothing about the best."""
+
 _MAD = 1.4826  # median absolute deviation of a Gaussian to its standard deviation
 _STEPS = 8
 
@@ -86,11 +89,10 @@ def fit(
     predictions, jacobian = curve(theta)
     sigma = _scale(values - predictions, counts, total, 0)
     for _ in range(rounds):
-        spread = 1 + (slack * _excess(predictions, values, order) / sigma[:, None]) ** 2
+        spread = 1 + (slack * _excess(predictions, order) / sigma[:, None]) ** 2
         residual = (values - predictions) / np.sqrt(spread)
         sigma = _scale(residual, counts, total, p)
-        size = np.abs(residual) / sigma[:, None]
-        weights = counts * np.minimum(1, HUBER / np.maximum(size, 1e-12)) / spread
+        weights = counts * _trust(residual / sigma[:, None]) / spread
         tie = sigma[:, None] ** 2 * precision
         # Constraints hold to about a hundredth of what the noise could move.
         stiff = 1e4 * sigma**2 + 1e-12
@@ -125,21 +127,34 @@ def fit(
             jacobian = np.where(better[:, None, None], trial_jacobian, jacobian)
             best = np.where(better, reached, best)
             damping = np.clip(np.where(better, damping / 4, damping * 6), 1e-9, 1e6)
-    spread = 1 + (slack * _excess(predictions, values, order) / sigma[:, None]) ** 2
+    spread = 1 + (slack * _excess(predictions, order) / sigma[:, None]) ** 2
     residual = (values - predictions) / np.sqrt(spread)
-    size = np.abs(residual) / sigma[:, None]
-    loss = np.where(size < HUBER, size**2, 2 * HUBER * size - HUBER**2)
-    bic = (counts * (loss + np.log(sigma[:, None] ** 2 * spread))).sum(1) + p * np.log(total)
+    bic = (counts * (_loss(residual / sigma[:, None]) + np.log(sigma[:, None] ** 2 * spread))).sum(1)
+    bic += p * np.log(total)
     return Fit(theta, sigma, bic, predictions)
 
 
-def _excess(predictions: np.ndarray, values: np.ndarray, order: np.ndarray | None) -> np.ndarray:
-    """Return by how much each trial, as predicted or as seen, is above the best prediction up to its cost; shape (b, n)."""
+def _trust(z: np.ndarray) -> np.ndarray:
+    """Return the weights of standardized residuals: value minus prediction."""
+    size = np.maximum(np.abs(z), 1e-12)
+    return np.minimum(1, HUBER / size) * np.where(z > BAD_LUCK, BAD_LUCK / size, 1)
+
+
+def _loss(z: np.ndarray) -> np.ndarray:
+    """Return what standardized residuals cost: the integral of twice the weight times the residual."""
+    size = np.abs(z)
+    bounded = np.minimum(size, np.where(z > 0, BAD_LUCK, np.inf))
+    huber = np.where(size < HUBER, size**2, 2 * HUBER * bounded - HUBER**2)
+    return huber + 2 * HUBER * BAD_LUCK * np.log(np.where(z > BAD_LUCK, size / BAD_LUCK, 1))
+
+
+def _excess(predictions: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    """Return by how much each prediction is above the smallest of trials that cost no more; shape (b, n)."""
     if order is None:
         return np.zeros_like(predictions)
     excess = np.empty_like(predictions)
     front = np.minimum.accumulate(predictions[:, order], axis=1)
-    excess[:, order] = np.maximum(predictions, values)[:, order] - front
+    excess[:, order] = predictions[:, order] - front
     return excess
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import stats
 
 from similitude.core.seeding import numpy_generator
 from similitude.tuning.laws_cost import CostModel
 from similitude.tuning.laws_data import LawData
 from similitude.tuning.laws_forms import Form, forms
 from similitude.tuning.laws_least_squares import Fit, Prior, fit
-from similitude.tuning.laws_paths import Paths, cost_levels, lines
+from similitude.tuning.laws_paths import LEVEL, Paths, cost_levels, lines
 
 STARTS = 24
 SLACKS = (0.0, 0.05, 0.2, 0.5, 1.0)
@@ -53,10 +54,11 @@ def parametric_paths(
     def pick(arrays: list[np.ndarray]) -> np.ndarray:
         return np.stack(arrays)[winner, rows]
 
-    freedom = len(data) / max(len(data) - fitted[winner[0]][0].count, 1)
+    freedom = max(len(data) - fitted[winner[0]][0].count, 1)
+    student = stats.t.ppf((1 + LEVEL) / 2, freedom) / stats.norm.ppf((1 + LEVEL) / 2)
     paths = Paths(
         reference=followed[0].reference,
-        widening=float(np.sqrt(freedom)),
+        widening=float(np.sqrt(len(data) / freedom) * student),
         **{
             name: pick([getattr(path, name) for path in followed])
             for name in ("middles", "slopes", "floor", "amplitude", "power", "chosen")

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
 from similitude.core.errors import TuningError
+from similitude.core.verdict import Verdict
 from similitude.tuning.laws_records import Exponent, Prediction
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from similitude.tuning.laws import ScalingLaws
 
 AHEAD = (1, 10, 100)
@@ -64,13 +69,35 @@ def split_text(laws: ScalingLaws) -> str:
     return f"{parts}; the cost goes as {cost}, which makes {total}"
 
 
-def backtest_text(laws: ScalingLaws) -> str:
-    """Write the outcome of the backtest, or why there is none."""
+@dataclass(frozen=True)
+class Tested:
+    """The outcome of a backtest in words.
+
+    Attributes:
+        verdict: Its verdict; None where there is none.
+        words: What was found, or why there is none.
+    """
+
+    verdict: Verdict | None
+    words: str
+
+
+def tested(laws: ScalingLaws) -> Tested:
+    """Run the backtest, and write its outcome, or why there is none."""
     try:
-        test = laws.backtest()
+        verdict = laws.backtest().verdict
     except TuningError as error:
-        return f"none: {error}"
-    return f"{str(test.verdict.outcome).replace('_', ' ')}: {test.verdict.summary}"
+        return Tested(None, f"none: {str(error).rstrip('.')}")
+    return Tested(verdict, verdict.summary)
+
+
+def transfer_line(name: str, verdict: Verdict) -> str:
+    """Write a verdict of transfer in one line."""
+    return f"{name} {_word(verdict)}: {verdict.summary}"
+
+
+def _word(verdict: Verdict) -> str:
+    return str(verdict.outcome).replace("_", " ")
 
 
 def laws_table(laws: ScalingLaws) -> RenderableType:
@@ -82,10 +109,6 @@ def laws_table(laws: ScalingLaws) -> RenderableType:
     Returns:
         A rich renderable for `Console.print`.
     """
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
 
     def plain() -> Table:
         return Table(box=None, padding=(0, 1, 0, 0))
@@ -94,6 +117,7 @@ def laws_table(laws: ScalingLaws) -> RenderableType:
         return Padding(Text(text), (0, 0, 0, 2), expand=False)
 
     costs = laws.history.costs
+    found = predictions(laws)
     parts: list[RenderableType] = [
         Text(
             f"Scaling laws of {len(costs)} trials, costs {costs.min():.3g} to {costs.max():.3g}", style="bold"
@@ -116,30 +140,32 @@ def laws_table(laws: ScalingLaws) -> RenderableType:
     parts += [table, Text(""), Text("Frontier", style="bold"), line(frontier_text(laws))]
     if text := split_text(laws):
         parts += [Text(""), Text("Compute-optimal split", style="bold"), line(text)]
-    parts += [Text(""), Text("Best configuration", style="bold"), _predicted(laws, plain())]
+    parts += [Text(""), Text("Best configuration", style="bold"), _predicted(laws, found, plain())]
     if verdicts := laws.transfer():
         parts += [Text(""), Text("Transfer", style="bold")]
         for name, verdict in verdicts.items():
             style = "green" if verdict.ok else "yellow" if verdict.undecided else "red"
-            badge = (str(verdict.outcome).replace("_", " "), f"bold {style}")
+            badge = (_word(verdict), f"bold {style}")
             parts.append(
                 Padding(Text.assemble(f"{name}: ", badge, f"  {verdict.summary}"), (0, 0, 0, 2), expand=False)
             )
             parts += [line(f"next: {verdict.next}")] if verdict.next else []
-    parts += [Text(""), Text("Backtest", style="bold"), line(backtest_text(laws))]
-    if laws.notes:
-        parts += [Text(""), Text("Keep in mind", style="bold"), *(line(note) for note in laws.notes)]
+    test = tested(laws)
+    told = test.words if test.verdict is None else f"{_word(test.verdict)}: {test.words}"
+    parts += [Text(""), Text("Backtest", style="bold"), line(told)]
+    notes = [*laws.notes, *(f"At cost {p.cost:.3g}: {'; '.join(p.notes)}." for p in found if p.notes)]
+    if notes:
+        parts += [Text(""), Text("Keep in mind", style="bold"), *map(line, notes)]
     return Group(*parts)
 
 
-def _predicted(laws: ScalingLaws, table):
-    found = predictions(laws)
+def _predicted(laws: ScalingLaws, found: list[Prediction], table: Table) -> Table:
     table.add_column("")
     for prediction, times in zip(found, AHEAD, strict=True):
         table.add_column(
             f"cost {prediction.cost:.3g}" + ("" if times == 1 else f" ({times}x)"), overflow="fold"
         )
     for name in laws.history.space.names:
-        table.add_row(name, *(value_text(p, name) for p in found))
-    table.add_row("value", *(str(p.value) for p in found))
+        table.add_row(name, *(Text(value_text(p, name)) for p in found))
+    table.add_row("value", *(Text(str(p.value)) for p in found))
     return table
