@@ -56,7 +56,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=list(range(5)))
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--carbs", type=Path, help="folder with the original's package `carbs`")
-    parser.add_argument("--results", type=Path, default=ROOT / "similitude-runs" / "bench-tuning", help="a file per run")
+    parser.add_argument(
+        "--results", type=Path, default=ROOT / "similitude-runs" / "bench-tuning", help="a file per run"
+    )
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", type=Path, help="file to write all numbers to")
     parser.add_argument(

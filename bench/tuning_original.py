@@ -67,13 +67,22 @@ class _Silent:
 
 
 def fit(model: Any, optimizer: torch.optim.Optimizer) -> None:
-    """Ascend log marginal likelihood plus log prior of the noise, which is pyro's bound for its point guide."""
+    """Ascend log marginal likelihood plus log prior of the noise, which is pyro's bound for its point guide.
+
+    Pyro keeps parameters by name: a model whose names it knows computes with the old ones, and its optimizer moves new
+    ones that nothing depends on. So only the first fit of a kernel does anything, and no other is done here.
+    """
+    pyro = importlib.import_module("pyro")
+    known = pyro.get_param_store()
+    if "kernel.kern0.variance" in known if hasattr(model.kernel, "kern0") else "kernel.variance" in known:
+        model.set_mode("model")  # as its own fit leaves it
+        return
     model.set_mode("guide")
     adam = torch.optim.Adam(model.parameters(), lr=RATE)
     with torch.enable_grad():
         for _ in range(STEPS):
             adam.zero_grad()
-            noise = model.noise_map
+            noise = known["noise_map"].detach() if "noise_map" in known else model.noise_map
             cov = model.kernel(model.X) + (model.jitter + noise) * torch.eye(len(model.X))
             normal = torch.distributions.MultivariateNormal(
                 torch.zeros(len(cov)), scale_tril=torch.linalg.cholesky(cov)
@@ -81,6 +90,8 @@ def fit(model: Any, optimizer: torch.optim.Optimizer) -> None:
             prior = torch.distributions.LogNormal(math.log(1e-2), 0.5)
             (-normal.log_prob(model.y.to(cov.dtype)) - prior.log_prob(noise)).backward()
             adam.step()
+    known.setdefault("noise_map", model.noise_map.detach(), torch.distributions.constraints.positive)
+    model.set_mode("model")
 
 
 class OriginalSampler(BaseSampler):
@@ -162,11 +173,12 @@ def main() -> None:
             rng = np.random.default_rng(n)
             x = torch.tensor(rng.normal(0, 0.7, (n, 3)), dtype=torch.float32)
             y = torch.tensor(np.sin(rng.normal(0, 1, n)) + x[:, 0].numpy(), dtype=torch.float32)
+            pyro = importlib.import_module("pyro")
+            pyro.clear_param_store()
             kernel = gp.kernels.Sum(
                 gp.kernels.Linear(3), gp.kernels.Matern32(3, lengthscale=0.3 * torch.ones(3))
             )
             model = gp.models.GPRegression(x, y, kernel=kernel, jitter=1e-4)
-            pyro = importlib.import_module("pyro")
             model.noise = pyro.nn.PyroSample(pyro.distributions.LogNormal(math.log(1e-2), 0.5))
             started = time.process_time()
             gp.util.train(model, torch.optim.Adam(model.parameters(), lr=1e-4))
