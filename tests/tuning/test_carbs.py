@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 import random
 from pathlib import Path
@@ -214,6 +215,36 @@ def test_a_spent_budget_stops_the_study_and_is_not_overdrawn(cost):
 def test_the_cap_keeps_known_costs_below_it():
     study = searched(trials=25, budget=Budget(per_trial=50.0), cost=lambda values: values["size"])
     assert max(p["size"] for p in sequence(study)[4:]) <= 50.0
+
+
+def test_the_published_algorithm_is_another_search_as_reproducible_as_ours():
+    numbers = Space(size=Log(10.0), rate=Log(1e-2))
+    published = sequence(searched(numbers, trials=8, compat="carbs"))
+    assert published == sequence(searched(numbers, trials=8, compat="carbs"))
+    assert published[0] != numbers.center  # it never tries the center first
+    assert published != sequence(searched(numbers, trials=8))
+
+
+def _work(file: Path, trials: int) -> None:
+    storage = JournalStorage(JournalFileBackend(str(file)))
+    study = optuna.load_study(study_name="s", storage=storage, sampler=CarbsSampler(LADDER))
+    study.optimize(objective_of(LADDER), n_trials=trials)
+
+
+def test_processes_share_one_study(tmp_path):
+    file = tmp_path / "journal.log"
+    storage = JournalStorage(JournalFileBackend(str(file)))
+    study = optuna.create_study(study_name="s", storage=storage)
+    context = multiprocessing.get_context("fork")  # a new interpreter would take seconds to import torch
+    workers = [context.Process(target=_work, args=(file, 6)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+        assert worker.exitcode == 0
+    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 18
+    # what is asked for before another one has published its configuration may be alike: at the center, to begin with
+    assert len({tuple(p.values()) for p in sequence(study)}) >= 14
 
 
 def test_stale_trials_are_no_longer_waited_for():

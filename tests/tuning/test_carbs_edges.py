@@ -111,10 +111,10 @@ def test_when_everything_fails_it_looks_elsewhere():
     assert np.linalg.norm(points, axis=1).max() > 0.6  # two steps of the search away from the center
 
 
-def test_it_finds_the_part_of_the_space_where_nothing_fails():
+def test_it_does_not_go_on_for_ever_where_things_fail_although_the_best_lies_beyond():
     def objective(trial):
         values = LADDER.suggest(trial)
-        if values["rate"] > 6e-3:
+        if values["rate"] > 0.03:
             LADDER.fail(trial, "diverged")
         value, cost = ladder(values)
         trial.set_user_attr("cost", cost)
@@ -123,7 +123,8 @@ def test_it_finds_the_part_of_the_space_where_nothing_fails():
     study = optuna.create_study(sampler=CarbsSampler(LADDER))
     study.optimize(objective, n_trials=25)
     late = [p["rate"] for p in sequence(study)[10:]]
-    assert np.mean([rate > 6e-3 for rate in late]) < 0.5
+    assert np.mean([rate > 0.03 for rate in late]) < 0.8  # Optuna's GPSampler: all
+    assert study.best_params["rate"] > 0.02
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])

@@ -22,6 +22,7 @@ from similitude.tuning.failures import FAILURE_KEY
 from similitude.tuning.history import PARAMS_KEY, SPACE_KEY, Cost, History
 from similitude.tuning.leases import LEASE_SECONDS, Renewal, take
 from similitude.tuning.one_thread import one_thread
+from similitude.tuning.original import suggest_original
 from similitude.tuning.search import suggest
 from similitude.tuning.space import Space
 
@@ -232,8 +233,6 @@ class CarbsSampler(BaseSampler):
         history = History.from_study(study, self._ordered, cost=self.cost, exclude=trial.number)
         cap = costs.in_cost_units(self.budget.per_trial, self.budget, self.cost)
         if self.compat == "carbs":
-            from similitude.tuning.original import suggest_original
-
             point = suggest_original(history, seed=self.seed, number=number, cap=cap)
         else:
             cost_of = self.cost if callable(self.cost) else None
