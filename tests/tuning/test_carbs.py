@@ -247,6 +247,24 @@ def test_processes_share_one_study(tmp_path):
     assert len({tuple(p.values()) for p in sequence(study)}) >= 14
 
 
+def test_pruned_trials_count_by_what_they_reported():
+    def objective(trial):
+        value, cost = ladder(LADDER.suggest(trial))
+        trial.set_user_attr("cost", cost)
+        for step in range(1, 4):
+            trial.report(value / step, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return value / 3
+
+    pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=3, reduction_factor=2)
+    study = optuna.create_study(sampler=CarbsSampler(LADDER), pruner=pruner)
+    study.optimize(objective, n_trials=14)
+    ended = [t.state for t in study.trials]
+    assert ended.count(TrialState.PRUNED) > 0
+    assert len(History.from_study(study).points) == 14
+
+
 def test_stale_trials_are_no_longer_waited_for():
     study = searched(trials=5, lease=3600.0)
     LADDER.suggest(study.ask())

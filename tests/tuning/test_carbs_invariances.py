@@ -13,7 +13,7 @@ from similitude.tuning.dimensions import Choice, Linear, Log, Logit
 from similitude.tuning.space import Space
 from tests.tuning.sampler_runs import searched, sequence
 
-TRIALS = 10
+TRIALS = 8
 
 
 def chinchilla(n: float, d: float, lr: float) -> tuple[float, float]:

@@ -149,6 +149,21 @@ def test_a_configuration_that_gives_no_number_twice_is_learnt(fault):
     assert [(f.number, f.kind) for f in failures] == [(3, "nan")]
 
 
+def test_errors_of_code_that_is_mended_between_two_runs_are_not_learnt():
+    def broken(trial):
+        LADDER.suggest(trial)
+        raise NameError("torhc")
+
+    study = optuna.create_study(sampler=CarbsSampler(LADDER))
+    for _ in range(3):
+        study.sampler = CarbsSampler(LADDER)  # a new run of the script
+        with pytest.raises(NameError):
+            study.optimize(broken, n_trials=5)
+    assert not History.from_study(study, LADDER).failures
+    study.optimize(objective_of(LADDER), n_trials=2)
+    assert LADDER.center in [t.params for t in study.trials if t.state == TrialState.COMPLETE]
+
+
 def test_a_trial_is_enqueued_again_only_once():
     study = searched(trials=1)
     left_alone(study)

@@ -102,6 +102,7 @@ class CarbsSampler(BaseSampler):
         self._ordered = _by_name(space)
         self._renewal = Renewal(lease)
         self._warned: set[str] = set()
+        self._unexplained: set[int] = set()
         self._ended_any = False
 
     def infer_relative_search_space(
@@ -205,9 +206,12 @@ class CarbsSampler(BaseSampler):
         unexplained = state == TrialState.FAIL and kind is None
         if unexplained or kind == "machine":
             again = retry.run_again(study, trial, retries=self.retries)
-            if unexplained and not again and retry.attempt(trial) > 0:
-                # nan or an error, twice: Optuna does not say which, but it is no accident of the machine
+            if unexplained and not again and retry.forerunner(trial) in self._unexplained:
+                # nan, or an error that was caught, twice in one run: Optuna does not tell samplers which, but it is
+                # no accident of the machine, nor an error of the code that was mended in between.
                 study._storage.set_trial_user_attr(trial._trial_id, FAILURE_KEY, "nan")
+        if unexplained:
+            self._unexplained.add(trial.number)
         if self.exhausted(study) and _in_optimize(study):
             study.stop()
         if "the cost" not in self._warned and costs.warn_of_missing(retry.all_trials(study), self.cost):

@@ -146,6 +146,11 @@ def attempt(trial: FrozenTrial) -> int:
     return int(_link(trial).get("attempt", 0))
 
 
+def forerunner(trial: FrozenTrial) -> int | None:
+    """Return the number of the trial that this one runs again, or None."""
+    return _link(trial).get("of")
+
+
 def place(trials: Sequence[FrozenTrial], trial: FrozenTrial) -> int:
     """Return a trial's place in the sequence of suggestions, which no interruption changes.
 
