@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from similitude.core.seeding import numpy_generator
-from similitude.tuning.laws_cost import CostModel, cost_model
+from similitude.tuning.laws_cost import cost_model
 from similitude.tuning.laws_data import LawData, resamples
 from similitude.tuning.laws_naive import naive_paths
 from similitude.tuning.laws_parametric import parametric_paths
@@ -85,22 +85,25 @@ def estimate(data: LawData, *, count: int, seed: int) -> Estimates:
     Cost:
         About 1.5 CPU-seconds for 60 trials in three dimensions with 200 resamples.
     """
-    counts = resamples(data, count, seed=seed)
+    folds = _folds(data, seed)
+    # Resamples and the trials without each fold are fitted at once.
+    counts = np.concatenate([resamples(data, count, seed=seed), folds])
     cost = cost_model(data, counts)
     paths: dict[str, Paths] = {}
-    notes = list(cost.notes)
-    form, errors = "", {}
-    folds = _folds(data, seed)
+    errors: dict[str, float] = {}
+    notes, form = list(cost.notes), ""
     try:
-        paths["parametric"], _, form = parametric_paths(data, counts, cost, seed=seed)
-        fold_cost = _same(cost, len(folds))
-        errors["parametric"] = _error(data, folds, parametric_paths(data, folds, fold_cost, seed=seed)[1])
+        found, predictions, form = parametric_paths(data, counts, cost, seed=seed)
     except ValueError as few:
         notes.append(f"The law of losses was not fitted: {few}.")
+    else:
+        paths["parametric"] = found.first(count + 1)
+        errors["parametric"] = _error(data, folds, predictions[count + 1 :])
     if cost.slopes[0].any():
-        paths["surrogate"], _ = surrogate_paths(data, counts, cost, seed=seed)
-        errors["surrogate"] = _error(data, folds, surrogate_paths(data, folds, cost, seed=seed)[1])
-    paths["naive"] = naive_paths(data, counts)
+        found, predictions = surrogate_paths(data, counts, cost, seed=seed)
+        paths["surrogate"] = found.first(count + 1)
+        errors["surrogate"] = _error(data, folds, predictions[count + 1 :])
+    paths["naive"] = naive_paths(data, counts[: count + 1])
     usable = {name: p for name, p in paths.items() if np.isfinite(p.slopes[0]).all()}
     preferred, reason = _prefer(errors, usable)
     return Estimates(paths, form, errors, preferred, reason, cost.slopes[0], tuple(notes))
@@ -123,12 +126,12 @@ def _prefer(errors: Mapping[str, float], usable: Mapping[str, Paths]) -> tuple[s
 
 
 def _folds(data: LawData, seed: int) -> np.ndarray:
-    """Return trials as they are, and without each fold in turn, shape (1 + folds, n); folds are spread over the cost."""
+    """Return which trials are kept without each fold in turn, shape (folds, n); folds are spread over the cost."""
     fold = np.empty(len(data), int)
     generator = numpy_generator(seed, "folds")
     for block in np.array_split(np.argsort(data.log_costs, kind="stable"), -(-len(data) // FOLDS)):
         fold[block] = generator.permutation(FOLDS)[: len(block)]
-    return np.concatenate([np.ones((1, len(data))), (fold != np.arange(FOLDS)[:, None]).astype(float)])
+    return (fold != np.arange(FOLDS)[:, None]).astype(float)
 
 
 def _error(data: LawData, folds: np.ndarray, predictions: np.ndarray) -> float:
@@ -140,14 +143,3 @@ def _error(data: LawData, folds: np.ndarray, predictions: np.ndarray) -> float:
     off = np.abs(predictions - data.values)
     held = folds == 0
     return float(np.median(off[held & near]))
-
-
-def _same(cost: CostModel, count: int) -> CostModel:
-    """Return the cost model of the trials as they are, once for each fold."""
-    return CostModel(
-        np.repeat(cost.offset[:1], count, 0),
-        np.repeat(cost.slopes[:1], count, 0),
-        tuple(np.repeat(table[:1], count, 0) for table in cost.levels),
-        cost.residual,
-        cost.notes,
-    )

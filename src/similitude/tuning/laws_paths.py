@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,11 @@ class Paths:
     def losses(self, log_cost: float) -> np.ndarray:
         """Return the losses of the frontier at a cost; shape (b,)."""
         return self.floor + self.amplitude * 10.0 ** (-self.power * (log_cost - self.reference))
+
+    def first(self, count: int) -> Paths:
+        """Return the lines of the first resamples."""
+        parts = ("middles", "slopes", "floor", "amplitude", "power", "chosen")
+        return replace(self, **{name: getattr(self, name)[:count] for name in parts})
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; NaN is written as None."""
