@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from similitude.studies.consistency import consistency
     from similitude.studies.consistency_records import Consistency
     from similitude.studies.experiment import Experiment, rates
+    from similitude.studies.family_records import TunedFamily
     from similitude.studies.forecast import forecast
     from similitude.studies.forecast_records import Forecast
     from similitude.studies.gamma_records import GammaSweep
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from similitude.studies.read import read_study
     from similitude.studies.records import Curve, Optimum, Transfer, TransferStudy
     from similitude.studies.run import StudyInterrupted, run, transfer
+    from similitude.studies.tune_family import tune_family
     from similitude.training.ensemble import Replica, train_ensemble
     from similitude.training.loop import train
     from similitude.tuning.budget import Budget
@@ -105,6 +107,7 @@ _HOMES = {
     "StudyInterrupted": "studies.run",
     "Transfer": "studies.records",
     "TransferStudy": "studies.records",
+    "TunedFamily": "studies.family_records",
     "TrialFailure": "tuning.failures",
     "Verdict": "core.verdict",
     "abc": "scaling.abc",
@@ -135,6 +138,7 @@ _HOMES = {
     "train_ensemble": "training.ensemble",
     "transfer": "studies.run",
     "tune": "tuning.tune",
+    "tune_family": "studies.tune_family",
     "unit_scaled": "scaling.unit_scale",
     "warm_start": "tuning.warm",
     "write_report": "report.html",
@@ -197,6 +201,7 @@ __all__ = [
     "StudyInterrupted",
     "Transfer",
     "TransferStudy",
+    "TunedFamily",
     "TrialFailure",
     "Verdict",
     "__version__",
@@ -228,6 +233,7 @@ __all__ = [
     "train_ensemble",
     "transfer",
     "tune",
+    "tune_family",
     "unit_scaled",
     "warm_start",
     "write_report",
