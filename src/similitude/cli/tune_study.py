@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from similitude.cli.exits import GOOD, NOT_ENOUGH
 from similitude.cli.screen import Screen, finite
-from similitude.core.errors import ReportError, TuningError
+from similitude.core.errors import NotEnoughEvidenceError, ReportError, TuningError
 
 if TYPE_CHECKING:
     import optuna
@@ -98,11 +98,19 @@ def laws(
         Write the report, with figures, to this HTML file.
     """
     with Screen(as_json=json) as screen:
+        from similitude.tuning.history import History
         from similitude.tuning.laws import ScalingLaws
+        from similitude.tuning.laws_data import LEAST_TRIALS
         from similitude.tuning.stored import load_tuning, stored_cost
 
         found, _ = load_tuning(storage, study)
-        laws = ScalingLaws.from_study(found, cost=stored_cost(found))
+        history = History.from_study(found, cost=stored_cost(found))
+        if len(history.points) < LEAST_TRIALS:
+            raise NotEnoughEvidenceError(
+                f"Study {study} has {len(history.points)} trials with a value and a cost, and scaling laws need at least "
+                f"{LEAST_TRIALS}: similitude tune resume {study} --storage {storage} --trials {LEAST_TRIALS}."
+            )
+        laws = ScalingLaws.from_history(history)
         screen.say(laws.table())
         predictions = [laws.predict(cost=cost) for cost in at or ()]
         for prediction in predictions:

@@ -208,12 +208,14 @@ class _Work:
             self._turns.give_up(trial, outcome.reason)
         if not ever or self._in_a_row >= _IN_A_ROW:
             many = f"{self._in_a_row} trials one after another" if ever else f"Trial {trial.number}"
-            raise TuningError(
+            stop = TuningError(
                 f"{many} of {self._turns.study.study_name!r} failed {tries} times, which is no fault of a configuration. "
                 f"The last error: {outcome.reason}. What is finished is kept. Mend the cause, then run the same again: "
                 f"it goes on where it stopped."
-                + (f"\n{outcome.traceback.rstrip()}" if outcome.traceback else "")
             )
+            if outcome.traceback:
+                stop.add_note(outcome.traceback)
+            raise stop
 
     def _charge(self, trial: optuna.Trial, outcome: Outcome) -> None:
         """Store a cost that the objective need not tell; our sampler does so too, others do not."""

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -67,7 +68,8 @@ def evaluate(objective: Objective, trial: BaseTrial) -> Outcome:
             return failed("oom", one_line(error))
         if arithmetic(error):
             return failed("diverged", one_line(error))
-        return Outcome("fault", reason=one_line(error), traceback="".join(traceback.format_exception(error)))
+        trace = "".join(traceback.format_exception(error))
+        return Outcome("fault", reason=f"{one_line(error)} ({_place(error)})", traceback=trace)
     try:
         value = float(returned)
     except (TypeError, ValueError):
@@ -99,3 +101,8 @@ def arithmetic(error: BaseException) -> bool:
     torch = sys.modules.get("torch")
     linear = (np.linalg.LinAlgError,) if torch is None else (np.linalg.LinAlgError, torch.linalg.LinAlgError)
     return isinstance(error, (ArithmeticError, *linear))
+
+
+def _place(error: BaseException) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}"
