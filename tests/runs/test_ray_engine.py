@@ -167,7 +167,6 @@ def test_a_task_can_be_stopped_while_it_runs_and_while_it_waits(ray_engine, tmp_
     began = set()
     while len(began) < 2:
         began |= {news.key for news in tasks.wait() if news.kind == "started"}
-    assert {key for key, _ in tasks.running()} == began
     assert soon(lambda: len(list(tmp_path.iterdir())) == 2)
     pids = [int(file.name) for file in tmp_path.iterdir()]
     for key in ({0, 1, 2} - began) | began:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any, Self
 
 from similitude.core.errors import StudyError
@@ -51,7 +52,9 @@ class RayEngine:
     retries: int = 2
     at_once: int | None = None
     wait_for_nodes: bool = False
-    _open: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
+    _open: list[AbstractContextManager[None]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         least = {"num_cpus": 0, "num_gpus": 0, "memory": 1, "retries": 0, "at_once": 1}
@@ -62,11 +65,15 @@ class RayEngine:
 
     def __enter__(self) -> Self:
         """Connect to Ray, and stay connected until the context ends."""
-        self._open.enter_context(connected(self.address))
+        connection = connected(self.address)
+        connection.__enter__()
+        self._open.append(connection)
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._open.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.pop().__exit__(kind, error, trace)
 
     def map(
         self,

@@ -44,7 +44,6 @@ class _Task:
     job: bytes
     stream: Any
     losses: int = 0
-    began: float | None = None
     stopped: bool = False
 
 
@@ -94,13 +93,6 @@ class RayTasks:
         while self._tasks and time.monotonic() < end:
             self.wait(max(0.0, end - time.monotonic()))
 
-    def running(self) -> Iterator[tuple[int, float]]:
-        """Give every task that a worker has begun with, and for how many seconds."""
-        now = time.monotonic()
-        for task in self._tasks.values():
-            if task.began is not None:
-                yield task.key, now - task.began
-
     def wait(self, seconds: float | None = None, *, also: Sequence[Any] = ()) -> list[News]:
         """Wait until there is something new, or so many seconds.
 
@@ -128,7 +120,6 @@ class RayTasks:
         except ray.exceptions.RayError as error:
             return self._lost(task, _loss(error))
         if isinstance(message, str):
-            task.began = time.monotonic()
             self._tasks[stream] = task
             return News(task.key, "started", node=message)
         result, reason, trace = pickle.loads(message)
