@@ -172,11 +172,17 @@ def test_several_objectives_are_refused():
 def test_a_study_of_another_space_or_cost_is_refused():
     study = searched(trials=2)
     study.sampler = CarbsSampler(Space(size=Log(10.0), rate=Log(1e-2)))
-    with pytest.raises(TuningError, match=r"searches another space.*warm_start"):
+    with pytest.raises(
+        TuningError, match=r"another space.*\(size: .*'high': 10000.*there, .* here\).*warm_start"
+    ):
         study.ask()
     study.sampler = CarbsSampler(LADDER, cost="seconds")
     with pytest.raises(TuningError, match=r"costs from 'cost'.*'seconds'"):
         study.ask()
+    assert [t.state for t in study.trials].count(TrialState.RUNNING) == 0
+    study.sampler = CarbsSampler(LADDER)
+    study.optimize(objective_of(LADDER), n_trials=1)
+    assert sequence(study) == sequence(searched(trials=3))
 
 
 @pytest.mark.parametrize(

@@ -117,18 +117,14 @@ class CarbsSampler(BaseSampler):
         Raises:
             TuningError: The study is of another search, or its budget is spent.
         """
-        _check_objectives(study)
-        storage = study._storage
-        self._describe(study)
-        in_loop = _in_optimize(study)
-        if self.exhausted(study):
-            if not (self._ended_any and in_loop):
-                storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)  # for a larger budget
-                raise TuningError(
-                    f"The budget is spent: its trials cost {self.spent(study):.4g} of {self._total:.4g}. Nothing was "
-                    "run. Give CarbsSampler a larger Budget(total=...) to go on."
-                )
-            study.stop()  # another process spent the rest since this one looked
+        storage, in_loop = study._storage, _in_optimize(study)
+        try:
+            _check_objectives(study)
+            self._describe(study)
+            self._check_budget(study, in_loop=in_loop)
+        except TuningError:
+            storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)  # nobody runs it now
+            raise
         take(storage, trial._trial_id, self._renewal.seconds, renewed=in_loop)
         if in_loop:
             self._renewal.add(storage, trial._trial_id)
@@ -263,16 +259,31 @@ class CarbsSampler(BaseSampler):
     def _is_complete(self, values: Mapping[str, Any]) -> bool:
         return all(name in values for name in self.space.active(values))
 
+    def _check_budget(self, study: optuna.Study, *, in_loop: bool) -> None:
+        if not self.exhausted(study):
+            return
+        if not (self._ended_any and in_loop):
+            raise TuningError(
+                f"The budget is spent: its trials cost {self.spent(study):.4g} of {self._total:.4g}. Nothing was run. "
+                "Give CarbsSampler a larger Budget(total=...) to go on."
+            )
+        study.stop()  # another process spent the rest since this one looked
+
     def _describe(self, study: optuna.Study) -> None:
         """Store the search in the study once, and refuse a study of another one."""
         storage, study_id = study._storage, study._study_id
         stored = storage.get_study_user_attrs(study_id)
-        own = {SPACE_KEY: self.space.to_dict(), costs.COST_KEY: costs.name_of(self.cost)}
-        if SPACE_KEY in stored and dict(Space.from_dict(stored[SPACE_KEY])) != dict(self.space):
+        space = json.loads(json.dumps(self.space.to_dict()))  # lists for tuples, as storages give them back
+        own: dict[str, Any] = {SPACE_KEY: space, costs.COST_KEY: costs.name_of(self.cost)}
+        there = stored.get(SPACE_KEY, space)
+        if there != space:
+            differ = [name for name in {**there, **space} if there.get(name) != space.get(name)]
+            which = "; ".join(
+                f"{n}: {there.get(n, 'none')} there, {space.get(n, 'none')} here" for n in differ
+            )
             raise TuningError(
-                f"Study {study.study_name!r} searches another space: {Space.from_dict(stored[SPACE_KEY])!r}, and "
-                f"this sampler {self.space!r}. Give the study's own space, or make a new study and let it begin with "
-                "what this one has seen: sim.warm_start(new, old, space)."
+                f"Study {study.study_name!r} searches another space than this sampler ({which}). Give the study's own "
+                "space, or make a new study and let it begin with what this one has seen: sim.warm_start(new, old)."
             )
         if stored.get(costs.COST_KEY, own[costs.COST_KEY]) != own[costs.COST_KEY]:
             raise TuningError(
