@@ -19,9 +19,10 @@ import rich
 import torch
 from char_gpt_grid import read
 from char_gpt_training import VOCABULARY, batches, flop_per_token, train, width_of
-from fronts import staircase, words
 
 import similitude as sim
+from similitude.report.tuning_table import front_table
+from similitude.tuning.best import best_front
 from similitude.tuning.history import History
 from similitude.tuning.tune import tune
 
@@ -79,8 +80,7 @@ def main() -> None:
     print(
         f"{len(history.values)} runs and {len(history.failures)} failures, {history.spent:.0f} GFLOP in all"
     )
-    for step in staircase(history):
-        print(f"{step.cost:7.2f} GFLOP: {step.value:.4f}  {words(step.values)}")
+    rich.print(front_table(best_front(history), unit="GFLOP"))
     if len(history.values) < FEWEST:
         print(f"The scaling laws need {FEWEST} runs.")
         return
@@ -96,9 +96,8 @@ def draw(folder: Path, history: History, laws: sim.ScalingLaws, grid: isoflop.Sp
     """Draw the front, and the best sizes by the laws beside those of the grid."""
     figures.front(
         folder / "tuning-char-gpt.svg",
-        history.costs,
-        history.values,
-        minimize=True,
+        history,
+        best_front(history),
         labels=("GFLOP of the training", "held-out loss (nats per character)"),
         title="Character GPT: loss at every cost",
     )

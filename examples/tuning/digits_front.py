@@ -13,14 +13,16 @@ from pathlib import Path
 
 import figures
 import optuna
+import rich
 import torch
-from fronts import staircase, words
 from torch.nn import functional as F
 
 import similitude as sim
 from similitude.core.seeding import derive
 from similitude.data.batches import ImageBatches
+from similitude.report.tuning_table import front_table
 from similitude.training.build import build_model
+from similitude.tuning.best import best_front
 from similitude.tuning.history import History
 from similitude.tuning.tune import tune
 
@@ -106,14 +108,13 @@ def main() -> None:
     print(
         f"{len(history.values)} runs and {len(history.failures)} failures, {history.spent:.1f} GFLOP in all"
     )
-    for step in staircase(history):
-        print(f"{step.cost:8.3f} GFLOP: {step.value:.4f}  {words(step.values)}")
+    answers = best_front(history)
+    rich.print(front_table(answers, unit="GFLOP"))
     if options.figure:
         figures.front(
             options.figure,
-            history.costs,
-            history.values,
-            minimize=True,
+            history,
+            answers,
             labels=("GFLOP of the training", "held-out cross-entropy (nats)"),
             title="Digits: loss at every cost",
         )

@@ -11,6 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from similitude.tuning.best import Best
+from similitude.tuning.history import History
+
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "similitude",
@@ -21,46 +24,26 @@ SETTINGS: dict[Any, Any] = {
 
 
 def front(
-    path: Path,
-    costs: ArrayLike,
-    values: ArrayLike,
-    *,
-    minimize: bool,
-    labels: tuple[str, str],
-    title: str,
-    estimated: Sequence[tuple[float, float, float, float]] = (),
+    path: Path, history: History, answers: Sequence[Best], *, labels: tuple[str, str], title: str
 ) -> None:
-    """Draw runs over their cost, the staircase of the best so far, and estimates of the best with intervals.
+    """Draw runs over their cost, and what is believed of the best ones with 90 % intervals.
 
     Args:
         path: The file.
-        costs: Of the runs.
-        values: Of the runs.
-        minimize: Whether small values are good.
+        history: The runs.
+        answers: The configurations believed to be best, by cost.
         labels: Of the two axes.
         title: What is to be seen.
-        estimated: Cost, value, and ends of its interval.
     """
-    costs, values = np.asarray(costs), np.asarray(values)
-    order = np.argsort(costs)
-    sign = 1 if minimize else -1
-    best = sign * np.minimum.accumulate(sign * values[order])
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(5.2, 3.6), layout="constrained")
         axes = figure.add_subplot()
-        axes.scatter(costs, values, s=14, color="tab:gray", label="one run")
-        axes.step(costs[order], best, where="post", color="tab:blue", label="best run so far")
-        if estimated:
-            at, mean, low, high = np.array(estimated).T
-            axes.errorbar(
-                at,
-                mean,
-                [mean - low, high - mean],
-                fmt="o",
-                ms=4,
-                color="tab:orange",
-                label="what to expect of the best",
-            )
+        axes.scatter(history.costs, history.values, s=14, color="tab:gray", label="one run")
+        if answers:
+            at = [answer.cost for answer in answers]
+            means = np.array([answer.value for answer in answers])
+            ends = np.array([(answer.low, answer.high) for answer in answers]).T
+            axes.errorbar(at, means, np.abs(ends - means), fmt="o-", ms=4, color="tab:blue", label="best")
         axes.set(xscale="log", xlabel=labels[0], ylabel=labels[1], title=title)
         axes.legend()
         save(figure, path)

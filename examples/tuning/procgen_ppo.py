@@ -15,13 +15,15 @@ from typing import Any
 import figures
 import numpy as np
 import optuna
+import rich
 import torch
-from fronts import staircase, words
 from ppo import PPO
 from procgen_runs import GAME, Judged, compare, cost_of, judge, trained
 from scipy import stats
 
 import similitude as sim
+from similitude.report.tuning_table import front_table
+from similitude.tuning.best import best, best_front
 from similitude.tuning.history import History
 from similitude.tuning.tune import tune
 
@@ -61,8 +63,8 @@ def gain(tuned: Sequence[Judged], published: Sequence[Judged], split: str) -> tu
 
 
 def best_settings(history: History) -> Mapping[str, Any]:
-    """Return the settings of the best run, without its frames."""
-    values = dict(staircase(history)[-1].values)
+    """Return the settings believed to be best, without their frames; a single lucky run is not."""
+    values = dict(best(history).values)
     del values["frames"]
     return values
 
@@ -92,8 +94,7 @@ def main() -> None:
     print(
         f"{len(history.values)} runs and {len(history.failures)} failures, {history.spent:.2f} million passes in all"
     )
-    for step in staircase(history):
-        print(f"{step.cost:6.3f} million passes: {step.value:.2f}  {words(step.values)}")
+    rich.print(front_table(best_front(history), unit="million passes"))
     settings = best_settings(history)
     found = compare(
         {"published": {}, "tuned": settings},

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
+import char_gpt
 import numpy as np
 import optuna
 import pytest
 import torch
 from char_gpt import objective
+from char_gpt_grid import read, remake, runs
 from char_gpt_training import (
     BATCH,
     CONTEXT,
+    Trained,
     batches,
     flop_per_token,
     loss_of,
@@ -103,3 +108,48 @@ def test_an_optimum_at_the_edge_of_the_sizes_is_not_one():
     size, inside = optimum(sizes, np.array([2.0, 1.0, 2.0]))
     assert inside
     assert size == pytest.approx(2e3)
+
+
+def test_the_grid_is_whole_and_a_run_of_it_comes_out_again(tmp_path, monkeypatch):
+    cells = read()
+    assert sum(len(cell.losses) for cell in cells) == len(runs())
+    assert all(len(cell.losses) == 2 for cell in cells)
+    assert {cell.budget for cell in cells} == {budget for budget, *_ in runs()}
+    for cell in cells:
+        flop = flop_per_token(width_of(cell.parameters)) * cell.tokens
+        assert flop == pytest.approx(cell.budget, rel=0.02)
+    cheapest = [run for run in runs() if run[0] == min(cell.budget for cell in cells)][-2:]
+    monkeypatch.setattr("char_gpt_grid.runs", lambda: cheapest)
+    file = tmp_path / "grid.csv"
+    remake(file)
+    before = file.read_bytes()
+    remake(file)  # nothing is missing
+    assert file.read_bytes() == before
+    (again,) = read(file)
+    (same,) = (
+        cell
+        for cell in cells
+        if (cell.budget, cell.parameters, cell.rate) == (again.budget, again.parameters, again.rate)
+    )
+    np.testing.assert_allclose(again.losses, same.losses, atol=0.02)  # sums differ between machines
+
+
+def test_the_script_finds_the_split_of_a_known_law(tmp_path, monkeypatch, capsys):
+    """Loss = 1 + 30 N^-0.4 + 300 D^-0.5 and a well in log rate: with C ~ N D the best N goes as C^(0.5 / 0.9)."""
+
+    def known(text, *, parameters, tokens, learning_rate, seed):
+        rng = np.random.default_rng(seed)
+        loss = 1 + 30 * parameters**-0.4 + 300 * tokens**-0.5 + 0.1 * np.log10(learning_rate / 0.04) ** 2
+        return Trained(
+            int(parameters), int(tokens), 6 * parameters * tokens, loss + 0.002 * rng.standard_normal()
+        )
+
+    monkeypatch.setattr(char_gpt, "train", known)
+    monkeypatch.setattr(
+        sys, "argv", ["char_gpt.py", "--trials", "40", "--folder", str(tmp_path), "--figures", str(tmp_path)]
+    )
+    char_gpt.main()
+    printed = capsys.readouterr().out
+    found = float(printed.split("best number of parameters ~ cost^")[1].split()[0])
+    assert found == pytest.approx(0.5 / 0.9, abs=0.1)
+    assert {path.name for path in tmp_path.glob("*.svg")} == {"tuning-char-gpt.svg", "tuning-isoflop.svg"}

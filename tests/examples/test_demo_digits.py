@@ -10,12 +10,10 @@ import optuna
 import pytest
 import torch
 from digits_front import CAP, batches, gigaflop, objective, space, train
-from fronts import staircase, words
 from torch.nn import functional as F
 
 import similitude as sim
 from similitude.tuning.flops import count_flops
-from similitude.tuning.history import History
 
 
 @pytest.mark.parametrize("width", [4, 33])
@@ -45,28 +43,6 @@ def test_the_objective_tells_costs_and_failures():
     assert study.trials[0].user_attrs["cost"] == gigaflop(8, 10)
     assert [t.user_attrs.get("similitude:failure") for t in study.trials] == [None, "diverged", "cap"]
     assert study.trials[2].user_attrs["cost"] == CAP
-
-
-@pytest.mark.parametrize("direction", ["minimize", "maximize"])
-def test_the_staircase_holds_what_no_cheaper_run_beats(direction):
-    rng = np.random.default_rng(0)
-    study = optuna.create_study(direction=direction)
-    line = sim.Space(x=sim.Log(1.0))
-    for value, cost in rng.random((40, 2)):
-        trial = study.ask(line.distributions())
-        trial.set_user_attr("cost", cost)
-        study.tell(trial, value)
-    sign = 1 if direction == "minimize" else -1
-    runs = [(t.user_attrs["cost"], t.value) for t in study.trials]
-    expected = sorted(
-        run for run in runs if not any(c < run[0] and sign * v <= sign * run[1] for c, v in runs)
-    )
-    steps = staircase(History.from_study(study, line))
-    assert [(s.cost, s.value) for s in steps] == expected
-
-
-def test_a_configuration_in_words():
-    assert words({"width": 8, "lr": 0.012345, "activation": "relu"}) == "width 8, lr 0.0123, activation relu"
 
 
 def test_the_script_tunes_continues_and_draws(tmp_path, monkeypatch, capsys):

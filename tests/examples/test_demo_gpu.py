@@ -1,10 +1,8 @@
-"""The recipes for GPUs at a tiny size on the CPU, and the files of spaces that `similitude tune` reads."""
+"""The recipes for GPUs at a tiny size on the CPU."""
 
 from __future__ import annotations
 
-import importlib
 import math
-from pathlib import Path
 
 import c4_gpt
 import numpy as np
@@ -14,20 +12,6 @@ import torch
 from ppo import Agent
 
 import similitude as sim
-
-DEMOS = Path(__file__).parents[2] / "examples" / "tuning"
-DEMO_MODULES = ("digits_front", "char_gpt", "procgen_ppo", "procgen_gpu", "c4_gpt")
-
-
-@pytest.mark.parametrize("name", DEMO_MODULES)
-def test_the_file_of_a_space_is_the_space_of_its_module(name):
-    if name.startswith("procgen"):
-        pytest.importorskip("procgen", reason="procgen is not installed: pip install procgen2")
-    assert sim.Space.read(DEMOS / f"{name}.toml") == importlib.import_module(name).space
-
-
-def test_every_space_has_a_file():
-    assert {path.stem for path in DEMOS.glob("*.toml")} == set(DEMO_MODULES)
 
 
 @pytest.fixture
