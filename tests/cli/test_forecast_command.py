@@ -55,3 +55,29 @@ def test_a_storage_that_is_not_there(cli):
     ran = cli("forecast", "make", "--to=width=64")
     assert ran.code == 2
     assert "similitude-runs" in ran.message
+
+
+def test_a_tuning_study_is_forecast_by_its_laws(cli):
+    import optuna
+
+    from similitude.runs.storage import open_store
+    from similitude.tuning.history import SPACE_KEY
+    from similitude.tuning.problem_chinchilla import ChinchillaLaw
+    from similitude.tuning.problem_runs import continued
+
+    law, store = ChinchillaLaw(), open_store("similitude-runs")
+    store.create_study("p1")
+    study = optuna.load_study(
+        study_name="p1", storage=store.storage, sampler=optuna.samplers.RandomSampler(seed=0)
+    )
+    study.set_user_attr(SPACE_KEY, law.space.to_dict())
+    list(continued(law, study, seed=0, trials=60))
+    ran = cli("forecast", "p1", "--to=cost=1e5", "--json")
+    assert ran.code == 1  # the learning rate of this law drifts
+    data = ran.json
+    assert data["verdict"] == "shifts"
+    assert data["values"]["lr"]["exponent"]["value"] == pytest.approx(law.exponents["lr"], abs=0.03)
+    assert "<svg" in Path(data["report"]).read_text()
+    wrong = cli("forecast", "p1", "--to=width=64")
+    assert wrong.code == 2
+    assert "no scale dimension of the study 'p1'; it has parameters, tokens" in wrong.message

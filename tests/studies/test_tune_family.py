@@ -17,7 +17,7 @@ from similitude.scaling.plan import plan
 from similitude.studies.base_knobs import check_space, default_space, merged, settings_of
 from similitude.studies.family_search import SEED, FamilySearch, train_at
 from similitude.studies.family_verdict import Tolerances, checks_of, judge
-from similitude.studies.family_verification import ladder, verify
+from similitude.studies.family_verification import verify
 from similitude.studies.records import Curve
 from similitude.studies.tune_family import tune_family
 from similitude.training.build import build_model
@@ -268,7 +268,7 @@ def test_wrong_use_is_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(PlanError, match="depth"):
         attempt(target={"width": 32, "depth": 3})
     with pytest.raises(GridError, match="Give an odd number"):
-        ladder(SPACE, SPACE.center, "lr", points=4, step=1.0)
+        attempt(points=4)
     with pytest.raises(GridError, match="a family is tuned under one rule"):
         search(rules=("sp", "mup"))
     assert not list(tmp_path.iterdir())

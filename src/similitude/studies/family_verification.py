@@ -42,13 +42,13 @@ class VerificationJob:
         return replace(self, cells=cells)
 
 
-def ladder(space: Space, values: Mapping[str, float], name: str, *, points: int, step: float) -> list[float]:
+def ladder(space: Space, name: str, *, tuned: float, points: int, step: float) -> list[float]:
     """Return the values of one knob that are tried: the tuned one, and as many to either side.
 
     Args:
         space: What was tuned, whose bounds are kept.
-        values: The tuned configuration.
         name: The knob.
+        tuned: Its tuned value.
         points: Number of values, odd, at least `LEAST_POINTS`.
         step: Distance of neighbours in octaves.
 
@@ -57,7 +57,7 @@ def ladder(space: Space, values: Mapping[str, float], name: str, *, points: int,
 
     Example:
         >>> from similitude.tuning.dimensions import Log
-        >>> ladder(Space(lr=Log(0.1, high=0.3)), {"lr": 0.25}, "lr", points=5, step=1)
+        >>> ladder(Space(lr=Log(0.1, high=0.3)), "lr", tuned=0.25, points=5, step=1)
         [0.0625, 0.125, 0.25]
     """
     if points < LEAST_POINTS or points % 2 == 0:
@@ -66,7 +66,7 @@ def ladder(space: Space, values: Mapping[str, float], name: str, *, points: int,
             f"at least {LEAST_POINTS}."
         )
     low, high = getattr(space[name], "low", None), getattr(space[name], "high", None)
-    tried = [values[name] * 2.0 ** (step * k) for k in range(-(points // 2), points // 2 + 1)]
+    tried = [tuned * 2.0 ** (step * k) for k in range(-(points // 2), points // 2 + 1)]
     return [v for v in tried if (low is None or v >= low) and (high is None or v <= high)]
 
 
@@ -101,7 +101,7 @@ def verify(
     Raises:
         StudyError: Training fails; finished runs are kept.
     """
-    tried = {name: ladder(space, values, name, points=points, step=step) for name in names}
+    tried = {name: ladder(space, name, tuned=values[name], points=points, step=step) for name in names}
 
     def cells_at(size: int, name: str, value: float) -> list[Cell]:
         there = {**values, name: value}

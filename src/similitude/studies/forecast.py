@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from similitude.core.citation import cites
+from similitude.core.errors import GridError
 from similitude.studies.forecast_records import Forecast
 from similitude.studies.forecast_source import source_of, target_of
 from similitude.studies.forecast_transfer import from_transfer
 from similitude.studies.records import Transfer, TransferStudy
+
+if TYPE_CHECKING:
+    import optuna
 
 TOLERANCE = 0.5
 
 
 @cites(17, "Section 4 and Figure 1: the optimum of a small model is used at a large one")
 def forecast(
-    study: TransferStudy | Transfer,
+    study: TransferStudy | Transfer | optuna.Study,
     to: Mapping[str, float],
     *,
     rule: str | None = None,
@@ -29,9 +34,10 @@ def forecast(
     measured size, which is held out, and the cheapest further run that would halve the interval is named.
 
     Args:
-        study: A transfer study (`sim.transfer`, `sim.read_study`), or one rule's `Transfer` of it.
+        study: A transfer study (`sim.transfer`, `sim.read_study`), one rule's `Transfer` of it, or an Optuna study tuned
+            with `sim.CarbsSampler` over a space with scale and transfer dimensions.
         to: The target by dial, e.g. `{"width": 1024}`. The dial that the study varied must be among them, dials that it
-            kept may be.
+            kept may be; of a tuning study all its scale dimensions, or `{"cost": 1e6}`.
         rule: Which rule of a study of several; the last one by default.
         tolerance: Difference of the two forecasts that counts as none, in octaves.
 
@@ -40,7 +46,8 @@ def forecast(
 
     Raises:
         GridError: `to` lacks the dial that was varied, names another, or is no larger than what was measured; there is
-            no such rule.
+            no such rule, or no transfer dimension.
+        TuningError: A tuning study has too few trials for scaling laws (15).
 
     Example:
         >>> import math
@@ -54,7 +61,15 @@ def forecast(
         (-8.0, 'shifts')
 
     Cost:
-        Milliseconds for a transfer study: nothing is trained.
+        Milliseconds for a transfer study, seconds for the laws of a tuning study: nothing is trained.
     """
+    if not isinstance(study, TransferStudy | Transfer):
+        from similitude.studies.forecast_tuning import forecast_tuning
+
+        if rule is not None:
+            raise GridError(
+                f"rule={rule!r}: a tuning study has no rules, it was tuned as it is. Leave rule out."
+            )
+        return forecast_tuning(study, to, tolerance=tolerance)
     source = source_of(study, rule)
     return from_transfer(source, to, target_of(source, to), tolerance=tolerance)

@@ -21,7 +21,7 @@ from similitude.studies.base_knobs import settings_of
 from similitude.studies.family_records import TunedFamily
 from similitude.studies.family_search import BaseObjective, FamilySearch, one_run, planned
 from similitude.studies.family_verdict import Tolerances, checks_of, judge
-from similitude.studies.family_verification import verify
+from similitude.studies.family_verification import ladder, verify
 from similitude.studies.forecast_records import Estimate
 from similitude.studies.jobs import Progress
 from similitude.studies.probe import probe
@@ -153,6 +153,10 @@ def tune_family(
     )
     searched = search.searched()
     names = _to_verify(searched, check)
+    for key in names:
+        ladder(
+            searched, key, tuned=1.0, points=points, step=step
+        )  # says what is wrong before anything is trained
     at = _target(search, target)
     planned(search, settings_of(searched.center), at)
     probe(search)
