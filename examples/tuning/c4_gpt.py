@@ -2,14 +2,13 @@
 
 The text is two files of uint16 token numbers, `train.bin` and `validation.bin`, in the folder of the environment variable
 TOKENS. Every trial is planned from one base, so that learning rate and weight decay are in the base's units. Cost is
-measured: hours of one GPU. Not run here at this size.
+the time that a trial takes, which `similitude tune --unit hours` measures. Not run here at this size.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,6 @@ EVALUATE = 64
 """Batches of validation text."""
 BASE = {"width": 256, "depth": 4}
 WARMUP = 0.02
-HOUR = 3600.0
 
 space = sim.Space(
     width=sim.Log(256, low=128, integer=True, multiple_of=64, role="scale"),
@@ -63,7 +61,7 @@ def loss_of(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def objective(trial: optuna.Trial) -> float:
-    """Return the validation loss of one training, and tell its cost in hours of one GPU."""
+    """Return the validation loss of one training."""
     values = space.suggest(trial)
     folder = Path(os.environ["TOKENS"])
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -78,7 +76,6 @@ def objective(trial: optuna.Trial) -> float:
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warmup, (steps - step) / max(steps - warmup, 1), 1)
     )
-    started = time.perf_counter()
     for step in range(steps):
         optimizer.zero_grad()
         loss_of(model, windows(folder / "train.bin", seed=trial.number, step=step, device=device)).backward()
@@ -87,7 +84,6 @@ def objective(trial: optuna.Trial) -> float:
     held_out = folder / "validation.bin"
     with torch.no_grad():
         losses = [loss_of(model, windows(held_out, seed=0, step=i, device=device)) for i in range(EVALUATE)]
-    trial.set_user_attr("cost", (time.perf_counter() - started) / HOUR)
     loss = float(torch.stack(losses).mean())
     if not math.isfinite(loss):
         space.fail(trial, "nan")

@@ -1,12 +1,12 @@
 """ProcGen at the size of its benchmark, for GPUs: levels drawn in full, millions of frames, the network's width free.
 
-The game is that of the environment variable GAME. Cost is measured: hours of one GPU. Not run here at this size.
+The game is that of the environment variable GAME. Cost is the time that a trial takes, which
+`similitude tune --unit hours` measures. Not run here at this size.
 """
 
 from __future__ import annotations
 
 import os
-import time
 
 import optuna
 import torch
@@ -17,7 +17,6 @@ import similitude as sim
 
 GAME = os.environ.get("GAME", "starpilot")
 ENVIRONMENTS = 64
-HOUR = 3600.0
 
 space = sim.Space(
     frames=sim.Log(1_000_000, low=200_000, high=2e8, integer=True, role="scale"),
@@ -34,11 +33,10 @@ space = sim.Space(
 
 
 def objective(trial: optuna.Trial) -> float:
-    """Return the mean return on validation levels after one training, and tell its cost in hours of one GPU."""
+    """Return the mean return on validation levels after one training."""
     values = space.suggest(trial)
     frames, width = values.pop("frames"), values.pop("width")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    started = time.perf_counter()
     agent = trained(
         PPO(**values),
         frames,
@@ -49,7 +47,6 @@ def objective(trial: optuna.Trial) -> float:
         width=width,
         device=device,
     )
-    trial.set_user_attr("cost", (time.perf_counter() - started) / HOUR)
     if not all(p.isfinite().all() for p in agent.parameters()):
         space.fail(trial, "nan")
     return judge(agent, "validation", game=GAME, count=256, plain=False)

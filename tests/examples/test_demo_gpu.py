@@ -36,14 +36,13 @@ def test_windows_are_successive_tokens(tokens):
     assert torch.equal(first, again)
 
 
-def test_a_trial_on_tokens_learns_and_tells_its_cost(tokens, monkeypatch):
+def test_a_trial_on_tokens_learns(tokens, monkeypatch):
     small = sim.Space(dict(c4_gpt.space) | {"tokens": sim.Log(1e3, role="scale")})
     monkeypatch.setattr(c4_gpt, "space", small)
     study = optuna.create_study()
     study.enqueue_trial(small.center | {"width": 128, "depth": 2, "tokens": 640.0})
     study.optimize(c4_gpt.objective, n_trials=1)
     assert study.best_value < 0.8 * math.log(16)
-    assert 0 < study.trials[0].user_attrs["cost"] < 0.1
 
 
 def test_a_trial_of_the_benchmark_is_drawn_in_full_on_its_game(monkeypatch):
@@ -72,4 +71,3 @@ def test_a_trial_of_the_benchmark_is_drawn_in_full_on_its_game(monkeypatch):
         "frames": 1_000_000,
         "horizon": 256,
     }
-    assert study.trials[0].user_attrs["cost"] > 0
