@@ -218,3 +218,11 @@ def test_another_space_or_seed_needs_another_name(run, tmp_path):
         run(objectives.good, trials=2, seed=1)
     with pytest.raises(TuningError, match="has another space"):
         tune(objectives.good, sim.Space(lr=sim.Log(1.0)), engine="inline", storage=tmp_path, trials=2)
+
+
+def test_measured_seconds_are_the_objectives_alone(tmp_path):
+    ours = tune(objectives.good, SPACE, engine="inline", trials=1, cost="seconds", storage=tmp_path)
+    trial = ours.trials[0]
+    assert trial.duration is not None
+    assert trial.user_attrs["cost"] == trial.user_attrs["similitude:seconds"] < trial.duration.total_seconds()
+    assert History.from_study(ours, cost="seconds").costs == [trial.user_attrs["cost"]]

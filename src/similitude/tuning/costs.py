@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from similitude.core.errors import TuningError
 from similitude.tuning.budget import Budget
 from similitude.tuning.failures import FAILURE_KEY
-from similitude.tuning.history import Cost, check_cost
+from similitude.tuning.history import SECONDS_KEY, Cost, check_cost
 
 COST_KEY = "similitude:cost"
 """User attribute of a study that says where the costs of its trials come from."""
@@ -93,7 +93,10 @@ def settle(
     """
     storage, trial_id = study._storage, trial._trial_id
     if cost == "seconds":
-        storage.set_trial_user_attr(trial_id, TOLD, _seconds(trial))
+        measured = trial.user_attrs.get(SECONDS_KEY)
+        storage.set_trial_user_attr(
+            trial_id, TOLD, _seconds(trial) if measured is None else max(measured, 1e-6)
+        )
         return
     if callable(cost):
         storage.set_trial_user_attr(trial_id, TOLD, computed(cost, trial.number, values))

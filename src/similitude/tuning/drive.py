@@ -15,7 +15,7 @@ from similitude.tuning.budget import Budget
 from similitude.tuning.costs import TOLD, computed, in_cost_units, paid
 from similitude.tuning.engines import Cap, Runner, TrialEngine
 from similitude.tuning.failures import FAILURE_KEY, learnt
-from similitude.tuning.history import SPACE_KEY, Cost, stored_space
+from similitude.tuning.history import SECONDS_KEY, SPACE_KEY, Cost, stored_space
 from similitude.tuning.outcome import Objective, Outcome
 from similitude.tuning.retry import REASON_KEY, RETRIES
 from similitude.tuning.turns import FAULTS_KEY, LEASE_SECONDS, Turns
@@ -220,7 +220,7 @@ class _Work:
     def _charge(self, trial: optuna.Trial, outcome: Outcome) -> None:
         """Store a cost that the objective need not tell; our sampler does so too, others do not."""
         if self._cost == "seconds":
-            self._note(trial, **{TOLD: outcome.seconds})
+            self._note(trial, **{SECONDS_KEY: outcome.seconds, TOLD: outcome.seconds})
         elif callable(self._cost):
             self._note(trial, **{TOLD: computed(self._cost, trial.number, trial.params)})
 

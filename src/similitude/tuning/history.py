@@ -25,6 +25,10 @@ PARAMS_KEY = "similitude:params"
 """System attribute of a running trial that holds all of its values, as JSON: Optuna stores them one by one, as they are
 asked for."""
 
+SECONDS_KEY = "similitude:seconds"
+"""User attribute of a trial: how long its objective ran, where an engine of ours measured it. Optuna's duration has the
+time in which the search thought about the trial too."""
+
 LEASE_KEY = "similitude:lease"
 """User attribute of a running trial: until when, in seconds since 1970, its process counts as alive."""
 
@@ -224,7 +228,9 @@ def _cost(trial: FrozenTrial, values: Mapping[str, Any], cost: Cost, *, required
     if callable(cost):
         return check_cost(cost(values), f"The cost function gave trial {trial.number}, {dict(values)}, the")
     if cost == "seconds":
-        seconds = trial.duration.total_seconds() if trial.duration is not None else math.nan
+        seconds = trial.user_attrs.get(SECONDS_KEY)
+        if seconds is None:
+            seconds = trial.duration.total_seconds() if trial.duration is not None else math.nan
         return max(seconds, 1e-6)  # the clock may not have moved
     told = trial.user_attrs.get(cost)
     if told is None:
