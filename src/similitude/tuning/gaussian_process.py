@@ -1,9 +1,9 @@
 """An exact Gaussian process, small enough to be fitted anew at every suggestion: the surrogate of the search.
 
-k(u, u') = v_0 + v_1 u.u' + sum over parts p of v_p M(|u - u'|_p / l), M the Matern kernel of smoothness 5/2, with a length
-l for every dimension, and Hamming distances for dimensions without order. A part is a group of dimensions: one part of
-all, or also one of what is scaled and one of what should transfer, so that cheap trials say what is good in dear ones
-(additive structure; the weight of the part of all is how strongly they are coupled).
+k(u, u') = v_0 + v_1 u.u' + sum over parts p of v_p M(|u - u'|_p / l), M the Matern kernel of smoothness 5/2, with a
+length l for every dimension, and Hamming distances for dimensions without order. A part is a group of dimensions: one
+part of all, or also one of what is scaled and one of what should transfer, so that cheap trials say what is good in
+dear ones (additive structure; the weight of the part of all is how strongly they are coupled).
 
 Source: paper 10, Section 3 (a Matern kernel and a linear one over log-scaled inputs centred on the search); parameters
 are maximum a posteriori here.

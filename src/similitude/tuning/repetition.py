@@ -17,6 +17,8 @@ from similitude.tuning.surrogates import Surrogates
 def most_at_stake(beliefs: Surrogates, history: History, *, end: float) -> tuple[np.ndarray, float]:
     """Return the member of the front to run again, and the logarithm of the area that is at stake with it.
 
+    Nothing is at stake with the cheapest member: no other one would be chosen in its place.
+
     What is at stake with a member of the front is the area that is lost if it is worse than the member before it, which
     would then be the better choice at its cost: the width of its step times the expectation of that deficit, given all
     that is known of the member. A member that is being run again now is left out.
@@ -30,7 +32,7 @@ def most_at_stake(beliefs: Surrogates, history: History, *, end: float) -> tuple
     front = groups.front()
     log_costs = np.log10(groups.costs[front])
     believed, spread = beliefs.value.predict(groups.points[front])
-    before = np.r_[beliefs.worst, believed[:-1]]
+    before = np.r_[-math.inf, believed[:-1]]
     widths = np.diff(np.r_[log_costs, max(end, float(log_costs[-1]))])
     with np.errstate(divide="ignore"):
         lost = np.log(widths) + log_expected_improvement(before - believed, spread, 0.0)

@@ -131,14 +131,18 @@ class _View:
         groups = beliefs.groups
         front = groups.front()
         log_costs = np.log10(groups.costs)
-        believed, _ = beliefs.value.predict(groups.points)
+        every, every_cost = groups.points, log_costs
+        if len(beliefs.waiting):
+            every = np.r_[every, beliefs.waiting]
+            every_cost = np.r_[every_cost, beliefs.log_cost(beliefs.waiting)[0]]
+        believed, _ = beliefs.value.predict(every)
         # Without a cap there is always more to be bought: half a decade counts.
         end = float(log_costs.max()) + 0.5 if cap is None else math.log10(cap)
         return cls(
             beliefs,
             cap,
             groups.points[front],
-            Staircase.of(log_costs, believed),
+            Staircase.of(every_cost, believed),
             (float(log_costs[front].min()), float(log_costs[front].max())),
             end,
         )

@@ -38,6 +38,7 @@ class Surrogates:
         scaling: From values to the units of `value`.
         value: Belief of the value, running trials imagined to have ended.
         worst: The lowest value that was seen, in the same units.
+        waiting: Configurations that are being run, shape (m, d).
     """
 
     space: Space
@@ -45,6 +46,7 @@ class Surrogates:
     scaling: Scaling
     value: GaussianProcess
     worst: float
+    waiting: np.ndarray
     _cost: GaussianProcess | None
     _cost_scale: tuple[float, float]
     _cost_of: CostOf | None
@@ -84,16 +86,14 @@ class Surrogates:
             value = value.imagined(history.waiting, mean + root @ rng.standard_normal(len(mean)))
         cost, scale = None, (0.0, 1.0)
         if cost_of is None:
-            points, log_costs = groups.points, np.log10(groups.costs)
-            dear = [f.point for f in history.failures if f.kind == "cap"]
-            if cap is not None and dear:
-                points = np.r_[points, np.array(dear)]
-                log_costs = np.r_[log_costs, np.full(len(dear), math.log10(cap))]
+            log_costs = np.log10(groups.costs)
             scale = float(log_costs.mean()), float(log_costs.std()) or 1.0
-            newest = None if len(points) > len(groups) else chosen
-            cost = GaussianProcess.fit(
-                points, (log_costs - scale[0]) / scale[1], categorical=kinds, chosen=newest
-            )
+            scaled_costs = (log_costs - scale[0]) / scale[1]
+            cost = GaussianProcess.fit(groups.points, scaled_costs, categorical=kinds, chosen=chosen)
+            dear = np.array([f.point for f in history.failures if f.kind == "cap"])
+            if cap is not None and len(dear):  # they would have cost at least the cap
+                least = (math.log10(cap) - scale[0]) / scale[1]
+                cost = cost.imagined(dear, np.maximum(cost.predict(dear)[0], least))
         known = cost_of is not None or cap is None  # else those that are too dear are the cost's affair
         failed = [f.point for f in history.failures if f.kind != "cap" or known]
         failure = None
@@ -101,7 +101,9 @@ class Surrogates:
             both = np.r_[groups.points, np.array(failed)]
             labels = np.r_[-np.ones(len(groups)), np.ones(len(failed))]
             failure = GaussianProcess.fit(both, labels, categorical=kinds)
-        return cls(space, groups, scaling, value, float(scaled.min()), cost, scale, cost_of, failure)
+        return cls(
+            space, groups, scaling, value, float(scaled.min()), history.waiting, cost, scale, cost_of, failure
+        )
 
     def log_cost(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and variance of the cost's logarithm (base 10) at points, each of shape (m,)."""
