@@ -146,7 +146,8 @@ def test_a_range_of_one_value_and_single_choices():
     space = Space(
         n=Log(4, low=4, high=4, integer=True), c=Choice("only"), x=Linear(0.5, low=0.5, high=0.5), lr=Log(1.0)
     )
-    study = searched(space, lambda v: (v["lr"], 1.0), trials=8)
+    study = searched(space, lambda v: (v["lr"], 1.0), trials=8, cost=lambda v: v["n"] * v["x"])
+    assert {t.user_attrs["cost"] for t in study.trials} == {2.0}
     assert {(p["n"], p["c"], p["x"]) for p in sequence(study)} == {(4, "only", 0.5)}
     assert len({p["lr"] for p in sequence(study)}) >= 6
 

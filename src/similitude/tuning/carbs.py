@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
@@ -99,7 +99,7 @@ class CarbsSampler(BaseSampler):
         self.compat = compat
         self.retries = retries
         costs.check_source(cost, self.budget)
-        self._ordered = _by_name(space)
+        self._searched = _searched(space)
         self._renewal = Renewal(lease)
         self._warned: set[str] = set()
         self._unexplained: set[int] = set()
@@ -230,16 +230,24 @@ class CarbsSampler(BaseSampler):
 
     def _suggested(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         number = retry.place(retry.all_trials(study), trial)
-        history = History.from_study(study, self._ordered, cost=self.cost, exclude=trial.number)
+        history = History.from_study(study, self._searched, cost=self.cost, exclude=trial.number)
         cap = costs.in_cost_units(self.budget.per_trial, self.budget, self.cost)
         if self.compat == "carbs":
             point = suggest_original(history, seed=self.seed, number=number, cap=cap)
         else:
-            cost_of = self.cost if callable(self.cost) else None
-            point = suggest(history, seed=self.seed, number=number, cap=cap, cost_of=cost_of)
+            point = suggest(history, seed=self.seed, number=number, cap=cap, cost_of=self._cost_of())
         distributions = self.space.distributions()
-        values = self._ordered.values_at(point)
+        values = self._searched.values_at(point)
         return {name: _within(distributions[name], value) for name, value in values.items()}
+
+    def _cost_of(self) -> Callable[[Mapping[str, Any]], float] | None:
+        """Return the cost of a configuration of what is searched, where the cost is known beforehand."""
+        if isinstance(self.cost, str):
+            return None
+        cost = self.cost
+        if len(self._searched) == len(self.space):
+            return cost
+        return lambda values: cost(self._completed(values))
 
     def _publish(self, study: optuna.Study, trial: FrozenTrial, values: Mapping[str, Any]) -> None:
         storage, trial_id = study._storage, trial._trial_id
@@ -305,9 +313,14 @@ class CarbsSampler(BaseSampler):
         )
 
 
-def _by_name(space: Space) -> Space:
-    """Return the space in an order that depends on the names alone, every dimension after those it depends on."""
-    left, placed = dict(sorted(space.items())), dict[str, Any]()
+def _searched(space: Space) -> Space:
+    """Return what is searched: dimensions that have several values, in an order that depends on their names alone.
+
+    Every dimension stands after those that it depends on; these are kept although they may have one value.
+    """
+    parents = {parent for dim in space.values() for parent in dim.when or {}}
+    free = {n: dim for n, dim in sorted(space.items()) if n in parents or not dim.distribution().single()}
+    left, placed = free or dict(space), dict[str, Any]()
     while left:
         name = next(n for n, dim in left.items() if all(parent in placed for parent in dim.when or {}))
         placed[name] = left.pop(name)
