@@ -144,9 +144,9 @@ def _dimension(laws: ScalingLaws, axis: Axis, words: str) -> Panel:
             axes.minorticks_off()
             span = shown(column[known])
             axes.set_ylim(span.min() / 1.5, span.max() * 1.5)
-            ticks = decades(*axes.get_ylim())
-            if len(ticks) > 1:
-                axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+            low, high = axes.get_ylim()
+            ticks = decades(low, high) if high / low > 100 else loss_ticks(low, high)
+            axes.set_yticks(ticks, [f"{tick:.4g}" for tick in ticks])
         elif axis.transform == "log10 odds":
             axes.set_ylim(0, 1)
         axes.set_xscale("log")

@@ -28,6 +28,7 @@ from similitude.tuning.laws_records import Backtest, Exponent, Frontier, Predict
 from similitude.tuning.laws_text import laws_table
 from similitude.tuning.laws_transfer import transfer_verdict
 from similitude.tuning.space import Space
+from similitude.tuning.stored import stored_cost
 
 RESAMPLES = 200
 
@@ -70,7 +71,7 @@ class ScalingLaws:
         study: optuna.Study,
         space: Space | None = None,
         *,
-        cost: Cost = "cost",
+        cost: Cost | None = None,
         estimator: str | None = None,
         resamples: int = RESAMPLES,
         seed: int = 0,
@@ -80,7 +81,8 @@ class ScalingLaws:
         Args:
             study: An Optuna study with one objective, whose trials hold their cost.
             space: Its space, with roles; the one that the study holds where None.
-            cost: What a trial costs: the name of a user attribute, "seconds", or a function of the values.
+            cost: What a trial costs: the name of a user attribute, "seconds", or a function of the values; what the study
+                says, or the attribute "cost", where None.
             estimator: "parametric", "surrogate" or "naive"; the best on held-out trials where None.
             resamples: Number of bootstrap resamples behind the intervals.
             seed: Of the resamples and of all else that is drawn; equal seeds give equal laws.
@@ -92,7 +94,7 @@ class ScalingLaws:
         Cost:
             1.5 CPU-seconds for 60 trials in three dimensions, 10 for 400 in six.
         """
-        history = History.from_study(study, space, cost=cost)
+        history = History.from_study(study, space, cost=stored_cost(study) if cost is None else cost)
         return cls.from_history(history, estimator=estimator, resamples=resamples, seed=seed)
 
     @classmethod

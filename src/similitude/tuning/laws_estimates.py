@@ -126,12 +126,18 @@ def _prefer(errors: Mapping[str, float], usable: Mapping[str, Paths]) -> tuple[s
 
 
 def _folds(data: LawData, seed: int) -> np.ndarray:
-    """Return which trials are kept without each fold in turn, shape (folds, n); folds are spread over the cost."""
-    fold = np.empty(len(data), int)
+    """Return which trials are kept without each fold in turn, shape (folds, n).
+
+    Folds are spread over the cost, and all trials of one configuration are in one: a copy would tell what is held out.
+    """
+    configurations = np.concatenate([data.coordinates, data.levels], 1)
+    _, first, group = np.unique(np.round(configurations, 9), axis=0, return_index=True, return_inverse=True)
+    fold = np.empty(len(first), int)
     generator = numpy_generator(seed, "folds")
-    for block in np.array_split(np.argsort(data.log_costs, kind="stable"), -(-len(data) // FOLDS)):
+    by_cost = np.argsort(data.log_costs[first], kind="stable")
+    for block in np.array_split(by_cost, -(-len(first) // FOLDS)):
         fold[block] = generator.permutation(FOLDS)[: len(block)]
-    return (fold != np.arange(FOLDS)[:, None]).astype(float)
+    return (fold[group.ravel()] != np.arange(FOLDS)[:, None]).astype(float)
 
 
 def _error(data: LawData, folds: np.ndarray, predictions: np.ndarray) -> float:

@@ -18,6 +18,9 @@ from similitude.tuning.laws_least_squares import Prior
 LEAST_COST_POWER = 0.05
 """A size of which the cost is no higher power than this buys nothing: it has an optimum like any other dimension."""
 
+TRIALS_PER_PARAMETER = 2.5
+"""Trials that a form needs per parameter: with fewer, resamples are fitted too well for their intervals to hold."""
+
 TAKEN_AS_SIZE = 0.2
 """Where no dimension has the role `scale`, those of which the cost is a higher power than this are taken for sizes."""
 
@@ -147,7 +150,7 @@ def forms(data: LawData, cost: CostModel) -> list[Form]:
     found.append(
         _form(data, "the cost alone", data.log_costs[:, None], everything[:0], everything, np.ones((1, 1)))
     )
-    return [form for form in found if len(data) >= form.count + 4]
+    return [form for form in found if len(data) >= TRIALS_PER_PARAMETER * form.count]
 
 
 def _form(
