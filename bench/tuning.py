@@ -1,6 +1,6 @@
 """Our tuner beside the original CARBS and Optuna's samplers, on problems whose cost frontier is known.
 
-Every run of a method on a problem with a seed is a process and a file in `--results`: what is
+Every run of a method on a problem with a seed is a job of a process and a file in `--results`: what is
 there is not run again. Tables are over all runs of the folder. All methods of a seed meet the same noise. The original is
 imported from its own repository, which `--carbs` names; without it, it is left out.
 """
@@ -12,7 +12,6 @@ import json
 import math
 import multiprocessing
 import os
-import resource
 import sys
 import time
 from collections.abc import Iterable
@@ -98,7 +97,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     missing = [job for job in jobs if not _file(*job[:4], options.results).exists()]
     print(f"{len(jobs)} runs, {len(missing)} of them to do", file=sys.stderr, flush=True)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.workers, mp_context=context, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
         for done in as_completed([pool.submit(job_of, *job) for job in missing]):
             print(done.result(), file=sys.stderr, flush=True)
     found: dict[str, dict[str, dict[int, dict[str, float]]]] = {}
@@ -123,12 +122,11 @@ def job_of(problem: str, method: str, seed: int, trials: int, carbs: Path | None
         load(carbs)  # type: ignore[arg-type]
     started = time.process_time()
     records = [record.to_dict() for record in run(PROBLEMS[problem], METHODS[method], seed, trials)]
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     file = _file(problem, method, seed, trials, results)
     partial = file.with_suffix(".part")
-    partial.write_text(json.dumps({"records": records, "megabytes": memory}))
+    partial.write_text(json.dumps({"records": records}))
     partial.rename(file)
-    return f"{problem}, {method}, seed {seed}: {time.process_time() - started:.1f} CPU-s, {memory:.0f} MB"
+    return f"{problem}, {method}, seed {seed}: {time.process_time() - started:.1f} CPU-s"
 
 
 def figures(name: str, records: list[Record]) -> dict[str, float]:

@@ -106,6 +106,7 @@ class OriginalSampler(BaseSampler):
 
     def __init__(self, space: Space, *, seed: int, cap: float | None, **config: Any) -> None:
         carbs = importlib.import_module("carbs")
+        importlib.import_module("pyro").clear_param_store()  # as in a process of its own
         self.space = space
         self.observation = carbs.ObservationInParam
         params = carbs.CARBSParams(
