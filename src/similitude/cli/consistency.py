@@ -50,6 +50,7 @@ def consistency(
     name: str | None = None,
     storage: str = "similitude-runs",
     workers: int | None = None,
+    engine: str | None = None,
     report: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -119,13 +120,17 @@ def consistency(
     storage:
         Folder, or Optuna storage URL.
     workers:
-        Processes that train runs side by side; one per core by default, 1 for this process alone.
+        Runs at once, each in a process of its own; one per core by default, 1 for this process alone.
+    engine:
+        Where runs are computed: inline (this process), process (several of this machine) or ray, perhaps with settings:
+        ray:num_gpus=1,address=head:6379. By --workers where it is not given.
     report:
         The HTML file; consistency.html in the storage folder by default.
     json:
         Print one JSON object on standard output, and all else on standard error.
     """
     with Screen(as_json=json, kept=RUNS_KEPT) as screen:
+        from similitude.cli.engines import engine_of
         from similitude.cli.factories import load_factory, load_optimizer
         from similitude.cli.options import at_least, names, rate, schedule_of, whole_numbers
         from similitude.cli.options import depth_rules as depth_rules_of
@@ -133,22 +138,18 @@ def consistency(
         from similitude.cli.watch import report_path
         from similitude.report.consistency_page import write_consistency_page
         from similitude.report.consistency_table import consistency_table
-        from similitude.runs.engine import InProcess
-        from similitude.runs.pool import ProcessPool
         from similitude.studies.consistency import consistency as study_of
 
         if widths is None and depths is None:
             widths = "64,128,256,512"
         at_least(seeds, 1, "--seeds")
-        if workers is not None:
-            at_least(workers, 1, "--workers")
         batches, probe, is_text, vain = _data(
             data, examples=examples, batch_size=batch_size, context=context, noise=noise
         )
         for option in vain:
             screen.say(f"Note: {option} has no effect on --data {data}.")
         default_loss = "cross_entropy" if is_text else "squared_error_of_classes"
-        with screen.progress() as bar:
+        with engine_of(engine, workers, alone=False) as where, screen.progress() as bar:
             study = study_of(
                 load_factory(factory),
                 batches,
@@ -176,7 +177,7 @@ def consistency(
                 transfer=transfer,
                 name=name or f"{factory.rpartition(':')[2]}-consistency",
                 storage=storage,
-                engine=InProcess() if workers == 1 else ProcessPool(workers=workers),
+                engine=where,
                 on_progress=bar,
             )
         screen.say(consistency_table(study))

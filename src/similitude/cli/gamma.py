@@ -33,7 +33,8 @@ def gamma(
     layers: int | None = None,
     name: str | None = None,
     storage: str = "similitude-runs",
-    workers: int = 1,
+    workers: int | None = None,
+    engine: str | None = None,
     report: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -88,7 +89,10 @@ def gamma(
     storage:
         Folder, or Optuna storage URL.
     workers:
-        Processes; with more than one, gammas train side by side.
+        Runs at once, each in a process of its own; 1, in this process, by default.
+    engine:
+        Where runs are computed: inline (this process), process (several of this machine) or ray, perhaps with settings:
+        ray:num_gpus=1,address=head:6379. By --workers where it is not given.
     report:
         The HTML file; gamma.html in the storage folder by default.
     json:
@@ -96,22 +100,20 @@ def gamma(
     """
     with Screen(as_json=json, kept=RUNS_KEPT) as screen:
         from similitude.cli.batches import load_batches
+        from similitude.cli.engines import engine_of
         from similitude.cli.factories import load_factory, load_optimizer
         from similitude.cli.options import at_least, rate, schedule_of
         from similitude.cli.sizes import size
         from similitude.cli.watch import report_path
         from similitude.report.gamma_page import write_gamma_page
         from similitude.report.gamma_table import gamma_table
-        from similitude.runs.engine import InProcess
-        from similitude.runs.pool import ProcessPool
         from similitude.studies.gamma_sweep import gamma_sweep
 
         at_least(seeds, 1, "--seeds")
-        at_least(workers, 1, "--workers")
         batches, vain = load_batches(data, batch_size=batch_size, context=context, noise=noise)
         for option in vain:
             screen.say(f"Note: {option} has no effect on --data {data}.")
-        with screen.progress() as bar:
+        with engine_of(engine, workers, alone=True) as where, screen.progress() as bar:
             sweep = gamma_sweep(
                 load_factory(factory),
                 batches,
@@ -127,7 +129,7 @@ def gamma(
                 layers=layers,
                 name=name or f"{factory.rpartition(':')[2]}-gamma",
                 storage=storage,
-                engine=InProcess() if workers == 1 else ProcessPool(workers=workers),
+                engine=where,
                 on_progress=bar,
             )
         screen.say(gamma_table(sweep))

@@ -18,6 +18,7 @@ def quickstart(
     images: str = "digits",
     out: Path = Path("similitude-runs"),
     workers: int | None = None,
+    engine: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Train small networks of several widths on real data, and see whether the best learning rate stays put.
@@ -36,6 +37,9 @@ def quickstart(
         Folder for the study and the report; finished runs found there are not run again.
     workers:
         Processes that train side by side, each with its share of the cores; one per core by default.
+    engine:
+        Where runs are computed: inline (this process), process (several of this machine) or ray, perhaps with settings:
+        ray:num_gpus=1,address=head:6379. By --workers where it is not given.
     json:
         Print one JSON object on standard output, and all else on standard error.
     """
@@ -44,6 +48,7 @@ def quickstart(
         screen.say("similitude quickstart: tune the scale model, build the real thing.")
 
         import similitude as sim
+        from similitude.cli.engines import engine_of
         from similitude.cli.watch import describe, report_path, watch, write_page
         from similitude.report.plans import plan_table
         from similitude.runs.engine import available_cores
@@ -52,8 +57,7 @@ def quickstart(
 
         makers = {"mlp": lambda: reference.mlp(reference.images_of(images)), "gpt": reference.gpt}
         # Workers of one thread each lose nothing to threads that wait for one another on a busy machine.
-        count = workers if workers is not None else available_cores()
-        engine = sim.InProcess() if count == 1 else sim.ProcessPool(workers=count)
+        alone = available_cores() == 1
         folder = out / ("quickstart" if images == "digits" else f"quickstart-{images}")
         studies: list[sim.TransferStudy] = []
         interrupted = False
@@ -64,7 +68,8 @@ def quickstart(
                 screen.say(f"[{name}] {describe(experiment)}")
                 made = planner_of(experiment).plan(experiment.widths[-1])
                 screen.say(plan_table(made))
-                study, interrupted = watch(screen, experiment, folder, engine=engine)
+                with engine_of(engine, workers, alone=alone) as where:
+                    study, interrupted = watch(screen, experiment, folder, engine=where)
             except KeyboardInterrupt:  # before its first run: the report has the experiments before it
                 if not studies:
                     raise

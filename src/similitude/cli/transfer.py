@@ -40,7 +40,8 @@ def transfer(
     role: Roles = None,
     name: str | None = None,
     storage: str = "similitude-runs",
-    workers: int = 1,
+    workers: int | None = None,
+    engine: str | None = None,
     report: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -98,7 +99,10 @@ def transfer(
     storage:
         Folder, or Optuna storage URL.
     workers:
-        Processes; with more than one, sizes train side by side.
+        Runs at once, each in a process of its own; 1, in this process, by default.
+    engine:
+        Where runs are computed: inline (this process), process (several of this machine) or ray, perhaps with settings:
+        ray:num_gpus=1,address=head:6379. By --workers where it is not given.
     report:
         The HTML file; report.html in the storage folder by default.
     json:
@@ -106,19 +110,17 @@ def transfer(
     """
     with Screen(as_json=json) as screen:
         from similitude.cli.batches import load_batches
+        from similitude.cli.engines import engine_of
         from similitude.cli.factories import load_factory, load_optimizer
         from similitude.cli.options import at_least, depth_rules, names, rate, schedule_of, whole_numbers
         from similitude.cli.sizes import size
         from similitude.cli.watch import describe, report_path, watch, write_page
-        from similitude.runs.engine import InProcess
-        from similitude.runs.pool import ProcessPool
         from similitude.studies.experiment import Experiment, rates
 
         if widths is None and depths is None:
             widths = "64,128,256"
         at_least(steps, 1, "--steps")
         at_least(seeds, 1, "--seeds")
-        at_least(workers, 1, "--workers")
         batches, vain = load_batches(data, batch_size=batch_size, context=context, noise=noise)
         experiment = Experiment(
             name=name or factory.rpartition(":")[2],
@@ -140,8 +142,8 @@ def transfer(
         for option in vain:
             screen.say(f"Note: {option} has no effect on --data {data}.")
         screen.say(describe(experiment))
-        engine = InProcess() if workers == 1 else ProcessPool(workers=workers)
-        study, interrupted = watch(screen, experiment, storage, engine=engine)
+        with engine_of(engine, workers, alone=True) as where:
+            study, interrupted = watch(screen, experiment, storage, engine=where)
         page = write_page(screen, study, report_path(storage, report))
         screen.result(
             {**study.to_dict(), "interrupted": interrupted, "report": None if page is None else str(page)}

@@ -9,6 +9,7 @@ from typing import Literal
 import optuna
 
 from similitude.core.errors import TuningError
+from similitude.runs.ray_options import is_ray, ray_engine
 from similitude.runs.storage import translated
 from similitude.tuning.budget import Budget
 from similitude.tuning.costs import check_source, in_cost_units
@@ -17,6 +18,7 @@ from similitude.tuning.engines import InlineTrials, TrialEngine
 from similitude.tuning.history import Cost
 from similitude.tuning.outcome import Objective
 from similitude.tuning.processes import ProcessTrials
+from similitude.tuning.ray_trials import RayTrials
 from similitude.tuning.space import Space
 from similitude.tuning.stored import DEFAULT_FOLDER, open_tuning
 from similitude.tuning.turns import LEASE_SECONDS
@@ -139,10 +141,8 @@ def trial_engine(engine: EngineName | TrialEngine, *, workers: int = 1) -> Trial
                 'engine="process"; for threads, study.optimize(objective, n_jobs=...).'
             )
         return InlineTrials()
-    if engine == "ray":
-        from similitude.tuning.ray_trials import RayTrials
-
-        return RayTrials(workers=workers)
+    if is_ray(engine):
+        return RayTrials(workers, ray_engine(engine, retries=0))
     raise TuningError(f'engine={engine!r} is none: "process", "inline" and "ray" are.')
 
 
