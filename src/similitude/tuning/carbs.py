@@ -18,8 +18,9 @@ from similitude.core.errors import TuningError
 from similitude.core.seeding import derive
 from similitude.tuning import costs, retry
 from similitude.tuning.budget import Budget
+from similitude.tuning.description import check_objectives, describe
 from similitude.tuning.failures import FAILURE_KEY
-from similitude.tuning.history import PARAMS_KEY, SPACE_KEY, Cost, History
+from similitude.tuning.history import PARAMS_KEY, Cost, History
 from similitude.tuning.leases import LEASE_SECONDS, Renewal, take
 from similitude.tuning.one_thread import one_thread
 from similitude.tuning.original import suggest_original
@@ -28,10 +29,6 @@ from similitude.tuning.space import Space
 
 BUDGET_KEY = "similitude:budget"
 """User attribute of a study that holds its budget."""
-
-
-class SeveralObjectivesError(TuningError, ValueError):
-    """The study has several objectives; a `ValueError` as well, as Optuna's own samplers raise."""
 
 
 @cites(10, "Section 3")
@@ -119,8 +116,8 @@ class CarbsSampler(BaseSampler):
         """
         storage, in_loop = study._storage, _in_optimize(study)
         try:
-            _check_objectives(study)
-            self._describe(study)
+            check_objectives(study)
+            describe(study, self.space, cost=self.cost, notes={BUDGET_KEY: self.budget.to_dict()})
             self._check_budget(study, in_loop=in_loop)
         except TuningError:
             storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)  # nobody runs it now
@@ -151,7 +148,7 @@ class CarbsSampler(BaseSampler):
         Raises:
             TuningError: The study has several objectives, or a trial told a cost that is none.
         """
-        _check_objectives(study)
+        check_objectives(study)
         with one_thread():  # and one at a time: a thread sees what another one has just published
             newest = study._storage.get_trial(trial._trial_id)
             values = {k: v for k, v in retry.configuration(newest).items() if k in self.space}
@@ -180,7 +177,7 @@ class CarbsSampler(BaseSampler):
         Raises:
             TuningError: The study has several objectives.
         """
-        _check_objectives(study)
+        check_objectives(study)
         if param_name not in self._warned:
             self._warned.add(param_name)
             warnings.warn(self._beside(param_name, param_distribution), stacklevel=2)
@@ -277,32 +274,6 @@ class CarbsSampler(BaseSampler):
             )
         study.stop()  # another process spent the rest since this one looked
 
-    def _describe(self, study: optuna.Study) -> None:
-        """Store the search in the study once, and refuse a study of another one."""
-        storage, study_id = study._storage, study._study_id
-        stored = storage.get_study_user_attrs(study_id)
-        space = json.loads(json.dumps(self.space.to_dict()))  # lists for tuples, as storages give them back
-        own: dict[str, Any] = {SPACE_KEY: space, costs.COST_KEY: costs.name_of(self.cost)}
-        there = stored.get(SPACE_KEY, space)
-        if there != space:
-            differ = [name for name in {**there, **space} if there.get(name) != space.get(name)]
-            which = "; ".join(
-                f"{n}: {there.get(n, 'none')} there, {space.get(n, 'none')} here" for n in differ
-            )
-            raise TuningError(
-                f"Study {study.study_name!r} searches another space than this sampler ({which}). Give the study's own "
-                "space, or make a new study and let it begin with what this one has seen: sim.warm_start(new, old)."
-            )
-        if stored.get(costs.COST_KEY, own[costs.COST_KEY]) != own[costs.COST_KEY]:
-            raise TuningError(
-                f"Study {study.study_name!r} has its costs from {stored[costs.COST_KEY]!r}, and this sampler takes "
-                f"them from {own[costs.COST_KEY]!r}: they would be of two kinds. Use the study's own, or a new study."
-            )
-        own[BUDGET_KEY] = self.budget.to_dict()
-        for key, value in own.items():
-            if stored.get(key) != value:
-                storage.set_study_user_attr(study_id, key, value)
-
     def _beside(self, name: str, distribution: BaseDistribution) -> str:
         law = "it is not in the space"
         if name in self.space:
@@ -325,14 +296,6 @@ def _searched(space: Space) -> Space:
         name = next(n for n, dim in left.items() if all(parent in placed for parent in dim.when or {}))
         placed[name] = left.pop(name)
     return Space(placed)
-
-
-def _check_objectives(study: optuna.Study) -> None:
-    if len(study.directions) != 1:
-        raise SeveralObjectivesError(
-            f"The study has {len(study.directions)} objectives, and CarbsSampler takes one: the cost is the other axis "
-            'of the front. Return the value alone, and tell the cost by trial.set_user_attr("cost", c).'
-        )
 
 
 def _in_optimize(study: optuna.Study) -> bool:
