@@ -234,6 +234,8 @@ def test_targets_that_the_study_says_nothing_about():
             forecast(mine, {"width": wrong})
     with pytest.raises(GridError, match=r"holds no rule 'ntp'; it compares 'mup'"):
         forecast(mine, TARGET, rule="ntp")
+    with pytest.raises(GridError, match="list is no study to forecast from"):
+        forecast([mine], TARGET)  # type: ignore[arg-type]
     with pytest.raises(GridError, match="the Transfer is of 'mup'"):
         forecast(mine.transfers["mup"], TARGET, rule="sp")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import math
+import pickle
 
 import numpy as np
+import optuna
 import pytest
 import torch
 
@@ -15,7 +17,7 @@ from similitude.core.verdict import Outcome
 from similitude.runs.ledger import Ledger
 from similitude.scaling.plan import plan
 from similitude.studies.base_knobs import check_space, default_space, merged, settings_of
-from similitude.studies.family_search import SEED, FamilySearch, train_at
+from similitude.studies.family_search import SEED, BaseObjective, FamilySearch, train_at
 from similitude.studies.family_verdict import Tolerances, checks_of, judge
 from similitude.studies.family_verification import verify
 from similitude.studies.records import Curve
@@ -23,6 +25,7 @@ from similitude.studies.tune_family import tune_family
 from similitude.training.build import build_model
 from similitude.training.loop import train
 from similitude.tuning.dimensions import Choice, Linear, Log
+from similitude.tuning.failures import TrialFailure
 from similitude.tuning.space import Space
 from tests.cases import TeacherBatches, toy_mlp
 
@@ -85,8 +88,6 @@ def test_the_base_is_tuned_and_the_target_planned_with_its_knobs(tuned):
 
 def test_a_trial_is_the_plain_training_of_the_base_with_its_knobs(tuned):
     """The value of the first trial, the center, against plain loops over the seeds."""
-    import optuna
-
     folder, _ = tuned
     mine = search()
     study = Ledger.open(folder, "family", create=False).study
@@ -141,6 +142,44 @@ def test_another_experiment_under_the_same_name_is_refused(tuned):
         tune_family(toy_mlp, batches(), storage=folder, **{**TINY, "steps": 9})
 
 
+def test_an_interrupted_verification_goes_on_where_it_was(tmp_path):
+    mine = search(seeds=(0,), steps=3)
+    ledger = Ledger.open(tmp_path, "v", fingerprint=mine.fingerprint())
+    values = {"lr": 0.02, "output.multiplier": 1.0}
+    told = []
+
+    def stop(progress):
+        told.append(progress.cells_done)
+        raise KeyboardInterrupt
+
+    attempt = functools.partial(verify, mine, SPACE, values, ledger, names=("lr",), points=5, step=1.0)
+    with pytest.raises(KeyboardInterrupt):
+        attempt(on_progress=stop)
+    assert told == [5]  # the five rates of the base are one program
+    assert len(ledger.finished()) == 5
+    rest = []
+    curves = attempt(on_progress=lambda progress: rest.append((progress.cells_done, progress.cells)))
+    assert rest == [(10, 10)]
+    assert all(np.isfinite(curve.losses).all() for curve in curves["lr"])
+
+
+def test_what_goes_to_another_process_is_the_same_there():
+    objective = BaseObjective(search(), SPACE)
+    there = pickle.loads(pickle.dumps(objective))
+    trial = optuna.trial.FixedTrial(SPACE.center)
+    assert there(trial) == objective(optuna.trial.FixedTrial(SPACE.center))
+
+
+def test_a_base_that_diverges_is_a_failure_of_its_configuration():
+    def nowhere(model, batch):
+        return model(batch[0]).square().mean() * float("nan")
+
+    objective = BaseObjective(search(loss=nowhere), SPACE)
+    with pytest.raises(TrialFailure, match="2 of 2 seeds") as failed:
+        objective(optuna.trial.FixedTrial(SPACE.center))
+    assert failed.value.kind == "diverged"
+
+
 def test_the_tuned_configuration_is_run_once_for_all_knobs(tmp_path):
     mine = search()
     ledger = Ledger.open(tmp_path, "v", fingerprint=mine.fingerprint())
@@ -171,7 +210,7 @@ def parabola(size: int, centre: float, *, depth: float = 0.1, noise: float = 0.0
 def test_the_verdict_follows_where_the_optima_are(centres, outcome, says):
     curves = [parabola(size, centre) for size, centre in zip((64, 128, 256), centres, strict=True)]
     checks = checks_of({"lr": curves}, {"lr": 1.0})
-    verdict = judge(checks, 64, Tolerances(0.5, 0.05), dial="width", more="--trials 60")
+    verdict = judge(checks, 64, Tolerances(0.5, 0.05), dial="width", seeds=3, trials=30)
     assert verdict.outcome is outcome
     assert says in verdict.summary
     for check, centre in zip(checks, centres, strict=True):
@@ -182,21 +221,23 @@ def test_the_verdict_follows_where_the_optima_are(centres, outcome, says):
 
 def test_a_flat_knob_is_right_wherever_its_optimum_is():
     curves = [parabola(size, centre, depth=0.001) for size, centre in ((64, 0.0), (128, -2.0), (256, 2.0))]
-    verdict = judge(checks_of({"wd": curves}, {"wd": 1.0}), 64, Tolerances(0.5, 0.05), dial="width", more="")
+    verdict = judge(
+        checks_of({"wd": curves}, {"wd": 1.0}), 64, Tolerances(0.5, 0.05), dial="width", seeds=3, trials=30
+    )
     assert verdict.ok
 
 
 def test_noise_leaves_it_undecided_and_a_divergence_does_not():
     noisy = [parabola(size, 0.0, depth=0.02, noise=0.2) for size in (64, 128)]
     verdict = judge(
-        checks_of({"lr": noisy}, {"lr": 1.0}), 64, Tolerances(0.5, 0.05), dial="width", more="--seeds 6"
+        checks_of({"lr": noisy}, {"lr": 1.0}), 64, Tolerances(0.5, 0.05), dial="width", seeds=3, trials=30
     )
     assert verdict.outcome is Outcome.CANNOT_TELL
     assert verdict.next == "--seeds 6"
     curve = parabola(128, -2.0)
     exploded = Curve(128, curve.lrs, (*curve.losses[:3], *((math.inf,) * 3,) * 4))
     checks = checks_of({"lr": [parabola(64, 0.0), exploded]}, {"lr": 1.0})
-    verdict = judge(checks, 64, Tolerances(0.5, 0.05), dial="width", more="")
+    verdict = judge(checks, 64, Tolerances(0.5, 0.05), dial="width", seeds=3, trials=30)
     assert verdict.outcome is Outcome.SHIFTS
     assert "lr at width 128 diverges" in verdict.summary
     with pytest.raises(BadVerdictError):

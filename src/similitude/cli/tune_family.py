@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from similitude.cli.knobs import Knobs
 from similitude.cli.roles import Roles
-from similitude.cli.screen import RUNS_KEPT, Screen
+from similitude.cli.screen import RUNS_KEPT, ProgressBar, Screen
+
+if TYPE_CHECKING:
+    from similitude.tuning.drive import TuningProgress
 
 
 def tune_family(
@@ -166,6 +170,7 @@ def tune_family(
                 engine="inline" if workers == 1 else "process",
                 workers=workers,
                 runs=InProcess() if workers == 1 else ProcessPool(workers=workers),
+                on_trial=_shown_by(bar, trials),
                 on_run=bar,
             )
         screen.say(family_table(tuned))
@@ -173,3 +178,15 @@ def tune_family(
             screen.say(f"Plan: {tuned.plan.save(save).resolve()}")
         screen.result(tuned.to_dict())
     return tuned.verdict.exit_code
+
+
+def _shown_by(bar: ProgressBar, trials: int) -> Callable[[TuningProgress], None]:
+    """Show the trials of the search on the bar on which the runs of the verification are shown after it."""
+    from similitude.studies.jobs import Progress
+
+    def show(progress: TuningProgress) -> None:
+        done = min(progress.finished + progress.failed, trials)
+        best = "" if progress.best is None else f", best {progress.best:.4g}"
+        bar(Progress(progress.study, f"search at the base{best}", done, trials, done / trials))
+
+    return show

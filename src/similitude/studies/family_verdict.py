@@ -39,7 +39,9 @@ def checks_of(curves: Mapping[str, Sequence[Curve]], values: Mapping[str, float]
     return tuple(_check(name, curve, values[name]) for name, several in curves.items() for curve in several)
 
 
-def judge(checks: Sequence[Check], base: int, tolerances: Tolerances, *, dial: str, more: str) -> Verdict:
+def judge(
+    checks: Sequence[Check], base: int, tolerances: Tolerances, *, dial: str, seeds: int, trials: int
+) -> Verdict:
     """Decide from the sizes above the base; the base itself tells whether the search had found its optimum.
 
     A knob is wrong at a size if it costs more than its tolerance and more than two standard errors, or if its optimum is
@@ -51,7 +53,8 @@ def judge(checks: Sequence[Check], base: int, tolerances: Tolerances, *, dial: s
         base: The size that was tuned.
         tolerances: What counts as right.
         dial: The dial that changes.
-        more: Options of the command that would tell more.
+        seeds: Seeds with which every configuration was trained.
+        trials: Trials of the search.
     """
     larger = [check for check in checks if check.size != base]
     states = {(check.name, check.size): _state(check, tolerances) for check in checks}
@@ -62,17 +65,19 @@ def judge(checks: Sequence[Check], base: int, tolerances: Tolerances, *, dial: s
     if untuned:
         text = f"the base is not at its optimum: {'; '.join(_words(check, dial) for check in untuned)}"
         causes = ("the search had too few trials", "its trials differ more by their seeds than by this knob")
-        return Verdict(Outcome.CANNOT_TELL, text, evidence, causes, more)
+        return Verdict(Outcome.CANNOT_TELL, text, evidence, causes, f"--trials {2 * trials}")
     if wrong:
         text = f"not right at a larger {dial}: {'; '.join(_words(check, dial) for check in wrong)}"
         causes = (
             "the rule does not keep this optimum",
             f"the base is too small to be a model of a larger {dial}",
         )
-        return Verdict(Outcome.SHIFTS, text, evidence, causes, f"a larger base: {more}")
+        return Verdict(Outcome.SHIFTS, text, evidence, causes, f"--{dial}s without {base}: a larger base")
     if doubtful:
         text = f"not sure at a larger {dial}: {'; '.join(_words(check, dial) for check in doubtful)}"
-        return Verdict(Outcome.CANNOT_TELL, text, evidence, ("too few seeds or values",), more)
+        return Verdict(
+            Outcome.CANNOT_TELL, text, evidence, ("too few seeds or values",), f"--seeds {2 * seeds}"
+        )
     sizes = ", ".join(str(size) for size in sorted({check.size for check in larger}))
     worst = max((check.cost or 0.0 for check in larger), default=0.0)
     text = f"every tuned knob is right at {dial} {sizes}: none costs more than {100 * worst:.1f} % of the best loss"

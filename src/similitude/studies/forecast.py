@@ -64,8 +64,15 @@ def forecast(
         Milliseconds for a transfer study, seconds for the laws of a tuning study: nothing is trained.
     """
     if not isinstance(study, TransferStudy | Transfer):
+        import optuna
+
         from similitude.studies.forecast_tuning import forecast_tuning
 
+        if not isinstance(study, optuna.Study):
+            raise GridError(
+                f"{type(study).__name__} is no study to forecast from. Pass what sim.transfer or sim.read_study "
+                "returned, one Transfer of it, or an Optuna study."
+            )
         if rule is not None:
             raise GridError(
                 f"rule={rule!r}: a tuning study has no rules, it was tuned as it is. Leave rule out."
