@@ -108,7 +108,7 @@ class _Worker:
         self.ready = False
         self.jobs: list[Any] = []  # at most the one that it computes
         try:
-            with _interrupts_withheld():
+            with interrupts_withheld():
                 self.process.start()
         except OSError as error:
             raise StudyError(
@@ -172,7 +172,7 @@ def _pickled(what: Any, name: str) -> bytes:
 
 
 @contextmanager
-def _interrupts_withheld() -> Iterator[None]:
+def interrupts_withheld() -> Iterator[None]:
     """Start processes that Ctrl-C does not reach: it is for this one, which then ends them in order."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

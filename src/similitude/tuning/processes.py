@@ -18,6 +18,7 @@ import optuna
 
 from similitude.core.errors import TuningError
 from similitude.runs.engine import available_cores, one_line
+from similitude.runs.pool import interrupts_withheld
 from similitude.tuning.engines import Cap, Runner
 from similitude.tuning.forwarded import answer
 from similitude.tuning.outcome import Objective, Outcome, failed
@@ -126,7 +127,8 @@ class _Process:
             target=serve, args=(theirs, objective, threads), name="similitude trial"
         )
         try:
-            self._process.start()
+            with interrupts_withheld():
+                self._process.start()
         except OSError as error:
             raise TuningError(
                 f"No process can be started for a trial: {one_line(error)}. Close other programs, ask for fewer "
