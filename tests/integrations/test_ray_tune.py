@@ -7,10 +7,13 @@ import math
 import os
 import pickle
 import signal
+import sys
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.trial import TrialState
+from ray import cloudpickle
 from ray import tune as ray_tune
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
@@ -46,8 +49,6 @@ def test_suggestions_are_those_of_the_sampler_and_costs_reach_it():
         values = SPACE.suggest(trial)
         trial.set_user_attr("cost", float(values["width"]))
         return value_of(values)
-
-    import optuna
 
     plain = optuna.create_study(sampler=sim.CarbsSampler(SPACE, seed=3))
     plain.optimize(objective, n_trials=8)
@@ -215,7 +216,17 @@ def train_some(folder, config):
         ray_tune.report({"loss": value_of(config) + 1 / step, "cost": float(config["width"] * step)})
 
 
+@pytest.fixture
+def sent_along():
+    """Let Ray Tune take the functions of this file along: its workers cannot import it."""
+    module = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(module)
+    yield
+    cloudpickle.unregister_pickle_by_value(module)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("sent_along")
 def test_a_run_of_tune_from_end_to_end(ray_engine, tmp_path):
     """8 samples, one at a time; one runs out of memory, and one has its worker killed, which Tune tries again."""
     notes = tmp_path / "notes"
