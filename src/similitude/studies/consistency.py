@@ -117,7 +117,7 @@ def consistency(
         transfer: Whether to train at other learning rates too, and say how the best one shifts; or the rates.
         name: Name of the study in its storage.
         storage: A folder, or an Optuna storage URL. Finished runs found there are not run again.
-        engine: Where to run: `InProcess()` (default) or `ProcessPool(workers=...)`.
+        engine: Where to run: `InProcess()` (default), `ProcessPool(workers=...)` or `RayEngine()`.
         on_progress: Called often with a `Progress`.
 
     Returns:

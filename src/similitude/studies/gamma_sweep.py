@@ -105,7 +105,7 @@ def gamma_sweep(
         layers: Number of weight layers on the longest path; read off a traced pass where None.
         name: Name of the study in its storage.
         storage: A folder, or an Optuna storage URL. Finished runs found there are not run again.
-        engine: Where to run: `InProcess()` (default) or `ProcessPool(workers=...)`.
+        engine: Where to run: `InProcess()` (default), `ProcessPool(workers=...)` or `RayEngine()`.
         on_progress: Called with a `Progress` whenever runs are finished.
 
     Returns:

@@ -91,7 +91,7 @@ def transfer(
         weight_decay: "independent" or "decoupled" of the learning rate's factors; see `similitude.plan`.
         name: Name of the study in its storage.
         storage: A folder, or an Optuna storage URL. Finished cells found there are not run again.
-        engine: Where to run: `InProcess()` (default) or `ProcessPool(workers=...)`.
+        engine: Where to run: `InProcess()` (default), `ProcessPool(workers=...)` or `RayEngine()`.
         on_progress: Called often with a `Progress`.
 
     Returns:
