@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,7 +92,7 @@ def test_whole_numbers_without_bounds_stay_positive():
     ],
 )
 def test_the_next_value_is_as_far_as_it_is(dim, unit, reach):
-    assert dim.reach(unit) == pytest.approx(reach)
+    assert dim.reach(np.array([unit])) == pytest.approx(reach)
 
 
 def test_optuna_knows_them_with_finite_bounds():

@@ -217,3 +217,12 @@ def test_parts_are_told_apart_where_both_roles_are_there():
     assert additive_parts(SPACE) == ()
     space = sim.Space(n=sim.Log(1, role="scale"), lr=sim.Log(1, role="transfer"), wd=sim.Log(1))
     assert [part.tolist() for part in additive_parts(space)] == [[True, False, False], [False, True, True]]
+
+
+def test_every_value_of_a_choice_is_tried_at_once():
+    space = sim.Space(n=sim.Log(1e6, role="scale"), lr=sim.Log(1e-3), act=sim.Choice(*"abcdef"))
+    points: list[np.ndarray] = []
+    for number in range(6):
+        history = history_of(points, space=space)
+        points.append(suggest(history, seed=0, number=number))
+    assert {space.values_at(p)["act"] for p in points} == set("abcdef")

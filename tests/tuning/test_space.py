@@ -116,3 +116,9 @@ def test_a_missing_file_is_told(tmp_path):
 def test_what_cannot_be_is_refused(make, message):
     with pytest.raises(TuningError, match=message):
         make()
+
+
+def test_many_points_are_snapped_as_one_by_one():
+    points = np.random.default_rng(0).normal(size=(200, 4)) * 1.5
+    expected = [SPACE.point(SPACE.values_at(p)) for p in points]
+    np.testing.assert_allclose(SPACE.snapped(points), expected, atol=1e-9)

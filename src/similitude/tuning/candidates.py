@@ -51,9 +51,10 @@ class Neighbourhood:
             if categorical:
                 levels = low[j] + np.floor(anew[:, j] * (high[j] - low[j] + 1))
                 drawn[:, j] = np.where(changed[:, j], levels, start[:, j])
-            elif dim.distribution().single() is False and dim.reach(0.0) > 0:
-                reach = np.array([dim.reach(u) for u in start[:, j]])
-                longer = np.maximum(1.0, reach / (stride * self.radius))
+            elif low[j] == high[j]:
+                drawn[:, j] = start[:, j]
+            else:
+                longer = np.maximum(1.0, dim.reach(start[:, j]) / (stride * self.radius))
                 drawn[:, j] = start[:, j] + longer * steps[:, j]
         inside = ((drawn >= low - 1e-9) & (drawn <= high + 1e-9)).all(1)
         return self.snapped(drawn[inside][:count])
@@ -62,6 +63,6 @@ class Neighbourhood:
         """Return the nearest configurations that the space has, each once."""
         if not len(points):
             return points
-        exact = np.array([self.space.snapped(p) for p in points])
+        exact = self.space.snapped(points)
         _, first = np.unique(np.round(exact, 9), axis=0, return_index=True)
         return exact[np.sort(first)]

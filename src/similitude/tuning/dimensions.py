@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, MISSING, dataclass, fields
 from typing import Any, ClassVar, Literal, cast, get_args
 
+import numpy as np
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
+from scipy.special import expit
 
 from similitude.core.errors import TuningError
 
@@ -30,6 +32,8 @@ When = Mapping[str, Value | tuple[Value, ...]]
 
 DECADES = 12.0
 """To either side of the center where the user sets no bound: Optuna's distributions must have some."""
+
+_FARTHEST_ODDS, _NEAREST_ODDS = 300.0, 15.0  # powers of ten beyond which a float is 0 or 1
 
 SPAN = 3.0
 """Units between the bounds of a linear dimension, and between the ends of an ordered one."""
@@ -79,13 +83,17 @@ class Dimension(ABC):
     def distribution(self) -> BaseDistribution:
         """Return the dimension as Optuna knows it, with finite bounds."""
 
+    @abstractmethod
+    def snapped(self, units: np.ndarray) -> np.ndarray:
+        """Return the coordinates of the values nearest to some coordinates, shape as given."""
+
     def admissible(self, value: Any) -> Value:
         """Return the nearest value that the dimension can have."""
         return self.from_unit(self.to_unit(value))
 
-    def reach(self, unit: float) -> float:
-        """Return how far it is to the nearest other value, in units; 0 where values are dense."""
-        return 0.0
+    def reach(self, units: np.ndarray) -> np.ndarray:
+        """Return how far it is from coordinates to the nearest other value, in units; 0 where values are dense."""
+        return np.zeros_like(units)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON and TOML; see `dimension_from_dict`."""
@@ -195,30 +203,28 @@ class Number(Dimension):
                 f"{value!r} is no value of a {self.kind} dimension: a number between {least:g} and {most:g} is, both "
                 "excluded."
             )
-        return self._apart(value) / self._unit()
+        return float(self._apart(np.array(value, float))) / self._unit()
 
     def from_unit(self, unit: float) -> Value:
         """Return the value nearest to a coordinate, within the bounds."""
-        low = -math.inf if self.low is None else self.low
-        high = math.inf if self.high is None else self.high
-        value = min(max(self._moved(unit * self._unit()), low), high)
-        if not self.integer:
-            return value
-        whole = round(value / self.multiple_of) * self.multiple_of
-        least, most = self._whole(low, math.ceil), self._whole(high, math.floor)
-        return int(min(max(whole, least), most))
+        value = self._nearest(np.array(unit, float))
+        return int(value) if self.integer else float(value)
 
-    def reach(self, unit: float) -> float:
-        """Return how far it is to the nearest other whole number, in units; 0 where values are dense."""
+    def snapped(self, units: np.ndarray) -> np.ndarray:
+        """Return the coordinates of the values nearest to some coordinates."""
+        return self._apart(self._nearest(units)) / self._unit()
+
+    def reach(self, units: np.ndarray) -> np.ndarray:
+        """Return how far it is from coordinates to the nearest other whole number, in units; 0 where values are dense."""
         if not self.integer:
-            return 0.0
-        here = self.from_unit(unit)
-        assert isinstance(here, int)
-        low = -math.inf if self.low is None else self.low
-        high = math.inf if self.high is None else self.high
-        least, most = self._whole(low, math.ceil), self._whole(high, math.floor)
-        others = [v for v in (here - self.multiple_of, here + self.multiple_of) if least <= v <= most]
-        return min((abs(self.to_unit(v) - unit) for v in others), default=0.0)
+            return np.zeros_like(units)
+        here, (least, most) = self._nearest(units), self._ends()
+        apart = np.full_like(here, np.inf)
+        for step in (-self.multiple_of, self.multiple_of):
+            there = np.clip(here + step, least, most)
+            far = np.abs(self._apart(there) / self._unit() - units)
+            apart = np.where(there == here + step, np.minimum(apart, far), apart)
+        return np.where(np.isinf(apart), 0.0, apart)
 
     def distribution(self) -> BaseDistribution:
         """Return the dimension as Optuna knows it; 12 decades to either side where there is no bound."""
@@ -228,6 +234,23 @@ class Number(Dimension):
             return IntDistribution(low, high, log=self.kind == "log")
         return FloatDistribution(low, high, log=self.kind == "log")
 
+    def _nearest(self, units: np.ndarray) -> np.ndarray:
+        """Return the values nearest to coordinates, as floats."""
+        least, most = self._ends()
+        with np.errstate(over="ignore"):
+            values = self._moved(units * self._unit())
+        if self.integer:
+            values = np.round(values / self.multiple_of) * self.multiple_of
+        return np.clip(values, least, most)
+
+    def _ends(self) -> tuple[float, float]:
+        """Return the smallest and the largest value."""
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        if self.integer:
+            return self._whole(low, math.ceil), self._whole(high, math.floor)
+        return low, high
+
     def _whole(self, bound: float, rounded: Any) -> float:
         """Return the outermost multiple within a bound; a positive one where the domain is."""
         if math.isinf(bound):
@@ -235,12 +258,12 @@ class Number(Dimension):
         return max(rounded(bound / self.multiple_of) * self.multiple_of, self._whole(-math.inf, rounded))
 
     @abstractmethod
-    def _apart(self, value: float) -> float:
-        """Return the transformed value minus the transformed center."""
+    def _apart(self, values: np.ndarray) -> np.ndarray:
+        """Return the transformed values minus the transformed center."""
 
     @abstractmethod
-    def _moved(self, apart: float) -> float:
-        """Return the value whose transform is this far from the center's."""
+    def _moved(self, apart: np.ndarray) -> np.ndarray:
+        """Return the values whose transforms are this far from the center's."""
 
     @abstractmethod
     def _outermost(self) -> tuple[float, float]:
@@ -262,14 +285,11 @@ class Log(Number):
     kind: ClassVar[str] = "log"
     domain: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
-    def _apart(self, value: float) -> float:
-        return math.log10(value / self.center)
+    def _apart(self, values: np.ndarray) -> np.ndarray:
+        return np.log10(values / self.center)
 
-    def _moved(self, apart: float) -> float:
-        try:
-            return self.center * 10.0**apart
-        except OverflowError:
-            return math.inf
+    def _moved(self, apart: np.ndarray) -> np.ndarray:
+        return self.center * 10.0**apart
 
     def _outermost(self) -> tuple[float, float]:
         far = 10.0 ** (DECADES / (2 if self.integer else 1))  # whole numbers stay exact as floats
@@ -294,21 +314,17 @@ class Logit(Number):
         if self.integer:
             raise TuningError("logit dimension: there is no whole number between 0 and 1; leave integer out.")
 
-    def _apart(self, value: float) -> float:
-        return _odds(value) - _odds(self.center)
+    def _apart(self, values: np.ndarray) -> np.ndarray:
+        return np.log10(values / (1 - values)) - _odds(self.center)
 
-    def _moved(self, apart: float) -> float:
-        if apart == 0:
-            return self.center
-        odds = apart + _odds(self.center)
-        if odds > 0:
-            return 1 / (1 + 10.0 ** -min(odds, 300.0))
-        power = 10.0 ** max(odds, -300.0)
-        return power / (1 + power)
+    def _moved(self, apart: np.ndarray) -> np.ndarray:
+        odds = np.clip(apart + _odds(self.center), -_FARTHEST_ODDS, _NEAREST_ODDS)
+        return np.where(apart == 0, self.center, expit(math.log(10) * odds))
 
     def _outermost(self) -> tuple[float, float]:
         center = _odds(self.center)
-        far = [10.0**o / (1 + 10.0**o) for o in (max(center - DECADES, -300.0), min(center + DECADES, 15.0))]
+        odds = max(center - DECADES, -_FARTHEST_ODDS), min(center + DECADES, _NEAREST_ODDS)
+        far = [float(expit(math.log(10) * o)) for o in odds]
         return far[0] if self.low is None else self.low, far[1] if self.high is None else self.high
 
 
@@ -340,10 +356,10 @@ class Linear(Number):
             return (self.high - self.low) / SPAN
         return abs(self.center) or 1.0
 
-    def _apart(self, value: float) -> float:
-        return value - self.center
+    def _apart(self, values: np.ndarray) -> np.ndarray:
+        return values - self.center
 
-    def _moved(self, apart: float) -> float:
+    def _moved(self, apart: np.ndarray) -> np.ndarray:
         return self.center + apart
 
     def _outermost(self) -> tuple[float, float]:
@@ -436,9 +452,13 @@ class Choice(Dimension):
         place = round(unit / self._spacing()) + self._place(self.first)
         return self.values[min(max(place, 0), len(self.values) - 1)]
 
-    def reach(self, unit: float) -> float:
+    def snapped(self, units: np.ndarray) -> np.ndarray:
+        """Return the coordinates of the values nearest to some coordinates."""
+        return np.clip(np.round(units / self._spacing()) * self._spacing(), *self.bounds)
+
+    def reach(self, units: np.ndarray) -> np.ndarray:
         """Return how far it is to the next value, in units."""
-        return self._spacing() if len(self.values) > 1 else 0.0
+        return np.full_like(units, self._spacing() if len(self.values) > 1 else 0.0)
 
     def distribution(self) -> BaseDistribution:
         """Return the dimension as Optuna knows it."""

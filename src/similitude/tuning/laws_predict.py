@@ -44,7 +44,7 @@ def predict(laws: ScalingLaws, cost: float) -> Prediction:
             intervals[name] = (axis.real(low), axis.real(high))
             held = abs(axis.coordinate(values[name]) - found)
             if held > 0.05 * axis.step and held > abs(
-                axis.dimension.reach(axis.dimension.to_unit(values[name]))
+                float(axis.dimension.reach(np.array(axis.dimension.to_unit(values[name]))))
             ):
                 notes.append(
                     f"{name} is held at its bound {values[name]}; the law says {axis.real(found):.4g}"

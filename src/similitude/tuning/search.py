@@ -37,7 +37,7 @@ class Settings:
             of d / 3, so that a step in all directions is as long in each.
         strides: Factors of the radius with which candidates are drawn.
         prior: How strongly candidates far from the front are disliked: 1 weighs them by the density of the radius.
-        starts: Trials with a value before anything is modelled.
+        starts: Trials with a value before anything is modelled, at least; as many as the largest choice without order has.
         candidates: Per dimension and stride.
         exploration: Standard deviations by which a clamped trial must improve.
         repeat_every: Every so many trials a member of the front may be run again instead.
@@ -84,8 +84,11 @@ def suggest(
     space, rng = history.space, np.random.default_rng([seed, number])
     radius = settings.radius * math.sqrt(max(1.0, len(space) / 3))
     near = Neighbourhood(space, radius)
-    if len(history.points) < settings.starts:
-        return start(history, near, rng)
+    levels = [
+        high - low + 1 for (low, high), kind in zip(space.bounds, space.categorical, strict=True) if kind
+    ]
+    if len(history.points) < max([settings.starts, *levels]):
+        return start(history, near, number, rng)
     beliefs = Surrogates.of(history, rng, cap=cap, cost_of=cost_of)
     view = _View.of(beliefs, cap)
     criterion = view.gain

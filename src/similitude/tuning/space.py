@@ -16,6 +16,8 @@ from similitude.core.errors import TuningError
 from similitude.tuning.dimensions import Choice, Dimension, Value, dimension_from_dict
 from similitude.tuning.failures import FAILURE_KEY, FailureKind, TrialFailure, check_kind
 
+_SAME = 1e-9  # units within which two coordinates are of one value
+
 
 class Space(Mapping[str, Dimension]):
     """What is tuned: dimensions by name, in the order in which they are given.
@@ -135,9 +137,18 @@ class Space(Mapping[str, Dimension]):
                 values[name] = dim.from_unit(float(unit))
         return values
 
-    def snapped(self, point: np.ndarray) -> np.ndarray:
-        """Return the point of the nearest configuration that there is."""
-        return self.point(self.values_at(point))
+    def snapped(self, points: np.ndarray) -> np.ndarray:
+        """Return the points of the nearest configurations that there are; shape (..., d) as given."""
+        exact = np.zeros_like(points)
+        there: dict[str, np.ndarray] = {}
+        for j, (name, dim) in enumerate(self.items()):
+            there[name] = np.ones(points.shape[:-1], bool)
+            for parent, wanted in (dim.when or {}).items():
+                column = exact[..., self.names.index(parent)]
+                units = [self[parent].to_unit(value) for value in _allowed(wanted)]
+                there[name] &= there[parent] & (np.abs(column[..., None] - units) < _SAME).any(-1)
+            exact[..., j] = np.where(there[name], dim.snapped(points[..., j]), 0.0)
+        return exact
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Return the dimensions as Optuna knows them."""
