@@ -37,7 +37,7 @@ class Settings:
             of d / 3, so that a step in all directions is as long in each.
         strides: Factors of the radius with which candidates are drawn.
         prior: How strongly candidates far from the front are disliked: 1 weighs them by the density of the radius.
-        starts: Trials with a value before anything is modelled, at least; as many as the largest choice without order has.
+        starts: Trials with a value before anything is modelled; more where a choice without order has more values.
         candidates: Per dimension and stride.
         exploration: Standard deviations by which a clamped trial must improve.
         repeat_every: Every so many trials a member of the front may be run again instead.
