@@ -16,14 +16,16 @@ from isoflop import Cell, split
 
 GRID = Path(__file__).with_suffix(".csv")
 WIDTHS = {
-    3.594e8: (2, 3, 4, 5, 7),
+    3.594e8: (4, 5, 7, 10, 14),
     1e9: (3, 4, 5, 7, 10),
     2.783e9: (4, 5, 6, 9, 13),
     7.746e9: (5, 6, 8, 11, 16),
 }
 """Of each budget, in operations per run."""
-RATES = (1.0, 2.0)
-"""Around 0.03 (16 / width)^0.5; half of it was worse everywhere."""
+FEW, MANY = (1.0, 2.0), (1.0, 2.0, 4.0)
+"""Times 0.03 (16 / width)^0.5; half of it was worse everywhere, and short runs bear the largest."""
+SHORT = 2e9
+"""Operations below which runs are short."""
 SEEDS = (0, 1)
 
 
@@ -33,7 +35,7 @@ def runs() -> list[tuple[float, int, float, int]]:
         (budget, width, round(rate * 0.03 * (16 / width) ** 0.5, 5), seed)
         for budget, widths in WIDTHS.items()
         for width in widths
-        for rate in RATES
+        for rate in (MANY if budget < SHORT else FEW)
         for seed in SEEDS
     ]
 

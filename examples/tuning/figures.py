@@ -22,6 +22,9 @@ SETTINGS: dict[Any, Any] = {
     "grid.alpha": 0.3,
 }
 
+WIDE = 10
+"""Ratio of values from which on they are drawn on a logarithmic axis."""
+
 
 def front(
     path: Path, history: History, answers: Sequence[Best], *, labels: tuple[str, str], title: str
@@ -44,6 +47,8 @@ def front(
             means = np.array([answer.value for answer in answers])
             ends = np.array([(answer.low, answer.high) for answer in answers]).T
             axes.errorbar(at, means, np.abs(ends - means), fmt="o-", ms=4, color="tab:blue", label="best")
+        if 0 < WIDE * min(history.values) < max(history.values):
+            axes.set_yscale("log")
         axes.set(xscale="log", xlabel=labels[0], ylabel=labels[1], title=title)
         axes.legend()
         save(figure, path)

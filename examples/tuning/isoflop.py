@@ -30,7 +30,7 @@ class Split:
         budgets: Operations, shape (b,).
         best: Best number of parameters at each, shape (b,).
         exponent: Slope of log best over log budget.
-        low: Lower end of the interval, from the seeds' noise.
+        low: Lower end of the interval.
         high: Its upper end.
         bracketed: At which budgets the best lies within the sizes tried, shape (b,); the others do not count.
     """
@@ -65,8 +65,6 @@ def best_losses(cells: Sequence[Cell], losses: np.ndarray) -> dict[float, list[t
 
 def optimum(sizes: np.ndarray, losses: np.ndarray) -> tuple[float, bool]:
     """Return the size of least loss by a parabola in the logarithm of the size, and whether it lies within the sizes."""
-    if len(sizes) < 3:
-        return float(sizes[np.argmin(losses)]), False
     x = np.log10(sizes)
     a, b, _ = np.polyfit(x, losses, 2)
     inside = a > 0 and x.min() < -b / (2 * a) < x.max()
@@ -74,30 +72,48 @@ def optimum(sizes: np.ndarray, losses: np.ndarray) -> tuple[float, bool]:
 
 
 def split(cells: Sequence[Cell], *, seed: int = 0) -> Split:
-    """Fit the exponent, and repeat the fit on losses with fresh noise of the size that the seeds show.
+    """Fit the exponent, and repeat the fit on losses with fresh noise.
+
+    The noise has the size that the seeds show, or that of the distances from the parabolas where this is larger: losses
+    that jump from one size to the next tell less than their seeds say.
 
     Args:
-        cells: The grid; each cell has at least two seeds.
+        cells: The grid; each cell has at least two seeds, and each budget at least four sizes.
         seed: Of the noise.
     """
     rng = np.random.default_rng(seed)
-    means = np.array([np.mean(cell.losses) for cell in cells])
-    spread = np.sqrt(np.mean([np.var(cell.losses, ddof=1) / len(cell.losses) for cell in cells]))
-    exponent, budgets, best, bracketed = _fit(cells, means)
-    drawn = [_fit(cells, means + spread * rng.standard_normal(len(means)))[0] for _ in range(DRAWS)]
+    curves = best_losses(cells, np.array([np.mean(cell.losses) for cell in cells]))
+    sizes = [np.array([size for size, _ in rows]) for rows in curves.values()]
+    losses = [np.array([loss for _, loss in rows]) for rows in curves.values()]
+    of_seeds = np.mean([np.var(cell.losses, ddof=1) / len(cell.losses) for cell in cells])
+    spread = np.sqrt(max(of_seeds, lack_of_fit(sizes, losses)))
+    budgets = np.array(list(curves))
+    exponent, best, bracketed = _fit(budgets, sizes, losses)
+    drawn = [
+        _fit(budgets, sizes, [loss + spread * rng.standard_normal(len(loss)) for loss in losses])[0]
+        for _ in range(DRAWS)
+    ]
     low, high = np.nanquantile(drawn, QUANTILES)
     return Split(budgets, best, exponent, float(low), float(high), bracketed)
 
 
-def _fit(cells: Sequence[Cell], losses: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-    budgets, best, bracketed = [], [], []
-    for budget, rows in best_losses(cells, losses).items():
-        size, inside = optimum(*np.array(rows).T)
-        budgets.append(budget)
-        best.append(size)
-        bracketed.append(inside)
-    budgets, best, bracketed = np.array(budgets), np.array(best), np.array(bracketed)
+def lack_of_fit(sizes: Sequence[np.ndarray], losses: Sequence[np.ndarray]) -> float:
+    """Return the mean square of the distances from one parabola per budget, per degree of freedom left."""
+    squares, freedom = 0.0, 0
+    for x, loss in zip(sizes, losses, strict=True):
+        x = np.log10(x)
+        squares += float(np.square(loss - np.polyval(np.polyfit(x, loss, 2), x)).sum())
+        freedom += len(x) - 3
+    return squares / freedom
+
+
+def _fit(
+    budgets: np.ndarray, sizes: Sequence[np.ndarray], losses: Sequence[np.ndarray]
+) -> tuple[float, np.ndarray, np.ndarray]:
+    found = [optimum(x, loss) for x, loss in zip(sizes, losses, strict=True)]
+    best = np.array([size for size, _ in found])
+    bracketed = np.array([inside for _, inside in found])
     if bracketed.sum() < 2:
-        return np.nan, budgets, best, bracketed
+        return np.nan, best, bracketed
     slope = np.polyfit(np.log10(budgets[bracketed]), np.log10(best[bracketed]), 1)[0]
-    return float(slope), budgets, best, bracketed
+    return float(slope), best, bracketed
