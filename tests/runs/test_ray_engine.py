@@ -224,7 +224,7 @@ def test_without_ray_the_extra_is_named(monkeypatch):
 
 
 def test_similitude_does_not_import_ray():
-    script = "import sys, similitude.runs.ray, similitude.cli.app; sys.exit('ray' in sys.modules)"
+    script = "import sys, similitude.tuning.tune, similitude.cli.app; sys.exit('ray' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 

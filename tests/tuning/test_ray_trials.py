@@ -23,7 +23,7 @@ import similitude as sim
 from similitude.core.errors import StudyError, TuningError
 from similitude.tuning.failures import FAILURE_KEY
 from similitude.tuning.ray_trials import RayTrials
-from similitude.tuning.tune import tune
+from similitude.tuning.tune import trial_engine, tune
 
 REASON = f"{FAILURE_KEY}:reason"
 
@@ -162,6 +162,12 @@ def test_64_trials_survive_the_kill_of_a_worker_and_go_on_without_ray(ray_engine
     )
     tune(functools.partial(noted, notes), study, trials=70, engine="inline")
     assert [t.state.name for t in study.trials] == ["COMPLETE"] * 70
+
+
+def test_settings_of_ray_are_read_from_the_name_of_the_engine():
+    wanted = RayTrials(3, sim.RayEngine(num_cpus=0.5, address="head:6379", retries=0))
+    assert trial_engine("ray:num_cpus=0.5,address=head:6379", workers=3) == wanted
+    assert trial_engine("ray:retries=4").ray.retries == 4
 
 
 def test_what_cannot_be_had_is_said(ray_engine, study):
