@@ -42,7 +42,7 @@ def laws(*, minimize=True, trials=60, decades=3.0):
         np.arange(trials),
         minimize=minimize,
     )
-    return ScalingLaws.from_history(history, resamples=30)
+    return ScalingLaws.from_history(history, resamples=20)
 
 
 @pytest.fixture(scope="module")
@@ -106,4 +106,4 @@ def test_estimators_that_could_not_be_had_are_left_out(found):
             found.estimates, paths={"naive": found.estimates.paths["naive"]}, preferred="naive"
         ),
     )
-    assert "Nothing to compare with." in render_laws_page(only)
+    assert all("Nothing to compare with." in line for line in figures(only)[2].numbers)

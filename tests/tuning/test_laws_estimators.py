@@ -1,5 +1,7 @@
 """The estimators against plain oracles: a loop over the Pareto set, derivatives by differences, paths by brute force."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from laws_cases import chinchilla, drawn, history, log10
@@ -15,7 +17,7 @@ from similitude.tuning.laws_forms import forms
 from similitude.tuning.laws_frontier import fit_frontier
 from similitude.tuning.laws_naive import naive_paths
 from similitude.tuning.laws_parametric import parametric_paths
-from similitude.tuning.laws_paths import Paths, lines
+from similitude.tuning.laws_paths import Paths, cost_levels, lines
 from similitude.tuning.problem_chinchilla import ChinchillaLaw
 from similitude.tuning.space import Space
 
@@ -107,8 +109,6 @@ def test_the_path_is_the_constrained_minimum_by_brute_force():
     cost = cost_model(data, ones)
     paths, _, form = parametric_paths(data, ones, cost, seed=0)
     assert form in ("n", "every size")
-    from similitude.tuning.laws_paths import cost_levels
-
     levels = cost_levels(data)
     optima = []
     for level in levels:
@@ -185,11 +185,10 @@ def test_the_law_is_believed_where_losses_have_its_form_and_the_surrogate_where_
     assert found.errors["surrogate"] < found.errors["parametric"]
 
 
-@pytest.mark.parametrize("which", ["parametric", "surrogate"])
-def test_outliers_of_bad_luck_do_not_move_exponents_much(which, data):
+def test_outliers_of_bad_luck_do_not_move_exponents_much(data):
     rng = np.random.default_rng(0)
     unlucky = data.values.copy()
     unlucky[rng.permutation(len(data))[:4]] += 1.0
-    spoilt = type(data)(**{**vars(data), "values": unlucky})
-    clean, dirty = (estimate(d, count=20, seed=0).paths[which].slopes[0] for d in (data, spoilt))
-    assert np.abs(clean - dirty).max() < (0.01 if which == "parametric" else 0.08)
+    clean, dirty = (estimate(d, count=20, seed=0).paths for d in (data, replace(data, values=unlucky)))
+    for which, most in (("parametric", 0.01), ("surrogate", 0.08)):
+        assert np.abs(clean[which].slopes[0] - dirty[which].slopes[0]).max() < most

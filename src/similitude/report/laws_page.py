@@ -11,11 +11,11 @@ from similitude.report.pages import render_template
 from similitude.tuning.laws import ScalingLaws
 from similitude.tuning.laws_text import (
     AHEAD,
+    backtested,
     exponent_text,
     frontier_text,
     predictions,
     split_text,
-    tested,
     value_text,
 )
 
@@ -48,7 +48,7 @@ def render_laws_page(laws: ScalingLaws) -> str:
         frontier_words=frontier_text(laws),
         split_words=split_text(laws),
         predicted=list(zip(AHEAD, predictions(laws), strict=True)),
-        test=tested(laws),
+        test=backtested(laws),
         settings={
             "trials": len(costs),
             "cheapest cost": float(costs.min()),

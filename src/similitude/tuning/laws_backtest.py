@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from similitude.tuning.laws import ScalingLaws
 
 
+NEGLIGIBLE = 0.02
+"""An error below this part of what the frontier gains over all trials is none, however narrow the intervals."""
+
+NOISY = 0.5
+"""An interval wider than this part of it says little."""
+
+
 def backtest(laws: ScalingLaws) -> Backtest:
     """Find the laws again without the dearest decade of cost, and compare.
 
@@ -49,6 +56,7 @@ def backtest(laws: ScalingLaws) -> Backtest:
     before = dict(zip((a.name for a in past.axes), past.paths.coordinates(np.log10(dearest))[0], strict=True))
     after = dict(zip(lines, laws.paths.coordinates(np.log10(dearest))[0], strict=True))
     steps = {name: float((before[name] - after[name]) / lines[name].step) for name in after if name in before}
+    start = laws.predict(cost=float(history.costs.min())).value.value
     held = -history.signed[~kept]
     best = float(held.min()) if history.minimize else -float(held.min())
     return Backtest(
@@ -61,12 +69,12 @@ def backtest(laws: ScalingLaws) -> Backtest:
         best_seen=best,
         steps=steps,
         exponents=past.exponents,
-        verdict=_judge(told.value, found.value, float(np.ptp(history.values[kept])), dearest),
+        verdict=_judge(told.value, found.value, gain=abs(start - found.value.value), cost=dearest),
     )
 
 
-def _judge(told: Quantity, found: Quantity, spread: float, cost: float) -> Verdict:
-    """Say whether the interval of the prediction holds what all trials say."""
+def _judge(told: Quantity, found: Quantity, *, gain: float, cost: float) -> Verdict:
+    """Say whether the prediction is what all trials say; `gain` is what the frontier gains from the cheapest trial on."""
     evidence = (
         Evidence(
             f"predicted value at cost {cost:.4g} (90 %)", told.value, told.interval, f"{found.value:.4g}"
@@ -78,7 +86,7 @@ def _judge(told: Quantity, found: Quantity, spread: float, cost: float) -> Verdi
     )
     # The intervals of both may be off by what each does not know.
     overlap = told.low <= found.high and found.low <= told.high
-    if not overlap:
+    if not overlap and abs(told.value - found.value) > NEGLIGIBLE * gain:
         causes = (
             "the losses do not go as a power of the cost over this range",
             "the cheap trials were far from the front, or in another regime of training",
@@ -86,7 +94,7 @@ def _judge(told: Quantity, found: Quantity, spread: float, cost: float) -> Verdi
         return Verdict(
             Outcome.INCONSISTENT, summary, evidence, causes, "do not extrapolate by more than you have tested"
         )
-    if told.width > 0.5 * spread:
+    if told.width > NOISY * gain:
         return Verdict(
             Outcome.TOO_NOISY, summary, evidence, next="more trials near the front, over more decades of cost"
         )

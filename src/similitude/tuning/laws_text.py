@@ -70,7 +70,7 @@ def split_text(laws: ScalingLaws) -> str:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Backtested:
     """The outcome of a backtest in words.
 
     Attributes:
@@ -82,13 +82,13 @@ class Tested:
     words: str
 
 
-def tested(laws: ScalingLaws) -> Tested:
+def backtested(laws: ScalingLaws) -> Backtested:
     """Run the backtest, and write its outcome, or why there is none."""
     try:
         verdict = laws.backtest().verdict
     except TuningError as error:
-        return Tested(None, f"none: {str(error).rstrip('.')}")
-    return Tested(verdict, verdict.summary)
+        return Backtested(None, f"none: {str(error).rstrip('.')}")
+    return Backtested(verdict, verdict.summary)
 
 
 def transfer_line(name: str, verdict: Verdict) -> str:
@@ -150,7 +150,7 @@ def laws_table(laws: ScalingLaws) -> RenderableType:
                 Padding(Text.assemble(f"{name}: ", badge, f"  {verdict.summary}"), (0, 0, 0, 2), expand=False)
             )
             parts += [line(f"next: {verdict.next}")] if verdict.next else []
-    test = tested(laws)
+    test = backtested(laws)
     told = test.words if test.verdict is None else f"{_word(test.verdict)}: {test.words}"
     parts += [Text(""), Text("Backtest", style="bold"), line(told)]
     notes = [*laws.notes, *(f"At cost {p.cost:.3g}: {'; '.join(p.notes)}." for p in found if p.notes)]
