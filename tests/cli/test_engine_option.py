@@ -14,6 +14,16 @@ COMMANDS = {
         "--lr-max=2^2",
         "--points=5",
     ),
+    "family": (
+        "tune",
+        "family",
+        *TRANSFER,
+        "--widths=8,16",
+        "--target=32",
+        "--trials=3",
+        "--points=5",
+        "--verify=lr",
+    ),
     "consistency": (
         "consistency",
         *TRANSFER,
@@ -35,7 +45,8 @@ def findings(data):
 
 
 @pytest.mark.parametrize(
-    "command", ["transfer", *(pytest.param(c, marks=pytest.mark.slow) for c in ("gamma", "consistency"))]
+    "command",
+    ["transfer", *(pytest.param(c, marks=pytest.mark.slow) for c in ("gamma", "consistency", "family"))],
 )
 def test_a_study_on_ray_finds_what_it_finds_in_this_process(cli, ray_engine, command):
     ran = {
@@ -58,7 +69,7 @@ def test_a_study_on_ray_finds_what_it_finds_in_this_process(cli, ray_engine, com
         (["--engine=ray:address=127.0.0.1:1"], "No Ray cluster at 127.0.0.1:1: ConnectionRefusedError"),
     ],
 )
-@pytest.mark.parametrize("command", ["transfer", "gamma", "consistency"])
+@pytest.mark.parametrize("command", ["transfer", "gamma", "consistency", "family"])
 def test_wrong_engines(cli, monkeypatch, command, options, text):
     monkeypatch.setattr("ray.is_initialized", lambda: False)  # as in a process of its own
     ran = cli(*COMMANDS[command], *options)

@@ -49,7 +49,8 @@ def tune_family(
     name: str | None = None,
     storage: str = "similitude-runs",
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
+    engine: str | None = None,
     save: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -116,7 +117,10 @@ def tune_family(
     seed:
         Seed of the search.
     workers:
-        Processes; with more than one, trials and the runs of the verification run side by side.
+        Trials, and runs of the verification, at once, each in a process of its own; 1, in this process, by default.
+    engine:
+        Where they are computed: inline (this process), process (several of this machine) or ray, perhaps with settings:
+        ray:num_gpus=1,address=head:6379. By --workers where it is not given.
     save:
         Write the plan of the target to this JSON file.
     json:
@@ -124,25 +128,24 @@ def tune_family(
     """
     with Screen(as_json=json, kept=RUNS_KEPT) as screen:
         from similitude.cli.batches import load_batches
+        from similitude.cli.engines import engine_of
         from similitude.cli.factories import load_factory, load_optimizer
         from similitude.cli.options import at_least, depth_rule_of, names, rate, schedule_of, whole_numbers
         from similitude.cli.sizes import size
         from similitude.report.family_table import family_table
-        from similitude.runs.engine import InProcess
-        from similitude.runs.pool import ProcessPool
         from similitude.studies.tune_family import tune_family as tuned_of
         from similitude.tuning.space import Space
+        from similitude.tuning.tune import trial_engine
 
         at_least(trials, 1, "--trials")
         at_least(seeds, 1, "--seeds")
-        at_least(workers, 1, "--workers")
         batches, vain = load_batches(data, batch_size=batch_size, context=context, noise=noise)
         for option in vain:
             screen.say(f"Note: {option} has no effect on --data {data}.")
         if widths is None and depths is None:
             widths = "64,128,256"
         only_dial = depths is not None and len(target) == 1 and "=" not in target[0]
-        with screen.progress() as bar:
+        with engine_of(engine, workers, alone=True) as where, screen.progress() as bar:
             tuned = tuned_of(
                 load_factory(factory),
                 batches,
@@ -167,9 +170,10 @@ def tune_family(
                 name=name or f"{factory.rpartition(':')[2]}-family",
                 storage=storage,
                 seed=seed,
-                engine="inline" if workers == 1 else "process",
-                workers=workers,
-                runs=InProcess() if workers == 1 else ProcessPool(workers=workers),
+                engine=trial_engine(
+                    engine or ("inline" if workers in (None, 1) else "process"), workers=workers or 1
+                ),
+                runs=where,
                 on_trial=_shown_by(bar, trials),
                 on_run=bar,
             )

@@ -114,7 +114,8 @@ def tune_family(
         seed: Of the search.
         engine: Where trials run: "inline", "process", "ray", or an engine of `similitude.tuning`.
         workers: How many trials run at once.
-        runs: Where the runs of the verification run: `InProcess()` (default) or `ProcessPool(workers=...)`.
+        runs: Where the runs of the verification run: `InProcess()` (default), `ProcessPool(workers=...)` or
+            `RayEngine()`.
         on_trial: Called with the progress of the search.
         on_run: Called with the progress of the verification.
 

@@ -120,11 +120,12 @@ def tune(
     return study
 
 
-def trial_engine(engine: EngineName | TrialEngine, *, workers: int = 1) -> TrialEngine:
+def trial_engine(engine: str | TrialEngine, *, workers: int = 1) -> TrialEngine:
     """Return an engine by its name.
 
     Args:
-        engine: Its name, or an engine, which has its own number of workers.
+        engine: Its name, which for Ray may have settings ("ray:num_gpus=1,address=head:6379"); or an engine, which has
+            its own number of workers.
         workers: How many trials run at once.
 
     Raises:
