@@ -45,6 +45,10 @@ COLUMNS = {
     "failures": "failed",
     "seconds": "CPU-s",
 }
+Runs = dict[str, dict[int, dict[str, float]]]
+"""Figures by method and seed."""
+PAGE = ROOT / "docs" / "tuning_comparison.md"
+BEGIN, END = "<!-- tables of bench/tuning.py -->", "<!-- end of tables -->"
 COMPARED = ("hv40", "hv60", "hv_1cap", "gap", "gap_at_cap")
 
 
@@ -100,15 +104,22 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
         for done in as_completed([pool.submit(job_of, *job) for job in missing]):
             print(done.result(), file=sys.stderr, flush=True)
-    found: dict[str, dict[str, dict[int, dict[str, float]]]] = {}
+    found: dict[str, Runs] = {}
     for problem, method, seed, *_ in jobs:
         rows = json.loads(_file(problem, method, seed, options.trials, options.results).read_text())[
             "records"
         ]
         records = [Record(**row) for row in rows]
         found.setdefault(problem, {}).setdefault(method, {})[seed] = figures(problem, records)
-    tables = {problem: show(problem, methods) for problem, methods in found.items()}
-    return {"runs": found, "differences": tables}
+    tables = "\n\n".join(show(problem, methods) for problem, methods in found.items())
+    print(tables)
+    if options.write:
+        before, _, rest = PAGE.read_text().partition(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}\n{tables}\n{END}{rest.partition(END)[2]}")
+    return {
+        "runs": found,
+        "differences": {problem: differences(methods) for problem, methods in found.items()},
+    }
 
 
 def job_of(problem: str, method: str, seed: int, trials: int, carbs: Path | None, results: Path) -> str:
@@ -145,34 +156,42 @@ def figures(name: str, records: list[Record]) -> dict[str, float]:
     return {**cuts, **budgets, **rest, "seconds": seconds}
 
 
-def show(problem: str, methods: dict[str, dict[int, dict[str, float]]]) -> dict[str, Any]:
-    """Print the table of a problem and the paired differences from ours; return the differences."""
-    print(f"\n### {problem}\n\n| method | seeds | {' | '.join(COLUMNS.values())} |")
-    print("|---" * (len(COLUMNS) + 2) + "|")
+def show(problem: str, methods: Runs) -> str:
+    """The table of a problem, and that of the paired differences from ours."""
+    lines = [
+        f"### {problem}",
+        "",
+        f"| method | seeds | {' | '.join(COLUMNS.values())} |",
+        "|---" * (len(COLUMNS) + 2) + "|",
+    ]
     for method, runs in methods.items():
         cells = [_spread([run.get(key, math.nan) for run in runs.values()]) for key in COLUMNS]
-        print(f"| {method} | {len(runs)} | {' | '.join(cells)} |")
+        lines.append(f"| {method} | {len(runs)} | {' | '.join(cells)} |")
+    found = differences(methods)
+    if found:
+        names = " | ".join(COLUMNS[key] for key in COMPARED)
+        lines += ["", f"| ours less | {names} |", "|---" * (len(COMPARED) + 1) + "|"]
+    for method, row in found.items():
+        cells = [f"{d['mean']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]" for d in row.values()]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def differences(methods: Runs) -> dict[str, dict[str, dict[str, float]]]:
+    """Ours less each other method, over the seeds that both have."""
     if OURS not in methods:
         return {}
-    print(
-        f"\n| ours less | {' | '.join(COLUMNS[key] for key in COMPARED)} |\n{'|---' * (len(COMPARED) + 1)}|"
-    )
-    differences: dict[str, Any] = {}
+    found: dict[str, dict[str, dict[str, float]]] = {}
     for method, runs in methods.items():
-        if method == OURS:
-            continue
         seeds = sorted(set(runs) & set(methods[OURS]))
-        differences[method] = {
-            key: paired(
-                methods[OURS][seed].get(key, math.nan) - runs[seed].get(key, math.nan) for seed in seeds
-            )
-            for key in COMPARED
-        }
-        cells = [
-            f"{d['mean']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]" for d in differences[method].values()
-        ]
-        print(f"| {method} | {' | '.join(cells)} |", flush=True)
-    return differences
+        if method != OURS and seeds:
+            found[method] = {
+                key: paired(
+                    methods[OURS][seed].get(key, math.nan) - runs[seed].get(key, math.nan) for seed in seeds
+                )
+                for key in COMPARED
+            }
+    return found
 
 
 def paired(differences: Iterable[float]) -> dict[str, float]:
