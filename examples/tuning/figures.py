@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike
 
 from similitude.tuning.best import Best
@@ -75,16 +76,18 @@ def isoflop(
         figure = Figure(figsize=(8.4, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2)
         for budget, rows in curves.items():
-            left.plot(*zip(*rows, strict=True), "o-", ms=3, label=f"{budget:.1g} FLOP")
+            left.plot(*zip(*rows, strict=True), "o-", ms=3, label=f"{budget:.2g} FLOP")
         left.set(
             xscale="log", xlabel="parameters", ylabel="loss (nats per character)", title="Runs of equal cost"
         )
-        left.legend()
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(curves))
         right.loglog(*zip(*best, strict=True), "o", color="black", label="grid")
         for name, budgets, sizes in laws:
             right.loglog(budgets, sizes, label=name)
         right.set(xlabel="FLOP", ylabel="best number of parameters", title=title)
         right.legend()
+        for axes in (left, right):
+            axes.xaxis.set_minor_formatter(NullFormatter())  # they would overlap
         save(figure, path)
 
 
