@@ -1,4 +1,4 @@
-"""Figures of the demos as SVG files: runs and their front, losses at fixed budgets, returns with their spread."""
+"""Figures of the demos as SVG files: runs and their front, losses at fixed budgets, returns by seed."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def isoflop(
 
 
 def returns(path: Path, groups: Mapping[str, Sequence[float]], *, label: str, title: str) -> None:
-    """Draw the returns of several seeds of each group, and their means with 90 % intervals.
+    """Draw the returns of several seeds of each group, and their means.
 
     Args:
         path: The file.
