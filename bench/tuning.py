@@ -64,6 +64,7 @@ def main() -> None:
     )
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", type=Path, help="file to write all numbers to")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
     parser.add_argument(
         "--suggest-cost", action="store_true", help="measure CPU time and memory of suggestions instead"
     )
