@@ -1,5 +1,6 @@
 """Trials taken in turns: two processes never run one, the dead leave theirs, and every number comes once."""
 
+import threading
 import time
 
 import optuna
@@ -156,3 +157,18 @@ def test_leases_are_renewed_in_the_background(opened):
     time.sleep(0.5)
     forget_owner(turns, turns.study._storage.get_trial(trial._trial_id))
     assert other.recover() == [0]
+
+
+def test_renewals_and_reports_do_not_wait_for_one_another_for_ever(opened):
+    turns = Turns(opened(), lease=0.01)
+    trial = turns.take(always)
+
+    def report():
+        for step in range(200):
+            trial.set_user_attr("step", step)
+
+    with turns.kept():
+        reporter = threading.Thread(target=report, daemon=True)
+        reporter.start()
+        reporter.join(60)
+        assert not reporter.is_alive(), "the renewals of leases and the reports of a trial block one another"

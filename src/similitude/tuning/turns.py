@@ -169,7 +169,8 @@ class Turns:
 
     def renew(self) -> None:
         """Start the time of all leases held anew."""
-        with self._lock, self.exclusive():
+        # Without `exclusive`: a journal locks itself before its file, and other threads of this process write meanwhile.
+        with self._lock:
             for lease in list(self._held.values()):
                 if self._trials.renew(lease):
                     self._mark_alive(lease)
