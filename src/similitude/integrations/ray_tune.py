@@ -150,7 +150,9 @@ class CarbsSearch(Searcher):
         self._renewal.remove(self.study._storage, trial._trial_id)
         self._store_cost(trial, result)
         value, kind = result.get(self.metric), self._kind(result, error)
-        if kind is None and value is not None:  # also where a scheduler stopped it early: its cost then says so
+        if (
+            kind is None and value is not None
+        ):  # also where a scheduler stopped it early: its cost then says so
             self.study.tell(trial.number, float(value))
             return
         if kind is not None:
