@@ -54,18 +54,16 @@ class Method:
 
 def ours(problem: Problem, seed: int) -> BaseSampler:
     """Our sampler as it comes."""
-    from similitude.tuning.carbs import CarbsSampler
-
     from similitude.tuning.budget import Budget
+    from similitude.tuning.carbs import CarbsSampler
 
     return CarbsSampler(problem.space, seed=seed, budget=Budget(per_trial=problem.cap))
 
 
 def ours_as_published(problem: Problem, seed: int) -> BaseSampler:
     """Our own code of the published algorithm."""
-    from similitude.tuning.carbs import CarbsSampler
-
     from similitude.tuning.budget import Budget
+    from similitude.tuning.carbs import CarbsSampler
 
     return CarbsSampler(problem.space, seed=seed, budget=Budget(per_trial=problem.cap), compat="carbs")
 
