@@ -24,7 +24,6 @@ from similitude.tuning.repetition import most_at_stake
 from similitude.tuning.start import start
 from similitude.tuning.surrogates import CostOf, Surrogates
 
-_STRATA = 6  # parts of the range of log cost that clamped trials take turns in
 _POLISHED, _POLISH_STRIDES = 8, (0.3, 0.1)  # best candidates that others are drawn around, and how far
 
 
@@ -39,7 +38,8 @@ class Settings:
         prior: How strongly candidates far from the front are disliked: 1 weighs them by the density of the radius.
         starts: Trials with a value before anything is modelled; more where a choice without order has more values.
         candidates: Per dimension and stride.
-        exploration: Standard deviations by which a clamped trial must improve.
+        dear_every: Every so many trials one aims at the dear end of the front.
+        exploration: Standard deviations by which such a trial must improve on the best.
         repeat_every: Every so many trials a member of the front may be run again instead.
     """
 
@@ -48,6 +48,7 @@ class Settings:
     prior: float = 0.25
     starts: int = 4
     candidates: int = 100
+    dear_every: int = 8
     exploration: float = 0.3
     repeat_every: int = 5
 
@@ -64,10 +65,10 @@ def suggest(
 ) -> np.ndarray:
     """Suggest a configuration; the same arguments give the same.
 
-    Two criteria take turns. Trials of even number maximize the expected gain of area under the front. Those of odd number
-    maximize the expected improvement over the front at their own cost, but no less than over its value at a cost drawn
-    from one of six strata, so that dear trials are tried although cheap ones promise more. Both are weighed by the
-    probabilities to cost less than the cap and not to fail, and by the distance from the front.
+    Trials maximize the expected gain of area under the front. Every eighth one maximizes the expected improvement over
+    the best value of the front instead, whatever it costs: near the cap there is little area left to gain, and the dear
+    end is what most users are after. Both are weighed by the probabilities to cost less than the cap and not to fail,
+    and by the distance from the front.
 
     Args:
         history: What the study has shown.
@@ -92,9 +93,8 @@ def suggest(
     beliefs = Surrogates.of(history, rng, cap=cap, cost_of=cost_of)
     view = _View.of(beliefs, cap)
     criterion = view.gain
-    if number % 2:
-        target = view.stratum(number, seed, rng)
-        criterion = _clamped(view, target, settings.exploration)
+    if number % settings.dear_every == settings.dear_every - 1:
+        criterion = _improvement(view, settings.exploration)
 
     def promise(points: np.ndarray) -> np.ndarray:
         away = np.sqrt(((points[:, None] - view.origins[None]) ** 2).sum(-1)).min(1)
@@ -126,7 +126,6 @@ class _View:
     cap: float | None
     origins: np.ndarray
     staircase: Staircase
-    ends: tuple[float, float]  # of the front, log10 cost
     end: float
 
     @classmethod
@@ -146,7 +145,6 @@ class _View:
             cap,
             groups.points[front],
             Staircase.of(every_cost, believed),
-            (float(log_costs[front].min()), float(log_costs[front].max())),
             end,
         )
 
@@ -164,22 +162,12 @@ class _View:
             allowed = allowed + log_probability_below(*self.beliefs.log_cost(points), math.log10(self.cap))
         return allowed
 
-    def stratum(self, number: int, seed: int, rng: np.random.Generator) -> float:
-        """Return a cost, as a logarithm, in the stratum whose turn it is."""
-        low, high = self.ends[0], max(self.ends[0], min(self.ends[1], self.end))
-        turn = number // 2
-        order = np.random.default_rng([seed, turn // _STRATA, _STRATA]).permutation(_STRATA)
-        return low + (high - low) * (order[turn % _STRATA] + rng.random()) / _STRATA
 
-
-def _clamped(view: _View, target: float, exploration: float) -> Callable[[np.ndarray], np.ndarray]:
-    floor = view.staircase.at(target)
+def _improvement(view: _View, exploration: float) -> Callable[[np.ndarray], np.ndarray]:
+    best = float(view.staircase.values[-1])
 
     def criterion(points: np.ndarray) -> np.ndarray:
-        mean, variance = view.beliefs.value.predict(points)
-        log_costs, _ = view.beliefs.log_cost(points)
-        own = view.staircase.at(np.maximum(log_costs, view.ends[0]))
-        return log_expected_improvement(mean, variance, np.maximum(own, floor) + exploration)
+        return log_expected_improvement(*view.beliefs.value.predict(points), best + exploration)
 
     return criterion
 
