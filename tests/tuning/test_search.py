@@ -209,7 +209,7 @@ def test_thousands_of_trials_are_thinned_to_the_front_and_the_newest():
     rng = np.random.default_rng(0)
     history = history_of(np.c_[rng.uniform(-0.5, 2.5, 2500), rng.normal(size=2500)])
     beliefs = Surrogates.of(history, rng)
-    assert len(beliefs.groups) == 1500
+    assert len(beliefs.groups) == 1000
     assert history.values.min() == pytest.approx(-beliefs.groups.values.max())
 
 

@@ -21,10 +21,11 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-FITTED = 250
+FITTED = 150
 """Points at most from which lengths, variances and noise are found; all points are used once they are."""
 
 _JITTER = 1e-6
+_ROWS = 256  # points that are predicted at once, for the memory
 _LENGTH, _LENGTH_SD = math.log(1.0), 0.7  # logarithms, in units of the space
 _VARIANCES = {"constant": (math.log(0.3), 1.0), "linear": (math.log(0.3), 1.0), "all": (0.0, 1.0)}
 _COUPLED = (math.log(0.1), 1.0)  # of the part of all, where others stand beside it
@@ -103,12 +104,14 @@ class GaussianProcess:
 
     def predict(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and variance of the noise-free value at some points, each of shape (m,)."""
-        x = torch.as_tensor(np.asarray(points, float)).reshape(-1, self.points.shape[1])
-        cross = self._covariance(x, self.points)
-        mean = cross @ self._weights
-        half = torch.linalg.solve_triangular(self._root, cross.T, upper=False)
-        prior = self._own(x)
-        return mean.numpy(), (prior - half.square().sum(0)).clamp(min=1e-9).numpy()
+        every = torch.as_tensor(np.asarray(points, float)).reshape(-1, self.points.shape[1])
+        means, variances = [], []
+        for x in every.split(_ROWS):
+            cross = self._covariance(x, self.points)
+            half = torch.linalg.solve_triangular(self._root, cross.T, upper=False)
+            means.append(cross @ self._weights)
+            variances.append((self._own(x) - half.square_().sum(0)).clamp(min=1e-9))
+        return torch.cat(means).numpy(), torch.cat(variances).numpy()
 
     def joint(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and covariance of the noise-free values at some points, of shapes (m,) and (m, m)."""
@@ -165,7 +168,7 @@ class GaussianProcess:
                 for j in torch.nonzero(self.categorical).flatten().tolist():
                     square += weights[j] ** 2 * (a[:, j, None] != b[None, :, j])
                 apart = square.sqrt()
-            total = total + variance * _matern(apart)
+            total.add_(_matern(apart).mul_(variance))
         return total
 
     def _own(self, x: Tensor) -> Tensor:
@@ -177,7 +180,7 @@ class GaussianProcess:
 def _matern(apart: Tensor) -> Tensor:
     """Matern kernel of smoothness 5/2 at distances in lengths."""
     a = math.sqrt(5) * apart
-    return (1 + a + a.square() / 3) * torch.exp(-a)
+    return (a.square() / 3).add_(a).add_(1).mul_(a.neg_().exp_())
 
 
 def _unpacked(theta: np.ndarray, d: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -22,7 +22,7 @@ from similitude.tuning.space import Space
 CostOf = Callable[[Mapping[str, Any]], float]
 """Cost of a configuration, where it is known beforehand."""
 
-CONDITIONED = 1500
+CONDITIONED = 1000
 """Configurations that surrogates are conditioned on, at most: the front, and the newest of the others."""
 
 _FAILURE_NOISE, _COST_NOISE = 1e-2, 1e-4  # variances
