@@ -19,21 +19,24 @@ def note_and_wait(folder, x):
     return x
 
 
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": STORE})
-doomed = cluster.add_node(num_cpus=2, object_store_memory=STORE)
-cluster.add_node(num_cpus=1, object_store_memory=STORE)
-cluster.wait_for_nodes()
-done, alive = [], [doomed]
+def main(folder):
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": STORE})
+    doomed = cluster.add_node(num_cpus=2, object_store_memory=STORE)
+    cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    cluster.wait_for_nodes()
+    done, alive = [], [doomed]
+
+    def keep(job, result):
+        done.append(result)
+        if alive and len(done) >= 3:
+            cluster.remove_node(alive.pop(), allow_graceful=False)
+
+    function = functools.partial(note_and_wait, folder)
+    RayEngine(address=cluster.address).map(function, list(range(12)), on_done=keep)
+    cluster.shutdown()
+    print()
+    print(len(set(done)), len(list(Path(folder).iterdir())))
 
 
-def keep(job, result):
-    done.append(result)
-    if alive and len(done) >= 3:
-        cluster.remove_node(alive.pop(), allow_graceful=False)
-
-
-function = functools.partial(note_and_wait, sys.argv[1])
-RayEngine(address=cluster.address).map(function, list(range(12)), on_done=keep)
-cluster.shutdown()
-print()
-print(len(set(done)), len(list(Path(sys.argv[1]).iterdir())))
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -107,7 +107,7 @@ def test_what_is_measured_is_what_dense_matrices_have(done, rule, width):
     for name in QUANTITIES:
         thorough = name not in ("loss", "eta_lambda")
         hand = [row[name] for row in rows]
-        tolerance = TOLERANCES.get(name, 2e-2)
+        tolerance = TOLERANCES.get(name, 5e-2)
         measured = curves.series[name][1]
         assert np.isfinite(measured).any()
         for mine, theirs in zip(measured, hand, strict=True):

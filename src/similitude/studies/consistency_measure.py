@@ -34,9 +34,9 @@ SHARPNESS_TOL = 5e-3
 THOROUGH_TOL = 5e-2
 """Relative error of what is measured at the ends of windows."""
 
-RESIDUAL_PRODUCTS = 8
+RESIDUAL_PRODUCTS = 14
 """Products at most for the residual part, each as dear as three gradients: its eigenvalues are crowded at the top, so
-that a sharp one would take as many as all else. The value is then several percent low."""
+that a sharp one would take as many as all else. The value is then a few percent low."""
 
 _NOISE = 0.3  # length of what is mixed to a unit vector that a search begins with
 

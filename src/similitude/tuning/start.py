@@ -11,7 +11,7 @@ _DRAWS = 16
 
 
 def start(history: History, near: Neighbourhood, number: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the center for the first trial, and later a configuration near the center or what has a value already.
+    """Return the center first, and later a configuration near the center or near what has a value already.
 
     As long as all have failed, every further one is drawn farther away, and lower in what is scaled: a configuration
     that does not fit into memory or time is mostly too large. Of a choice without order the value is taken that was
@@ -26,7 +26,7 @@ def start(history: History, near: Neighbourhood, number: int, rng: np.random.Gen
     space = near.space
     center = space.point(space.center)
     failed = len(history.failures)
-    if number == 0:
+    if number == 0 or not (len(history.points) or failed or len(history.waiting)):
         return center
     origins, stride = center[None], 1.0
     if len(history.points):
