@@ -96,7 +96,7 @@ class GaussianProcess:
 
     def conditioned(self, values: Tensor) -> GaussianProcess:
         """Return the same process given values at its points."""
-        covariance = self._covariance(self.points, self.points)
+        covariance = self.covariance(self.points, self.points)
         covariance.diagonal().add_(self._noises + _JITTER)
         root = _cholesky(covariance)
         weights = torch.cholesky_solve(values[:, None], root)[:, 0]
@@ -107,7 +107,7 @@ class GaussianProcess:
         every = torch.as_tensor(np.asarray(points, float)).reshape(-1, self.points.shape[1])
         means, variances = [], []
         for x in every.split(_ROWS):
-            cross = self._covariance(x, self.points)
+            cross = self.covariance(x, self.points)
             half = torch.linalg.solve_triangular(self._root, cross.T, upper=False)
             means.append(cross @ self._weights)
             variances.append((self._own(x) - half.square_().sum(0)).clamp(min=1e-9))
@@ -116,9 +116,9 @@ class GaussianProcess:
     def joint(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and covariance of the noise-free values at some points, of shapes (m,) and (m, m)."""
         x = torch.as_tensor(np.asarray(points, float)).reshape(-1, self.points.shape[1])
-        cross = self._covariance(x, self.points)
+        cross = self.covariance(x, self.points)
         half = torch.linalg.solve_triangular(self._root, cross.T, upper=False)
-        return (cross @ self._weights).numpy(), (self._covariance(x, x) - half.T @ half).numpy()
+        return (cross @ self._weights).numpy(), (self.covariance(x, x) - half.T @ half).numpy()
 
     def imagined(self, points: np.ndarray, values: np.ndarray) -> GaussianProcess:
         """Return the process given further observations; parameters stay as they are.
@@ -129,9 +129,9 @@ class GaussianProcess:
         """
         x = torch.as_tensor(np.asarray(points, float)).reshape(-1, self.points.shape[1])
         noises = torch.full((len(x),), self.noise, dtype=torch.float64)
-        cross = self._covariance(self.points, x)
+        cross = self.covariance(self.points, x)
         known = self._root @ (self._root.T @ self._weights)  # the values that it was conditioned on
-        corner = self._covariance(x, x)
+        corner = self.covariance(x, x)
         corner.diagonal().add_(noises + _JITTER)
         side = torch.linalg.solve_triangular(self._root, cross, upper=False)
         n, m = len(self.points), len(x)
@@ -155,7 +155,13 @@ class GaussianProcess:
             noises,
         )
 
-    def _covariance(self, a: Tensor, b: Tensor) -> Tensor:
+    def covariance(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return the prior covariance of the noise-free values at points, shape (m, n).
+
+        Args:
+            a: Points, shape (m, d).
+            b: Points, shape (n, d).
+        """
         numeric = ~self.categorical
         total = self.variances[0] + self.variances[1] * (a[:, numeric] @ b[:, numeric].T)
         for variance, part in zip(self.variances[2:], self.parts, strict=True):

@@ -47,7 +47,7 @@ class Surrogate:
 
     def covariance(self, inputs: np.ndarray) -> np.ndarray:
         """Return the prior covariance of some inputs with the trials; shape (m, n)."""
-        return self.process._covariance(torch.as_tensor(inputs), torch.as_tensor(self._inputs)).numpy()
+        return self.process.covariance(torch.as_tensor(inputs), torch.as_tensor(self._inputs)).numpy()
 
     def mean(self, covariance: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Return the posterior mean, larger is better, given each trial `counts` times, shape (n,); shape (m,)."""
