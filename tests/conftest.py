@@ -23,4 +23,5 @@ def ray_engine() -> Iterator[RayEngine]:
         logging_level="ERROR",
     )
     yield RayEngine()
+    assert ray.is_initialized(), "a test has closed the cluster of all tests"
     ray.shutdown()

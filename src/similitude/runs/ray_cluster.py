@@ -62,6 +62,8 @@ def connected(address: str | None) -> Iterator[None]:
             f"{where} is an address of Ray Client, which lacks the tasks that are used here. Run the command on a "
             "machine of the cluster with host:port or auto, e.g. by `ray job submit -- similitude ...`."
         )
+    if where != "local":
+        _knock(where)
     on_terminate = signal.getsignal(signal.SIGTERM)
     logger = logging.getLogger("ray")
     level = logger.level
@@ -113,7 +115,6 @@ def _connect(ray: Any, where: str) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     try:
         if where != "local":
-            _knock(where)
             ray.init(address=where, **quiet)
             return
         # Statistics of use go over the network, and are asked about on the terminal.
@@ -126,19 +127,27 @@ def _connect(ray: Any, where: str) -> None:
             **quiet,
         )
     except (OSError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
-        what = "No local Ray cluster could be started" if where == "local" else f"No Ray cluster at {where}"
-        remedy = (
-            "Look for room in the temporary folder and in /dev/shm, or use ProcessPool()."
-            if where == "local"
-            else "Start one with `ray start --head` and give its host:port, or leave the address out for a local one."
-        )
-        raise StudyError(f"{what}: {one_line(error)}. {remedy}") from error
+        raise _no_cluster(where, error) from error
 
 
 def _knock(where: str) -> None:
+    """See that something listens at host:port, before anything of Ray is begun in this process."""
     host, colon, port = where.rpartition(":")
     if colon and port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+        try:
+            socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+        except OSError as error:
+            raise _no_cluster(where, error) from error
+
+
+def _no_cluster(where: str, error: Exception) -> StudyError:
+    what = "No local Ray cluster could be started" if where == "local" else f"No Ray cluster at {where}"
+    remedy = (
+        "Look for room in the temporary folder and in /dev/shm, or use ProcessPool()."
+        if where == "local"
+        else "Start one with `ray start --head` and give its host:port, or leave the address out for a local one."
+    )
+    return StudyError(f"{what}: {one_line(error)}. {remedy}")
 
 
 def _check_same(ray: Any, address: str | None) -> None:
