@@ -58,16 +58,16 @@ if TYPE_CHECKING:
     from similitude.studies.tune_family import tune_family
     from similitude.training.ensemble import Replica, train_ensemble
     from similitude.training.loop import train
-    from similitude.tuning.budget import Budget
     from similitude.tuning.carbs import CarbsSampler
-    from similitude.tuning.dimensions import Choice, Linear, Log, Logit
-    from similitude.tuning.failures import TrialFailure
-    from similitude.tuning.flops import count_flops
-    from similitude.tuning.laws import ScalingLaws
-    from similitude.tuning.retry import recover
-    from similitude.tuning.space import Space
+    from similitude.tuning.laws.laws import ScalingLaws
+    from similitude.tuning.space.dimensions import Choice, Linear, Log, Logit
+    from similitude.tuning.space.space import Space
+    from similitude.tuning.study.warm import warm_start
+    from similitude.tuning.trials.budget import Budget
+    from similitude.tuning.trials.failures import TrialFailure
+    from similitude.tuning.trials.flops import count_flops
+    from similitude.tuning.trials.retry import recover
     from similitude.tuning.tune import tune
-    from similitude.tuning.warm import warm_start
 
 _HOMES = {
     "Budget": "tuning.budget",

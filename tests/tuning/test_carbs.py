@@ -15,11 +15,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from similitude.core.errors import TuningError
-from similitude.tuning.budget import Budget
 from similitude.tuning.carbs import CarbsSampler
-from similitude.tuning.dimensions import Choice, Linear, Log
-from similitude.tuning.history import LEASE_KEY, History, stored_space
-from similitude.tuning.space import Space
+from similitude.tuning.space.dimensions import Choice, Linear, Log
+from similitude.tuning.space.space import Space
+from similitude.tuning.trials.budget import Budget
+from similitude.tuning.trials.history import LEASE_KEY, History, stored_space
 from tests.tuning.sampler_runs import LADDER, ladder, objective_of, searched, sequence
 
 CONDITIONAL = Space(
