@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from similitude.tuning.problem_runs import Record
-from similitude.tuning.quality import affordable, quality
+from similitude.tuning.problems.quality import affordable, quality
+from similitude.tuning.problems.runs import Record
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(Path(__file__).parent))

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from similitude.tuning.problem_digits import DigitsTraining, gigaflops, train_digits
+from similitude.tuning.problems.digits import DigitsTraining, gigaflops, train_digits
 
-FILE = Path(__file__).parents[1] / "src" / "similitude" / "tuning" / "digits_front.csv"
+FILE = Path(__file__).parents[1] / "src" / "similitude" / "tuning" / "problems" / "digits_front.csv"
 WIDTHS = (4, 5, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256)
 RATES = tuple(float(rate) for rate in np.geomspace(0.03, 10, 11))
 MOMENTA = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99)

@@ -55,11 +55,11 @@ def data(d: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def ours(d: int, n: int) -> tuple[float, float]:
     """CPU seconds of one suggestion, and of the fit of values in it."""
-    from similitude.tuning.dimensions import Log
-    from similitude.tuning.gaussian_process import GaussianProcess
-    from similitude.tuning.history import History
-    from similitude.tuning.search import suggest
-    from similitude.tuning.space import Space
+    from similitude.tuning.search.gaussian_process import GaussianProcess
+    from similitude.tuning.search.suggest import suggest
+    from similitude.tuning.space.dimensions import Log
+    from similitude.tuning.space.space import Space
+    from similitude.tuning.trials.history import History
 
     points, values, costs = data(d, n)
     space = Space({f"x{j}": Log(1.0) for j in range(d)})

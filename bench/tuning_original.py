@@ -26,8 +26,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from similitude.tuning.dimensions import Linear, Log, Logit
-from similitude.tuning.space import Space
+from similitude.tuning.space.dimensions import Linear, Log, Logit
+from similitude.tuning.space.space import Space
 
 STEPS, RATE = 40, 2.5e-3  # the original's are 1,000 and 1e-4
 

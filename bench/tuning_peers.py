@@ -11,14 +11,14 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 
-from similitude.tuning.dimensions import Linear, Logit
-from similitude.tuning.problem_chinchilla import ChinchillaLaw
-from similitude.tuning.problem_digits import DigitsTraining
-from similitude.tuning.problem_on_policy import OnPolicyLearning
-from similitude.tuning.problem_runs import Record
-from similitude.tuning.problem_runs import run as run_sampler
-from similitude.tuning.problems import Evaluation, Problem
-from similitude.tuning.space import Space
+from similitude.tuning.problems.chinchilla import ChinchillaLaw
+from similitude.tuning.problems.digits import DigitsTraining
+from similitude.tuning.problems.on_policy import OnPolicyLearning
+from similitude.tuning.problems.problem import Evaluation, Problem
+from similitude.tuning.problems.runs import Record
+from similitude.tuning.problems.runs import run as run_sampler
+from similitude.tuning.space.dimensions import Linear, Logit
+from similitude.tuning.space.space import Space
 
 PROBLEMS: dict[str, Problem] = {
     problem.name: problem
@@ -54,16 +54,16 @@ class Method:
 
 def ours(problem: Problem, seed: int) -> BaseSampler:
     """Our sampler as it comes."""
-    from similitude.tuning.budget import Budget
     from similitude.tuning.carbs import CarbsSampler
+    from similitude.tuning.trials.budget import Budget
 
     return CarbsSampler(problem.space, seed=seed, budget=Budget(per_trial=problem.cap))
 
 
 def ours_as_published(problem: Problem, seed: int) -> BaseSampler:
     """Our own code of the published algorithm."""
-    from similitude.tuning.budget import Budget
     from similitude.tuning.carbs import CarbsSampler
+    from similitude.tuning.trials.budget import Budget
 
     return CarbsSampler(problem.space, seed=seed, budget=Budget(per_trial=problem.cap), compat="carbs")
 

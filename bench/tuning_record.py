@@ -3,9 +3,9 @@
     python bench/tuning_record.py FOLDER_OF_CARBS [--fast]
 
 The states are those of its own runs on two problems, some with trials that are being run or are made to have failed, and
-the first fit of its kernels, the only one that has an effect (see `similitude.tuning.original`), takes its own 1,000
-steps. Its random numbers come from NumPy's generator, in the order in which it asks for them, so that other code can draw
-the same: values of running trials with their noise, origins and normal steps of candidates, and the drawn cost.
+the first fit of its kernels, the only one that has an effect (see `similitude.tuning.original.suggest`), takes its own
+1,000 steps. Its random numbers come from NumPy's generator, in the order in which it asks for them, so that other code
+can draw the same: values of running trials with their noise, origins and normal steps of candidates, and the drawn cost.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ import numpy as np
 import torch
 from tuning_original import OriginalSampler, load
 
-from similitude.tuning.problem_chinchilla import ChinchillaLaw
-from similitude.tuning.problem_on_policy import OnPolicyLearning
-from similitude.tuning.problem_runs import Record, run
-from similitude.tuning.problems import Problem
+from similitude.tuning.problems.chinchilla import ChinchillaLaw
+from similitude.tuning.problems.on_policy import OnPolicyLearning
+from similitude.tuning.problems.problem import Problem
+from similitude.tuning.problems.runs import Record, run
 
 FILE = Path(__file__).parents[1] / "tests" / "tuning" / "data" / "original_states.json"
 LENGTHS = (2, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 18, 22, 27)

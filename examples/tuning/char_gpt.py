@@ -22,8 +22,8 @@ from char_gpt_training import VOCABULARY, batches, flop_per_token, train, width_
 
 import similitude as sim
 from similitude.report.tuning_table import front_table
-from similitude.tuning.best import best_front
-from similitude.tuning.history import History
+from similitude.tuning.search.best import best_front
+from similitude.tuning.trials.history import History
 from similitude.tuning.tune import tune
 
 GIGA = 1e9

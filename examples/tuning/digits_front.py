@@ -22,8 +22,8 @@ from similitude.core.seeding import derive
 from similitude.data.batches import ImageBatches
 from similitude.report.tuning_table import front_table
 from similitude.training.build import build_model
-from similitude.tuning.best import best_front
-from similitude.tuning.history import History
+from similitude.tuning.search.best import best_front
+from similitude.tuning.trials.history import History
 from similitude.tuning.tune import tune
 
 BATCH = 64

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike
 
-from similitude.tuning.best import Best
-from similitude.tuning.history import History
+from similitude.tuning.search.best import Best
+from similitude.tuning.trials.history import History
 
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",

@@ -23,8 +23,8 @@ from scipy import stats
 
 import similitude as sim
 from similitude.report.tuning_table import front_table
-from similitude.tuning.best import best, best_front
-from similitude.tuning.history import History
+from similitude.tuning.search.best import best, best_front
+from similitude.tuning.trials.history import History
 from similitude.tuning.tune import tune
 
 CAP = 0.5

@@ -58,24 +58,24 @@ if TYPE_CHECKING:
     from similitude.studies.tune_family import tune_family
     from similitude.training.ensemble import Replica, train_ensemble
     from similitude.training.loop import train
-    from similitude.tuning.budget import Budget
     from similitude.tuning.carbs import CarbsSampler
-    from similitude.tuning.dimensions import Choice, Linear, Log, Logit
-    from similitude.tuning.failures import TrialFailure
-    from similitude.tuning.flops import count_flops
-    from similitude.tuning.laws import ScalingLaws
-    from similitude.tuning.retry import recover
-    from similitude.tuning.space import Space
+    from similitude.tuning.laws.laws import ScalingLaws
+    from similitude.tuning.space.dimensions import Choice, Linear, Log, Logit
+    from similitude.tuning.space.space import Space
+    from similitude.tuning.study.warm import warm_start
+    from similitude.tuning.trials.budget import Budget
+    from similitude.tuning.trials.failures import TrialFailure
+    from similitude.tuning.trials.flops import count_flops
+    from similitude.tuning.trials.retry import recover
     from similitude.tuning.tune import tune
-    from similitude.tuning.warm import warm_start
 
 _HOMES = {
-    "Budget": "tuning.budget",
+    "Budget": "tuning.trials.budget",
     "CarbsSampler": "tuning.carbs",
     "Cell": "scaling.rules",
     "Centred": "scaling.centred",
     "Check": "checking.records",
-    "Choice": "tuning.dimensions",
+    "Choice": "tuning.space.dimensions",
     "Claim": "core.claim",
     "Consistency": "studies.consistency_records",
     "Curvature": "landscape.curvature",
@@ -88,9 +88,9 @@ _HOMES = {
     "GammaSweep": "studies.gamma_records",
     "Gram": "landscape.gram",
     "InProcess": "runs.engine",
-    "Linear": "tuning.dimensions",
-    "Log": "tuning.dimensions",
-    "Logit": "tuning.dimensions",
+    "Linear": "tuning.space.dimensions",
+    "Log": "tuning.space.dimensions",
+    "Logit": "tuning.space.dimensions",
     "MeasuredOptimizer": "scaling.measured",
     "Optimum": "studies.records",
     "Outcome": "core.verdict",
@@ -100,15 +100,15 @@ _HOMES = {
     "RayEngine": "runs.ray",
     "Regime": "scaling.regime",
     "Replica": "training.ensemble",
-    "ScalingLaws": "tuning.laws",
+    "ScalingLaws": "tuning.laws.laws",
     "SharpnessTracker": "landscape.tracker",
     "SimilitudeError": "core.errors",
-    "Space": "tuning.space",
+    "Space": "tuning.space.space",
     "StudyInterrupted": "studies.run",
     "Transfer": "studies.records",
     "TransferStudy": "studies.records",
     "TunedFamily": "studies.family_records",
-    "TrialFailure": "tuning.failures",
+    "TrialFailure": "tuning.trials.failures",
     "Verdict": "core.verdict",
     "abc": "scaling.abc",
     "abc_of": "scaling.abc",
@@ -116,7 +116,7 @@ _HOMES = {
     "cite": "core.citation",
     "clip_grad_norm_": "scaling.clipping",
     "consistency": "studies.consistency",
-    "count_flops": "tuning.flops",
+    "count_flops": "tuning.trials.flops",
     "diversity": "checking.diversity",
     "doctor": "landscape.doctor",
     "feature_change": "landscape.features",
@@ -128,7 +128,7 @@ _HOMES = {
     "plan": "scaling.plan",
     "rates": "studies.experiment",
     "read_study": "studies.read",
-    "recover": "tuning.retry",
+    "recover": "tuning.trials.retry",
     "register_operation": "scaling.dataflow.operations",
     "register_optimizer": "scaling.optimizers",
     "register_rule": "scaling.rule_registry",
@@ -140,7 +140,7 @@ _HOMES = {
     "tune": "tuning.tune",
     "tune_family": "studies.tune_family",
     "unit_scaled": "scaling.unit_scale",
-    "warm_start": "tuning.warm",
+    "warm_start": "tuning.study.warm",
     "write_report": "report.html",
 }
 

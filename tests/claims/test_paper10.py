@@ -12,9 +12,9 @@ from similitude.claims import paper10, tuned
 from similitude.claims.registry import select
 from similitude.core.verdict import Outcome
 from similitude.tuning.carbs import CarbsSampler
-from similitude.tuning.problem_chinchilla import ChinchillaLaw
-from similitude.tuning.problem_digits import DigitsTraining
-from similitude.tuning.quality import Quality
+from similitude.tuning.problems.chinchilla import ChinchillaLaw
+from similitude.tuning.problems.digits import DigitsTraining
+from similitude.tuning.problems.quality import Quality
 
 TRUTH = ChinchillaLaw().exponents
 

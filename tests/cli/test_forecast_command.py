@@ -61,9 +61,9 @@ def test_a_tuning_study_is_forecast_by_its_laws(cli):
     import optuna
 
     from similitude.runs.storage import open_store
-    from similitude.tuning.history import SPACE_KEY
-    from similitude.tuning.problem_chinchilla import ChinchillaLaw
-    from similitude.tuning.problem_runs import continued
+    from similitude.tuning.problems.chinchilla import ChinchillaLaw
+    from similitude.tuning.problems.runs import continued
+    from similitude.tuning.trials.history import SPACE_KEY
 
     law, store = ChinchillaLaw(), open_store("similitude-runs")
     store.create_study("p1")

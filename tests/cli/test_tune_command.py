@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 import similitude as sim
-from similitude.tuning.stored import load_tuning
+from similitude.tuning.study.stored import load_tuning
 
 FILES = {
     "space.toml": """

@@ -13,7 +13,7 @@ from digits_front import CAP, batches, gigaflop, objective, space, train
 from torch.nn import functional as F
 
 import similitude as sim
-from similitude.tuning.flops import count_flops
+from similitude.tuning.trials.flops import count_flops
 
 
 @pytest.mark.parametrize("width", [4, 33])

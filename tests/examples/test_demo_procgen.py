@@ -22,7 +22,7 @@ from procgen_ppo import best_settings, gain, objective, space
 from procgen_runs import Judged, compare, cost_of, frames_for
 
 from similitude.core.seeding import derive
-from similitude.tuning.history import History
+from similitude.tuning.trials.history import History
 
 
 class Counted(Agent):

@@ -20,8 +20,8 @@ from ray.tune.search import ConcurrencyLimiter, Searcher
 import similitude as sim
 from similitude.core.errors import TuningError
 from similitude.integrations.ray_tune import RAY_KEY, CarbsSearch, reporting_failures
-from similitude.tuning.failures import FAILURE_KEY, TrialFailure
-from similitude.tuning.history import History
+from similitude.tuning.trials.failures import FAILURE_KEY, TrialFailure
+from similitude.tuning.trials.history import History
 from similitude.tuning.tune import tune
 
 SPACE = sim.Space(lr=sim.Log(1e-2), width=sim.Log(16, low=4, high=256, integer=True, role="scale"))

@@ -9,10 +9,10 @@ import pytest
 from similitude.core.errors import TuningError
 from similitude.report.figures import figures, save_figures
 from similitude.report.laws_page import render_laws_page, write_laws_page
-from similitude.tuning.dimensions import Choice, Linear, Log, Logit
-from similitude.tuning.history import History
-from similitude.tuning.laws import ScalingLaws
-from similitude.tuning.space import Space
+from similitude.tuning.laws.laws import ScalingLaws
+from similitude.tuning.space.dimensions import Choice, Linear, Log, Logit
+from similitude.tuning.space.space import Space
+from similitude.tuning.trials.history import History
 
 
 def laws(*, minimize=True, trials=60, decades=3.0):

@@ -10,17 +10,17 @@ import pytest
 from similitude.core.errors import GridError
 from similitude.core.verdict import Outcome
 from similitude.studies.forecast import forecast
-from similitude.tuning.dimensions import Log
-from similitude.tuning.history import SPACE_KEY
-from similitude.tuning.problem_chinchilla import (
+from similitude.tuning.problems.chinchilla import (
     PARAMETER_POWER,
     PARAMETER_TERM,
     TOKEN_POWER,
     TOKEN_TERM,
     ChinchillaLaw,
 )
-from similitude.tuning.problem_runs import continued
-from similitude.tuning.space import Space
+from similitude.tuning.problems.runs import continued
+from similitude.tuning.space.dimensions import Log
+from similitude.tuning.space.space import Space
+from similitude.tuning.trials.history import SPACE_KEY
 
 COST = 1e5
 

@@ -24,9 +24,9 @@ from similitude.studies.records import Curve
 from similitude.studies.tune_family import tune_family
 from similitude.training.build import build_model
 from similitude.training.loop import train
-from similitude.tuning.dimensions import Choice, Linear, Log
-from similitude.tuning.failures import TrialFailure
-from similitude.tuning.space import Space
+from similitude.tuning.space.dimensions import Choice, Linear, Log
+from similitude.tuning.space.space import Space
+from similitude.tuning.trials.failures import TrialFailure
 from tests.cases import TeacherBatches, toy_mlp
 
 SPACE = Space(

@@ -6,10 +6,10 @@ import math
 import numpy as np
 import optuna
 
-from similitude.tuning.history import History
-from similitude.tuning.problem_chinchilla import ChinchillaLaw
-from similitude.tuning.problem_runs import continued
-from similitude.tuning.space import Space
+from similitude.tuning.problems.chinchilla import ChinchillaLaw
+from similitude.tuning.problems.runs import continued
+from similitude.tuning.space.space import Space
+from similitude.tuning.trials.history import History
 
 
 @functools.cache

@@ -9,8 +9,8 @@ import numpy as np
 import optuna
 
 from similitude.tuning.carbs import CarbsSampler
-from similitude.tuning.dimensions import Log
-from similitude.tuning.space import Space
+from similitude.tuning.space.dimensions import Log
+from similitude.tuning.space.space import Space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

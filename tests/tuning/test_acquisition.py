@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from similitude.tuning.acquisition import (
+from similitude.tuning.search.acquisition import (
     log_expected_gain,
     log_expected_improvement,
     log_probability_below,
 )
-from similitude.tuning.outputs import Scaling
-from similitude.tuning.pareto import Groups, Staircase
+from similitude.tuning.search.outputs import Scaling
+from similitude.tuning.search.pareto import Groups, Staircase
 
 
 @pytest.mark.parametrize(("mean", "deviation", "best"), [(0.0, 1.0, 0.3), (-2.0, 0.5, 0.0), (1.0, 2.0, -3.0)])

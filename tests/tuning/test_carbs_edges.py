@@ -9,11 +9,11 @@ import numpy as np
 import optuna
 import pytest
 
-from similitude.tuning.budget import Budget
 from similitude.tuning.carbs import CarbsSampler
-from similitude.tuning.dimensions import Choice, Linear, Log, Logit
-from similitude.tuning.history import History
-from similitude.tuning.space import Space
+from similitude.tuning.space.dimensions import Choice, Linear, Log, Logit
+from similitude.tuning.space.space import Space
+from similitude.tuning.trials.budget import Budget
+from similitude.tuning.trials.history import History
 from tests.tuning.sampler_runs import LADDER, ladder, objective_of, searched, sequence
 
 

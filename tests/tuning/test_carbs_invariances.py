@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from similitude.tuning.dimensions import Choice, Linear, Log, Logit
-from similitude.tuning.space import Space
+from similitude.tuning.space.dimensions import Choice, Linear, Log, Logit
+from similitude.tuning.space.space import Space
 from tests.tuning.sampler_runs import searched, sequence
 
 TRIALS = 8

@@ -8,10 +8,10 @@ import pytest
 from optuna.trial import TrialState
 
 from similitude.core.errors import TuningError
-from similitude.tuning.budget import Budget
 from similitude.tuning.carbs import CarbsSampler
-from similitude.tuning.costs import in_cost_units, paid
-from similitude.tuning.history import History
+from similitude.tuning.trials.budget import Budget
+from similitude.tuning.trials.costs import in_cost_units, paid
+from similitude.tuning.trials.history import History
 from tests.tuning.sampler_runs import LADDER, ladder, objective_of, searched
 
 

@@ -4,10 +4,10 @@ import optuna
 import pytest
 
 from similitude.core.errors import TuningError
-from similitude.tuning.description import SeveralObjectivesError, check_objectives, describe
-from similitude.tuning.dimensions import Choice, Linear, Log
-from similitude.tuning.history import stored_space
-from similitude.tuning.space import Space
+from similitude.tuning.space.description import SeveralObjectivesError, check_objectives, describe
+from similitude.tuning.space.dimensions import Choice, Linear, Log
+from similitude.tuning.space.space import Space
+from similitude.tuning.trials.history import stored_space
 
 SPACE = Space(
     opt=Choice("adam", "sgd", "lion"),

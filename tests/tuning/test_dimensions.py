@@ -13,7 +13,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 import similitude as sim
 from similitude.core.errors import TuningError
-from similitude.tuning.dimensions import dimension_from_dict
+from similitude.tuning.space.dimensions import dimension_from_dict
 
 UNITS = st.floats(-6, 6)
 DIMENSIONS = [

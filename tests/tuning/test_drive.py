@@ -10,8 +10,8 @@ from tuning_objectives import SPACE, value_of
 
 import similitude as sim
 from similitude.core.errors import TuningError
-from similitude.tuning.failures import FAILURE_KEY
-from similitude.tuning.history import History
+from similitude.tuning.trials.failures import FAILURE_KEY
+from similitude.tuning.trials.history import History
 from similitude.tuning.tune import tune
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -3,7 +3,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from similitude.tuning.flops import count_flops
+from similitude.tuning.trials.flops import count_flops
 
 
 def test_a_training_step_of_a_perceptron_counts_its_matrix_products():

@@ -10,8 +10,8 @@ import torch
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern
 
-from similitude.tuning import gaussian_process
-from similitude.tuning.gaussian_process import GaussianProcess
+from similitude.tuning.search import gaussian_process
+from similitude.tuning.search.gaussian_process import GaussianProcess
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(30, 3))

@@ -10,8 +10,8 @@ from optuna.trial import TrialState, create_trial
 
 import similitude as sim
 from similitude.core.errors import TuningError
-from similitude.tuning.failures import FAILURE_KEY
-from similitude.tuning.history import LEASE_KEY, PARAMS_KEY, SPACE_KEY, History
+from similitude.tuning.trials.failures import FAILURE_KEY
+from similitude.tuning.trials.history import LEASE_KEY, PARAMS_KEY, SPACE_KEY, History
 
 SPACE = sim.Space(lr=sim.Log(1e-2, low=1e-4, high=1.0))
 

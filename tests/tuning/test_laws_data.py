@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from laws_cases import history
 
 from similitude.core.errors import TuningError
-from similitude.tuning.dimensions import Choice, Linear, Log, Logit
-from similitude.tuning.laws_axes import axis_of
-from similitude.tuning.laws_data import STRATUM, law_data, resamples
-from similitude.tuning.space import Space
+from similitude.tuning.laws.axes import axis_of
+from similitude.tuning.laws.data import STRATUM, law_data, resamples
+from similitude.tuning.space.dimensions import Choice, Linear, Log, Logit
+from similitude.tuning.space.space import Space
 
 
 @given(st.floats(1e-6, 1e6))

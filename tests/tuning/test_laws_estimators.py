@@ -8,18 +8,18 @@ from laws_cases import chinchilla, drawn, history, log10
 from scipy.optimize import minimize
 
 from similitude.core.citation import cite
-from similitude.tuning.dimensions import Choice, Log
-from similitude.tuning.history import History
-from similitude.tuning.laws_cost import cost_model
-from similitude.tuning.laws_data import law_data, resamples
-from similitude.tuning.laws_estimates import estimate
-from similitude.tuning.laws_forms import forms
-from similitude.tuning.laws_frontier import fit_frontier
-from similitude.tuning.laws_naive import naive_paths
-from similitude.tuning.laws_parametric import parametric_paths
-from similitude.tuning.laws_paths import Paths, cost_levels, lines
-from similitude.tuning.problem_chinchilla import ChinchillaLaw
-from similitude.tuning.space import Space
+from similitude.tuning.laws.cost import cost_model
+from similitude.tuning.laws.data import law_data, resamples
+from similitude.tuning.laws.estimates import estimate
+from similitude.tuning.laws.forms import forms
+from similitude.tuning.laws.frontier import fit_frontier
+from similitude.tuning.laws.naive import naive_paths
+from similitude.tuning.laws.parametric import parametric_paths
+from similitude.tuning.laws.paths import Paths, cost_levels, lines
+from similitude.tuning.problems.chinchilla import ChinchillaLaw
+from similitude.tuning.space.dimensions import Choice, Log
+from similitude.tuning.space.space import Space
+from similitude.tuning.trials.history import History
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from similitude.tuning.laws_least_squares import HUBER, Prior, fit
+from similitude.tuning.laws.least_squares import HUBER, Prior, fit
 
 X = np.linspace(0, 3, 40)
 

@@ -6,8 +6,8 @@ import pytest
 
 from similitude.core.errors import BadVerdictError, NotEnoughEvidenceError
 from similitude.core.verdict import Outcome
-from similitude.tuning.laws_records import Exponent
-from similitude.tuning.laws_transfer import transfer_verdict
+from similitude.tuning.laws.records import Exponent
+from similitude.tuning.laws.transfer import transfer_verdict
 
 
 def judged(low, high, *, trials=60, **kwargs):

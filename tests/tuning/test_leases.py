@@ -9,8 +9,8 @@ import pytest
 
 from similitude.runs.lease import Owner
 from similitude.tuning.carbs import CarbsSampler
-from similitude.tuning.history import LEASE_KEY
-from similitude.tuning.leases import OWNER_KEY, Renewal, abandoned, renew, take
+from similitude.tuning.trials.history import LEASE_KEY
+from similitude.tuning.trials.leases import OWNER_KEY, Renewal, abandoned, renew, take
 from tests.tuning.sampler_runs import LADDER
 
 

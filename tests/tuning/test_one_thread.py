@@ -5,7 +5,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from similitude.tuning.one_thread import one_thread
+from similitude.tuning.engines.one_thread import one_thread
 
 
 def threads() -> list[int]:

@@ -12,12 +12,12 @@ from scipy import stats
 from sklearn.preprocessing import QuantileTransformer
 
 from similitude.core.errors import TuningError
-from similitude.tuning.dimensions import Choice, Linear, Log
-from similitude.tuning.history import Failed, History
-from similitude.tuning.original import _Search, expected_improvement, normal_ranks, suggest_original
-from similitude.tuning.problem_chinchilla import ChinchillaLaw
-from similitude.tuning.problem_on_policy import OnPolicyLearning
-from similitude.tuning.space import Space
+from similitude.tuning.original.suggest import _Search, expected_improvement, normal_ranks, suggest_original
+from similitude.tuning.problems.chinchilla import ChinchillaLaw
+from similitude.tuning.problems.on_policy import OnPolicyLearning
+from similitude.tuning.space.dimensions import Choice, Linear, Log
+from similitude.tuning.space.space import Space
+from similitude.tuning.trials.history import Failed, History
 
 STATES = json.loads((Path(__file__).parent / "data" / "original_states.json").read_text())["states"]
 PROBLEMS = {problem.name: problem for problem in (ChinchillaLaw(), OnPolicyLearning())}

@@ -8,8 +8,8 @@ import optuna
 import pytest
 import torch
 
-from similitude.tuning.failures import TrialFailure
-from similitude.tuning.outcome import evaluate
+from similitude.tuning.trials.failures import TrialFailure
+from similitude.tuning.trials.outcome import evaluate
 
 TRIAL = optuna.trial.FixedTrial({})
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from similitude.tuning.problem_chinchilla import ChinchillaLaw
-from similitude.tuning.problem_digits import DigitsTraining, gigaflops, train_digits
-from similitude.tuning.problem_on_policy import OnPolicyLearning
-from similitude.tuning.problems import Problem
+from similitude.tuning.problems.chinchilla import ChinchillaLaw
+from similitude.tuning.problems.digits import DigitsTraining, gigaflops, train_digits
+from similitude.tuning.problems.on_policy import OnPolicyLearning
+from similitude.tuning.problems.problem import Problem
 
 LAW, AGENT, DIGITS = ChinchillaLaw(), OnPolicyLearning(), DigitsTraining()
 
@@ -156,7 +156,7 @@ def test_the_frontier_of_the_digits_is_reached_by_its_own_settings():
     import csv
     from importlib import resources
 
-    with resources.files("similitude.tuning").joinpath("digits_front.csv").open() as lines:
+    with resources.files("similitude.tuning.problems").joinpath("digits_front.csv").open() as lines:
         rows = [row for row in csv.DictReader(lines) if float(row["gflop"]) < 0.1][::8]
     assert len(rows) > 3
     for row in rows:

@@ -14,7 +14,7 @@ from tuning_objectives import SPACE, value_of
 
 import similitude as sim
 from similitude.core.errors import TuningError
-from similitude.tuning.failures import FAILURE_KEY
+from similitude.tuning.trials.failures import FAILURE_KEY
 from similitude.tuning.tune import tune
 
 needs_groups = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")

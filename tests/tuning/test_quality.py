@@ -8,10 +8,10 @@ import numpy as np
 import optuna
 import pytest
 
-from similitude.tuning.problem_chinchilla import ChinchillaLaw
-from similitude.tuning.problem_on_policy import OnPolicyLearning
-from similitude.tuning.problem_runs import Record, run
-from similitude.tuning.quality import Incumbent, affordable, hypervolume, incumbents, quality
+from similitude.tuning.problems.chinchilla import ChinchillaLaw
+from similitude.tuning.problems.on_policy import OnPolicyLearning
+from similitude.tuning.problems.quality import Incumbent, affordable, hypervolume, incumbents, quality
+from similitude.tuning.problems.runs import Record, run
 
 LAW = ChinchillaLaw()
 

@@ -21,8 +21,8 @@ from tuning_objectives import SPACE, value_of
 
 import similitude as sim
 from similitude.core.errors import StudyError, TuningError
-from similitude.tuning.failures import FAILURE_KEY
-from similitude.tuning.ray_trials import RayTrials
+from similitude.tuning.engines.ray_trials import RayTrials
+from similitude.tuning.trials.failures import FAILURE_KEY
 from similitude.tuning.tune import trial_engine, tune
 
 REASON = f"{FAILURE_KEY}:reason"

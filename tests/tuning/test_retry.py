@@ -12,9 +12,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from similitude.tuning.carbs import CarbsSampler
-from similitude.tuning.history import History
-from similitude.tuning.leases import OWNER_KEY
-from similitude.tuning.retry import RETRY_KEY, place, recover, run_again
+from similitude.tuning.trials.history import History
+from similitude.tuning.trials.leases import OWNER_KEY
+from similitude.tuning.trials.retry import RETRY_KEY, place, recover, run_again
 from tests.tuning.sampler_runs import LADDER, ladder, objective_of, searched, sequence
 
 LATER = 4e9  # seconds since 1970, past every lease

@@ -13,8 +13,8 @@ from optuna.testing.pytest_samplers import (
 )
 
 from similitude.tuning.carbs import CarbsSampler
-from similitude.tuning.dimensions import Log
-from similitude.tuning.space import Space
+from similitude.tuning.space.dimensions import Log
+from similitude.tuning.space.space import Space
 
 pytestmark = pytest.mark.filterwarnings("ignore:The objective asks for", "ignore:.* finished trials have no")
 

@@ -15,9 +15,9 @@ import similitude as sim
 from similitude.core.citation import cite
 from similitude.core.errors import TuningError
 from similitude.core.verdict import Outcome
-from similitude.tuning.history import History
-from similitude.tuning.problem_chinchilla import ChinchillaLaw
-from similitude.tuning.problem_runs import continued
+from similitude.tuning.problems.chinchilla import ChinchillaLaw
+from similitude.tuning.problems.runs import continued
+from similitude.tuning.trials.history import History
 
 SEEDS = range(5)
 RESAMPLES = 30

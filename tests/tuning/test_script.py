@@ -12,9 +12,9 @@ from optuna.samplers import RandomSampler
 
 import similitude as sim
 from similitude.core.errors import TuningError
-from similitude.tuning.failures import FAILURE_KEY
-from similitude.tuning.outcome import evaluate
-from similitude.tuning.script import Script
+from similitude.tuning.engines.script import Script
+from similitude.tuning.trials.failures import FAILURE_KEY
+from similitude.tuning.trials.outcome import evaluate
 from similitude.tuning.tune import tune
 
 SPACE = sim.Space(

@@ -11,12 +11,12 @@ import pytest
 
 import similitude as sim
 from similitude.core.errors import NotEnoughEvidenceError
-from similitude.tuning.best import best, best_front
-from similitude.tuning.candidates import Neighbourhood
-from similitude.tuning.history import Failed, History
-from similitude.tuning.repetition import most_at_stake
-from similitude.tuning.search import suggest
-from similitude.tuning.surrogates import Surrogates, additive_parts
+from similitude.tuning.search.best import best, best_front
+from similitude.tuning.search.candidates import Neighbourhood
+from similitude.tuning.search.repetition import most_at_stake
+from similitude.tuning.search.suggest import suggest
+from similitude.tuning.search.surrogates import Surrogates, additive_parts
+from similitude.tuning.trials.history import Failed, History
 
 SPACE = sim.Space(n=sim.Log(1e6, low=1e5, high=1e9, role="scale"), lr=sim.Log(1e-3))
 

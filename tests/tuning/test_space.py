@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import similitude as sim
 from similitude.core.errors import TuningError
-from similitude.tuning.failures import FAILURE_KEY
+from similitude.tuning.trials.failures import FAILURE_KEY
 
 SPACE = sim.Space(
     lr=sim.Log(1e-3, role="transfer"),

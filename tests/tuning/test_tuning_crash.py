@@ -15,8 +15,8 @@ from crash_tuning import SPACE, value_of
 from private_postgres import private_postgres
 
 from similitude.runs.storage import open_store
-from similitude.tuning.failures import FAILURE_KEY
-from similitude.tuning.turns import ORPHANED_KEY
+from similitude.tuning.engines.turns import ORPHANED_KEY
+from similitude.tuning.trials.failures import FAILURE_KEY
 
 PROGRAM = Path(__file__).with_name("crash_tuning.py")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -10,8 +10,8 @@ from optuna.trial import TrialState
 
 from similitude.runs import records
 from similitude.runs.storage import open_store
-from similitude.tuning.failures import FAILURE_KEY
-from similitude.tuning.turns import ORPHANED_KEY, Turns
+from similitude.tuning.engines.turns import ORPHANED_KEY, Turns
+from similitude.tuning.trials.failures import FAILURE_KEY
 
 
 class Clock:

@@ -5,10 +5,10 @@ import pytest
 
 from similitude.core.errors import TuningError
 from similitude.tuning.carbs import CarbsSampler
-from similitude.tuning.dimensions import Choice, Linear, Log
-from similitude.tuning.history import History
-from similitude.tuning.space import Space
-from similitude.tuning.warm import warm_start
+from similitude.tuning.space.dimensions import Choice, Linear, Log
+from similitude.tuning.space.space import Space
+from similitude.tuning.study.warm import warm_start
+from similitude.tuning.trials.history import History
 from tests.tuning.sampler_runs import LADDER, objective_of, searched, sequence
 
 WIDER = Space(

@@ -8,8 +8,8 @@ from similitude.claims.judged import judged, mean_interval
 from similitude.claims.registry import Measured, claim
 from similitude.claims.tuned import laws_of, tuned_digits
 from similitude.core.verdict import Evidence, Outcome
-from similitude.tuning.laws_records import Exponent
-from similitude.tuning.problem_chinchilla import ChinchillaLaw
+from similitude.tuning.laws.records import Exponent
+from similitude.tuning.problems.chinchilla import ChinchillaLaw
 
 SEEDS = (0, 1, 2, 3, 4)
 NEAR = {"parameters": 0.02, "lr": 0.03}

@@ -10,14 +10,14 @@ from typing import Literal
 import numpy as np
 import optuna
 
-from similitude.tuning.budget import Budget
 from similitude.tuning.carbs import CarbsSampler
-from similitude.tuning.laws import ScalingLaws
-from similitude.tuning.problem_chinchilla import ChinchillaLaw
-from similitude.tuning.problem_digits import DigitsTraining
-from similitude.tuning.problem_runs import Record, continued, run
-from similitude.tuning.problems import Problem
-from similitude.tuning.quality import Quality, incumbents, quality
+from similitude.tuning.laws.laws import ScalingLaws
+from similitude.tuning.problems.chinchilla import ChinchillaLaw
+from similitude.tuning.problems.digits import DigitsTraining
+from similitude.tuning.problems.problem import Problem
+from similitude.tuning.problems.quality import Quality, incumbents, quality
+from similitude.tuning.problems.runs import Record, continued, run
+from similitude.tuning.trials.budget import Budget
 
 TRIALS = 60
 RETRAINED_FROM = 50_000

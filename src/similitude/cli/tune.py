@@ -95,9 +95,9 @@ def run(
     with Screen(as_json=json, kept=KEPT) as screen:
         from similitude.cli.tune_run import run_and_show
         from similitude.cli.tune_target import RunSettings, load_space, load_target, located, name_of
-        from similitude.tuning.budget import Budget
-        from similitude.tuning.drive import Ends
-        from similitude.tuning.stored import open_tuning
+        from similitude.tuning.engines.drive import Ends
+        from similitude.tuning.study.stored import open_tuning
+        from similitude.tuning.trials.budget import Budget
         from similitude.tuning.tune import cost_source, trial_engine
 
         limits = Budget(total=budget, per_trial=per_trial, unit=unit)

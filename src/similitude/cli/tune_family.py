@@ -13,7 +13,7 @@ from similitude.cli.roles import Roles
 from similitude.cli.screen import RUNS_KEPT, ProgressBar, Screen
 
 if TYPE_CHECKING:
-    from similitude.tuning.drive import TuningProgress
+    from similitude.tuning.engines.drive import TuningProgress
 
 
 def tune_family(
@@ -134,7 +134,7 @@ def tune_family(
         from similitude.cli.sizes import size
         from similitude.report.family_table import family_table
         from similitude.studies.tune_family import tune_family as tuned_of
-        from similitude.tuning.space import Space
+        from similitude.tuning.space.space import Space
         from similitude.tuning.tune import trial_engine
 
         at_least(trials, 1, "--trials")

@@ -57,7 +57,7 @@ def resume(
         from similitude.cli.tune_run import run_and_show
         from similitude.cli.tune_target import located
         from similitude.tuning.carbs import BUDGET_KEY
-        from similitude.tuning.stored import load_tuning, stored_budget
+        from similitude.tuning.study.stored import load_tuning, stored_budget
         from similitude.tuning.tune import cost_source
 
         found, where = load_tuning(storage, study)
@@ -81,7 +81,7 @@ def settings_of(study: optuna.Study, *, target: str | None, where: str) -> RunSe
         TuningError: Neither says what is tuned, or the study has no space.
     """
     from similitude.cli.tune_target import RunSettings, located
-    from similitude.tuning.history import stored_space
+    from similitude.tuning.trials.history import stored_space
 
     stored_space(study)
     settings = RunSettings.of(study)

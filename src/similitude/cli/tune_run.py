@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from similitude.cli.screen import Screen
     from similitude.cli.tune_target import RunSettings
-    from similitude.tuning.budget import Budget
-    from similitude.tuning.drive import TuningProgress
+    from similitude.tuning.engines.drive import TuningProgress
+    from similitude.tuning.trials.budget import Budget
 
 _LINE_SECONDS = 10.0  # between lines of progress where standard error is no terminal
 
@@ -48,10 +48,10 @@ def run_and_show(
     """
     from similitude.cli.tune_target import load_target
     from similitude.report.tuning_table import status_table
-    from similitude.tuning.history import stored_space
-    from similitude.tuning.status import status_of
+    from similitude.tuning.engines.turns import LEASE_SECONDS
+    from similitude.tuning.study.status import status_of
+    from similitude.tuning.trials.history import stored_space
     from similitude.tuning.tune import tune
-    from similitude.tuning.turns import LEASE_SECONDS
 
     objective = load_target(settings.target, stored_space(study))
     interrupted = False

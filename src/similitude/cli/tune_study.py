@@ -15,8 +15,8 @@ from similitude.core.errors import NotEnoughEvidenceError, ReportError, TuningEr
 if TYPE_CHECKING:
     import optuna
 
-    from similitude.tuning.laws import ScalingLaws
-    from similitude.tuning.laws_records import Prediction
+    from similitude.tuning.laws.laws import ScalingLaws
+    from similitude.tuning.laws.records import Prediction
 
 Storage = Annotated[str, Parameter(help="Folder, or Optuna storage URL.")]
 Json = Annotated[bool, Parameter(negative="", help="Print one JSON object on standard output.")]
@@ -34,8 +34,8 @@ def status(study: str, /, *, storage: Storage = "similitude-runs", json: Json = 
     """
     with Screen(as_json=json) as screen:
         from similitude.report.tuning_table import status_table
-        from similitude.tuning.status import status_of
-        from similitude.tuning.stored import load_tuning
+        from similitude.tuning.study.status import status_of
+        from similitude.tuning.study.stored import load_tuning
 
         stands = status_of(load_tuning(storage, study)[0])
         screen.say(status_table(stands))
@@ -59,10 +59,10 @@ def front(
     """
     with Screen(as_json=json) as screen:
         from similitude.report.tuning_table import front_table
-        from similitude.tuning.best import best, best_front
-        from similitude.tuning.history import History
-        from similitude.tuning.status import status_of
-        from similitude.tuning.stored import load_tuning, stored_cost
+        from similitude.tuning.search.best import best, best_front
+        from similitude.tuning.study.status import status_of
+        from similitude.tuning.study.stored import load_tuning, stored_cost
+        from similitude.tuning.trials.history import History
 
         found, _ = load_tuning(storage, study)
         history = History.from_study(found, cost=stored_cost(found))
@@ -98,10 +98,10 @@ def laws(
         Write the report, with figures, to this HTML file.
     """
     with Screen(as_json=json) as screen:
-        from similitude.tuning.history import History
-        from similitude.tuning.laws import ScalingLaws
-        from similitude.tuning.laws_data import LEAST_TRIALS
-        from similitude.tuning.stored import load_tuning, stored_cost
+        from similitude.tuning.laws.data import LEAST_TRIALS
+        from similitude.tuning.laws.laws import ScalingLaws
+        from similitude.tuning.study.stored import load_tuning, stored_cost
+        from similitude.tuning.trials.history import History
 
         found, _ = load_tuning(storage, study)
         history = History.from_study(found, cost=stored_cost(found))
@@ -136,8 +136,8 @@ def export(
         The file: .csv, .json or .html. STUDY.csv by default.
     """
     with Screen(as_json=json) as screen:
-        from similitude.tuning.laws import ScalingLaws
-        from similitude.tuning.stored import load_tuning, stored_cost
+        from similitude.tuning.laws.laws import ScalingLaws
+        from similitude.tuning.study.stored import load_tuning, stored_cost
 
         found, _ = load_tuning(storage, study)
         path = Path(f"{study}.csv") if out is None else out
@@ -151,7 +151,7 @@ def export(
 
 
 def _as_text(study: optuna.Study, path: Path) -> str:
-    from similitude.tuning.export import study_csv, study_dict
+    from similitude.tuning.study.export import study_csv, study_dict
 
     if path.suffix == ".csv":
         return study_csv(study)
@@ -171,7 +171,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _predicted(prediction: Prediction) -> str:
-    from similitude.tuning.laws_text import value_text
+    from similitude.tuning.laws.text import value_text
 
     values = ", ".join(f"{name} {value_text(prediction, name)}" for name in prediction.values)
     return f"At cost {prediction.cost:.4g}: value {prediction.value}; {values}"

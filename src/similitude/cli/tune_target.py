@@ -12,9 +12,9 @@ from similitude.core.errors import TuningError
 if TYPE_CHECKING:
     import optuna
 
-    from similitude.tuning.history import Cost
-    from similitude.tuning.outcome import Objective
-    from similitude.tuning.space import Space
+    from similitude.tuning.space.space import Space
+    from similitude.tuning.trials.history import Cost
+    from similitude.tuning.trials.outcome import Objective
 
 RUN_KEY = "similitude:run"
 """User attribute of a study that holds how `similitude tune` was called, for `resume` and `worker`."""
@@ -77,7 +77,7 @@ def load_target(target: str, space: Space) -> Objective:
         TuningError: There is no such program.
     """
     from similitude.cli.factories import load_factory
-    from similitude.tuning.script import Script
+    from similitude.tuning.engines.script import Script
 
     if is_program(target):
         return Script.of(target, space)
@@ -92,7 +92,7 @@ def load_space(given: str) -> Space:
         TuningError: The file is malformed, or the object is no space.
     """
     from similitude.cli.factories import load_object
-    from similitude.tuning.space import Space
+    from similitude.tuning.space.space import Space
 
     if given.endswith(".toml") or not is_reference(given):
         return Space.read(given)

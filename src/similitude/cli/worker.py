@@ -52,7 +52,7 @@ def worker(
         from similitude.cli.tune_resume import settings_of
         from similitude.cli.tune_run import run_and_show
         from similitude.cli.tune_target import located
-        from similitude.tuning.stored import load_tuning, stored_budget
+        from similitude.tuning.study.stored import load_tuning, stored_budget
         from similitude.tuning.tune import cost_source
 
         found, where = load_tuning(study, name)

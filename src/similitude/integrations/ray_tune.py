@@ -15,13 +15,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from similitude.core.errors import TuningError
 from similitude.integrations.ray_tune_searcher import Searcher, has_domains, report
-from similitude.tuning.budget import Budget
 from similitude.tuning.carbs import CarbsSampler
-from similitude.tuning.failures import FAILURE_KEY, FailureKind, TrialFailure, check_kind
-from similitude.tuning.leases import LEASE_SECONDS, Renewal, take
-from similitude.tuning.outcome import arithmetic, out_of_memory
-from similitude.tuning.space import Space
-from similitude.tuning.stored import open_tuning
+from similitude.tuning.space.space import Space
+from similitude.tuning.study.stored import open_tuning
+from similitude.tuning.trials.budget import Budget
+from similitude.tuning.trials.failures import FAILURE_KEY, FailureKind, TrialFailure, check_kind
+from similitude.tuning.trials.leases import LEASE_SECONDS, Renewal, take
+from similitude.tuning.trials.outcome import arithmetic, out_of_memory
 
 __all__ = ["RAY_KEY", "CarbsSearch", "reporting_failures"]
 

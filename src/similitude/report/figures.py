@@ -28,7 +28,7 @@ from similitude.studies.gamma_records import GammaSweep
 from similitude.studies.records import TransferStudy
 from similitude.theory.depth import DepthRegime
 from similitude.theory.two_layer_field import TwoLayerField
-from similitude.tuning.laws import ScalingLaws
+from similitude.tuning.laws.laws import ScalingLaws
 
 
 @singledispatch

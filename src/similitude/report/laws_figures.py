@@ -11,9 +11,9 @@ from similitude.report.numbers import measured
 from similitude.report.palette import MARKERS, stand_in
 from similitude.report.scale import decades, loss_ticks
 from similitude.report.svg import Figure, Panel, draw
-from similitude.tuning.laws import ScalingLaws
-from similitude.tuning.laws_axes import Axis
-from similitude.tuning.laws_text import AHEAD, exponent_text, frontier_text, transfer_line
+from similitude.tuning.laws.axes import Axis
+from similitude.tuning.laws.laws import ScalingLaws
+from similitude.tuning.laws.text import AHEAD, exponent_text, frontier_text, transfer_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

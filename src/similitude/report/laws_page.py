@@ -8,8 +8,8 @@ from pathlib import Path
 from similitude.report.figures import figures
 from similitude.report.files import write_atomically
 from similitude.report.pages import render_template
-from similitude.tuning.laws import ScalingLaws
-from similitude.tuning.laws_text import (
+from similitude.tuning.laws.laws import ScalingLaws
+from similitude.tuning.laws.text import (
     AHEAD,
     backtested,
     exponent_text,

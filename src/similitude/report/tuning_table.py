@@ -11,8 +11,8 @@ from rich.text import Text
 
 from similitude.report.layout import hanging, plain_table
 from similitude.report.numbers import interval, measured, quantity
-from similitude.tuning.best import Best
-from similitude.tuning.status import TrialLine, TuningStatus
+from similitude.tuning.search.best import Best
+from similitude.tuning.study.status import TrialLine, TuningStatus
 
 _FAILURES = {
     "nan": "gave no number",

@@ -13,8 +13,8 @@ from similitude.core.errors import TuningError
 from similitude.scaling.knobs import Knobs, knobs_as_data, parse_knobs
 from similitude.scaling.optimizers import OptimizerLike
 from similitude.training.build import build_optimizer
-from similitude.tuning.dimensions import Log
-from similitude.tuning.space import Space
+from similitude.tuning.space.dimensions import Log
+from similitude.tuning.space.space import Space
 
 RATE = "lr"
 DECAY = "weight_decay"

@@ -27,7 +27,7 @@ from similitude.training.loop import Loss
 from similitude.training.losses import cross_entropy
 from similitude.training.result import RunResult
 from similitude.training.schedule import Schedule, constant
-from similitude.tuning.space import Space
+from similitude.tuning.space.space import Space
 
 SEED = "seed"
 

@@ -21,7 +21,7 @@ from similitude.studies.jobs import Progress
 from similitude.studies.records import Curve
 from similitude.training.ensemble import stack_size
 from similitude.training.result import RunResult
-from similitude.tuning.space import Space
+from similitude.tuning.space.space import Space
 
 LEAST_POINTS = 5
 """Values of a knob that are tried at every size at least: the tuned one, and two to either side."""
@@ -56,7 +56,7 @@ def ladder(space: Space, name: str, *, tuned: float, points: int, step: float) -
         GridError: There are too few points, or an even number.
 
     Example:
-        >>> from similitude.tuning.dimensions import Log
+        >>> from similitude.tuning.space.dimensions import Log
         >>> ladder(Space(lr=Log(0.1, high=0.3)), "lr", tuned=0.25, points=5, step=1)
         [0.0625, 0.125, 0.25]
     """

@@ -14,13 +14,13 @@ from similitude.studies.forecast_records import Backtest, Estimate, Forecast, Fo
 from similitude.studies.forecast_verdict import Compared, judge
 from similitude.studies.more_trials import more_trials
 from similitude.studies.noise import Array
-from similitude.tuning.dimensions import Log
-from similitude.tuning.history import History
-from similitude.tuning.laws import ScalingLaws
-from similitude.tuning.laws_axes import Axis
-from similitude.tuning.laws_paths import LEVEL, Paths
-from similitude.tuning.space import Space
-from similitude.tuning.stored import stored_cost
+from similitude.tuning.laws.axes import Axis
+from similitude.tuning.laws.laws import ScalingLaws
+from similitude.tuning.laws.paths import LEVEL, Paths
+from similitude.tuning.space.dimensions import Log
+from similitude.tuning.space.space import Space
+from similitude.tuning.study.stored import stored_cost
+from similitude.tuning.trials.history import History
 
 COST = "cost"
 _OCTAVES = 1 / math.log10(2)  # per decade

@@ -8,7 +8,7 @@ import numpy as np
 
 from similitude.studies.forecast_records import NextRun
 from similitude.studies.next_run import HALF
-from similitude.tuning.history import History
+from similitude.tuning.trials.history import History
 
 MOST = 400
 """Further trials that are considered at one cost."""

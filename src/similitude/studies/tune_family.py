@@ -28,12 +28,12 @@ from similitude.studies.probe import probe
 from similitude.training.loop import Loss
 from similitude.training.losses import cross_entropy
 from similitude.training.schedule import Schedule, constant
-from similitude.tuning.best import best
-from similitude.tuning.drive import TuningProgress
-from similitude.tuning.engines import TrialEngine
-from similitude.tuning.history import History
-from similitude.tuning.space import Space
-from similitude.tuning.stored import DEFAULT_FOLDER
+from similitude.tuning.engines.drive import TuningProgress
+from similitude.tuning.engines.engine import TrialEngine
+from similitude.tuning.search.best import best
+from similitude.tuning.space.space import Space
+from similitude.tuning.study.stored import DEFAULT_FOLDER
+from similitude.tuning.trials.history import History
 from similitude.tuning.tune import EngineName, tune
 
 TRIALS = 30

@@ -16,16 +16,16 @@ from optuna.trial import FrozenTrial, TrialState
 from similitude.core.citation import cites
 from similitude.core.errors import TuningError
 from similitude.core.seeding import derive
-from similitude.tuning import costs, retry
-from similitude.tuning.budget import Budget
-from similitude.tuning.description import check_objectives, describe
-from similitude.tuning.failures import FAILURE_KEY
-from similitude.tuning.history import PARAMS_KEY, Cost, History
-from similitude.tuning.leases import LEASE_SECONDS, Renewal, take
-from similitude.tuning.one_thread import one_thread
-from similitude.tuning.original import suggest_original
-from similitude.tuning.search import suggest
-from similitude.tuning.space import Space
+from similitude.tuning.engines.one_thread import one_thread
+from similitude.tuning.original.suggest import suggest_original
+from similitude.tuning.search.suggest import suggest
+from similitude.tuning.space.description import check_objectives, describe
+from similitude.tuning.space.space import Space
+from similitude.tuning.trials import costs, retry
+from similitude.tuning.trials.budget import Budget
+from similitude.tuning.trials.failures import FAILURE_KEY
+from similitude.tuning.trials.history import PARAMS_KEY, Cost, History
+from similitude.tuning.trials.leases import LEASE_SECONDS, Renewal, take
 
 BUDGET_KEY = "similitude:budget"
 """User attribute of a study that holds its budget."""
@@ -59,7 +59,7 @@ class CarbsSampler(BaseSampler):
 
     Example:
         >>> import optuna
-        >>> from similitude.tuning.dimensions import Log
+        >>> from similitude.tuning.space.dimensions import Log
         >>> space = Space(width=Log(64, integer=True, role="scale"), lr=Log(1e-3))
         >>> def objective(trial):
         ...     values = space.suggest(trial)

@@ -11,17 +11,17 @@ import optuna
 from similitude.core.errors import TuningError
 from similitude.runs.ray_options import is_ray, ray_engine
 from similitude.runs.storage import translated
-from similitude.tuning.budget import Budget
-from similitude.tuning.costs import check_source, in_cost_units
-from similitude.tuning.drive import Ends, TuningProgress, drive
-from similitude.tuning.engines import InlineTrials, TrialEngine
-from similitude.tuning.history import Cost
-from similitude.tuning.outcome import Objective
-from similitude.tuning.processes import ProcessTrials
-from similitude.tuning.ray_trials import RayTrials
-from similitude.tuning.space import Space
-from similitude.tuning.stored import DEFAULT_FOLDER, open_tuning
-from similitude.tuning.turns import LEASE_SECONDS
+from similitude.tuning.engines.drive import Ends, TuningProgress, drive
+from similitude.tuning.engines.engine import InlineTrials, TrialEngine
+from similitude.tuning.engines.processes import ProcessTrials
+from similitude.tuning.engines.ray_trials import RayTrials
+from similitude.tuning.engines.turns import LEASE_SECONDS
+from similitude.tuning.space.space import Space
+from similitude.tuning.study.stored import DEFAULT_FOLDER, open_tuning
+from similitude.tuning.trials.budget import Budget
+from similitude.tuning.trials.costs import check_source, in_cost_units
+from similitude.tuning.trials.history import Cost
+from similitude.tuning.trials.outcome import Objective
 
 EngineName = Literal["process", "inline", "ray"]
 
@@ -86,7 +86,7 @@ def tune(
 
     Example:
         >>> import tempfile
-        >>> from similitude.tuning.dimensions import Log
+        >>> from similitude.tuning.space.dimensions import Log
         >>> space = Space(lr=Log(1e-3), width=Log(32, integer=True, role="scale"))
         >>> def objective(trial):
         ...     values = space.suggest(trial)

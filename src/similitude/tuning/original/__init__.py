@@ -1,0 +1,1 @@
+"""The search as published, for comparison: what `compat="carbs"` runs."""

@@ -1,0 +1,1 @@
+"""Problems with known fronts, and how good a search is on them."""

@@ -1,0 +1,1 @@
+"""The search of CARBS: surrogates, the front, what a candidate promises, and the final answer."""

@@ -1,0 +1,181 @@
+"""What trials cost: told by the objective, measured, or computed from the configuration; refused where it is no cost."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from similitude.core.errors import TuningError
+from similitude.tuning.trials.budget import Budget
+from similitude.tuning.trials.failures import FAILURE_KEY
+from similitude.tuning.trials.history import SECONDS_KEY, Cost, check_cost
+
+COST_KEY = "similitude:cost"
+"""User attribute of a study that says where the costs of its trials come from."""
+
+REFUSED_KEY = "similitude:refused_cost"
+"""User attribute of a trial whose cost was refused: what it told."""
+
+TOLD = "cost"
+"""User attribute of a trial under which its cost is found, wherever it came from."""
+
+_SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0}
+_ENOUGH = 4  # finished trials after which it is said that most tell no cost
+
+
+def name_of(cost: Cost) -> str:
+    """Return what a study stores about where its costs come from.
+
+    Example:
+        >>> name_of("seconds"), name_of(lambda values: 6 * values["width"])
+        ('seconds', 'a function of the configuration')
+    """
+    return cost if isinstance(cost, str) else "a function of the configuration"
+
+
+def check_source(cost: Cost, budget: Budget) -> None:
+    """Refuse a way to tell costs that is none, or that the budget does not count in.
+
+    Args:
+        cost: Name of a user attribute, "seconds", or a function of the configuration.
+        budget: The budget.
+
+    Raises:
+        TuningError: It is none of these, or measured seconds meet a budget in another unit.
+    """
+    if not callable(cost) and not (isinstance(cost, str) and cost):
+        raise TuningError(
+            f'cost={cost!r}: give the name of the user attribute that holds a trial\'s cost, "seconds" for '
+            "measured time, or a function that takes the configuration (a dict) and returns its cost."
+        )
+    if cost == "seconds" and budget.unit not in (None, *_SECONDS):
+        raise TuningError(
+            f'cost="seconds" measures time, and the budget counts in {budget.unit!r}. Tell the cost of each trial '
+            'in that unit by trial.set_user_attr("cost", c), or count the budget in seconds, minutes or hours.'
+        )
+
+
+def in_cost_units(limit: float | None, budget: Budget, cost: Cost) -> float | None:
+    """Return a limit of a budget in the unit in which trials tell their costs: seconds where these are measured.
+
+    Example:
+        >>> in_cost_units(2.0, Budget(per_trial=2.0, unit="hours"), "seconds")
+        7200.0
+    """
+    if limit is None or cost != "seconds" or budget.unit is None:
+        return limit
+    return limit * _SECONDS[budget.unit]
+
+
+def settle(
+    study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Mapping[str, Any], cost: Cost
+) -> None:
+    """Store the cost of a trial that is about to end, or refuse the one that it told.
+
+    A cost that is measured or computed is stored under "cost", where everything else reads it. A refused one is
+    moved aside, so that the study can be continued without the trial.
+
+    Args:
+        study: The study.
+        trial: The trial, still running.
+        state: How it ends.
+        values: Its configuration.
+        cost: Where costs come from.
+
+    Raises:
+        TuningError: The cost is not a finite number above 0; the trial is named. A failure may cost nothing.
+    """
+    storage, trial_id = study._storage, trial._trial_id
+    if cost == "seconds":
+        measured = trial.user_attrs.get(SECONDS_KEY)
+        storage.set_trial_user_attr(
+            trial_id, TOLD, _seconds(trial) if measured is None else max(measured, 1e-6)
+        )
+        return
+    if callable(cost):
+        storage.set_trial_user_attr(trial_id, TOLD, computed(cost, trial.number, values))
+        return
+    told = trial.user_attrs.get(cost)
+    failed = state != TrialState.COMPLETE or FAILURE_KEY in trial.user_attrs
+    if told is None or (failed and told == 0):
+        return
+    try:
+        check_cost(told, f"Trial {trial.number} told")
+    except TuningError:
+        storage.set_trial_user_attr(trial_id, REFUSED_KEY, repr(told))
+        storage.set_trial_user_attr(trial_id, cost, None)
+        raise
+
+
+def computed(cost: Callable[[Mapping[str, Any]], float], number: int, values: Mapping[str, Any]) -> float:
+    """Return what a function of the configuration says that a trial costs.
+
+    Args:
+        cost: The function.
+        number: Of the trial.
+        values: Its configuration.
+
+    Raises:
+        TuningError: The function gives no finite number above 0; the trial is named.
+    """
+    return check_cost(cost(values), f"The cost function gave trial {number}, {dict(values)}, the")
+
+
+def paid(trials: Sequence[FrozenTrial], cost: Cost, *, now: float) -> float:
+    """Return what some trials have cost so far, whatever became of them, and running ones up to now.
+
+    A running trial counts with its full cost where that is told already, as it is where a function computes it; with
+    the time that it has taken where time is measured; and not at all where nothing is known.
+
+    Args:
+        trials: Trials of a study.
+        cost: Where costs come from.
+        now: Seconds since 1970.
+    """
+    return math.fsum(_paid(trial, cost, now) for trial in trials)
+
+
+def warn_of_missing(trials: Sequence[FrozenTrial], cost: Cost) -> bool:
+    """Warn if most of the finished trials tell no cost, and say what is taken instead.
+
+    Args:
+        trials: Trials of a study.
+        cost: Where costs come from.
+
+    Returns:
+        Whether that is so.
+    """
+    if not isinstance(cost, str) or cost == "seconds":
+        return False
+    finished = [t for t in trials if t.state == TrialState.COMPLETE]
+    silent = sum(1 for t in finished if t.user_attrs.get(cost) is None)
+    if len(finished) < _ENOUGH or silent <= len(finished) / 2:
+        return False
+    instead = "the seconds that they took are used" if silent == len(finished) else "they are left out"
+    warnings.warn(
+        f"{silent} of {len(finished)} finished trials have no user attribute {cost!r}, which holds what a trial "
+        f"cost; {instead}. Tell the cost in the objective, trial.set_user_attr({cost!r}, c), before it returns, "
+        'or say cost="seconds".',
+        stacklevel=2,
+    )
+    return True
+
+
+def _paid(trial: FrozenTrial, cost: Cost, now: float) -> float:
+    told = trial.user_attrs.get(TOLD if callable(cost) or cost == "seconds" else cost)
+    if isinstance(told, int | float) and 0 < told < math.inf:
+        return float(told)
+    return _seconds(trial, now) if cost == "seconds" and trial.state == TrialState.RUNNING else 0.0
+
+
+def _seconds(trial: FrozenTrial, now: float | None = None) -> float:
+    if trial.datetime_start is None:
+        return 1e-6
+    end = datetime.datetime.now() if now is None else datetime.datetime.fromtimestamp(now)
+    return max((end - trial.datetime_start).total_seconds(), 1e-6)  # the clock may not have moved
