@@ -37,6 +37,10 @@ class CurvatureError(SimilitudeError):
     """A curvature cannot be taken: of the loss, at this point, along this vector, or in these units."""
 
 
+class KernelError(SimilitudeError):
+    """A module has no infinite-width kernel that can be computed, or a kernel cannot be used as asked."""
+
+
 class StudyError(SimilitudeError):
     """A study cannot be stored, read or continued."""
 
