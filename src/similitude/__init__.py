@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from similitude.checking.records import Check
     from similitude.core.citation import cite
     from similitude.core.claim import Claim
-    from similitude.core.errors import SimilitudeError
+    from similitude.core.errors import KernelError, SimilitudeError
     from similitude.core.verdict import Outcome, Verdict
+    from similitude.kernels.infinite import Kernel, kernel
     from similitude.landscape.curvature import Curvature
     from similitude.landscape.doctor import doctor
     from similitude.landscape.doctor_records import Doctor
@@ -88,6 +89,8 @@ _HOMES = {
     "GammaSweep": "studies.gamma_records",
     "Gram": "landscape.gram",
     "InProcess": "runs.engine",
+    "Kernel": "kernels.infinite",
+    "KernelError": "core.errors",
     "Linear": "tuning.space.dimensions",
     "Log": "tuning.space.dimensions",
     "Logit": "tuning.space.dimensions",
@@ -123,6 +126,7 @@ _HOMES = {
     "forecast": "studies.forecast",
     "gamma_sweep": "studies.gamma_sweep",
     "guard": "checking.guard",
+    "kernel": "kernels.infinite",
     "measure_optimizer": "scaling.geometry",
     "ntk_gram": "landscape.ntk",
     "plan": "scaling.plan",
@@ -150,6 +154,7 @@ _PACKAGES = frozenset(
         "claims",
         "data",
         "integrations",
+        "kernels",
         "landscape",
         "models",
         "report",
@@ -182,6 +187,8 @@ __all__ = [
     "GammaSweep",
     "Gram",
     "InProcess",
+    "Kernel",
+    "KernelError",
     "Linear",
     "Log",
     "Logit",
@@ -218,6 +225,7 @@ __all__ = [
     "forecast",
     "gamma_sweep",
     "guard",
+    "kernel",
     "measure_optimizer",
     "ntk_gram",
     "plan",

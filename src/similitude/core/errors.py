@@ -41,6 +41,10 @@ class KernelError(SimilitudeError):
     """A module has no infinite-width kernel that can be computed, or a kernel cannot be used as asked."""
 
 
+class KernelError(SimilitudeError):
+    """A module has no kernel in the limit of infinite width, or not on these inputs; the text names the operation."""
+
+
 class StudyError(SimilitudeError):
     """A study cannot be stored, read or continued."""
 
