@@ -1,0 +1,90 @@
+"""Samples as a kernel takes them: a tensor, or a nest of tensors that share their first axis; counted, cut, named."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from similitude.core.errors import KernelError
+
+
+def tensors_of(samples: Any, name: str = "samples") -> Iterator[Tensor]:
+    """Yield the tensors of a nest of tuples, lists and dicts in a fixed order.
+
+    Raises:
+        KernelError: Something else than a tensor is in it.
+    """
+    if isinstance(samples, Tensor):
+        yield samples
+    elif isinstance(samples, Mapping):
+        for key in samples:
+            yield from tensors_of(samples[key], f"{name}[{key!r}]")
+    elif isinstance(samples, tuple | list):
+        for index, part in enumerate(samples):
+            yield from tensors_of(part, f"{name}[{index}]")
+    else:
+        raise KernelError(
+            f"{name} is a {type(samples).__name__}. Give a tensor whose first axis counts the samples, or a tuple or "
+            "dict of such tensors (torch.as_tensor turns an array into one)."
+        )
+
+
+def count(samples: Any, name: str = "samples") -> int:
+    """Return the number of samples: the length of the first axis, which all tensors share.
+
+    Raises:
+        KernelError: There are none, or the tensors have different numbers of them.
+
+    Example:
+        >>> count({"tokens": torch.zeros(3, 7), "mask": torch.ones(3, 7)})
+        3
+    """
+    lengths = {tensor.shape[0] if tensor.ndim else -1 for tensor in tensors_of(samples, name)}
+    if len(lengths) != 1 or -1 in lengths:
+        shapes = (
+            ", ".join(str(tuple(tensor.shape)) for tensor in tensors_of(samples, name)) or "no tensor at all"
+        )
+        raise KernelError(
+            f"{name} has tensors of shapes {shapes}. Their first axis must count the same samples: give one row per "
+            "sample in each."
+        )
+    (found,) = lengths
+    if found == 0:
+        raise KernelError(f"{name} has 0 samples. A kernel is between samples: give at least one.")
+    return found
+
+
+def rows(samples: Any, start: int, stop: int) -> Any:
+    """Return the samples from `start` up to `stop`, as views."""
+    if isinstance(samples, Tensor):
+        return samples[start:stop]
+    if isinstance(samples, Mapping):
+        return {key: rows(part, start, stop) for key, part in samples.items()}
+    return type(samples)(rows(part, start, stop) for part in samples)
+
+
+def moved(samples: Any, device: torch.device | str) -> Any:
+    """Return the samples on a device."""
+    if isinstance(samples, Tensor):
+        return samples.to(device)
+    if isinstance(samples, Mapping):
+        return {key: moved(part, device) for key, part in samples.items()}
+    return type(samples)(moved(part, device) for part in samples)
+
+
+def digest(samples: Any) -> str:
+    """Return what tells these samples from all others: 16 hexadecimal digits of the SHA-256 of shapes, types and values.
+
+    Example:
+        >>> digest(torch.zeros(2)) == digest(torch.zeros(2)), digest(torch.zeros(2)) == digest(torch.zeros(1, 2))
+        (True, False)
+    """
+    found = hashlib.sha256()
+    for tensor in tensors_of(samples):
+        found.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+        found.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()[:16]
