@@ -38,10 +38,6 @@ class CurvatureError(SimilitudeError):
 
 
 class KernelError(SimilitudeError):
-    """A module has no infinite-width kernel that can be computed, or a kernel cannot be used as asked."""
-
-
-class KernelError(SimilitudeError):
     """A module has no kernel in the limit of infinite width, or not on these inputs; the text names the operation."""
 
 

@@ -102,8 +102,9 @@ def trace(
     inputs: Any = (),
     seed: int = 0,
     observer: Observer | None = None,
+    evaluate: bool = True,
 ) -> Trace:
-    """Run `call(model)` once in eval mode without gradients, and record every operation.
+    """Run `call(model)` once without gradients, and record every operation.
 
     Fused paths that hide what a weight is used for (the encoder layer's fast path, oneDNN's recurrent nets)
     are switched off for the call and restored after it.
@@ -114,10 +115,13 @@ def trace(
         inputs: Whatever tensors the call feeds to the model, nested as they are.
         seed: Seed of random layers; global generators are left as they were.
         observer: Called after each operation with its node, the function, its arguments and result.
+        evaluate: Whether to run in eval mode; else each module runs in its own, and what a write in place does to
+            other views of the memory is recorded entry by entry.
     """
-    recorder = _Recorder(model, inputs, observer)
+    recorder = _Recorder(model, inputs, observer, overlaps=not evaluate)
     training = {module: module.training for module in model.modules()}
-    model.eval()
+    if evaluate:
+        model.eval()
     hooks = [
         hook
         for name, module in model.named_modules()
@@ -162,8 +166,11 @@ def _set_onednn(*flags: Any) -> tuple[Any, ...]:
 
 
 class _Recorder(TorchDispatchMode):
-    def __init__(self, model: nn.Module, inputs: Any, observer: Observer | None) -> None:
+    def __init__(
+        self, model: nn.Module, inputs: Any, observer: Observer | None, *, overlaps: bool = False
+    ) -> None:
         super().__init__()
+        self._overlaps = overlaps
         self.nodes: list[Node] = []
         self.values: list[Value] = []
         self.entries: list[tuple[str, int]] = []
@@ -282,7 +289,16 @@ class _Recorder(TorchDispatchMode):
             seen.add(id(other))
             old = self._of[other]
             new = self._register(other, "computed")
-            self._node("alias_write", (old, value), (new,))
+            self._node("alias_write", (old, value), (new,), (_overlap(other, tensor),) if self._overlaps else ())
+
+
+def _overlap(view: torch.Tensor, written: torch.Tensor) -> torch.Tensor:
+    """Return for each entry of a view which flat entry of the written tensor shares its memory; -1 for none."""
+    places = torch.arange(view.untyped_storage().nbytes() // view.element_size())
+    where = torch.full_like(places, -1)
+    target = places.as_strided(written.shape, written.stride(), written.storage_offset()).flatten()
+    where[target] = torch.arange(len(target))
+    return where[places.as_strided(view.shape, view.stride(), view.storage_offset())]
 
 
 def _storage(tensor: torch.Tensor) -> int | None:
