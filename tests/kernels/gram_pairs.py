@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 
 
-def relu_pair(x1, x2, *, symmetric):
+def relu_pair(x1, x2=None):
     """The ReLU net of one hidden layer, weight variance 2 and 1, without biases, in closed form."""
+    symmetric, x2 = x2 is None, x1 if x2 is None else x2
     k = 2 * x1 @ x2.T / x1.shape[1]
     scale = torch.outer(2 * x1.square().mean(1), 2 * x2.square().mean(1)).sqrt()
     angle = (k / scale).clamp(-1, 1).acos()
@@ -24,9 +25,9 @@ class Counting:
     def __init__(self):
         self.calls = []
 
-    def __call__(self, x1, x2, *, symmetric):
-        self.calls.append((len(x1), len(x2), symmetric))
-        return relu_pair(x1, x2, symmetric=symmetric)
+    def __call__(self, x1, x2=None):
+        self.calls.append((len(x1), None if x2 is None else len(x2)))
+        return relu_pair(x1, x2)
 
 
 class Dying:
@@ -35,11 +36,11 @@ class Dying:
     def __init__(self, last):
         self.last, self.calls = last, 0
 
-    def __call__(self, x1, x2, *, symmetric):
+    def __call__(self, x1, x2=None):
         self.calls += 1
         if self.calls == self.last:
             os.kill(os.getpid(), signal.SIGKILL)
-        return relu_pair(x1, x2, symmetric=symmetric)
+        return relu_pair(x1, x2)
 
 
 def fill(folder: Path, *, last: int) -> None:

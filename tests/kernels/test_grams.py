@@ -38,7 +38,7 @@ def test_tiles_cover_every_entry_once(n1, n2, side, symmetric):
 @pytest.mark.parametrize("other", [False, True])
 def test_tiles_give_what_the_whole_gives(side, other):
     x1, x2 = samples(), samples(9, seed=1) if other else None
-    whole = relu_pair(x1, x1 if x2 is None else x2, symmetric=x2 is None)
+    whole = relu_pair(x1, x2)
     found = gram_matrices(relu_pair, x1, x2, side=side)
     for name in ("nngp", "ntk"):
         torch.testing.assert_close(found[name], whole[name], rtol=1e-12, atol=1e-12)
@@ -50,11 +50,11 @@ def test_half_of_a_symmetric_matrix_is_computed():
     pair = Counting()
     gram_matrices(pair, samples(20), side=5)
     assert len(pair.calls) == 10
-    assert sum(symmetric for _, _, symmetric in pair.calls) == 4
+    assert sum(columns is None for _, columns in pair.calls) == 4
     pair = Counting()
     gram_matrices(pair, samples(20), samples(20), side=5)  # told as two sets, they are two
     assert len(pair.calls) == 16
-    assert not any(symmetric for _, _, symmetric in pair.calls)
+    assert all(columns == 5 for _, columns in pair.calls)
 
 
 def test_only_the_named_kernels_are_kept_in_the_type_asked_for():
@@ -64,14 +64,14 @@ def test_only_the_named_kernels_are_kept_in_the_type_asked_for():
         gram_matrices(relu_pair, samples(), dtype=torch.float16)
 
 
-def dictionary_pair(x1, x2, *, symmetric):
-    return relu_pair(x1["a"] + x1["b"][0], x2["a"] + x2["b"][0], symmetric=symmetric)
+def dictionary_pair(x1, x2=None):
+    return relu_pair(*(None if x is None else x["a"] + x["b"][0] for x in (x1, x2)))
 
 
 def test_samples_may_be_nests_of_tensors():
     a, b = samples(7), samples(7, seed=1)
     found = gram_matrices(dictionary_pair, {"a": a, "b": (b,)}, side=3)
-    torch.testing.assert_close(found["ntk"], relu_pair(a + b, a + b, symmetric=True)["ntk"])
+    torch.testing.assert_close(found["ntk"], relu_pair(a + b)["ntk"])
 
 
 def test_progress_tells_every_tile_and_an_estimate():
@@ -176,7 +176,7 @@ def test_a_matrix_that_is_gone_is_computed_again(tmp_path):
     pair = Counting()
     found = gram_matrices(pair, samples(), folder=tmp_path, identity=ID)
     assert len(pair.calls) == 1
-    torch.testing.assert_close(found["ntk"], relu_pair(samples(), samples(), symmetric=True)["ntk"])
+    torch.testing.assert_close(found["ntk"], relu_pair(samples())["ntk"])
 
 
 def test_a_disk_without_room_is_an_error_before_work(tmp_path):
@@ -202,8 +202,8 @@ def test_a_process_pool_gives_the_same_numbers(tmp_path):
     assert all(torch.equal(found[name], plain[name]) for name in plain)
 
 
-def bad_pair(x1, x2, *, symmetric):
-    return {"nngp": torch.full((len(x1), len(x2)), torch.inf), "ntk": torch.zeros(len(x1), len(x2))}
+def bad_pair(x1, x2=None):
+    return {"nngp": torch.full((len(x1), len(x1)), torch.inf), "ntk": torch.zeros(len(x1), len(x1))}
 
 
 def test_a_process_pool_says_which_tile_failed():
@@ -234,8 +234,8 @@ def test_wrong_samples_are_named(x, said):
         gram_matrices(relu_pair, x)
 
 
-def wide_pair(x1, x2, *, symmetric):
-    return {"nngp": torch.zeros(len(x1), len(x2), 2)}
+def wide_pair(x1, x2=None):
+    return {"nngp": torch.zeros(len(x1), len(x1), 2)}
 
 
 def test_a_pair_function_of_another_shape_is_named():

@@ -24,14 +24,8 @@ _LARGEST_SIDE = 512
 class Pair(Protocol):
     """The kernel between two small sets of samples."""
 
-    def __call__(self, x1: Any, x2: Any, *, symmetric: bool) -> Mapping[str, Tensor]:
-        """Return matrices of shape (samples of x1, samples of x2) by name.
-
-        Args:
-            x1: Samples.
-            x2: Samples; the same as x1 where `symmetric`.
-            symmetric: Whether both are the same samples, so that half the work is enough and the diagonal exact.
-        """
+    def __call__(self, x1: Any, x2: Any, /) -> Mapping[str, Tensor]:
+        """Return matrices of shape (samples of x1, samples of x2) by name; x2 None means x1, with an exact diagonal."""
         ...
 
 
@@ -113,9 +107,10 @@ class TileFunction:
         symmetric = self.x2 is None
         x1 = self._rows(self.x1, tile.row, tile.row_stop)
         same = symmetric and tile.on_diagonal
-        x2 = x1 if same else self._rows(self.x1 if symmetric else self.x2, tile.column, tile.column_stop)
+        columns = self.x1 if symmetric else self.x2
+        x2 = None if same else self._rows(columns, tile.column, tile.column_stop)
         with torch.no_grad():
-            found = self.pair(x1, x2, symmetric=same)
+            found = self.pair(x1, x2)
             return {name: self._kept(found, name, tile, same=same) for name in self.names}
 
     def _rows(self, samples: Any, start: int, stop: int) -> Any:

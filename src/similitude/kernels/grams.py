@@ -91,8 +91,8 @@ def gram_matrices(
         JobsFailedError: Tiles failed in other processes.
 
     Example:
-        >>> def linear(x1, x2, *, symmetric):
-        ...     return {"nngp": x1 @ x2.T}
+        >>> def linear(x1, x2):
+        ...     return {"nngp": x1 @ (x1 if x2 is None else x2).T}
         >>> gram_matrices(linear, torch.tensor([[1.0], [2.0]]), names=["nngp"])["nngp"].tolist()
         [[1.0, 2.0], [2.0, 4.0]]
 
