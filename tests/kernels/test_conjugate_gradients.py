@@ -1,4 +1,4 @@
-"""Conjugate gradients against dense solves: residuals that are true, preconditioning that pays, refusal where it fails."""
+"""Conjugate gradients against dense solves: true residuals, preconditioning that pays, refusal where it fails."""
 
 import numpy as np
 import pytest

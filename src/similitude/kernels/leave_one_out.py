@@ -53,7 +53,9 @@ def leave_one_out(gram: Tensor, y: Tensor, *, ridge: float) -> Tensor:
         KernelError: Shapes do not fit, there is one sample, or the matrix is singular.
 
     Example:
-        >>> leave_one_out(torch.eye(2) + 1, torch.tensor([1.0, 0.0]), ridge=0.0).flatten().tolist()
+        >>> import torch
+        >>> found = leave_one_out(torch.eye(2) + 1, torch.tensor([1.0, 0.0]), ridge=0.0)
+        >>> [round(v, 9) + 0.0 for v in found.flatten().tolist()]
         [0.0, 0.5]
 
     Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, eq. 5.12. Cost: that of `spectrum`.
