@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from similitude.studies.records import Curve, Optimum, Transfer, TransferStudy
     from similitude.studies.run import StudyInterrupted, run, transfer
     from similitude.studies.tune_family import tune_family
+    from similitude.studies.universality import universality
+    from similitude.studies.universality_records import Universality
     from similitude.training.ensemble import Replica, train_ensemble
     from similitude.training.loop import train
     from similitude.tuning.carbs import CarbsSampler
@@ -112,6 +114,7 @@ _HOMES = {
     "TransferStudy": "studies.records",
     "TunedFamily": "studies.family_records",
     "TrialFailure": "tuning.trials.failures",
+    "Universality": "studies.universality_records",
     "Verdict": "core.verdict",
     "abc": "scaling.abc",
     "abc_of": "scaling.abc",
@@ -144,6 +147,7 @@ _HOMES = {
     "tune": "tuning.tune",
     "tune_family": "studies.tune_family",
     "unit_scaled": "scaling.unit_scale",
+    "universality": "studies.universality",
     "warm_start": "tuning.study.warm",
     "write_report": "report.html",
 }
@@ -210,6 +214,7 @@ __all__ = [
     "TransferStudy",
     "TrialFailure",
     "TunedFamily",
+    "Universality",
     "Verdict",
     "__version__",
     "abc",
@@ -243,6 +248,7 @@ __all__ = [
     "tune",
     "tune_family",
     "unit_scaled",
+    "universality",
     "warm_start",
     "write_report",
 ]
