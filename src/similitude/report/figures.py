@@ -20,12 +20,14 @@ from similitude.report.optima import optima
 from similitude.report.sharpness_figures import sharpness_figures
 from similitude.report.svg import Figure
 from similitude.report.u_curves import u_curves
+from similitude.report.universality_figures import universality_figures
 from similitude.report.vector_field import vector_field
 from similitude.scaling.regime import Regime
 from similitude.studies.consistency_records import Consistency
 from similitude.studies.forecast_records import Forecast
 from similitude.studies.gamma_records import GammaSweep
 from similitude.studies.records import TransferStudy
+from similitude.studies.universality_records import Universality
 from similitude.theory.depth import DepthRegime
 from similitude.theory.two_layer_field import TwoLayerField
 from similitude.tuning.laws.laws import ScalingLaws
@@ -94,6 +96,11 @@ def _sharpness_run(run: SharpnessRun) -> list[Figure]:
 @figures.register
 def _scaling_laws(laws: ScalingLaws) -> list[Figure]:
     return laws_figures(laws)
+
+
+@figures.register
+def _universality(study: Universality) -> list[Figure]:
+    return universality_figures(study)
 
 
 def save_figures(result: object, folder: str | os.PathLike[str]) -> list[Path]:
