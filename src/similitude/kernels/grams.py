@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -44,6 +44,16 @@ class GramProgress:
         """Estimate of the time that is left; None before a tile of this run is done."""
         computed = self.done - self.found
         return self.seconds * (self.total - self.done) / computed if computed else None
+
+
+class GramOptions(TypedDict, total=False):
+    """How Gram matrices are computed; see `gram_matrices`."""
+
+    side: int | None
+    device: str | None
+    engine: Engine | None
+    folder: str | Path | None
+    progress: Callable[[GramProgress], None] | None
 
 
 def gram_matrices(

@@ -1,0 +1,152 @@
+"""What every kernel offers on top of its value between a few samples: Gram matrices of any size, and predictions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Unpack
+
+import torch
+from torch import Tensor
+
+from similitude.kernels.grams import NAMES, GramOptions, gram_matrices
+from similitude.kernels.losses import Loss
+from similitude.kernels.predict import Of, predict, train_test
+from similitude.kernels.prediction import Prediction
+from similitude.kernels.train_test import TrainTest
+
+
+class TiledKernel(ABC):
+    """A kernel that is known between a few samples, and computed between many in tiles.
+
+    A subclass says what the kernel of two small sets is (`pair`), and what tells it from other kernels (`fingerprint`).
+    """
+
+    @abstractmethod
+    def pair(self, x1: Any, x2: Any = None, /) -> Mapping[str, Tensor]:
+        """Return "nngp" and "ntk" of shape (samples of x1, samples of x2); x2 None means x1, with an exact diagonal."""
+
+    @abstractmethod
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Return what tells this kernel from others, as plain values by name, for Gram matrices that are kept on disk."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> torch.dtype:
+        """Type that the kernel is computed in."""
+
+    def numbers_per_pair(self) -> int:
+        """Return how many numbers the widest tensor of `pair` holds per pair of samples."""
+        return 1
+
+    def nngp(self, x1: Any, x2: Any = None, **options: Unpack[GramOptions]) -> Tensor:
+        """Return the covariance of the outputs over networks at initialization.
+
+        Args:
+            x1: n1 samples: a tensor, or a tuple or dict of tensors with the same first axis.
+            x2: n2 samples; those of x1 where None, which takes half the work.
+            options: How it is computed, see `gram_matrices`: side, device, engine, folder, progress.
+
+        Returns:
+            Shape (n1, n2), on the CPU.
+
+        Raises:
+            KernelError: See `gram_matrices`.
+        """
+        return self.grams(x1, x2, names=("nngp",), **options)["nngp"]
+
+    def ntk(self, x1: Any, x2: Any = None, **options: Unpack[GramOptions]) -> Tensor:
+        """Return the tangent kernel, by which gradient descent moves the outputs; see `nngp`."""
+        return self.grams(x1, x2, names=("ntk",), **options)["ntk"]
+
+    def grams(
+        self, x1: Any, x2: Any = None, *, names: Sequence[str] = NAMES, **options: Unpack[GramOptions]
+    ) -> dict[str, Tensor]:
+        """Return both kernels by name for the work of one; see `nngp`.
+
+        Args:
+            x1: n1 samples.
+            x2: n2 samples; those of x1 where None.
+            names: Which kernels.
+            options: How they are computed, see `gram_matrices`.
+
+        Raises:
+            KernelError: See `gram_matrices`.
+        """
+        return gram_matrices(self.pair, x1, x2, names=names, **self._tiling(), **options)
+
+    def train_test(
+        self,
+        x_train: Any,
+        x_test: Any,
+        *,
+        names: Sequence[str] = NAMES,
+        cov: bool = True,
+        **options: Unpack[GramOptions],
+    ) -> dict[str, TrainTest]:
+        """Return the blocks between training and test samples, for the functions that predict from blocks.
+
+        Args:
+            x_train: n samples.
+            x_test: m samples.
+            names: Which kernels.
+            cov: Whether the blocks between test samples are wanted too, which covariances need.
+            options: How they are computed, see `gram_matrices`; with a folder, each block has a folder in it.
+
+        Raises:
+            KernelError: See `gram_matrices`.
+        """
+        return train_test(
+            self.pair, x_train, x_test, names=tuple(names), cov=cov, **self._tiling(), **options
+        )
+
+    def predict(
+        self,
+        x_train: Any,
+        y_train: Tensor,
+        x_test: Any,
+        *,
+        of: Of = "ensemble",
+        time: float | None = None,
+        ridge: float | Literal["loo"] = 0.0,
+        loss: Loss = "mse",
+        cov: bool = True,
+        jitter: float = 0.0,
+        draws: int = 0,
+        seed: int = 0,
+        **options: Unpack[GramOptions],
+    ) -> Prediction:
+        """Predict the targets of test samples; `mean, cov = kernel.predict(...)`.
+
+        Args:
+            x_train: n samples.
+            y_train: Targets, shape (n,) or (n, C); integers are class numbers, which become rows with a 1.
+            x_test: m samples.
+            of: "ensemble": nets trained by gradient flow from random starts. "posterior": the Gaussian process with the
+                NNGP kernel as prior, given the targets with noise of variance `ridge`.
+            time: Learning rate times steps, the loss summed over samples; None for the end of training.
+            ridge: Added to the diagonal of the training kernel, or "loo" for the best by leave-one-out.
+            loss: "mse" (half the sum of squared errors), "cross_entropy", or `loss(outputs, targets) -> number`.
+            cov: Whether the covariance is wanted.
+            jitter: Share of the mean diagonal that is added for numerical stability; nothing is added unasked.
+            draws: Nets drawn where the loss is not the squared error; 0 follows the one net whose outputs begin at 0.
+            seed: Seed of the draws.
+            options: How Gram matrices are computed, see `gram_matrices`.
+
+        Returns:
+            Mean and covariance, with what was added and chosen.
+
+        Raises:
+            KernelError: Shapes do not fit, the kernel is singular, or the options contradict one another.
+        """
+        return predict(
+            self.pair, x_train, y_train, x_test, of=of, time=time, ridge=ridge, loss=loss, cov=cov, jitter=jitter,
+            draws=draws, seed=seed, **self._tiling(), **options,
+        )  # fmt: skip
+
+    def _tiling(self) -> dict[str, Any]:
+        return {
+            "dtype": self.dtype,
+            "numbers_per_pair": self.numbers_per_pair(),
+            "identity": self.fingerprint(),
+        }
