@@ -1,0 +1,72 @@
+"""What is known of every tensor of a recorded pass besides the wide ones: finite values, parameters, attention logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from similitude.kernels.labels import Layout
+from similitude.kernels.values import Wide
+
+
+@dataclass(frozen=True)
+class Finite:
+    """A value that does not depend on random parameters, or only through averages over infinitely many neurons.
+
+    Attributes:
+        index: Its number in the program.
+        layout: Its axes; None where they cannot be told.
+    """
+
+    index: int
+    layout: Layout | None
+
+
+@dataclass(frozen=True)
+class Weight:
+    """Entries of a random parameter.
+
+    Attributes:
+        name: The parameter.
+        places: Its entries, as flat places in the parameter, in the shape of the first pass.
+        scale: Number that it is multiplied with.
+    """
+
+    name: str
+    places: Tensor
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Entries that are 1 with a probability and else 0: dropout. `scale` is what they are multiplied with."""
+
+    keep: float
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Logits:
+    """Products of queries and keys over neurons: `scale * q k + mask`, before or after the softmax.
+
+    Attributes:
+        query: (..., positions, neurons) of the queries.
+        key: Of the keys.
+        layout: Axes of the logits: the query's positions before the key's.
+        scale: Factor.
+        mask: Numbers of the finite values that are added.
+        softmax: Whether the softmax over keys has been taken.
+        neurons: Neurons that are contracted, in each pass.
+    """
+
+    query: Wide
+    key: Wide
+    layout: Layout
+    scale: float
+    mask: tuple[int, ...]
+    softmax: bool
+    neurons: tuple[int, ...]
+
+
+Fact = Finite | Weight | Noise | Logits | Wide

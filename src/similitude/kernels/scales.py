@@ -1,0 +1,136 @@
+"""Variances of a module's parameters, recognized or measured from its own initialization, and how training weighs them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+_SIGMAS = 3.0
+_NEAR = 0.03  # relative standard error up to which a law is recognized from one draw
+
+
+@dataclass
+class ScaleTable:
+    """Scales of the parameters.
+
+    Attributes:
+        parameters: Values of the recorded module.
+        wider: Values at the larger width; empty where there is none.
+        weight_variance: Variance times fan-in that overrides what is measured.
+        bias_variance: Variance of biases that overrides it.
+        variance: Variances used: by parameter and role ("matrix", "bias", "rows"); of a matrix times the fan-in.
+        rate: What training adds per unit of covariance, likewise.
+        notes: How each was told.
+    """
+
+    parameters: Mapping[str, Tensor]
+    wider: Mapping[str, Tensor]
+    weight_variance: float | None = None
+    bias_variance: float | None = None
+    variance: dict[tuple[str, str], float] = field(default_factory=dict)
+    rate: dict[tuple[str, str], float] = field(default_factory=dict)
+    notes: dict[tuple[str, str], str] = field(default_factory=dict)
+    fans: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def constant(self, name: str) -> float | None:
+        """Return the number that all entries of a vector or scalar are, if so: gains of 1, biases of 0."""
+        values = self.parameters[name]
+        if values.numel() == 0:
+            return 0.0
+        low, high = float(values.min()), float(values.max())
+        if low != high or (values.numel() == 1 and values.dim() > 1):
+            return None
+        return low
+
+    def matrix(self, name: str, fan_in: int, *, scale: float = 1.0) -> None:
+        """Enter a parameter that is contracted over `fan_in` entries."""
+        if self.weight_variance is not None:
+            found, note = self.weight_variance, "as given"
+        else:
+            variance, note = recognized(self.parameters[name], fan_in)
+            found = variance * fan_in * scale**2
+        self._enter(name, "matrix", found, f"{note}: {found:.4g} / fan-in", fan_in)
+
+    def bias(self, name: str, fan_in: int, *, grows: bool) -> None:
+        """Enter a parameter that is added to what a layer gives.
+
+        Args:
+            name: The parameter.
+            fan_in: Fan-in of the layer.
+            grows: Whether that grows with the width.
+        """
+        if self.bias_variance is not None:
+            self._enter(name, "bias", self.bias_variance, f"as given: {self.bias_variance:.4g}", fan_in)
+            return
+        variance, note = recognized(self.parameters[name], fan_in)
+        if grows and self._vanishes(name, variance, fan_in):
+            self._enter(name, "bias", 0.0, "1 / fan-in up to a factor: 0 at infinite width", fan_in)
+            return
+        self._enter(name, "bias", variance, f"{note}: {variance:.4g}", fan_in)
+
+    def _vanishes(self, name: str, variance: float, fan_in: int) -> bool:
+        values = self.parameters[name]
+        wide = self.wider.get(name)
+        bound = float(values.abs().max())
+        default = bound <= 1 / math.sqrt(fan_in) * (1 + 1e-6) and math.isclose(
+            variance, 1 / (3 * fan_in), rel_tol=_SIGMAS * 0.9 / math.sqrt(values.numel()) + 1e-3
+        )
+        if wide is None or default:
+            return default
+        ratio = float(wide.double().square().mean()) / max(variance, 1e-300)
+        return ratio < 0.85 and wide.numel() > values.numel()
+
+    def rows(self, name: str) -> None:
+        """Enter a parameter of which rows are read: embeddings, positions."""
+        variance, note = recognized(self.parameters[name], None)
+        self._enter(name, "rows", variance, f"{note}: {variance:.4g}", 1)
+
+    def _enter(self, name: str, role: str, variance: float, note: str, fan_in: int) -> None:
+        self.variance[name, role] = variance
+        self.rate[name, role] = variance  # NTK parametrization: theta = sigma omega, omega trained with rate 1
+        self.notes[name, role] = note
+        self.fans[name, role] = fan_in
+
+
+def recognized(values: Tensor, fan_in: int | None) -> tuple[float, str]:
+    """Return the variance of an initialization: of the usual law that explains the values, else their mean square.
+
+    Args:
+        values: One draw.
+        fan_in: Entries that a contraction sums over; None where the values are not contracted.
+
+    Returns:
+        The variance, and how it was told.
+    """
+    n = values.numel()
+    values = values.double()
+    square = float(values.square().mean())
+    if square == 0:
+        return 0.0, "zero"
+    peak = float(values.abs().max())
+    fan_out = values.shape[0] * math.prod(values.shape[2:]) if values.dim() > 1 else n
+    inside = fan_in or 1
+    for bound, law in (
+        (1 / math.sqrt(inside), "uniform, PyTorch's default"),
+        (math.sqrt(3 / inside), "uniform, LeCun's"),
+        (math.sqrt(6 / inside), "uniform, He's"),
+        (math.sqrt(6 / (inside + fan_out)), "uniform, Xavier's"),
+    ):
+        error = 0.9 / math.sqrt(n)
+        if n >= 4 and bound * (1 - 40 / n) <= peak <= bound * (1 + 1e-6) and abs(square / (bound**2 / 3) - 1) < _SIGMAS * error:
+            return bound**2 / 3, law
+    error = math.sqrt(2 / n)
+    if error < _NEAR:
+        for variance, law in (
+            (2 / inside, "normal, He's"),
+            (1 / inside, "normal, LeCun's"),
+            (2 / (inside + fan_out), "normal, Xavier's"),
+            (0.02**2, "normal, 0.02"),
+            (1.0, "normal, 1"),
+        ):
+            if abs(square / variance - 1) < _SIGMAS * error:
+                return variance, law
+    return square, f"measured, {100 * error:.2g} %"
