@@ -7,6 +7,7 @@ underflowing far from any improvement.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy.special import log_ndtr, logsumexp, ndtr
@@ -47,6 +48,7 @@ def log_expected_gain(
     *,
     worst: float,
     end: float,
+    steepness: Callable[[float], float] = lambda value: 1.0,
 ) -> np.ndarray:
     """Return the logarithm of the area that a candidate is expected to add below the front, over log cost.
 
@@ -60,6 +62,8 @@ def log_expected_gain(
         staircase: The front.
         worst: Value that counts where there is none as cheap.
         end: Logarithm of the largest cost that matters.
+        steepness: Weight of improvements on a value, where values are drawn together (`Scaling.steepness`): the area
+            is then that of the user's own values.
 
     Example:
         >>> front = Staircase(np.array([0.0]), np.array([1.0]))
@@ -71,7 +75,8 @@ def log_expected_gain(
     for low, high, value in staircase.levels(worst, end):
         width = np.maximum(high - np.maximum(log_costs, low), 0.0)
         with np.errstate(divide="ignore"):
-            terms.append(np.log(width) + log_expected_improvement(mean, variance, value))
+            improvement = log_expected_improvement(mean, variance, value)
+            terms.append(np.log(width) + improvement + math.log(steepness(value)))
     return np.asarray(logsumexp(np.array(terms), axis=0))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+
+_STEEPEST = math.e  # a diverged loss weighs no more, or the search would only flee from it
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,16 @@ class Scaling:
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Map values."""
         return (_drawn(values, self.middle, self.unit) - self.shift) / self.spread
+
+    def steepness(self, mapped: float) -> float:
+        """Return how many units of value one mapped unit is worth there, 1 above the median, and at most e.
+
+        Example:
+            >>> scaling = Scaling.of(np.array([-1e9, 1.0, 2.0, 3.0]))
+            >>> [round(scaling.steepness(float(scaling(v))), 1) for v in (3.0, 1.0, 0.75, -1e9)]
+            [1.0, 1.3, 1.5, 2.7]
+        """
+        return min(math.exp(max(0.0, -(mapped * self.spread + self.shift))), _STEEPEST)
 
     def back(self, mapped: np.ndarray) -> np.ndarray:
         """Return the values that are mapped there.

@@ -34,8 +34,9 @@ def most_at_stake(beliefs: Surrogates, history: History, *, end: float) -> tuple
     believed, spread = beliefs.value.predict(groups.points[front])
     before = np.r_[-math.inf, believed[:-1]]
     widths = np.diff(np.r_[log_costs, max(end, float(log_costs[-1]))])
+    steepness = np.array([beliefs.scaling.steepness(value) for value in believed])
     with np.errstate(divide="ignore"):
-        lost = np.log(widths) + log_expected_improvement(before - believed, spread, 0.0)
+        lost = np.log(widths * steepness) + log_expected_improvement(before - believed, spread, 0.0)
     if len(history.waiting):
         running = np.abs(groups.points[front][:, None] - history.waiting[None]).max(-1).min(1) < 1e-9
         lost = np.where(running, -math.inf, lost)

@@ -6,7 +6,6 @@ Source: paper 10 (CARBS), Section 3. What differs, and what each difference is w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +38,6 @@ class Settings:
         starts: Trials with a value before anything is modelled; more where a choice without order has more values.
         candidates: Per dimension and stride.
         dear_every: Every so many trials one aims at the dear end of the front.
-        exploration: Standard deviations by which such a trial must improve on the best.
         repeat_every: Every so many trials a member of the front may be run again instead.
     """
 
@@ -49,7 +47,6 @@ class Settings:
     starts: int = 4
     candidates: int = 100
     dear_every: int = 8
-    exploration: float = 0.3
     repeat_every: int = 5
 
 
@@ -65,10 +62,10 @@ def suggest(
 ) -> np.ndarray:
     """Suggest a configuration; the same arguments give the same.
 
-    Trials maximize the expected gain of area under the front. Every eighth one maximizes the expected improvement over
-    the best value of the front instead, whatever it costs: near the cap there is little area left to gain, and the dear
-    end is what most users are after. Both are weighed by the probabilities to cost less than the cap and not to fail,
-    and by the distance from the front.
+    Trials maximize the expected gain of area under the front, in the user's values. Every eighth one maximizes the
+    expected improvement over the best value of the front instead, whatever it costs: near the cap there is little area
+    left to gain, and the dear end is what most users are after. Both are weighed by the probabilities to cost less than
+    the cap and not to fail, and by the distance from the front.
 
     Args:
         history: What the study has shown.
@@ -92,13 +89,11 @@ def suggest(
         return start(history, near, number, rng)
     beliefs = Surrogates.of(history, rng, cap=cap, cost_of=cost_of)
     view = _View.of(beliefs, cap)
-    criterion = view.gain
-    if number % settings.dear_every == settings.dear_every - 1:
-        criterion = _improvement(view, settings.exploration)
+    dear = number % settings.dear_every == settings.dear_every - 1
 
     def promise(points: np.ndarray) -> np.ndarray:
         away = np.sqrt(((points[:, None] - view.origins[None]) ** 2).sum(-1)).min(1)
-        return criterion(points) + view.log_allowed(points) - 0.5 * settings.prior * (away / radius) ** 2
+        return view.promise(points, dear=dear) - 0.5 * settings.prior * (away / radius) ** 2
 
     count = settings.candidates * len(space)
     points = np.concatenate([near.draw(view.origins, count, rng, stride=s) for s in settings.strides])
@@ -113,7 +108,7 @@ def suggest(
     chosen = points[int(np.argmax(promises))]
     if number % settings.repeat_every == settings.repeat_every - 1:
         again, stake = most_at_stake(beliefs, history, end=view.end)
-        if stake > float(view.gain(chosen[None])[0]):
+        if stake > view.gain(chosen):
             return again
     return chosen
 
@@ -148,28 +143,39 @@ class _View:
             end,
         )
 
-    def gain(self, points: np.ndarray) -> np.ndarray:
+    def gain(self, point: np.ndarray) -> float:
+        """Return the logarithm of the area that a configuration is expected to gain, if it ends well."""
+        mean, variance = self.beliefs.value.predict(point[None])
+        return float(self._area(mean, variance, self.beliefs.log_cost(point[None])[0])[0])
+
+    def promise(self, points: np.ndarray, *, dear: bool) -> np.ndarray:
+        """Return what configurations promise, in logarithms, and that they end well, below the cap.
+
+        Args:
+            points: Shape (m, d).
+            dear: Whether the best value of all is to be improved on, and not the area.
+        """
         mean, variance = self.beliefs.value.predict(points)
-        log_costs, _ = self.beliefs.log_cost(points)
-        return log_expected_gain(
-            mean, variance, log_costs, self.staircase, worst=self.beliefs.worst, end=self.end
-        )
-
-    def log_allowed(self, points: np.ndarray) -> np.ndarray:
-        """Return the logarithm of the probability to end well, below the cap."""
-        allowed = self.beliefs.log_success(points)
+        log_costs, uncertain = self.beliefs.log_cost(points)
+        if dear:
+            promised = log_expected_improvement(mean, variance, float(self.staircase.values[-1]))
+        else:
+            promised = self._area(mean, variance, log_costs)
         if self.cap is not None:
-            allowed = allowed + log_probability_below(*self.beliefs.log_cost(points), math.log10(self.cap))
-        return allowed
+            promised = promised + log_probability_below(log_costs, uncertain, math.log10(self.cap))
+        return promised + self.beliefs.log_success(points)
 
-
-def _improvement(view: _View, exploration: float) -> Callable[[np.ndarray], np.ndarray]:
-    best = float(view.staircase.values[-1])
-
-    def criterion(points: np.ndarray) -> np.ndarray:
-        return log_expected_improvement(*view.beliefs.value.predict(points), best + exploration)
-
-    return criterion
+    def _area(self, mean: np.ndarray, variance: np.ndarray, log_costs: np.ndarray) -> np.ndarray:
+        beliefs = self.beliefs
+        return log_expected_gain(
+            mean,
+            variance,
+            log_costs,
+            self.staircase,
+            worst=beliefs.worst,
+            end=self.end,
+            steepness=beliefs.scaling.steepness,
+        )
 
 
 def _untried(points: np.ndarray, history: History) -> np.ndarray:
