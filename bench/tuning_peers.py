@@ -85,7 +85,7 @@ METHODS: dict[str, Method] = {
         Method(
             "Optuna GPSampler",
             lambda p, seed: optuna.samplers.GPSampler(seed=seed),
-            problems=("chinchilla", "on-policy"),
+            problems=("chinchilla", "on-policy", "digits"),
         ),
         Method("Optuna NSGA-II", lambda p, seed: optuna.samplers.NSGAIISampler(seed=seed)),
         Method("random", lambda p, seed: optuna.samplers.RandomSampler(seed=seed)),

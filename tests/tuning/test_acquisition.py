@@ -50,6 +50,36 @@ def test_expected_gain_is_the_mean_area_that_draws_add():
         assert np.exp(gain[0]) == pytest.approx(np.mean(gains), abs=error)
 
 
+def test_steep_levels_count_for_more():
+    """With one level each way the weighted gain is the plain one times its weight."""
+    front = Staircase(np.array([0.0]), np.array([1.0]))
+    near, cheap = (
+        (np.array([2.0]), np.array([1e-18]), np.array([1.0])),
+        (np.zeros(1), np.full(1, 1e-18), -np.ones(1)),
+    )
+
+    def gain(candidate, steepness):
+        return float(
+            np.exp(log_expected_gain(*candidate, front, worst=-1.0, end=3.0, steepness=steepness))[0]
+        )
+
+    steepness = {1.0: 1.0, -1.0: 2.5}.__getitem__
+    assert gain(near, steepness) == pytest.approx(2.0 * 1.0)
+    assert gain(cheap, steepness) == pytest.approx(2.5 * 1.0 * 1.0)
+
+
+def test_steepness_is_the_slope_of_the_map_back_up_to_its_bound():
+    scaling = Scaling.of(np.array([-1e9, -3.0, 1.0, 2.0, 2.5, 3.0]))
+    mapped = np.linspace(scaling(np.array([-0.8]))[0], 1.0, 50)
+    slope = (scaling.back(mapped + 1e-6) - scaling.back(mapped - 1e-6)) / (
+        2e-6 * scaling.spread * scaling.unit
+    )
+    found = np.array([scaling.steepness(m) for m in mapped])
+    np.testing.assert_allclose(found, np.minimum(slope, np.e), rtol=1e-5)
+    assert found.max() > 2
+    assert scaling.steepness(float(scaling(np.array([-1e9]))[0])) == pytest.approx(np.e)
+
+
 def test_nothing_is_gained_beyond_the_end():
     front = Staircase(np.array([0.0]), np.array([0.0]))
     gain = log_expected_gain(np.ones(1), np.ones(1), np.array([3.0]), front, worst=-1.0, end=2.0)
