@@ -20,7 +20,7 @@ from similitude.studies.universality_nets import (
     make_mlp,
 )
 from similitude.studies.universality_records import QUANTITIES
-from similitude.studies.universality_runs import Task, batches_of, deviation, kernel_descent, net_descent
+from similitude.studies.universality_runs import Task, batches_of, deviation, expected, net_descent
 from tests.studies.universality_cases import relu_limit, study
 
 TASK = digits_task(train=8, test=4)
@@ -36,25 +36,24 @@ def test_a_model_that_is_linear_in_its_parameters_is_its_kernel(batch_size):
     task = Task(TASK.inputs.double(), TASK.targets.double())
     model, rates = linear_model(), {"1.weight": 0.5, "1.bias": 2.0}
     gram = ntk_gram(model, task.inputs, of="trace", rates=rates).matrix
-    start = model(task.inputs).detach()
     batches = batches_of(task, batch_size=batch_size, steps=30, seed=3)
     lr = 0.5 / float(torch.linalg.eigvalsh(gram)[-1])
-    theory = list(kernel_descent(gram, start, task.targets, lr=lr, batches=batches))
-    net = list(net_descent(model, task, rates=rates, lr=lr, batches=batches))
+    net = torch.stack(list(net_descent(model, task, rates=rates, lr=lr, batches=batches)))
+    theory = expected(gram, net[0], task, lr=lr, batches=batches)
     assert len(net) == len(theory) == 31
     assert float((theory[-1] - theory[0]).abs().max()) > 0.1
     apart = deviation(net, theory, task)
     assert max(apart.test, apart.train) < 1e-12
-    assert deviation(net, theory[:1] * 31, task).train > 0.1
+    assert deviation(net, theory[:1].expand(31, -1, -1), task).train > 0.1
 
 
 def test_deviations_are_the_largest_of_all_times_over_the_targets():
     task = Task(torch.zeros(3, 1), torch.tensor([[2.0]]))
-    theory = [torch.zeros(3, 1)] * 2
-    net = [torch.tensor([[1.0], [3.0], [1.0]]), torch.tensor([[-3.0], [0.0], [0.0]])]
+    theory = torch.zeros(2, 3, 1)
+    net = torch.tensor([[[1.0], [3.0], [1.0]], [[-3.0], [0.0], [0.0]]])
     apart = deviation(net, theory, task)
     assert (apart.test, apart.train) == pytest.approx((math.sqrt(5) / 2, 1.5))
-    assert math.isnan(deviation([theory[0] * math.nan, theory[0]], theory, task).test)
+    assert math.isnan(deviation(net * math.nan, theory, task).test)
 
 
 def test_examples_come_in_the_same_order_at_every_width_and_all_of_them():
@@ -64,7 +63,9 @@ def test_examples_come_in_the_same_order_at_every_width_and_all_of_them():
         == batches_of(TASK, batch_size=3, steps=8, seed=1)
         != batches_of(TASK, batch_size=3, steps=8, seed=2)
     )
-    assert sorted(i for batch in batches for i in batch) == sorted(list(range(8)) * 3)
+    assert [len(set(batch)) for batch in batches] == [3] * 8
+    one_by_one = batches_of(TASK, batch_size=1, steps=16, seed=1)
+    assert sorted(i for (i,) in one_by_one) == sorted(list(range(8)) * 2)
     assert batches_of(TASK, batch_size=None, steps=2, seed=0) == [list(range(8))] * 2
 
 

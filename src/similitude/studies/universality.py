@@ -22,7 +22,7 @@ from similitude.scaling.sizes import Factory
 from similitude.studies.grid_checks import check_runs
 from similitude.studies.jobs import Progress
 from similitude.studies.universality_records import Universality, UniversalityWidth
-from similitude.studies.universality_runs import Task, batches_of, deviation, kernel_descent, net_descent
+from similitude.studies.universality_runs import Task, batches_of, deviation, expected, net_descent
 from similitude.studies.universality_verdict import architecture, overall
 from similitude.training.build import build_model
 
@@ -193,11 +193,8 @@ def _run(job: Job, *, task: Task, steps: int, batch_size: int | None) -> dict[st
     batches = batches_of(task, batch_size=batch_size, steps=steps, seed=job.seed)
     model, rates = _built(job, job.plan)
     before = ntk_gram(model, task.inputs, rates=rates)
-    with torch.no_grad():
-        start = model(task.inputs).double()
-    theory = kernel_descent(job.limit, start, task.targets.double(), lr=job.lr, batches=batches)
-    net = net_descent(model, task, rates=rates, lr=job.lr, batches=batches)
-    apart = deviation(net, theory, task)
+    net = torch.stack(list(net_descent(model, task, rates=rates, lr=job.lr, batches=batches)))
+    apart = deviation(net, expected(job.limit, net[0], task, lr=job.lr, batches=batches), task)
     limit = torch.kron(job.limit, torch.eye(before.outputs, dtype=torch.float64))
     after = ntk_gram(model, task.inputs, rates=rates)
     found = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from similitude.core.citation import cites
 from similitude.core.seeding import torch_generator
+from similitude.kernels.gradient_descent import gradient_descent
+from similitude.kernels.train_test import TrainTest
 
 
 @dataclass(frozen=True)
@@ -38,29 +40,33 @@ class Deviation:
     train: float
 
 
-@cites(21, "the kernel gradient descent of the main theorem")
-def kernel_descent(
-    kernel: Tensor, start: Tensor, targets: Tensor, *, lr: float, batches: Sequence[Sequence[int]]
-) -> Iterator[Tensor]:
-    """Yield the outputs before every step of gradient descent on sum (f - y)^2 / 2 over functions, and at the end.
+@cites(21, "the kernel gradient descent of the main theorem, from the net's own start")
+def expected(
+    limit: Tensor, start: Tensor, task: Task, *, lr: float, batches: Sequence[Sequence[int]]
+) -> Tensor:
+    """Return the outputs (steps + 1, P, C) of gradient descent over functions, before every step and at the end.
 
     Args:
-        kernel: Tangent kernel (P, P) of all examples, those that are trained on first.
-        start: Outputs (P, C) at the start.
-        targets: Targets (N, C).
+        limit: Limit of the tangent kernel on all examples, (P, P).
+        start: Outputs of the net at its start, (P, C).
+        task: Inputs and targets.
         lr: Learning rate.
         batches: Indices of the training examples of every step.
-
-    Example:
-        >>> steps = kernel_descent(torch.ones(1, 1), torch.zeros(1, 1), torch.ones(1, 1), lr=0.5, batches=[[0], [0]])
-        >>> [float(f) for f in steps]
-        [0.0, 0.5, 0.75]
     """
-    f = start
-    yield f
-    for batch in batches:
-        f = f - lr * kernel[:, batch] @ (f[batch] - targets[batch])
-        yield f
+    n = task.train
+    blocks = TrainTest(limit[:n, :n], limit[n:, :n])
+    found = gradient_descent(
+        blocks,
+        task.targets,
+        lr=lr,
+        steps=len(batches),
+        batches=batches,
+        start=start[:n],
+        start_test=start[n:],
+        every=1,
+    )
+    assert found.test is not None
+    return torch.cat([found.train, found.test], 1)
 
 
 def net_descent(
@@ -92,27 +98,31 @@ def net_descent(
         yield model(task.inputs).double()
 
 
-def deviation(net: Iterable[Tensor], theory: Iterable[Tensor], task: Task) -> Deviation:
-    """Compare the outputs of a net with those of kernel gradient descent, time by time.
+def deviation(net: Tensor, theory: Tensor, task: Task) -> Deviation:
+    """Compare the outputs of a net with those that the kernel expects.
 
     Args:
-        net: Outputs (P, C) of the net at every time; nan where it diverged.
+        net: Outputs (times, P, C) of the net; nan where it diverged.
         theory: The same of the kernel.
         task: What both learn.
     """
-    squares = torch.stack([(a - b).square() for a, b in zip(net, theory, strict=True)])
-    parts = (squares[:, task.train :], squares[:, : task.train])
+    squares = (net - theory).square()
     scale = task.targets.double().square().mean().sqrt()
+    parts = (squares[:, task.train :], squares[:, : task.train])
     test, train = (float((part.mean((1, 2)).sqrt() / scale).max()) for part in parts)
     return Deviation(test, train)
 
 
 def batches_of(task: Task, *, batch_size: int | None, steps: int, seed: int) -> list[list[int]]:
-    """Return the examples of every step: all of them for None, else `batch_size` in an order that the seed decides."""
+    """Return the examples of every step: all of them for None, else `batch_size` in an order that the seed decides.
+
+    What is left at the end of a pass through the examples and fills no batch is not used in this pass.
+    """
     if batch_size is None or batch_size >= task.train:
         return [list(range(task.train))] * steps
     generator = torch_generator(seed, "batches")
-    order: list[int] = []
-    while len(order) < steps * batch_size:
-        order += torch.randperm(task.train, generator=generator).tolist()
-    return [order[i * batch_size : (i + 1) * batch_size] for i in range(steps)]
+    batches: list[list[int]] = []
+    while len(batches) < steps:
+        order = torch.randperm(task.train, generator=generator)
+        batches += [part.tolist() for part in order.split(batch_size) if len(part) == batch_size]
+    return batches[:steps]
