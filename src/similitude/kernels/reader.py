@@ -26,7 +26,7 @@ from similitude.kernels.labels import (
 from similitude.kernels.program import Op, PerSample, Program
 from similitude.kernels.run import Run, gathered, spread
 from similitude.kernels.scales import ScaleTable
-from similitude.kernels.values import Coefficient, Leaf, Wide
+from similitude.kernels.values import Coefficient, Leaf, Linear, Wide
 from similitude.scaling.dataflow.trace import Ref
 
 Rule = Callable[["Reader", Op], None]
@@ -74,6 +74,7 @@ class Reader:
     steps: list[Callable[[Run], None]] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     _line: tuple[str, str] = ("", "exact")
+    _remembered: dict[int, Tensor] = field(default_factory=dict)
 
     def read(self) -> None:
         """Read all operations.
@@ -165,7 +166,11 @@ class Reader:
 
     def seen(self, index: int) -> Tensor | None:
         """Return a finite value of the recorded pass, if it does not depend on averages over neurons."""
-        return self.program.seen.get(index)
+        return self._remembered.get(index, self.program.seen.get(index))
+
+    def remember(self, index: int, values: Tensor) -> None:
+        """Set what a finite value of the recorded pass counts as."""
+        self._remembered[index] = values
 
     def _depends(self, index: int) -> bool:
         return index in self._dependent
@@ -200,6 +205,13 @@ class Reader:
             return Finite(index, self.fresh(index, samples=False))
         tensor = self.program.parameters[name]
         return Weight(name, torch.arange(tensor.numel()).reshape(tensor.shape))
+
+    def as_weight(self, finite: Finite, layer: Wide) -> Weight | None:
+        """Return a constant parameter that is the bias of a layer as a random one, whose variance is given."""
+        value = self.program.values[finite.index]
+        if value.kind != "parameter" or len(value.shape) != 1 or not any(isinstance(t.atom, Linear) for t in layer.terms):
+            return None
+        return Weight(value.name, torch.arange(value.shape[0]))
 
     def fresh(self, index: int, *, samples: bool = True) -> Layout:
         """Label the axes of a value by what its sizes do between the passes."""

@@ -247,6 +247,8 @@ def add(reader: Reader, op: Op) -> None:
 def shifted_by(reader: Reader, op: Op, value: Wide, other: Any, argument: Any, sign: float) -> Wide:
     """Add a number, a finite value or a parameter to a wide value."""
     number = reader.number(argument)
+    if reader.scales.bias_variance is not None and isinstance(other, Finite):
+        other = reader.as_weight(other, value) or other
     if isinstance(other, Weight):
         rows = rows_of(reader, op, other, against=value, bias=True)
         return plus(reader, op, value, times(rows, Coefficient(sign * other.scale)))
@@ -340,6 +342,12 @@ def rows_of(reader: Reader, op: Op, weight: Weight, *, against: Wide | None, bia
             wide_dim = i
         else:
             axes.append((Factor(POSITION, (size,) * passes),))
+    one_neuron = against is not None and not any(f.kind == NEURON for axis in against.layout for f in axis)
+    if wide_dim is None and one_neuron and weight.places.numel() == 1:
+        wide_dim = len(shape) - 1 if shape else None
+        if wide_dim is None:
+            weight, shape, wide_dim = Weight(weight.name, weight.places.reshape(1), weight.scale), torch.Size([1]), 0
+            axes = [()]
     if wide_dim is None:
         reader.refuse(
             op,
@@ -355,7 +363,7 @@ def rows_of(reader: Reader, op: Op, weight: Weight, *, against: Wide | None, bia
     key = start[0].numpy().tobytes()
     fan_in, role = 0, "rows"
     layers = [t.atom for t in against.terms if isinstance(t.atom, Linear)] if against is not None else []
-    if bias and layers and weight.places.dim() - sum(n == 1 for n in shape) == 1:
+    if bias and layers and sum(n != 1 for n in shape) <= 1:
         role, fan_in = "bias", layers[0].fan_in
         reader.scales.bias(weight.name, fan_in, grows=isinstance(layers[0].source, Wide))
     else:

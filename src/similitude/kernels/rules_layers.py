@@ -346,11 +346,10 @@ def convolution(reader: Reader, op: Op) -> None:
             raise Unmatched("which axes of its operand count samples cannot be told")
         channels = Factor(NEURON, tuple(s[1] for s in shapes))
         labelled = (fact.layout[0], (channels,), *fact.layout[2:])
-        order = positions(labelled)
-        number = fact.index
+        pixels, number = positions(labelled), fact.index
 
         def read(run: Run) -> Tensor:
-            found = gathered(run, run.value(number), labelled, order, neurons=True).to(run.dtype)
+            found = gathered(run, run.value(number), labelled, pixels, neurons=True).to(run.dtype)
             found = found.expand(found.shape[0], math.prod(sizes), found.shape[2])
             padded = torch.cat([found, found.new_zeros(found.shape[0], 1, found.shape[2])], 1)
             return padded[:, index.flatten()].reshape(found.shape[0], len(index), -1)
