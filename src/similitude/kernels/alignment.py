@@ -37,7 +37,9 @@ def aligned(values: Sequence[Wide]) -> tuple[Layout, tuple[Factor, ...], list[Wi
         for i, own in enumerate(here):
             if not own:
                 if any(f.kind == NEURON for f in longest):
-                    raise Unmatched("one random neuron, which stays random at infinite width, meets infinitely many")
+                    raise Unmatched(
+                        "one random neuron, which stays random at infinite width, meets infinitely many"
+                    )
                 continue
             for mine, common in zip(own, axis, strict=True):
                 if mine.kind != common.kind:
@@ -86,7 +88,9 @@ def _stored(value: Wide, layout: Layout, order: tuple[Factor, ...], mine: dict[i
     where = torch.arange(value.positions).reshape([f.size for f in value.order])
     there = [f for f in order if f.key in mine]
     where = where.permute([place[mine[f.key].key] for f in there])
-    where = where.reshape([f.size if f.key in mine else 1 for f in order]).expand([f.size for f in order]).flatten()
+    where = (
+        where.reshape([f.size if f.key in mine else 1 for f in order])
+        .expand([f.size for f in order])
+        .flatten()
+    )
     return read(value, layout, order, where)
-
-

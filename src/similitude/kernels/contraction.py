@@ -57,7 +57,12 @@ def contract(x: Tensor | None, one: Taps | None, two: Taps | None, full: bool) -
         if one is two or one.key == two.key:
             return _equal(x, one)
         return _equal_apart(x, one, two)
-    if one.spatial is not None and (one is two or one.spatial == two.spatial) and x.shape[-1] > 1 and x.shape[-2] > 1:
+    if (
+        one.spatial is not None
+        and (one is two or one.spatial == two.spatial)
+        and x.shape[-1] > 1
+        and x.shape[-2] > 1
+    ):
         return _shifted(x, one, pairs=True)
     found = None
     for i in range(one.number):

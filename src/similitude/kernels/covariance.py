@@ -203,8 +203,11 @@ class Covariances:
         """Return the covariance of two terms, and whether its tensors may be written into."""
         if one.where is None and two.where is None:
             pair, new = self.atoms(one.atom, two.atom, frame, full)
-        elif not full and one.where is not None and two.where is not None and (
-            one.where is two.where or torch.equal(one.where, two.where)
+        elif (
+            not full
+            and one.where is not None
+            and two.where is not None
+            and (one.where is two.where or torch.equal(one.where, two.where))
         ):
             pair, new = self.atoms(one.atom, two.atom, frame, False)
             pair, new = _each(pair, lambda x: _read(x, one.where, -1)), True
@@ -239,7 +242,9 @@ class Covariances:
             raise AssertionError("equal positions of atoms with different numbers of them")
         match a, b:
             case One(), One():
-                one = torch.ones([1] * ((1 if frame.zipped else 2) + (2 if full else 1)), dtype=frame.left.dtype)
+                one = torch.ones(
+                    [1] * ((1 if frame.zipped else 2) + (2 if full else 1)), dtype=frame.left.dtype
+                )
                 return Pair(one), True
             case One(), _:
                 mean = self.atom_mean(b, frame.right)
@@ -272,9 +277,13 @@ class Covariances:
             case Image(), Image():
                 return self._images(a, b, frame, full), True
             case Image(), _ if b.gaussian:
-                return self._stein(a, self.cov(a.root, single(b), frame, full=full), frame, full, left=True), True
+                return self._stein(
+                    a, self.cov(a.root, single(b), frame, full=full), frame, full, left=True
+                ), True
             case _, Image() if a.gaussian:
-                return self._stein(b, self.cov(single(a), b.root, frame, full=full), frame, full, left=False), True
+                return self._stein(
+                    b, self.cov(single(a), b.root, frame, full=full), frame, full, left=False
+                ), True
             case Linear(), Linear() if a.weight == b.weight and a.part == b.part:
                 return self._linear(a, b, frame, full), True
             case Rows(), Rows() if a.weight == b.weight and a.part == b.part:
@@ -300,7 +309,9 @@ class Covariances:
             t = None
         else:
             assert isinstance(b.source, Wide), "one matrix has one fan-in"
-            inner = self.cov(a.source, b.source, frame, full=full or a.taps is not b.taps and a.taps != b.taps)
+            inner = self.cov(
+                a.source, b.source, frame, full=full or (a.taps is not b.taps and a.taps != b.taps)
+            )
             k, t = contract(inner.k, a.taps, b.taps, full), contract(inner.t, a.taps, b.taps, full)
         if k is not None and frame.tangent and rate:
             # In place: a tile's tensors stay in the cache.
@@ -347,7 +358,9 @@ class Covariances:
         """Return the covariance of products: their factors are matched by the parameters that they share."""
         left = [a.left, a.right] if isinstance(a, Product) else [single(a)]
         right = [b.left, b.right] if isinstance(b, Product) else [single(b)]
-        if len(left) == len(right) == 2 and (left[0].support & right[1].support or left[1].support & right[0].support):
+        if len(left) == len(right) == 2 and (
+            left[0].support & right[1].support or left[1].support & right[0].support
+        ):
             right.reverse()
         for i, one in enumerate(left):
             if any(one.support & two.support for j, two in enumerate(right) if i != j):
@@ -371,7 +384,11 @@ class Covariances:
         mean = run.mean(many[1])
         if mean is None:
             return ZERO
-        pair = self.cov(many[0], other, frame, full=full) if many is left else self.cov(other, many[0], frame, full=full)
+        pair = (
+            self.cov(many[0], other, frame, full=full)
+            if many is left
+            else self.cov(other, many[0], frame, full=full)
+        )
         return _each(pair, lambda x: x * place(mean, full))
 
     def _dropped(self, a: Dropped, frame: Frame, full: bool) -> Pair:

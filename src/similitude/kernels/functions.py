@@ -76,7 +76,9 @@ def applied(op: str, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]
         return func(*given, **named)
 
     first, *rest = args
-    plain = first == IDENTITY and not any(isinstance(leaf, Function) for leaf in tree_flatten((rest, kwargs))[0])
+    plain = first == IDENTITY and not any(
+        isinstance(leaf, Function) for leaf in tree_flatten((rest, kwargs))[0]
+    )
     return Function(key, call, (op, tuple(rest), tuple(sorted(kwargs.items()))) if plain else None)
 
 

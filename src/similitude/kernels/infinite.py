@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from similitude.core.citation import cites
 from similitude.core.errors import KernelError
-from similitude.kernels import rules
 from similitude.kernels.covariance import Covariances, Frame, Scales
 from similitude.kernels.facts import Finite
+from similitude.kernels.grams import NAMES, GramOptions
 from similitude.kernels.labels import SAMPLE, flat
 from similitude.kernels.program import converted, record
 from similitude.kernels.reader import Reader
 from similitude.kernels.run import Run
 from similitude.kernels.samples import count, tensors_of
 from similitude.kernels.scales import ScaleTable
+from similitude.kernels.tiled import TiledKernel
 from similitude.kernels.values import Wide
 from similitude.scaling.axes import build
 
@@ -29,7 +32,7 @@ _DTYPES = (torch.float32, torch.float64)
 @cites(21, "Section 2: the NTK at infinite width")
 @cites(8, "Section A: NNGP and NTK recursions")
 @dataclass(frozen=True, eq=False)
-class Kernel:
+class Kernel(TiledKernel):
     """The kernel of a module, or of a family of modules, at infinite width. `similitude.kernel` makes it.
 
     Attributes:
@@ -51,70 +54,112 @@ class Kernel:
     bias_variance: float | None = None
     _readers: dict[Any, Reader] = field(default_factory=dict, repr=False)
 
-    def nngp(self, x1: Any, x2: Any = None) -> Tensor:
-        """Return the covariance of the outputs at initialization.
-
-        Args:
-            x1: Inputs as the module takes them, samples along the first axis of every tensor.
-            x2: More inputs; x1 itself where not given, with an exact diagonal.
-
-        Returns:
-            (samples of x1, samples of x2), of one output; the average over positions where the output has several.
-        """
-        return self.pair(x1, x2, which=("nngp",))["nngp"]
-
-    def ntk(self, x1: Any, x2: Any = None) -> Tensor:
-        """Return the inner products of the outputs' gradients, weighed by the learning rates of `rule`.
-
-        Args:
-            x1: Inputs as the module takes them, samples along the first axis of every tensor.
-            x2: More inputs; x1 itself where not given.
-
-        Returns:
-            (samples of x1, samples of x2), of one output; the average over positions where the output has several.
-        """
-        return self.pair(x1, x2)["ntk"]
-
-    def pair(
-        self, x1: Any, x2: Any = None, *, symmetric: bool = False, which: Sequence[str] = ("nngp", "ntk")
-    ) -> dict[str, Tensor]:
+    def pair(self, x1: Any, x2: Any = None, /, *, which: Sequence[str] = NAMES) -> dict[str, Tensor]:
         """Return one block of the kernels without cutting it into tiles.
 
         Args:
-            x1: Inputs.
-            x2: More inputs; x1 itself where not given.
-            symmetric: Whether both are the same samples.
+            x1: Inputs as the module takes them, samples along the first axis of every tensor.
+            x2: More inputs; x1 itself where None, with an exact diagonal.
             which: "nngp", "ntk" or both.
+
+        Returns:
+            By name (samples of x1, samples of x2), of one output; the average over positions of an output of several.
+
+        Raises:
+            KernelError: The module has no kernel on such inputs; names the operation and why.
         """
         reader = self.reader(x1)
-        scales = Scales(reader.scales.variance, reader.scales.rate)
-        covariances = Covariances(scales)
-        left = self._run(reader, x1, covariances)
-        if x2 is None or symmetric or x2 is x1:
-            right = left
-        else:
-            if _signature(x2) != _signature(x1):
-                raise KernelError(
-                    f"x1 has samples of {_words(x1)} and x2 of {_words(x2)}. Give both the same shapes and types."
-                )
-            right = self._run(reader, x2, covariances)
-        frame = Frame(left, right, zipped=False, tangent="ntk" in which)
-        output = self._output(reader)
+        frame = self.frame(reader, x1, x2, tangent="ntk" in which)
+        output = self.output(reader)
         with torch.no_grad():
-            found = covariances.cov(output, output, frame, full=False)
-        shape = (left.samples, right.samples)
+            found = frame.left.covariances.cov(output, output, frame, full=False)
+        shape = (frame.left.samples, frame.right.samples)
         blocks: dict[str, Tensor] = {}
         for name, part in (("nngp", found.k), ("ntk", found.t)):
-            if name not in which:
-                continue
-            block = torch.zeros(shape, dtype=self.dtype) if part is None else part.mean(-1).expand(shape)
-            if not bool(torch.isfinite(block).all()):
-                raise KernelError(
-                    f"the {name.upper()} of these inputs is not finite. Look for inputs that are not finite, or that are zero "
-                    "before a normalization without eps."
-                )
-            blocks[name] = block.clone() if block.stride()[-1] == 0 or block.stride()[0] == 0 else block
+            if name in which:
+                block = torch.zeros(shape, dtype=self.dtype) if part is None else part.mean(-1).expand(shape)
+                blocks[name] = block.clone() if 0 in block.stride() else block
         return blocks
+
+    def by_layer(self, x1: Any, x2: Any = None) -> dict[str, Tensor]:
+        """Return what the training of each parameter adds to the tangent kernel; their sum is the tangent kernel.
+
+        Args:
+            x1: Inputs.
+            x2: More inputs; x1 itself where None.
+
+        Returns:
+            By name of the parameter, (samples of x1, samples of x2).
+        """
+        reader = self.reader(x1)
+        output = self.output(reader)
+        found: dict[str, Tensor] = {}
+        for name in dict.fromkeys(name for name, _ in reader.scales.rate):
+            frame = self.frame(reader, x1, x2, tangent=True, only=name)
+            with torch.no_grad():
+                part = frame.left.covariances.cov(output, output, frame, full=False).t
+            shape = (frame.left.samples, frame.right.samples)
+            found[name] = (
+                torch.zeros(shape, dtype=self.dtype) if part is None else part.mean(-1).expand(shape).clone()
+            )
+        return found
+
+    def grams(
+        self, x1: Any, x2: Any = None, *, names: Sequence[str] = NAMES, **options: Unpack[GramOptions]
+    ) -> dict[str, Tensor]:
+        """Return both kernels by name for the work of one; see `nngp`."""
+        reader = self.reader(x1)
+        if x2 is x1:
+            x2 = None
+        if reader.couples:
+            # Every sample changes what the others become, so that a batch cannot be cut.
+            options["side"] = max(count(x1), 1 if x2 is None else count(x2))
+        return super().grams(x1, x2, names=names, **options)
+
+    def numbers_per_pair(self, x: Any) -> int:
+        """Return how many numbers the widest tensor of `pair` holds per pair of samples."""
+        return self.reader(x).numbers
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Return what tells this kernel from others: operations, variances and learning rates."""
+        readers = [
+            {
+                "inputs": repr(key),
+                "operations": [f"{op.node.op} {op.node.args} {op.node.kwargs}" for op in reader.program.ops],
+                "variances": {f"{name} {role}": v for (name, role), v in reader.scales.variance.items()},
+                "rates": {f"{name} {role}": v for (name, role), v in reader.scales.rate.items()},
+            }
+            for key, reader in self._readers.items()
+        ]
+        text = json.dumps(readers, sort_keys=True, default=repr)
+        return {"module": type(self.modules[0]).__name__, "digest": hashlib.sha256(text.encode()).hexdigest()}
+
+    def frame(
+        self, reader: Reader, x1: Any, x2: Any = None, *, tangent: bool, only: str | None = None
+    ) -> Frame:
+        """Return the pairs of samples of a block.
+
+        Args:
+            reader: The module as it was read.
+            x1: Inputs.
+            x2: More inputs; x1 itself where None.
+            tangent: Whether the tangent kernel is wanted.
+            only: The one parameter that is trained; all where None.
+        """
+        rate = {key: r if only in (None, key[0]) else 0.0 for key, r in reader.scales.rate.items()}
+        covariances = Covariances(Scales(reader.scales.variance, rate))
+        left = self._run(reader, x1, covariances)
+        if x2 is None or x2 is x1:
+            return Frame(left, left, zipped=False, tangent=tangent)
+        if _signature(x2) != _signature(x1):
+            raise KernelError(
+                f"x1 has samples of {_words(x1)} and x2 of {_words(x2)}. Give both the same shapes and types."
+            )
+        return Frame(left, self._run(reader, x2, covariances), zipped=False, tangent=tangent)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Readers hold functions that cannot be pickled; another process reads the module again.
+        return {**self.__dict__, "_readers": {}}
 
     def reader(self, x: Any) -> Reader:
         """Return the module as it was read for inputs of these shapes."""
@@ -124,14 +169,16 @@ class Kernel:
             count(x, "x1")
             with torch.no_grad():
                 program = record(self.modules, x, self.dtype)
-                scales = ScaleTable(program.parameters, program.wider, self.weight_variance, self.bias_variance)
+                scales = ScaleTable(
+                    program.parameters, program.wider, self.weight_variance, self.bias_variance
+                )
                 found = Reader(program, scales)
                 found.read()
-            self._output(found)
+            self.output(found)
             self._readers[key] = found
         return found
 
-    def _output(self, reader: Reader) -> Wide:
+    def output(self, reader: Reader) -> Wide:
         """Return the module's output as a wide value.
 
         Raises:
@@ -146,7 +193,9 @@ class Kernel:
             )
         output = wides[0]
         if not any(f.kind == SAMPLE for f in flat(output.layout)):
-            raise KernelError("the module's output has no axis of samples, so that it has no kernel of two of them.")
+            raise KernelError(
+                "the module's output has no axis of samples, so that it has no kernel of two of them."
+            )
         return output
 
     def _run(self, reader: Reader, x: Any, covariances: Covariances) -> Run:
@@ -262,6 +311,6 @@ def _signature(x: Any) -> Any:
 
 
 def _words(x: Any) -> str:
-    return ", ".join(f"shape {tuple(t.shape[1:])} ({str(t.dtype).removeprefix('torch.')})" for t in tensors_of(x))
-
-
+    return ", ".join(
+        f"shape {tuple(t.shape[1:])} ({str(t.dtype).removeprefix('torch.')})" for t in tensors_of(x)
+    )

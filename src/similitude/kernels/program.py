@@ -179,7 +179,9 @@ def _op(node: Node, more: Node, func: Callable[..., Any] | None) -> Op:
     one, spec = tree_flatten((node.args, node.kwargs))
     two, other = tree_flatten((more.args, more.kwargs))
     if spec != other:
-        raise KernelError(f"operation {node.index} ({node.op}) of module '{node.module}' changes with the samples.")
+        raise KernelError(
+            f"operation {node.index} ({node.op}) of module '{node.module}' changes with the samples."
+        )
     merged = [_merged(a, b, node) for a, b in zip(one, two, strict=True)]
     args, kwargs = tree_unflatten(merged, spec)
     return Op(node, func, args, kwargs)

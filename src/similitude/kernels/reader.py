@@ -26,7 +26,7 @@ from similitude.kernels.labels import (
 from similitude.kernels.program import Op, PerSample, Program
 from similitude.kernels.run import Run, gathered, spread
 from similitude.kernels.scales import ScaleTable
-from similitude.kernels.values import Coefficient, Leaf, Linear, Wide
+from similitude.kernels.values import Coefficient, Leaf, Linear, Mix, Operator, Wide
 from similitude.scaling.dataflow.trace import Ref
 
 Rule = Callable[["Reader", Op], None]
@@ -66,6 +66,7 @@ class Reader:
         facts: What is known of every value so far.
         steps: What each operation does to a run.
         lines: What each operation became.
+        couples: Whether samples of a batch change each other's values.
     """
 
     program: Program
@@ -73,6 +74,7 @@ class Reader:
     facts: dict[int, Fact] = field(default_factory=dict)
     steps: list[Callable[[Run], None]] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    couples: bool = False
     _line: tuple[str, str] = ("", "exact")
     _remembered: dict[int, Tensor] = field(default_factory=dict)
 
@@ -82,11 +84,15 @@ class Reader:
         Raises:
             KernelError: One has no rule.
         """
+        import similitude.kernels.rules  # noqa: F401  (registers them)
+
         for value in self.program.values:
             if value.kind == "parameter":
                 self.facts[value.index] = self._parameter(value.index, value.name)
             elif value.kind != "computed":
-                self.facts[value.index] = Finite(value.index, self.fresh(value.index, samples=value.kind == "input"))
+                self.facts[value.index] = Finite(
+                    value.index, self.fresh(value.index, samples=value.kind == "input")
+                )
         for op in self.program.ops:
             before = len(self.steps)
             self._line = ("", "exact")
@@ -97,6 +103,14 @@ class Reader:
             if len(self.steps) == before:
                 self.steps.append(_nothing)
             self._note(op)
+
+    @property
+    def numbers(self) -> int:
+        """Numbers per pair of samples of the largest covariance: the square of its positions where they are mixed."""
+        wides = [f for f in self.facts.values() if isinstance(f, Wide)]
+        mixes = any(isinstance(t.atom, Mix | Operator) for f in wides for t in f.terms)
+        largest = max((f.positions for f in wides), default=1)
+        return largest**2 if mixes else largest
 
     def _note(self, op: Op) -> None:
         name, exactness = self._line
@@ -209,7 +223,11 @@ class Reader:
     def as_weight(self, finite: Finite, layer: Wide) -> Weight | None:
         """Return a constant parameter that is the bias of a layer as a random one, whose variance is given."""
         value = self.program.values[finite.index]
-        if value.kind != "parameter" or len(value.shape) != 1 or not any(isinstance(t.atom, Linear) for t in layer.terms):
+        if (
+            value.kind != "parameter"
+            or len(value.shape) != 1
+            or not any(isinstance(t.atom, Linear) for t in layer.terms)
+        ):
             return None
         return Weight(value.name, torch.arange(value.shape[0]))
 
@@ -258,7 +276,12 @@ class Reader:
 
         def step(run: Run) -> None:
             now = run.value(index)
-            if before is not None and now.numel() == 1 and before.numel() == 1 and float(now) != float(before):
+            if (
+                before is not None
+                and now.numel() == 1
+                and before.numel() == 1
+                and float(now) != float(before)
+            ):
                 self.refuse(
                     op,
                     f"the module's code reads the number {float(now):g} of these inputs, and read {float(before):g} of the "
@@ -270,7 +293,9 @@ class Reader:
 
     # Coefficients ------------------------------------------------------------------------------------------------
 
-    def coefficient(self, op: Op, finite: Finite, layout: Layout, order: Sequence[Factor]) -> Coefficient | None:
+    def coefficient(
+        self, op: Op, finite: Finite, layout: Layout, order: Sequence[Factor]
+    ) -> Coefficient | None:
         """Return a finite value as a coefficient of a wide one; None where it differs from neuron to neuron."""
         number = self.number(Ref(finite.index))
         if number is not None:
@@ -282,7 +307,10 @@ class Reader:
             try:
                 return gathered(run, run.value(finite.index), layout, order).to(run.dtype)
             except ValueError:
-                self.refuse(op, "on these inputs a finite value differs from neuron to neuron, and on the sample it did not")
+                self.refuse(
+                    op,
+                    "on these inputs a finite value differs from neuron to neuron, and on the sample it did not",
+                )
 
         return Coefficient(1.0, (Leaf(read),))
 
@@ -303,7 +331,9 @@ class Reader:
         neuron = next(i for i, f in enumerate(axis) if f.kind == NEURON) - len(axis)
         return not torch.equal(cut, cut.select(neuron, 0).unsqueeze(neuron).expand_as(cut))
 
-    def physical(self, values: Callable[[Run], Tensor], layout: Layout, order: Sequence[Factor]) -> Callable[[Run], Tensor]:
+    def physical(
+        self, values: Callable[[Run], Tensor], layout: Layout, order: Sequence[Factor]
+    ) -> Callable[[Run], Tensor]:
         """Return what computes numbers per sample and position as a tensor of the module, one entry per axis of neurons."""
         return lambda run: spread(run, values(run), layout, order)
 

@@ -1,6 +1,21 @@
 """All rules of operations, registered by importing them."""
 
-from similitude.kernels import rules_constants, rules_entrywise, rules_layers, rules_move, rules_norms, rules_sums
+from similitude.kernels import (
+    rules_constants,
+    rules_entrywise,
+    rules_layers,
+    rules_move,
+    rules_norms,
+    rules_sums,
+)
 from similitude.kernels.reader import RULES
 
-__all__ = ["RULES", "rules_constants", "rules_entrywise", "rules_layers", "rules_move", "rules_norms", "rules_sums"]
+__all__ = [
+    "RULES",
+    "rules_constants",
+    "rules_entrywise",
+    "rules_layers",
+    "rules_move",
+    "rules_norms",
+    "rules_sums",
+]

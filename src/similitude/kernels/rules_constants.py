@@ -32,7 +32,7 @@ def fresh(reader: Reader, op: Op) -> None:
     reader.remember(index, seen)
     shapes = reader.shapes(index)
     per_sample = [
-        PerSample(a - 2 * ((b - a)), b - a) if a != b else a for a, b in zip(shapes[0], shapes[1], strict=True)
+        PerSample(a - 2 * (b - a), b - a) if a != b else a for a, b in zip(shapes[0], shapes[1], strict=True)
     ]
 
     def step(run: Run) -> None:
@@ -41,9 +41,9 @@ def fresh(reader: Reader, op: Op) -> None:
 
     source = reader.facts[op.node.inputs[0]]
     layout: Layout | None = reader.fresh(index)
-    if isinstance(source, Wide) and op.name.endswith("_like"):
-        layout = source.layout
-    elif isinstance(source, Finite) and op.name.endswith("_like"):
+    if (isinstance(source, Wide) and op.name.endswith("_like")) or (
+        isinstance(source, Finite) and op.name.endswith("_like")
+    ):
         layout = source.layout
     reader.facts[index] = Finite(index, layout)
     reader.steps.append(step)
@@ -60,5 +60,3 @@ def copy(reader: Reader, op: Op) -> None:
     ):
         reader.refuse(op, "it repeats a value in a copy")
     reader.put(op, Wide(layout, source.order, source.terms, source.root, source.function))
-
-

@@ -56,7 +56,10 @@ def common_root(a: Wide, b: Wide) -> tuple[Wide, Function, Function] | None:
     """Return the Gaussian that two values are functions of, and the functions, where neither is Gaussian itself."""
     if a.gaussian and b.gaussian:
         return None
-    roots = [(v.root, v.function) if v.root is not None and v.function is not None else (v, IDENTITY) for v in (a, b)]
+    roots = [
+        (v.root, v.function) if v.root is not None and v.function is not None else (v, IDENTITY)
+        for v in (a, b)
+    ]
     (one, f), (two, g) = roots
     if not one.gaussian or not two.gaussian:
         return None
@@ -142,13 +145,22 @@ def entrywise(reader: Reader, op: Op) -> None:
     """Apply an operation that PyTorch marks as one of entries to functions of one Gaussian."""
     func = op.func
     tags = getattr(func, "tags", ())
-    if torch.Tag.pointwise not in tags and op.name not in ("dropout", "hardtanh", "gelu", "silu", "relu6", "prelu"):
+    if torch.Tag.pointwise not in tags and op.name not in (
+        "dropout",
+        "hardtanh",
+        "gelu",
+        "silu",
+        "relu6",
+        "prelu",
+    ):
         reader.refuse(op, "there is no rule for it at infinite width")
     refs = [leaf for leaf in tree_flatten((op.args, op.kwargs))[0] if isinstance(leaf, Ref)]
     facts = [reader.facts[r.value] for r in refs]
     for fact in facts:
         if isinstance(fact, Logits):
-            reader.refuse(op, "a nonlinear function of products of queries and keys other than a softmax has no rule")
+            reader.refuse(
+                op, "a nonlinear function of products of queries and keys other than a softmax has no rule"
+            )
         if isinstance(fact, Weight):
             reader.refuse(
                 op,
@@ -160,7 +172,10 @@ def entrywise(reader: Reader, op: Op) -> None:
         if isinstance(fact, Finite):
             number = reader.number(ref)
             if number is None:
-                reader.refuse(op, "it combines a wide value with finite ones that differ between entries, which has no rule")
+                reader.refuse(
+                    op,
+                    "it combines a wide value with finite ones that differ between entries, which has no rule",
+                )
             numbers[ref.value] = number
     layout, order, values = aligned([f for _, f in wides])
     first, *rest = values
@@ -168,7 +183,9 @@ def entrywise(reader: Reader, op: Op) -> None:
     root = None
     for (ref, _), value in zip(wides, values, strict=True):
         base, function = (
-            (value.root, value.function) if value.root is not None and value.function is not None else (value, IDENTITY)
+            (value.root, value.function)
+            if value.root is not None and value.function is not None
+            else (value, IDENTITY)
         )
         if not base.gaussian:
             image(reader, op, value, lambda f: f)
@@ -346,7 +363,11 @@ def rows_of(reader: Reader, op: Op, weight: Weight, *, against: Wide | None, bia
     if wide_dim is None and one_neuron and weight.places.numel() == 1:
         wide_dim = len(shape) - 1 if shape else None
         if wide_dim is None:
-            weight, shape, wide_dim = Weight(weight.name, weight.places.reshape(1), weight.scale), torch.Size([1]), 0
+            weight, shape, wide_dim = (
+                Weight(weight.name, weight.places.reshape(1), weight.scale),
+                torch.Size([1]),
+                0,
+            )
             axes = [()]
     if wide_dim is None:
         reader.refuse(

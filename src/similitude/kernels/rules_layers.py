@@ -10,7 +10,17 @@ import torch
 from torch import Tensor
 
 from similitude.kernels.facts import Finite, Weight
-from similitude.kernels.labels import NEURON, POSITION, SAMPLE, Axis, Factor, Layout, Unmatched, count, positions
+from similitude.kernels.labels import (
+    NEURON,
+    POSITION,
+    SAMPLE,
+    Axis,
+    Factor,
+    Layout,
+    Unmatched,
+    count,
+    positions,
+)
 from similitude.kernels.program import Op
 from similitude.kernels.reader import Reader, rule
 from similitude.kernels.rules_entrywise import plus, rows_of, shifted_by, times
@@ -37,7 +47,9 @@ def contracted(
     fact = reader.fact(argument)
     sizes = reader.out_sizes(op, out_axis)
     if rows.unique().numel() != rows.numel():
-        reader.refuse(op, f"entries of '{weight.name}' occur more than once in the matrix that it contracts with")
+        reader.refuse(
+            op, f"entries of '{weight.name}' occur more than once in the matrix that it contracts with"
+        )
     use(reader, op, weight, rows)
     neurons: Axis = () if all(n == 1 for n in sizes) else (Factor(NEURON, sizes),)
     part = rows.contiguous().numpy().tobytes()
@@ -232,7 +244,9 @@ def batched(reader: Reader, op: Op, left: Any, right: Any) -> Wide:
     places = weight.places
     while places.dim() > 2:
         if not torch.equal(places, places[:1].expand_as(places)):
-            reader.refuse(op, f"it multiplies with another part of '{weight.name}' at each position, which has no rule")
+            reader.refuse(
+                op, f"it multiplies with another part of '{weight.name}' at each position, which has no rule"
+            )
         places = places[0]
     return contracted(reader, op, left, _rank(reader, left) - 1, weight, places.T, out_axis=-1)
 
@@ -289,9 +303,13 @@ def convolution(reader: Reader, op: Op) -> None:
     if isinstance(padding, str):
         reader.refuse(op, f"padding={padding!r} has no rule")
     places = weight.places
-    out_channels, in_channels = (places.shape[1] * groups, places.shape[0]) if transposed else (
-        places.shape[0],
-        places.shape[1] * groups,
+    out_channels, in_channels = (
+        (places.shape[1] * groups, places.shape[0])
+        if transposed
+        else (
+            places.shape[0],
+            places.shape[1] * groups,
+        )
     )
     kernel = tuple(places.shape[2:])
     dims = len(kernel)
@@ -335,13 +353,18 @@ def convolution(reader: Reader, op: Op) -> None:
         source: Wide | Data = value
         samples = fact.layout[0]
         taps: Taps | None = Taps(index, spatial)
-        if math.prod(kernel) == 1 and spatial is not None and torch.equal(index[:, 0], torch.arange(len(index))) and (
-            value.positions == len(index)
+        if (
+            math.prod(kernel) == 1
+            and spatial is not None
+            and torch.equal(index[:, 0], torch.arange(len(index)))
+            and (value.positions == len(index))
         ):
             taps = None
     elif isinstance(fact, Finite):
         if groups > 1:
-            reader.refuse(op, "groups of a convolution that read different channels of the data have different laws")
+            reader.refuse(
+                op, "groups of a convolution that read different channels of the data have different laws"
+            )
         if fact.layout is None:
             raise Unmatched("which axes of its operand count samples cannot be told")
         channels = Factor(NEURON, tuple(s[1] for s in shapes))
@@ -372,7 +395,9 @@ def convolution(reader: Reader, op: Op) -> None:
 def _fixed_groups(reader: Reader, op: Op, weight: Weight, transposed: bool) -> None:
     wider = reader.program.wider[weight.name].shape
     if wider[0 if transposed else 1] == weight.places.shape[0 if transposed else 1]:
-        reader.refuse(op, "the channels of a group do not grow with the width, so that each group stays random")
+        reader.refuse(
+            op, "the channels of a group do not grow with the width, so that each group stays random"
+        )
 
 
 def _with_channel_bias(reader: Reader, op: Op, value: Wide, bias: Any) -> Wide:

@@ -28,7 +28,7 @@ from similitude.kernels.labels import (
 )
 from similitude.kernels.program import Op, PerSample
 from similitude.kernels.reader import Reader, rule
-from similitude.kernels.values import Coefficient, Field, Heads, Image, One, Term, Where, Wide, combine, moved
+from similitude.kernels.values import Field, Heads, Image, One, Term, Where, Wide, combine, moved
 from similitude.scaling.dataflow.trace import Ref
 
 VIEWS = ("view", "_unsafe_view", "reshape", "_reshape_alias", "flatten", "unflatten")
@@ -83,7 +83,8 @@ def expanded(layout: Layout, shapes: Sequence[Sequence[int]]) -> Layout:
     sizes = list(zip(*shapes, strict=True))
     axes: list[Axis] = [()] * (len(sizes) - len(layout)) + list(layout)
     return tuple(
-        axis if axis or all(n == 1 for n in size) else (_new(size),) for axis, size in zip(axes, sizes, strict=True)
+        axis if axis or all(n == 1 for n in size) else (_new(size),)
+        for axis, size in zip(axes, sizes, strict=True)
     )
 
 
@@ -167,7 +168,8 @@ def read(value: Wide, layout: Layout, order: tuple[Factor, ...], where: Tensor) 
 def divided(value: Wide, split: Split) -> Wide:
     """Cut a factor of a value's axes in two; of neurons, the side that does not grow becomes positions."""
     layout = tuple(
-        tuple(g for f in axis for g in (split.parts if f.key == split.factor.key else (f,))) for axis in value.layout
+        tuple(g for f in axis for g in (split.parts if f.key == split.factor.key else (f,)))
+        for axis in value.layout
     )
     if split.factor.kind == POSITION:
         order = tuple(g for f in value.order for g in (split.parts if f.key == split.factor.key else (f,)))
@@ -188,8 +190,10 @@ def _grouped(terms: tuple[Term, ...], number: int, total: int, slow: bool) -> tu
     for term in terms:
         atom = _heads(term.atom, number, slow)
         where = term.where
-        coefficient = term.coefficient.at(torch.arange(number * total) % total) if term.coefficient.leaves else (
-            term.coefficient
+        coefficient = (
+            term.coefficient.at(torch.arange(number * total) % total)
+            if term.coefficient.leaves
+            else (term.coefficient)
         )
         if isinstance(term.atom, One):
             moved_to: Where = None if where is None else where.repeat(number)
@@ -306,14 +310,21 @@ def expand(reader: Reader, op: Op) -> None:
         return
     value = wide(reader, op, fact)
     layout = expanded(value.layout, reader.shapes(op.node.outputs[0]))
-    if any(f.kind == NEURON for axis, old in zip(layout[-len(value.layout) :], value.layout, strict=True) if not old for f in axis):
+    if any(
+        f.kind == NEURON
+        for axis, old in zip(layout[-len(value.layout) :], value.layout, strict=True)
+        if not old
+        for f in axis
+    ):
         reader.refuse(op, "a value of one random neuron is repeated over an axis that grows")
     at = {f.key: i for i, f in enumerate(value.order)}
     order = positions(layout)
     where = torch.arange(value.positions).reshape([f.size for f in value.order])
     old = [f for f in order if f.key in at]
     where = where.permute([at[f.key] for f in old])
-    where = where.reshape([f.size if f.key in at else 1 for f in order]).expand([f.size for f in order]).flatten()
+    where = (
+        where.reshape([f.size if f.key in at else 1 for f in order]).expand([f.size for f in order]).flatten()
+    )
     reader.put(op, read(value, layout, order, where))
 
 
@@ -346,7 +357,9 @@ def along(reader: Reader, op: Op) -> None:
         return
     value = wide(reader, op, fact)
     others = op.node.inputs[1:]
-    if any(reader._depends(i) for i in others) or any(not isinstance(reader.facts[i], Finite) for i in others):
+    if any(reader._depends(i) for i in others) or any(
+        not isinstance(reader.facts[i], Finite) for i in others
+    ):
         reader.refuse(op, "which entries it reads depends on the input")
     value = _cut_for(reader, op, value)
     args, kwargs = _resized(op)
@@ -533,8 +546,10 @@ def _as_wide(
     coefficient = reader.coefficient(op, fact, layout, order)
     if coefficient is None:
         reader.refuse(op, "it joins constants that differ from neuron to neuron")
-    terms = () if coefficient.scale == 0 else (
-        Term(One(1, frozenset()), coefficient, torch.zeros(count(order), dtype=torch.long)),
+    terms = (
+        ()
+        if coefficient.scale == 0
+        else (Term(One(1, frozenset()), coefficient, torch.zeros(count(order), dtype=torch.long)),)
     )
     return Wide(layout, order, terms)
 
@@ -567,7 +582,9 @@ def _side_by_side(values: list[Wide], dim: int) -> Wide:
     offset = 0
     for value, number in zip(pieces, numbers, strict=True):
         own = tuple(f for f in value.layout[dim] if f.kind == POSITION)
-        other = tuple(f for i, axis in enumerate(value.layout) if i != dim for f in axis if f.kind == POSITION)
+        other = tuple(
+            f for i, axis in enumerate(value.layout) if i != dim for f in axis if f.kind == POSITION
+        )
         value = reordered(value, (*own, *other))
         where = torch.full((sum(numbers), inner), -1)
         where[offset : offset + number] = torch.arange(number * inner).reshape(number, inner)
@@ -608,7 +625,11 @@ def alias_write(reader: Reader, op: Op) -> None:
             terms += moved(old.terms, decoded(kept, layout))
         elif not isinstance(old, Finite) or reader.number(Ref(op.node.inputs[0])) != 0:
             reader.refuse(op, "a write in place changes a part of a value that is neither wide nor 0")
-    elif there.all() and overlap.numel() == len(after) and torch.equal(decoded(probe, layout), torch.arange(written.positions)):
+    elif (
+        there.all()
+        and overlap.numel() == len(after)
+        and torch.equal(decoded(probe, layout), torch.arange(written.positions))
+    ):
         reader.put(op, Wide(layout, positions(layout), written.terms, written.root, written.function))
         return
     reader.put(op, Wide(layout, positions(layout), combine(terms)))

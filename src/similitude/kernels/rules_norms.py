@@ -51,7 +51,11 @@ def _is_centred(value: Wide) -> bool:
 
 def without_mean(value: Wide, inside: set[int]) -> Wide | None:
     """Return a Gaussian without its mean where that is all in constants that the mean over `inside` takes away."""
-    if inside or not value.gaussian or any(t.where is not None and bool((t.where < 0).any()) for t in value.terms):
+    if (
+        inside
+        or not value.gaussian
+        or any(t.where is not None and bool((t.where < 0).any()) for t in value.terms)
+    ):
         return None
     return Wide(value.layout, value.order, tuple(t for t in value.terms if not isinstance(t.atom, One)))
 
@@ -137,17 +141,26 @@ def group_norm(reader: Reader, op: Op) -> None:
     if reader.program.wider and len(op.node.outputs) > 1:
         numbers = [math.prod(s[1:]) for s in reader.shapes(op.node.outputs[1])]
         if channels[0] // numbers[0] == channels[-1] // numbers[-1]:
-            reader.refuse(op, "channels of a group do not grow with the width, so that its scale stays random")
+            reader.refuse(
+                op, "channels of a group do not grow with the width, so that its scale stays random"
+            )
     if len(value.layout[1]) > 1 and groups > 1:
         reader.refuse(op, "its groups have channels of different laws")
     if channels[0] == groups and groups > 1:
-        reader.refuse(op, "each group has one channel (an instance norm), whose scale stays random at infinite width")
+        reader.refuse(
+            op, "each group has one channel (an instance norm), whose scale stays random at infinite width"
+        )
     inside = {f.key for axis in value.layout[1:] for f in axis}
     found = normalized(reader, op, value, inside, float(eps), centre=True)
     reader.put(op, affine(reader, op, found, weight, bias, channels=True))
 
 
-@rule("native_batch_norm", "_native_batch_norm_legit_no_training", "_native_batch_norm_legit", "cudnn_batch_norm")
+@rule(
+    "native_batch_norm",
+    "_native_batch_norm_legit_no_training",
+    "_native_batch_norm_legit",
+    "cudnn_batch_norm",
+)
 def batch_norm(reader: Reader, op: Op) -> None:
     """Normalize channels: with the running statistics in eval mode, with those of the batch in training."""
     value = wide(reader, op, reader.facts[op.node.inputs[0]])

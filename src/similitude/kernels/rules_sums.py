@@ -9,7 +9,17 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from similitude.kernels.labels import NEURON, POSITION, SAMPLE, Axis, Factor, Layout, Unmatched, count, positions
+from similitude.kernels.labels import (
+    NEURON,
+    POSITION,
+    SAMPLE,
+    Axis,
+    Factor,
+    Layout,
+    Unmatched,
+    count,
+    positions,
+)
 from similitude.kernels.program import Op
 from similitude.kernels.reader import Reader, rule
 from similitude.kernels.rules_entrywise import times
@@ -117,7 +127,12 @@ def averaged(values: Tensor, value: Wide, inside: set[int]) -> Tensor:
 
 
 def moments(
-    reader: Reader, op: Op, value: Wide, dims: list[int], keep: bool, finish: Callable[[Tensor, Tensor, Run], Tensor]
+    reader: Reader,
+    op: Op,
+    value: Wide,
+    dims: list[int],
+    keep: bool,
+    finish: Callable[[Tensor, Tensor, Run], Tensor],
 ) -> tuple[Layout, Callable[[Run], Tensor]]:
     """Return what computes a function of the mean and of the mean square over neurons as a tensor of the module."""
     for d in dims:
@@ -150,14 +165,20 @@ def variance(reader: Reader, op: Op) -> None:
     else:
         dims = op.args[1] if len(op.args) > 1 else op.kwargs.get("dim")
         keep = bool(op.kwargs.get("keepdim", False))
-    dims = sorted(d % rank for d in (range(rank) if dims is None else [dims] if isinstance(dims, int) else dims))
+    dims = sorted(
+        d % rank for d in (range(rank) if dims is None else [dims] if isinstance(dims, int) else dims)
+    )
     inside = [f for d in dims for f in value.layout[d]]
     if any(f.kind == SAMPLE for f in inside) or not any(f.kind == NEURON for f in inside):
-        reader.refuse(op, "a variance over samples or positions alone is random at infinite width, and has no rule")
+        reader.refuse(
+            op, "a variance over samples or positions alone is random at infinite width, and has no rule"
+        )
     size = count(inside)
     if op.name in ("linalg_vector_norm", "norm"):
         if reader.program.wider:
-            reader.refuse(op, "the length of infinitely many neurons is infinite", "Divide by the root of their number.")
+            reader.refuse(
+                op, "the length of infinitely many neurons is infinite", "Divide by the root of their number."
+            )
         finish = lambda mean, square, run: (square * size).sqrt()  # noqa: E731
     elif op.name.startswith("std"):
         finish = lambda mean, square, run: (square - mean.square()).sqrt()  # noqa: E731
@@ -167,7 +188,9 @@ def variance(reader: Reader, op: Op) -> None:
     layout, compute = moments(reader, op, value, dims, keep, finish)
     reader.finite(op, 0, layout, compute)
     if op.name.endswith("_mean"):
-        layout, compute = moments(reader, op, value, dims, keep, lambda mean, square, run: mean.expand_as(square))
+        layout, compute = moments(
+            reader, op, value, dims, keep, lambda mean, square, run: mean.expand_as(square)
+        )
         reader.finite(op, 1, layout, compute)
 
 
@@ -210,7 +233,14 @@ def pool(reader: Reader, op: Op) -> None:
     reader.put(op, Wide(layout, order, found.terms))
 
 
-@rule("max_pool2d_with_indices", "max_pool1d", "max_pool2d", "adaptive_max_pool2d", "max_pool3d_with_indices", "amax")
+@rule(
+    "max_pool2d_with_indices",
+    "max_pool1d",
+    "max_pool2d",
+    "adaptive_max_pool2d",
+    "max_pool3d_with_indices",
+    "amax",
+)
 def maximum(reader: Reader, op: Op) -> None:
     """Refuse maxima of several Gaussians."""
     reader.refuse(
@@ -218,5 +248,3 @@ def maximum(reader: Reader, op: Op) -> None:
         "the maximum of several Gaussians has no closed form",
         "Average pooling, or a stride, has one.",
     )
-
-

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from similitude.kernels.covariance import Covariances
     from similitude.kernels.values import Wide
 
+
 class Readable(Protocol):
     """A part of a value that depends on the input."""
 
@@ -105,9 +106,7 @@ def spread(run: Run, values: Tensor, layout: Layout, order: Sequence[Factor]) ->
     values = values.permute(dims)
     if missing:
         values = values[..., 0]
-    full = [
-        run.samples if f.kind == SAMPLE else f.size for f in factors if f.kind != NEURON
-    ]
+    full = [run.samples if f.kind == SAMPLE else f.size for f in factors if f.kind != NEURON]
     values = values.expand(full) if full else values
     shape = []
     for axis in layout:
@@ -118,7 +117,9 @@ def spread(run: Run, values: Tensor, layout: Layout, order: Sequence[Factor]) ->
     return values.reshape(shape)
 
 
-def gathered(run: Run, tensor: Tensor, layout: Layout, order: Sequence[Factor], *, neurons: bool = False) -> Tensor:
+def gathered(
+    run: Run, tensor: Tensor, layout: Layout, order: Sequence[Factor], *, neurons: bool = False
+) -> Tensor:
     """Read a finite tensor that broadcasts against a layout as (n or 1, positions), with a last axis of neurons if asked.
 
     Raises:

@@ -41,7 +41,11 @@ class ScaleTable:
         if values.numel() == 0:
             return 0.0
         low, high = float(values.min()), float(values.max())
-        if low != high or (values.numel() == 1 and low not in (0.0, 1.0)) or (values.numel() == 1 and values.dim() > 1):
+        if (
+            low != high
+            or (values.numel() == 1 and low not in (0.0, 1.0))
+            or (values.numel() == 1 and values.dim() > 1)
+        ):
             return None
         return low
 
@@ -90,7 +94,9 @@ class ScaleTable:
 
     def _enter(self, name: str, role: str, variance: float, note: str, fan_in: int) -> None:
         self.variance[name, role] = variance
-        self.rate[name, role] = variance  # NTK parametrization: theta = sigma omega, omega trained with rate 1
+        self.rate[name, role] = (
+            variance  # NTK parametrization: theta = sigma omega, omega trained with rate 1
+        )
         self.notes[name, role] = note
         self.fans[name, role] = fan_in
 
@@ -120,7 +126,11 @@ def recognized(values: Tensor, fan_in: int | None) -> tuple[float, str]:
         (math.sqrt(6 / (inside + fan_out)), "uniform, Xavier's"),
     ):
         error = 0.9 / math.sqrt(n)
-        if n >= 4 and bound * (1 - 40 / n) <= peak <= bound * (1 + 1e-6) and abs(square / (bound**2 / 3) - 1) < _SIGMAS * error:
+        if (
+            n >= 4
+            and bound * (1 - 40 / n) <= peak <= bound * (1 + 1e-6)
+            and abs(square / (bound**2 / 3) - 1) < _SIGMAS * error
+        ):
             return bound**2 / 3, law
     error = math.sqrt(2 / n)
     if error < _NEAR:

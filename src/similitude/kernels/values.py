@@ -317,5 +317,7 @@ def single(atom: Atom) -> Wide:
     if made is None:
         factor = Factor(POSITION, (atom.positions,))
         made = Wide(((factor,),), (factor,), (Term(atom, Coefficient()),))
-        object.__setattr__(atom, "_single", made)  # one value per atom, so that its covariances are computed once
+        object.__setattr__(
+            atom, "_single", made
+        )  # one value per atom, so that its covariances are computed once
     return made
