@@ -1,5 +1,7 @@
 """Predictions from samples: the same as from blocks put together by hand; options, files, and wrong use."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from similitude.kernels.ensemble import ensemble
 from similitude.kernels.ensemble_draws import drawn_ensemble
 from similitude.kernels.gradient_flow import gradient_flow
 from similitude.kernels.gram_store import read_grams
+from similitude.kernels.grams import gram_matrices
 from similitude.kernels.leave_one_out import choose_ridge
 from similitude.kernels.posterior import posterior
 from similitude.kernels.predict import predict
@@ -15,6 +18,7 @@ from tests.kernels.gram_pairs import Counting, relu_pair, samples
 from tests.kernels.kernel_cases import blocks, labels, targets
 
 X, X_TEST = samples(12), samples(5, seed=100)
+GRAMS = partial(gram_matrices, relu_pair)
 
 
 def same(found, expected):
@@ -26,13 +30,13 @@ def same(found, expected):
 def test_it_is_what_the_blocks_give(side):
     kernels = blocks()
     nngp, ntk = kernels["nngp"], kernels["ntk"]
-    same(predict(relu_pair, X, targets(), X_TEST, side=side), ensemble(nngp, ntk, targets()))
+    same(predict(GRAMS, X, targets(), X_TEST, side=side), ensemble(nngp, ntk, targets()))
     same(
-        predict(relu_pair, X, labels(), X_TEST, time=2.0, ridge=0.1, side=side),
+        predict(GRAMS, X, labels(), X_TEST, time=2.0, ridge=0.1, side=side),
         ensemble(nngp, ntk, labels(), time=2.0, ridge=0.1),
     )
     same(
-        predict(relu_pair, X, targets(), X_TEST, of="posterior", ridge=0.1, side=side),
+        predict(GRAMS, X, targets(), X_TEST, of="posterior", ridge=0.1, side=side),
         posterior(nngp, targets(), ridge=0.1),
     )
 
@@ -40,17 +44,18 @@ def test_it_is_what_the_blocks_give(side):
 def test_leave_one_out_chooses_the_ridge_and_says_so():
     kernels = blocks()
     choice = choose_ridge(kernels["ntk"].train, labels())
-    found = predict(relu_pair, X, labels(), X_TEST, ridge="loo")
+    found = predict(GRAMS, X, labels(), X_TEST, ridge="loo")
     same(found, ensemble(kernels["nngp"], kernels["ntk"], labels(), ridge=choice.ridge))
     assert found.ridge == choice.ridge
     assert f"leave-one-out chose a ridge of {choice.ridge:.4g}" in str(found)
-    of_nngp = predict(relu_pair, X, labels(), X_TEST, of="posterior", ridge="loo")
+    of_nngp = predict(GRAMS, X, labels(), X_TEST, of="posterior", ridge="loo")
     assert of_nngp.ridge == choose_ridge(kernels["nngp"].train, labels()).ridge
 
 
 def test_without_covariance_only_the_tangent_kernel_is_kept(tmp_path):
     pair = Counting()
-    found = predict(pair, X, targets(), X_TEST, cov=False, folder=tmp_path, identity={"kernel": "relu"})
+    grams = partial(gram_matrices, pair, identity={"kernel": "relu"})
+    found = predict(grams, X, targets(), X_TEST, cov=False, folder=tmp_path)
     mean, cov = found
     assert cov is None
     assert found.std is None
@@ -60,31 +65,32 @@ def test_without_covariance_only_the_tangent_kernel_is_kept(tmp_path):
 
 
 def test_blocks_on_disk_are_used_again(tmp_path):
-    pair, options = Counting(), {"folder": tmp_path, "identity": {"kernel": "relu"}}
-    first = predict(pair, X, targets(), X_TEST, **options)
+    pair, options = Counting(), {"folder": tmp_path}
+    grams = partial(gram_matrices, pair, identity={"kernel": "relu"})
+    first = predict(grams, X, targets(), X_TEST, **options)
     assert len(pair.calls) == 3
     same(
-        predict(pair, X, targets(), X_TEST, time=1e9, **options),
-        predict(relu_pair, X, targets(), X_TEST, time=1e9),
+        predict(grams, X, targets(), X_TEST, time=1e9, **options),
+        predict(GRAMS, X, targets(), X_TEST, time=1e9),
     )
-    same(predict(pair, X, targets(), X_TEST, **options), first)
+    same(predict(grams, X, targets(), X_TEST, **options), first)
     assert len(pair.calls) == 3
 
 
 def test_cross_entropy_is_followed_from_zero_or_from_draws():
     kernels, y = blocks(), labels()
-    found = predict(relu_pair, X, y, X_TEST, loss="cross_entropy", time=2.0)
+    found = predict(GRAMS, X, y, X_TEST, loss="cross_entropy", time=2.0)
     assert found.cov is None
     assert "pass draws=16" in str(found)
     torch.testing.assert_close(
         found.mean, gradient_flow(kernels["ntk"], y, times=2.0, loss="cross_entropy").test[0]
     )
-    drawn = predict(relu_pair, X, y, X_TEST, loss="cross_entropy", time=2.0, draws=4)
-    same(predict(relu_pair, X, y, X_TEST, loss="cross_entropy", time=2.0, draws=4, cov=False), drawn)
+    drawn = predict(GRAMS, X, y, X_TEST, loss="cross_entropy", time=2.0, draws=4)
+    same(predict(GRAMS, X, y, X_TEST, loss="cross_entropy", time=2.0, draws=4, cov=False), drawn)
     same(drawn, drawn_ensemble(*kernels.values(), y, time=2.0, loss="cross_entropy", draws=4))
     assert drawn.cov.shape == (3, 5, 5)
     assert drawn.std.shape == (5, 3)
-    other = predict(relu_pair, X, y, X_TEST, loss="cross_entropy", time=2.0, draws=4, seed=1)
+    other = predict(GRAMS, X, y, X_TEST, loss="cross_entropy", time=2.0, draws=4, seed=1)
     assert not torch.equal(other.mean, drawn.mean)
 
 
@@ -120,7 +126,7 @@ def test_draws_of_the_squared_error_have_the_exact_mean_and_covariance():
 )
 def test_wrong_use_is_named(change, said):
     with pytest.raises(KernelError, match=said):
-        predict(relu_pair, X, labels(), X_TEST, **change)
+        predict(GRAMS, X, labels(), X_TEST, **change)
 
 
 def test_draws_need_the_covariance_of_the_test_samples():

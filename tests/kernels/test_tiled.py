@@ -18,8 +18,9 @@ class Relu(TiledKernel):
     def __init__(self, scale=1.0):
         self.scale = scale
 
-    def pair(self, x1, x2=None, /):
-        return {name: self.scale * gram for name, gram in relu_pair(x1, x2).items()}
+    def pair(self, x1, x2=None, /, *, which=("nngp", "ntk")):
+        found = relu_pair(x1, x2)
+        return {name: self.scale * found[name] for name in which}
 
     def fingerprint(self):
         return {"scale": self.scale}

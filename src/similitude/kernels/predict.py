@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Unpack
 
 from torch import Tensor
 
@@ -12,8 +13,7 @@ from similitude.core.errors import KernelError
 from similitude.kernels.ensemble import ensemble
 from similitude.kernels.ensemble_draws import drawn_ensemble
 from similitude.kernels.gradient_flow import gradient_flow
-from similitude.kernels.gram_tiles import Pair
-from similitude.kernels.grams import gram_matrices
+from similitude.kernels.grams import GramOptions
 from similitude.kernels.leave_one_out import choose_ridge
 from similitude.kernels.losses import Loss
 from similitude.kernels.posterior import posterior
@@ -24,26 +24,34 @@ from similitude.kernels.train_test import TrainTest
 Of = Literal["ensemble", "posterior"]
 
 
+class GramFunction(Protocol):
+    """Computes Gram matrices by name; `TiledKernel.grams`, or `gram_matrices` of a pair function."""
+
+    def __call__(
+        self, x1: Any, x2: Any = None, /, *, names: Sequence[str], **options: Unpack[GramOptions]
+    ) -> Mapping[str, Tensor]:
+        """Return matrices of shape (samples of x1, samples of x2); x2 None means x1."""
+        ...
+
+
 def train_test(
-    pair: Pair,
+    grams: GramFunction,
     x_train: Any,
     x_test: Any,
     *,
-    names: tuple[str, ...],
+    names: Sequence[str],
     cov: bool = True,
-    folder: str | Path | None = None,
-    **options: Any,
+    **options: Unpack[GramOptions],
 ) -> dict[str, TrainTest]:
     """Compute the blocks between training and test samples.
 
     Args:
-        pair: The kernel between two small sets of samples.
+        grams: Computes Gram matrices.
         x_train: n samples.
         x_test: m samples.
-        names: The kernels that are needed, of those that `pair` gives.
+        names: The kernels that are needed.
         cov: Whether the blocks between test samples are needed too.
-        folder: Folder to keep them in, each in a folder of its own.
-        options: Further options of `gram_matrices`.
+        options: How they are computed, see `gram_matrices`; with a folder, each block has a folder in it.
 
     Returns:
         The blocks by name of the kernel.
@@ -51,10 +59,11 @@ def train_test(
     Raises:
         KernelError: See `gram_matrices`.
     """
+    folder = options.get("folder")
 
-    def block(which: str, x1: Any, x2: Any = None) -> dict[str, Tensor]:
-        place = None if folder is None else Path(folder) / which
-        return gram_matrices(pair, x1, x2, names=names, folder=place, **options)
+    def block(which: str, x1: Any, x2: Any = None) -> Mapping[str, Tensor]:
+        place: GramOptions = {} if folder is None else {"folder": Path(folder) / which}
+        return grams(x1, x2, names=names, **(options | place))
 
     train, cross = block("train", x_train), block("test_train", x_test, x_train)
     own = block("test", x_test) if cov else {}
@@ -64,7 +73,7 @@ def train_test(
 
 
 def predict(
-    pair: Pair,
+    grams: GramFunction,
     x_train: Any,
     y_train: Tensor,
     x_test: Any,
@@ -77,12 +86,12 @@ def predict(
     jitter: float = 0.0,
     draws: int = 0,
     seed: int = 0,
-    **options: Any,
+    **options: Unpack[GramOptions],
 ) -> Prediction:
     """Predict the targets of test samples from training samples by the kernels of a network.
 
     Args:
-        pair: The kernel between two small sets of samples, which gives "nngp" and "ntk".
+        grams: Computes the Gram matrices "nngp" and "ntk".
         x_train: n samples.
         y_train: Targets, shape (n,) or (n, C); integers are class numbers, which become rows with a 1.
         x_test: m samples.
@@ -98,7 +107,7 @@ def predict(
         draws: Nets drawn where the loss is not the squared error; 0 follows the one net whose outputs begin at 0, which
             has no covariance.
         seed: Seed of the draws.
-        options: Options of `gram_matrices`: dtype, side, device, engine, folder, identity, progress.
+        options: How Gram matrices are computed, see `gram_matrices`.
 
     Returns:
         The mean and the covariance, with what was added and chosen.
@@ -112,7 +121,7 @@ def predict(
     trained_by = "nngp" if of == "posterior" else "ntk"
     spread = bool(draws) or (cov and loss == "mse")
     names = ("nngp", "ntk") if spread and of == "ensemble" else (trained_by,)
-    found = train_test(pair, x_train, x_test, names=names, cov=spread, **options)
+    found = train_test(grams, x_train, x_test, names=names, cov=spread, **options)
     ntk, notes = found[trained_by], []
     if ridge == "loo":
         choice = choose_ridge(ntk.train, y_train)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, Unpack
 
 import torch
@@ -20,20 +21,20 @@ class TiledKernel(ABC):
     """A kernel that is known between a few samples, and computed between many in tiles.
 
     A subclass says what the kernel of two small sets is (`pair`), and what tells it from other kernels (`fingerprint`).
+
+    Attributes:
+        dtype: Type that the kernel is computed in.
     """
 
+    dtype: torch.dtype
+
     @abstractmethod
-    def pair(self, x1: Any, x2: Any = None, /) -> Mapping[str, Tensor]:
-        """Return "nngp" and "ntk" of shape (samples of x1, samples of x2); x2 None means x1, with an exact diagonal."""
+    def pair(self, x1: Any, x2: Any = None, /, *, which: Sequence[str] = NAMES) -> Mapping[str, Tensor]:
+        """Return kernels by name, each (samples of x1, samples of x2); x2 None means x1, with an exact diagonal."""
 
     @abstractmethod
     def fingerprint(self) -> Mapping[str, Any]:
         """Return what tells this kernel from others, as plain values by name, for Gram matrices that are kept on disk."""
-
-    @property
-    @abstractmethod
-    def dtype(self) -> torch.dtype:
-        """Type that the kernel is computed in."""
 
     def numbers_per_pair(self) -> int:
         """Return how many numbers the widest tensor of `pair` holds per pair of samples."""
@@ -73,7 +74,16 @@ class TiledKernel(ABC):
         Raises:
             KernelError: See `gram_matrices`.
         """
-        return gram_matrices(self.pair, x1, x2, names=names, **self._tiling(), **options)
+        return gram_matrices(
+            partial(self.pair, which=tuple(names)),
+            x1,
+            x2,
+            names=names,
+            dtype=self.dtype,
+            numbers_per_pair=self.numbers_per_pair(),
+            identity=self.fingerprint() if options.get("folder") is not None else None,
+            **options,
+        )
 
     def train_test(
         self,
@@ -96,9 +106,7 @@ class TiledKernel(ABC):
         Raises:
             KernelError: See `gram_matrices`.
         """
-        return train_test(
-            self.pair, x_train, x_test, names=tuple(names), cov=cov, **self._tiling(), **options
-        )
+        return train_test(self.grams, x_train, x_test, names=names, cov=cov, **options)
 
     def predict(
         self,
@@ -140,13 +148,6 @@ class TiledKernel(ABC):
             KernelError: Shapes do not fit, the kernel is singular, or the options contradict one another.
         """
         return predict(
-            self.pair, x_train, y_train, x_test, of=of, time=time, ridge=ridge, loss=loss, cov=cov, jitter=jitter,
-            draws=draws, seed=seed, **self._tiling(), **options,
+            self.grams, x_train, y_train, x_test, of=of, time=time, ridge=ridge, loss=loss, cov=cov, jitter=jitter,
+            draws=draws, seed=seed, **options,
         )  # fmt: skip
-
-    def _tiling(self) -> dict[str, Any]:
-        return {
-            "dtype": self.dtype,
-            "numbers_per_pair": self.numbers_per_pair(),
-            "identity": self.fingerprint(),
-        }
