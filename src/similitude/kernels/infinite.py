@@ -116,9 +116,10 @@ class Kernel(TiledKernel):
             options["side"] = max(count(x1), 1 if x2 is None else count(x2))
         return super().grams(x1, x2, names=names, **options)
 
-    def numbers_per_pair(self, x: Any) -> int:
-        """Return how many numbers the widest tensor of `pair` holds per pair of samples."""
-        return self.reader(x).numbers
+    def numbers_per_pair(self, x: Any = None) -> int:
+        """Return how many numbers the widest tensor of `pair` holds per pair of samples: of inputs like `x`, or any read."""
+        readers = self._readers.values() if x is None else [self.reader(x)]
+        return max((reader.numbers for reader in readers), default=1)
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Return what tells this kernel from others: operations, variances and learning rates."""
