@@ -144,6 +144,44 @@ def test_resume_takes_a_larger_budget(tune):
     assert sum(t.user_attrs["cost"] for t in trials()) >= 200
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--engine", "slurm"),
+        ("--target", "nothing.py"),
+        ("--workers", "0"),
+        ("--trials", "0"),
+        ("--budget", "-1"),
+        ("--budget", "200", "--per-trial", "300"),
+    ],
+)
+def test_what_resume_refuses_is_not_kept_in_the_study(tune, wrong):
+    assert tune("mine.py:objective", "--trials", "2", "--budget", "1000").code == 0
+    ran = tune.cli("tune", "resume", "study", *wrong)
+    assert ran.code == 2
+    assert "unexpected" not in ran.message
+    assert tune.cli("tune", "resume", "study", "--trials", "3").code == 0
+    assert len(trials()) == 3
+
+
+def test_a_worker_of_no_lease_is_refused(tune):
+    assert tune("mine.py:objective", "--trials", "1").code == 0
+    ran = tune.cli("worker", "--study", "similitude-runs", "--name", "study", "--lease", "0")
+    assert ran.code == 2
+    assert "lease=0.0: give the seconds" in ran.message
+
+
+def test_costs_of_another_name_are_shown_and_exported(tune):
+    Path("mine.py").write_text(Path("mine.py").read_text().replace('"cost"', '"flops"'))
+    assert tune("mine.py:objective", "--trials", "3", "--cost", "flops").code == 0
+    assert " at cost " in tune.cli("tune", "status", "study").out
+    tune.cli("tune", "export", "study")
+    with open("study.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["cost"]) for row in rows] == [t.user_attrs["flops"] for t in trials()]
+    assert "flops" not in rows[0]
+
+
 def test_without_a_value_there_is_not_enough_to_go_by(tune):
     ran = tune("mine.py:hopeless", "--trials", "2")
     assert ran.code == 3
@@ -262,7 +300,8 @@ def test_trials_are_exported_whole(stored):
         ),
         (("mine.py:nothing", "--space", "mine.py:space", "--trials", "1"), "has no 'nothing'"),
         (("nothing.py", "--space", "mine.py:space", "--trials", "1"), "There is no program"),
-        (("mine.py:objective", "--space", "mine.py:space", "--trials", "0"), "leaves nothing to run"),
+        (("mine.py:objective", "--space", "mine.py:space", "--trials", "0"), "of at least 1"),
+        (("mine.py:objective", "--space", "mine.py:space", "--trials", "1", "--seed", "-1"), "seed=-1"),
         (
             ("mine.py:objective", "--space", "mine.py:space", "--trials", "1", "--workers", "-1"),
             "--workers -1",

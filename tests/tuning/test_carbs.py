@@ -20,6 +20,7 @@ from similitude.tuning.space.dimensions import Choice, Linear, Log
 from similitude.tuning.space.space import Space
 from similitude.tuning.trials.budget import Budget
 from similitude.tuning.trials.history import LEASE_KEY, History, stored_space
+from similitude.tuning.tune import tune
 from tests.tuning.sampler_runs import LADDER, ladder, objective_of, searched, sequence
 
 CONDITIONAL = Space(
@@ -193,6 +194,12 @@ def test_a_study_of_another_space_or_cost_is_refused():
         ({"cost": "seconds", "budget": Budget(total=1.0, unit="dollar")}, "counts in 'dollar'"),
         ({"compat": "tpe"}, "compat='tpe'"),
         ({"lease": 0.0}, "lease=0.0"),
+        ({"lease": "1h"}, "lease='1h'"),
+        ({"seed": None}, "seed=None is not the seed"),
+        ({"seed": -1}, "seed=-1 is not the seed"),
+        ({"seed": 1.5}, "seed=1.5 is not the seed"),
+        ({"retries": -1}, "retries=-1"),
+        ({"budget": 50}, r"budget=50: say what it limits, sim.Budget\(total="),
     ],
 )
 def test_wrong_arguments_are_named(options, law):
@@ -230,6 +237,23 @@ def test_the_published_algorithm_is_another_search_as_reproducible_as_ours():
     assert published == sequence(searched(numbers, trials=8, compat="carbs"))
     assert published[0] != numbers.center  # it never tries the center first
     assert published != sequence(searched(numbers, trials=8))
+
+
+def test_the_published_algorithm_refuses_choices_before_anything_is_run():
+    with pytest.raises(TuningError, match='act is a choice.*Leave compat="carbs" out'):
+        CarbsSampler(Space(act=Choice("relu", "gelu"), rate=Log(1e-2)), compat="carbs")
+
+
+def test_a_budget_in_hours_measures_time_as_tune_does(tmp_path):
+    budget = Budget(total=1.0, unit="hours")
+    sampler = CarbsSampler(LADDER, budget=budget)
+    assert sampler.cost == "seconds"
+    assert CarbsSampler(LADDER, budget=Budget(total=1.0, unit="hour")).cost == "seconds"
+    assert CarbsSampler(LADDER, budget=Budget(total=1.0, unit="gpu-hour")).cost == "cost"
+    study = tune(objective_of(LADDER), LADDER, trials=2, budget=budget, engine="inline", storage=tmp_path)
+    study.sampler = sampler
+    study.optimize(objective_of(LADDER), n_trials=1)
+    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 3
 
 
 def _work(file: Path, trials: int) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import time
 
+import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -10,7 +11,7 @@ from optuna.trial import TrialState
 from similitude.core.errors import TuningError
 from similitude.tuning.carbs import CarbsSampler
 from similitude.tuning.trials.budget import Budget
-from similitude.tuning.trials.costs import in_cost_units, paid
+from similitude.tuning.trials.costs import check_told, in_cost_units, paid
 from similitude.tuning.trials.history import History
 from tests.tuning.sampler_runs import LADDER, ladder, objective_of, searched
 
@@ -104,3 +105,38 @@ def test_costs_that_few_trials_do_not_tell_pass(recwarn):
     study.optimize(objective_of(LADDER), n_trials=2)
     assert not [w for w in recwarn if "finished trials" in str(w.message)]
     assert len(History.from_study(study).points) == 6
+
+
+@pytest.mark.parametrize("number", [np.float32, np.int64, np.float64])
+def test_costs_of_numpy_are_paid_for(number):
+    study = searched(
+        measure=lambda values: (ladder(values)[0], number(values["size"])),
+        trials=50,
+        budget=Budget(total=100.0),
+    )
+    assert len(study.trials) < 50
+    sizes = [int(t.params["size"]) if number is np.int64 else t.params["size"] for t in study.trials]
+    assert paid(study.trials, "cost", now=time.time()) == pytest.approx(sum(sizes), rel=1e-6)
+    assert all(type(t.user_attrs["cost"]) is float for t in study.trials)
+
+
+def test_a_cost_of_more_digits_than_a_float_has_is_refused():
+    with pytest.raises(TuningError, match="Trial 0 told cost 1000"):
+        searched(measure=lambda values: (1.0, 10**400), trials=1)
+
+
+def test_a_budget_that_nothing_counts_towards_is_said():
+    def objective(trial):
+        return LADDER.suggest(trial)["rate"]
+
+    study = optuna.create_study(sampler=CarbsSampler(LADDER, budget=Budget(total=5.0)))
+    with pytest.warns(UserWarning, match="nothing of them counts towards the budget of 5"):
+        study.optimize(objective, n_trials=4)
+    with pytest.raises(
+        TuningError, match=r"None of the 4 finished trials tells.*budget of 5 would never be spent"
+    ):
+        check_told(study.trials, "cost", 5.0)
+    check_told(study.trials, "seconds", 5.0)
+    check_told(study.trials[:3], "cost", 5.0)
+    study.optimize(objective_of(LADDER), n_trials=1)
+    check_told(study.trials, "cost", 5.0)

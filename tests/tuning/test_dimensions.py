@@ -104,13 +104,25 @@ def test_optuna_knows_them_with_finite_bounds():
         assert math.isfinite(high)
         assert low < dim.center < high
     assert isinstance(sim.Log(8, integer=True).distribution(), IntDistribution)
-    assert sim.Choice(True, 1, None).distribution() == CategoricalDistribution((True, 1, None))
+    assert sim.Choice(True, 2, None).distribution() == CategoricalDistribution((True, 2, None))
 
 
-def test_true_and_one_are_two_choices():
-    dim = sim.Choice(1, True, 1.0)
-    assert [dim.from_unit(u) for u in (0, 1, 2)] == [1, True, 1.0]
-    assert [type(dim.from_unit(u)) for u in (0, 1, 2)] == [int, bool, float]
+def test_numbers_of_numpy_are_numbers():
+    assert sim.Log(np.int64(256), low=np.float32(8), integer=True) == sim.Log(256, low=8.0, integer=True)
+    assert type(sim.Log(np.int64(256), integer=True).to_dict()["center"]) is int
+    assert sim.Log(8, integer=True, multiple_of=np.int64(8)) == sim.Log(8, integer=True, multiple_of=8)
+    assert sim.Choice(np.int64(16), np.float64(0.5)) == sim.Choice(16, 0.5)
+    assert sim.Log(1.0).to_unit(np.int64(100)) == pytest.approx(2)
+
+
+def test_centers_beyond_the_far_bounds_lie_within_their_own():
+    for center in (5e-324, 1e-305, 1e308):
+        low, high = sim.Log(center).distribution().low, sim.Log(center).distribution().high
+        assert low <= center <= high
+
+
+def test_a_list_of_values_is_a_condition_as_a_tuple_is():
+    assert sim.Log(1.0, when={"o": ["sgd", "lion"]}) == sim.Log(1.0, when={"o": ("sgd", "lion")})
 
 
 @pytest.mark.parametrize(
@@ -132,6 +144,12 @@ def test_true_and_one_are_two_choices():
         (lambda: sim.Log(1.0, when="sgd"), "say when the dimension is there"),
         (lambda: sim.Choice(), "at least one value"),
         (lambda: sim.Choice("a", "a"), "not all different"),
+        (lambda: sim.Choice(0, False), "are one to Python and Optuna"),
+        (lambda: sim.Choice(1, 1.0), "are one to Python and Optuna"),
+        (lambda: sim.Choice(float("nan"), 1.0), "have a nan"),
+        (lambda: dimension_from_dict({"kind": "choice", "values": "relu"}), "values='relu' is no list"),
+        (lambda: sim.Log(256, integer=True, multiple_of=2.5), "multiple_of=2.5 is for whole numbers"),
+        (lambda: sim.Log(256, integer="no"), "integer='no' is neither True nor False"),
         (lambda: sim.Choice("a", center="b"), "none of the choices"),
         (lambda: sim.Choice(print), "cannot be a choice"),
         (lambda: dimension_from_dict({"kind": "lgo", "center": 1}), "kind='lgo'"),

@@ -199,7 +199,19 @@ def test_progress_counts_and_estimates(run):
     ("given", "message"),
     [
         ({}, "no end"),
-        ({"trials": 0}, "leaves nothing to run"),
+        ({"trials": 0}, "trials=0 is not a number of trials to run: give a whole number of at least 1"),
+        ({"trials": 2.5}, "trials=2.5 is not a number"),
+        ({"trials": True}, "trials=True is not a number"),
+        ({"trials": "5"}, "trials='5' is not a number"),
+        ({"trials": 1, "here": 0}, "here=0 is not a number"),
+        ({"trials": 1, "engine": None}, "engine=None is none"),
+        ({"trials": 1, "workers": 1.5}, "workers=1.5 is not a number"),
+        ({"trials": 1, "direction": "maximise"}, "direction='maximise': \"minimize\" where"),
+        ({"trials": 1, "budget": 50}, "budget=50: say what it limits"),
+        ({"trials": 1, "seed": -1}, "seed=-1 is not the seed"),
+        ({"trials": 1, "name": None}, "name=None is no name"),
+        ({"trials": 1, "lease": 0}, "lease=0: give the seconds"),
+        ({"trials": 1, "lease": float("nan")}, "lease=nan: give the seconds"),
         ({"trials": 1, "engine": "thread"}, "is none"),
         ({"trials": 1, "engine": "inline", "workers": 2}, "one trial at a time"),
         ({"trials": 1, "workers": 0}, "at least 1"),
@@ -226,3 +238,40 @@ def test_measured_seconds_are_the_objectives_alone(tmp_path):
     assert trial.duration is not None
     assert trial.user_attrs["cost"] == trial.user_attrs["similitude:seconds"] < trial.duration.total_seconds()
     assert History.from_study(ours, cost="seconds").costs == [trial.user_attrs["cost"]]
+
+
+def test_what_is_neither_space_nor_study_nor_storage_is_said(tmp_path):
+    with pytest.raises(TuningError, match="is neither a space nor a study"):
+        tune(objectives.good, {"lr": sim.Log(1.0)}, trials=1, engine="inline", storage=tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(TuningError, match="is neither a space nor a study"):
+        tune(SPACE, objectives.good, trials=1, engine="inline", storage=tmp_path)  # type: ignore[arg-type]
+    for storage in (None, optuna.storages.InMemoryStorage()):
+        with pytest.raises(TuningError, match="give a folder or an Optuna storage URL"):
+            tune(objectives.good, SPACE, trials=1, engine="inline", storage=storage)  # type: ignore[arg-type]
+    several = optuna.create_study(directions=["minimize", "minimize"])
+    with pytest.raises(TuningError, match="2 objectives"):
+        tune(objectives.good, several, trials=1, engine="inline")
+    assert not several.trials
+
+
+def test_a_study_brings_the_budget_and_the_cost_of_its_sampler():
+    def objective(trial):
+        values = SPACE.suggest(trial)
+        trial.set_user_attr("flops", float(values["width"]))
+        return value_of(values)
+
+    sampler = sim.CarbsSampler(SPACE, cost="flops", budget=sim.Budget(total=100))
+    study = tune(objective, optuna.create_study(sampler=sampler), engine="inline")
+    widths = [t.params["width"] for t in study.trials]
+    assert sum(widths[:-1]) < 100 <= sum(widths)
+    assert sampler.spent(study) == sum(widths)
+
+
+@pytest.mark.filterwarnings("ignore:4 of 4 finished trials have no user attribute")
+def test_a_budget_that_could_never_be_spent_stops_the_study(run):
+    def silent(trial):
+        return value_of(SPACE.suggest(trial))
+
+    with pytest.raises(TuningError, match="None of the 4 finished trials tells what it cost"):
+        run(silent, budget=sim.Budget(total=50), trials=None)
+    assert len(run(silent, trials=6, budget=sim.Budget(total=50)).trials) == 6  # its number ends it

@@ -3,8 +3,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import warnings
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from optuna.storages import JournalStorage
@@ -134,13 +136,49 @@ def test_a_machine_fault_is_run_again_once_and_never_learnt():
     assert sequence(study)[3] != sequence(study)[2]
 
 
-@pytest.mark.parametrize("fault", [float("nan"), ValueError("singular")])
-def test_a_configuration_that_gives_no_number_twice_is_learnt(fault):
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (float("nan"), "nan"),
+        (np.float32("nan"), "nan"),
+        ([float("nan")], "nan"),
+        (MemoryError("16 GB"), "oom"),
+        (OverflowError("too large"), "diverged"),
+        (np.linalg.LinAlgError("singular"), "diverged"),
+    ],
+    ids=str,
+)
+def test_what_a_configuration_did_is_learnt_at_once(fault, kind):
     def objective(trial):
         LADDER.suggest(trial)
         if isinstance(fault, Exception):
             raise fault
         return fault
+
+    study = searched(trials=2)
+    study.optimize(objective, n_trials=2, catch=(MemoryError, OverflowError, np.linalg.LinAlgError))
+    assert states(study) == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
+    assert sequence(study)[2] != sequence(study)[3]
+    failures = History.from_study(study).failures
+    assert [(f.number, f.kind) for f in failures] == [(2, kind), (3, kind)]
+
+
+def test_nan_that_is_told_is_learnt_and_a_failure_that_is_told_is_run_again():
+    study = searched(trials=1)
+    for value, state in ((float("nan"), None), (None, TrialState.FAIL), (None, TrialState.FAIL)):
+        trial = study.ask()
+        LADDER.suggest(trial)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # Optuna's, of the nan
+            study.tell(trial, value, state=state)
+    assert sequence(study)[1] != sequence(study)[2] == sequence(study)[3]
+    assert [(f.number, f.kind) for f in History.from_study(study).failures] == [(1, "nan"), (3, "nan")]
+
+
+def test_an_error_that_is_caught_twice_is_learnt():
+    def objective(trial):
+        LADDER.suggest(trial)
+        raise ValueError("odd heads")
 
     study = searched(trials=2)
     study.optimize(objective, n_trials=2, catch=(ValueError,))
@@ -149,14 +187,16 @@ def test_a_configuration_that_gives_no_number_twice_is_learnt(fault):
     assert [(f.number, f.kind) for f in failures] == [(3, "nan")]
 
 
-def test_errors_of_code_that_is_mended_between_two_runs_are_not_learnt():
+@pytest.mark.parametrize("run_anew", [True, False], ids=["script", "notebook"])
+def test_errors_of_code_that_is_mended_between_two_runs_are_not_learnt(run_anew):
     def broken(trial):
         LADDER.suggest(trial)
         raise NameError("torhc")
 
     study = optuna.create_study(sampler=CarbsSampler(LADDER))
     for _ in range(3):
-        study.sampler = CarbsSampler(LADDER)  # a new run of the script
+        if run_anew:
+            study.sampler = CarbsSampler(LADDER)
         with pytest.raises(NameError):
             study.optimize(broken, n_trials=5)
     assert not History.from_study(study, LADDER).failures

@@ -99,6 +99,7 @@ def test_a_missing_file_is_told(tmp_path):
     ("make", "message"),
     [
         (lambda: sim.Space(), "The space is empty"),
+        (lambda: sim.Space(sim.Log(1.0)), "give every dimension its name"),
         (lambda: sim.Space(lr=1e-3), "lr=0.001 is no dimension"),
         (lambda: sim.Space({"lr": sim.Log(1.0)}, lr=sim.Log(1.0)), "has lr twice"),
         (

@@ -87,3 +87,22 @@ def test_the_space_is_that_of_the_call_the_sampler_or_the_study():
 def test_studies_of_opposite_directions_are_refused():
     with pytest.raises(TuningError, match=r"directions maximize.*minimize"):
         warm_start(optuna.create_study(direction="maximize"), searched(trials=1), space=LADDER)
+
+
+def test_costs_are_taken_over_under_the_name_that_the_new_study_reads():
+    old = old_study()
+    for cost in ("flops", "seconds"):
+        new = optuna.create_study(sampler=CarbsSampler(WIDER, cost=cost))
+        warm_start(new, old, cost=lambda trial: 2.0 * trial.params["size"])
+        history = History.from_study(new, WIDER, cost=cost)
+        assert history.costs.tolist() == [6.0, 20.0, 60.0, 200.0, 600.0]
+        assert not history.left_out
+    stored = optuna.create_study()
+    stored.set_user_attr("similitude:cost", "flops")
+    warm_start(stored, old, space=WIDER)
+    assert stored.trials[0].user_attrs["flops"] == 3.0
+
+
+def test_what_is_no_study_is_refused():
+    with pytest.raises(TuningError, match="None is no study"):
+        warm_start(old_study(), None)  # type: ignore[arg-type]

@@ -98,7 +98,8 @@ def run(
         from similitude.tuning.engines.drive import Ends
         from similitude.tuning.study.stored import open_tuning
         from similitude.tuning.trials.budget import Budget
-        from similitude.tuning.tune import cost_source, trial_engine
+        from similitude.tuning.trials.costs import cost_source
+        from similitude.tuning.tune import trial_engine
 
         limits = Budget(total=budget, per_trial=per_trial, unit=unit)
         Ends(trials, None, budget)

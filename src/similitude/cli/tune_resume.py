@@ -55,10 +55,13 @@ def resume(
     """
     with Screen(as_json=json, kept=KEPT) as screen:
         from similitude.cli.tune_run import run_and_show
-        from similitude.cli.tune_target import located
+        from similitude.cli.tune_target import load_target, located
         from similitude.tuning.carbs import BUDGET_KEY
+        from similitude.tuning.engines.drive import Ends
         from similitude.tuning.study.stored import load_tuning, stored_budget
-        from similitude.tuning.tune import cost_source
+        from similitude.tuning.trials.costs import cost_source
+        from similitude.tuning.trials.history import stored_space
+        from similitude.tuning.tune import trial_engine
 
         found, where = load_tuning(storage, study)
         settings = settings_of(found, target=target, where=where)
@@ -67,10 +70,14 @@ def resume(
         limits = stored_budget(found)
         changed = {k: v for k, v in {"total": budget, "per_trial": per_trial}.items() if v is not None}
         limits = replace(limits, **changed)
-        if changed:
+        source = cost_source(settings.source(), limits)
+        Ends(settings.trials, None, limits.total)
+        trial_engine(settings.engine, workers=settings.workers)
+        load_target(settings.target, stored_space(found))
+        if changed:  # not before all of it has proved to be good: whoever goes on next is given it too
             found.set_user_attr(BUDGET_KEY, limits.to_dict())
         settings.store(found)
-        found, _ = load_tuning(storage, study, cost=cost_source(settings.source(), limits))
+        found, _ = load_tuning(storage, study, cost=source)
         return run_and_show(screen, found, settings, budget=limits, where=storage)
 
 

@@ -53,7 +53,7 @@ def worker(
         from similitude.cli.tune_run import run_and_show
         from similitude.cli.tune_target import located
         from similitude.tuning.study.stored import load_tuning, stored_budget
-        from similitude.tuning.tune import cost_source
+        from similitude.tuning.trials.costs import cost_source
 
         found, where = load_tuning(study, name)
         settings = replace(settings_of(found, target=target, where=where), workers=workers, engine=engine)

@@ -16,8 +16,9 @@ from optuna.trial import FrozenTrial, TrialState
 from similitude.core.citation import cites
 from similitude.core.errors import TuningError
 from similitude.core.seeding import derive
+from similitude.tuning.arguments import check_budget, check_lease, check_seed, whole
 from similitude.tuning.engines.one_thread import one_thread
-from similitude.tuning.original.suggest import suggest_original
+from similitude.tuning.original.suggest import check_original, suggest_original
 from similitude.tuning.search.suggest import suggest
 from similitude.tuning.space.description import check_objectives, describe
 from similitude.tuning.space.space import Space
@@ -26,6 +27,7 @@ from similitude.tuning.trials.budget import Budget
 from similitude.tuning.trials.failures import FAILURE_KEY
 from similitude.tuning.trials.history import PARAMS_KEY, Cost, History
 from similitude.tuning.trials.leases import LEASE_SECONDS, Renewal, take
+from similitude.tuning.trials.told import told
 
 BUDGET_KEY = "similitude:budget"
 """User attribute of a study that holds its budget."""
@@ -45,7 +47,8 @@ class CarbsSampler(BaseSampler):
         seed: Of the search.
         cost: Name of the user attribute in which the objective tells what a trial cost; or "seconds", to measure
             the time; or a function of the configuration, where the cost is known beforehand. It is the last that
-            the search uses best: nothing has to be learnt.
+            the search uses best: nothing has to be learnt. The default is "seconds" where the budget counts seconds,
+            minutes or hours, else the attribute "cost".
         budget: What the study and each trial may cost, in the unit of the cost. Once the finished and running trials
             cost `total`, `study.optimize` stops. Configurations likely to cost more than `per_trial` are avoided;
             under a plain `study.optimize` nothing ends a trial that does.
@@ -79,7 +82,7 @@ class CarbsSampler(BaseSampler):
         space: Space,
         *,
         seed: int = 0,
-        cost: Cost = "cost",
+        cost: Cost | None = None,
         budget: Budget | None = None,
         compat: Literal["carbs"] | None = None,
         lease: float = LEASE_SECONDS,
@@ -90,16 +93,17 @@ class CarbsSampler(BaseSampler):
         if compat not in (None, "carbs"):
             raise TuningError(f'compat={compat!r}: leave it out, or say "carbs" for the published algorithm.')
         self.space = space
-        self.seed = seed
-        self.cost: Cost = cost
-        self.budget = Budget() if budget is None else budget
+        self.seed = check_seed(seed)
+        self.budget = check_budget(budget)
+        self.cost: Cost = costs.cost_source(cost, self.budget)
         self.compat = compat
-        self.retries = retries
-        costs.check_source(cost, self.budget)
+        self.retries = whole(retries, "retries", least=0, why="how often a trial is run again")
         self._searched = _searched(space)
-        self._renewal = Renewal(lease)
+        if compat == "carbs":
+            check_original(self._searched)
+        self._renewal = Renewal(check_lease(lease))
         self._warned: set[str] = set()
-        self._unexplained: set[int] = set()
+        self._passed: set[int] = set()
         self._ended_any = False
 
     def infer_relative_search_space(
@@ -196,18 +200,25 @@ class CarbsSampler(BaseSampler):
         self._ended_any = True
         costs.settle(study, trial, state, retry.configuration(trial), self.cost)
         kind = trial.user_attrs.get(FAILURE_KEY)
-        unexplained = state == TrialState.FAIL and kind is None
-        if unexplained or kind == "machine":
+        passed = False
+        if state == TrialState.FAIL and kind is None:
+            why = told()
+            kind, passed = why.kind, why.passed
+            if kind is not None:
+                study._storage.set_trial_user_attr(trial._trial_id, FAILURE_KEY, kind)
+        if kind == "machine" or (state == TrialState.FAIL and kind is None):
             again = retry.run_again(study, trial, retries=self.retries)
-            if unexplained and not again and retry.forerunner(trial) in self._unexplained:
-                # nan, or an error that was caught, twice in one run: Optuna does not tell samplers which, but it is
-                # no accident of the machine, nor an error of the code that was mended in between.
+            if passed and not again and retry.forerunner(trial) in self._passed:
+                # An error that was caught, twice in one run, is no accident of the machine, nor an error of the code
+                # that was mended in between.
                 study._storage.set_trial_user_attr(trial._trial_id, FAILURE_KEY, "nan")
-        if unexplained:
-            self._unexplained.add(trial.number)
+        if passed:
+            self._passed.add(trial.number)
         if self.exhausted(study) and _in_optimize(study):
             study.stop()
-        if "the cost" not in self._warned and costs.warn_of_missing(retry.all_trials(study), self.cost):
+        if "the cost" not in self._warned and costs.warn_of_missing(
+            retry.all_trials(study), self.cost, total=self._total
+        ):
             self._warned.add("the cost")
 
     def reseed_rng(self) -> None:

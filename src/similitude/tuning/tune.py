@@ -11,15 +11,18 @@ import optuna
 from similitude.core.errors import TuningError
 from similitude.runs.ray_options import is_ray, ray_engine
 from similitude.runs.storage import translated
+from similitude.tuning.arguments import check_budget, check_lease
+from similitude.tuning.carbs import CarbsSampler
 from similitude.tuning.engines.drive import Ends, TuningProgress, drive
 from similitude.tuning.engines.engine import InlineTrials, TrialEngine
 from similitude.tuning.engines.processes import ProcessTrials
 from similitude.tuning.engines.ray_trials import RayTrials
 from similitude.tuning.engines.turns import LEASE_SECONDS
+from similitude.tuning.space.description import check_objectives
 from similitude.tuning.space.space import Space
 from similitude.tuning.study.stored import DEFAULT_FOLDER, open_tuning
 from similitude.tuning.trials.budget import Budget
-from similitude.tuning.trials.costs import check_source, in_cost_units
+from similitude.tuning.trials.costs import cost_source, in_cost_units
 from similitude.tuning.trials.history import Cost
 from similitude.tuning.trials.outcome import Objective
 
@@ -60,12 +63,13 @@ def tune(
             defined at the top level of a module.
         where: The space, for a study of this `name` in this `storage`, which is made if it is not there; or any Optuna
             study, by whatever sampler.
-        budget: What all trials and each may cost. A trial is killed once it passes `per_trial`: where the unit is
-            "seconds", "minutes" or "hours" by the clock, else by the cost that it tells while it runs.
+        budget: What all trials and each may cost; by default what the study's `CarbsSampler` says, if it has one. A trial
+            is killed once it passes `per_trial`: where the unit is "seconds", "minutes" or "hours" by the clock, else by
+            the cost that it tells while it runs.
         trials: How many trials the study is to have in all, with a value or failed by their own fault.
         here: How many trials this call runs at most.
         cost: Where costs come from: name of a user attribute, "seconds", or a function of the configuration. The default
-            is "seconds" where the budget counts time, else the attribute "cost".
+            is that of the study's `CarbsSampler`, else "seconds" where the budget counts time, else the attribute "cost".
         engine: "process" for a process each; "inline" for one after another in this process, where caps are soft; "ray"
             for a Ray cluster; or an engine, e.g. `ProcessTrials(workers=4)`.
         workers: How many trials run at once.
@@ -96,7 +100,12 @@ def tune(
         >>> study.trials[0].params == space.center, len(study.trials)
         (True, 3)
     """
-    budget = Budget() if budget is None else budget
+    if isinstance(where, optuna.Study):
+        check_objectives(where)
+        if isinstance(where.sampler, CarbsSampler):
+            budget = where.sampler.budget if budget is None else budget
+            cost = where.sampler.cost if cost is None else cost
+    budget, lease = check_budget(budget), check_lease(lease)
     source = cost_source(cost, budget)
     ends = Ends(trials, here, in_cost_units(budget.total, budget, source))
     chosen = trial_engine(engine, workers=workers)
@@ -132,6 +141,8 @@ def trial_engine(engine: str | TrialEngine, *, workers: int = 1) -> TrialEngine:
         TuningError: There is none of this name, or it cannot run so many at once.
     """
     if not isinstance(engine, str):
+        if not hasattr(engine, "open"):
+            raise TuningError(f'engine={engine!r} is none: "process", "inline" and "ray" are.')
         return engine
     if engine == "process":
         return ProcessTrials(workers)
@@ -145,19 +156,3 @@ def trial_engine(engine: str | TrialEngine, *, workers: int = 1) -> TrialEngine:
     if is_ray(engine):
         return RayTrials(workers, ray_engine(engine, retries=0))
     raise TuningError(f'engine={engine!r} is none: "process", "inline" and "ray" are.')
-
-
-def cost_source(cost: Cost | None, budget: Budget) -> Cost:
-    """Return where costs come from: as given, else measured where the budget counts time, else told as "cost".
-
-    Args:
-        cost: Name of a user attribute, "seconds", a function of the configuration, or None.
-        budget: The budget.
-
-    Raises:
-        TuningError: It is none of these, or does not go with the budget's unit.
-    """
-    if cost is None:
-        cost = "seconds" if budget.unit in ("seconds", "minutes", "hours") else "cost"
-    check_source(cost, budget)
-    return cost

@@ -11,10 +11,11 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from similitude.core.errors import TuningError
+from similitude.tuning.arguments import whole
 from similitude.tuning.engines.engine import Cap, Runner, TrialEngine
 from similitude.tuning.engines.turns import FAULTS_KEY, LEASE_SECONDS, Turns
 from similitude.tuning.trials.budget import Budget
-from similitude.tuning.trials.costs import TOLD, computed, in_cost_units, paid
+from similitude.tuning.trials.costs import TOLD, check_told, computed, in_cost_units, paid
 from similitude.tuning.trials.failures import FAILURE_KEY, learnt
 from similitude.tuning.trials.history import SECONDS_KEY, SPACE_KEY, Cost, stored_space
 from similitude.tuning.trials.outcome import Objective, Outcome
@@ -34,7 +35,7 @@ class Ends:
         cost: What all trials may cost together, in the unit of their costs.
 
     Raises:
-        TuningError: None of them is given, or one is not above 0.
+        TuningError: None of them is given, or one is no number above 0; numbers of trials are whole.
     """
 
     trials: int | None = None
@@ -45,11 +46,13 @@ class Ends:
         given = {name: value for name, value in vars(self).items() if value is not None}
         if not given:
             raise TuningError(
-                "The study has no end: give a budget for all trials (Budget(total=...)), or their number (trials=...)."
+                "The study has no end: give a budget for all trials (Budget(total=...), --budget), or their number (trials=..., "
+                "--trials)."
             )
-        for name, value in given.items():
-            if not value > 0:
-                raise TuningError(f"{name}={value!r} leaves nothing to run: give at least 1.")
+        for name in ("trials", "here"):
+            if name in given:
+                whole(given[name], name, least=1, why="a number of trials to run")
+        assert self.cost is None or self.cost > 0, self.cost  # it comes of a budget, which was checked
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,10 @@ class _Work:
     def run(self, runner: Runner) -> None:
         while True:
             self._turns.recover()
-            more = self._wanted(self._turns.study.get_trials(deepcopy=False))
+            trials = self._turns.study.get_trials(deepcopy=False)
+            if self._ends.cost is not None and self._ends.trials is None and self._ends.here is None:
+                check_told(trials, self._cost, self._ends.cost)
+            more = self._wanted(trials)
             while more and self._running < self._engine.workers and runner.ready():
                 trial = self._turns.take(self._wanted)
                 more = trial is not None

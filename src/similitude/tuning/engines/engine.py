@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import optuna
 
 from similitude.tuning.engines.forwarded import ForwardedTrial, answer
+from similitude.tuning.trials.history import as_number
 from similitude.tuning.trials.outcome import Objective, Outcome, evaluate, failed
 
 
@@ -37,8 +38,8 @@ class Cap:
         """
         if self.seconds is not None and seconds > self.seconds:
             return f"it ran for {seconds:.3g} s, and a trial may for {self.seconds:.3g} s"
-        if self.cost is not None and isinstance(told, int | float) and told > self.cost:
-            return f"its {self.attribute} came to {told:.4g}, and that of a trial may to {self.cost:.4g}"
+        if self.cost is not None and as_number(told) > self.cost:
+            return f"its {self.attribute} came to {as_number(told):.4g}, and that of a trial may to {self.cost:.4g}"
         return None
 
 

@@ -19,6 +19,7 @@ import optuna
 from similitude.core.errors import TuningError
 from similitude.runs.engine import available_cores, one_line
 from similitude.runs.pool import interrupts_withheld
+from similitude.tuning.arguments import whole
 from similitude.tuning.engines.engine import Cap, Runner
 from similitude.tuning.engines.forwarded import answer
 from similitude.tuning.engines.trial_process import serve
@@ -39,14 +40,13 @@ class ProcessTrials:
         workers: How many trials run at once.
 
     Raises:
-        TuningError: Fewer than one worker is asked for.
+        TuningError: The number of workers is no whole number of at least 1.
     """
 
     workers: int = 1
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise TuningError(f"{self.workers} workers run no trials: ask for at least 1.")
+        whole(self.workers, "workers", least=1, why="a number of trials that run at once")
 
     @contextmanager
     def open(self, objective: Objective, *, cap: Cap) -> Iterator[Runner]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 
 import optuna
 
-from similitude.core.errors import TuningError
 from similitude.runs.ray import RayEngine, pickled
 from similitude.runs.ray_tasks import News, RayTasks
+from similitude.tuning.arguments import whole
 from similitude.tuning.engines.engine import Cap, Runner
 from similitude.tuning.engines.forwarded import answer
 from similitude.tuning.engines.ray_questions import BEGUN, Question, Questions, RayTrial
@@ -34,7 +34,7 @@ class RayTrials:
             that counts as a fault.
 
     Raises:
-        TuningError: Fewer than one worker is asked for.
+        TuningError: The number of workers is no whole number of at least 1.
 
     Example:
         `similitude.tune(objective, space, engine=RayTrials(8, RayEngine(num_gpus=1)), ...)`
@@ -44,8 +44,7 @@ class RayTrials:
     ray: RayEngine = field(default_factory=lambda: RayEngine(retries=0))
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise TuningError(f"{self.workers} workers run no trials: ask for at least 1.")
+        whole(self.workers, "workers", least=1, why="a number of trials that run at once")
 
     @contextmanager
     def open(self, objective: Objective, *, cap: Cap) -> Iterator[Runner]:

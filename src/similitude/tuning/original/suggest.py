@@ -261,6 +261,18 @@ def _rows(groups: Sequence[Group]) -> np.ndarray:
     return np.concatenate([g.rows for g in groups]).astype(int)
 
 
+def check_original(space: Space) -> None:
+    """Refuse a space that the published algorithm cannot search.
+
+    Args:
+        space: What is searched.
+
+    Raises:
+        TuningError: A dimension is a choice, or is there only sometimes.
+    """
+    _numbers(space)
+
+
 def _numbers(space: Space) -> list[Number]:
     numbers = []
     for name, dim in space.items():

@@ -12,7 +12,7 @@ from optuna.distributions import (
 )
 
 from similitude.core.errors import TuningError
-from similitude.tuning.space.dimension import SPAN, Dimension, Role, Value, When
+from similitude.tuning.space.dimension import SPAN, Dimension, Role, Value, When, plain
 
 
 @dataclass(frozen=True, init=False)
@@ -52,24 +52,30 @@ class Choice(Dimension):
         when: When | None = None,
     ) -> None:
         for name, given in (
-            ("values", values),
+            ("values", tuple(map(plain, values))),
             ("role", role),
             ("ordered", ordered),
-            ("center", center),
+            ("center", plain(center)),
             ("when", when),
         ):
             object.__setattr__(self, name, given)
         self._check_role()
         if not values:
             raise TuningError('A choice needs at least one value, e.g. Choice("relu", "gelu").')
+        values, center = self.values, self.center
         for value in values:
+            if value != value:
+                raise TuningError(f"The choices {values} have a nan, which is not even equal to itself.")
             if not isinstance(value, str | int | float | bool | None):
                 raise TuningError(
                     f"{value!r} cannot be a choice: Optuna stores strings, numbers, True, False and None. Choose by a "
                     "name, and look the object up in your objective."
                 )
-        if len({(type(value), value) for value in values}) < len(values):
-            raise TuningError(f"The choices {values} are not all different.")
+        if len(set(values)) < len(values):
+            raise TuningError(
+                f"The choices {values} are not all different: 1, 1.0 and True are one to Python and Optuna, and so are "
+                "0, 0.0 and False. Name them by strings."
+            )
         if center is not None and center not in values:
             raise TuningError(f"center={center!r} is none of the choices {values}.")
 
@@ -112,8 +118,7 @@ class Choice(Dimension):
         return CategoricalDistribution(self.values)
 
     def _place(self, value: Value) -> int:
-        same = [i for i, v in enumerate(self.values) if v == value and type(v) is type(value)]
-        return same[0] if same else self.values.index(value)
+        return self.values.index(value)
 
     def _coordinate(self, place: int) -> float:
         return (place - self._place(self.first)) * self._spacing()

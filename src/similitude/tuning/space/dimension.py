@@ -29,6 +29,11 @@ SPAN = 3.0
 """Units between the bounds of a linear dimension, and between the ends of an ordered one."""
 
 
+def plain(value: Any) -> Any:
+    """Return a number of numpy as Python's own, and anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 class Dimension(ABC):
     """One hyperparameter: its values, where the search begins, its role, and when it is there at all.
 
@@ -107,3 +112,6 @@ class Dimension(ABC):
             raise TuningError(
                 f'when={self.when!r}: say when the dimension is there, e.g. when={{"optimizer": "sgd"}}.'
             )
+        if self.when is not None:
+            several = {name: tuple(v) if isinstance(v, list) else v for name, v in self.when.items()}
+            object.__setattr__(self, "when", several)

@@ -38,10 +38,12 @@ def dimension_from_dict(data: Mapping[str, Any]) -> Dimension:
             f"{kind} dimension: {', '.join(map(repr, unknown))} is no setting of it; the settings are "
             f"{', '.join(sorted(known))}."
         )
-    if isinstance(given.get("when"), Mapping):
-        given["when"] = {n: tuple(v) if isinstance(v, list) else v for n, v in given["when"].items()}
     values = given.pop("values", None)
     if kind == "choice":
+        if not isinstance(values, list | tuple | None):
+            raise TuningError(
+                f'choice dimension: values={values!r} is no list, e.g. values = ["relu", "gelu"].'
+            )
         return Choice(*(values or ()), **given)
     if "center" not in given:
         raise TuningError(f"{kind} dimension: center is missing; it is where the search begins.")

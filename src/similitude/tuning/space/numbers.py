@@ -16,7 +16,7 @@ from optuna.distributions import (
 from scipy.special import expit
 
 from similitude.core.errors import TuningError
-from similitude.tuning.space.dimension import SPAN, Dimension, Role, Value, When
+from similitude.tuning.space.dimension import SPAN, Dimension, Role, Value, When, plain
 
 DECADES = 12.0
 """To either side of the center where the user sets no bound: Optuna's distributions must have some."""
@@ -58,6 +58,10 @@ class Number(Dimension):
     def __post_init__(self) -> None:
         self._check_role()
         least, most = self.domain
+        for name in ("center", "low", "high", "scale", "multiple_of"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+        if not isinstance(self.integer, bool):
+            raise TuningError(f"{self.kind} dimension: integer={self.integer!r} is neither True nor False.")
         for name in ("center", "low", "high", "scale"):
             value = getattr(self, name)
             if value is None:
@@ -78,10 +82,11 @@ class Number(Dimension):
                 f"{self.kind} dimension: the center {self.center:g} lies outside the bounds {low:g} to {high:g}. The "
                 "search begins at the center: choose a cheap one that works."
             )
-        if self.multiple_of != 1 and not (self.integer and self.multiple_of >= 1):
+        whole = isinstance(self.multiple_of, int) and self.multiple_of >= 1
+        if self.multiple_of != 1 and not (self.integer and whole):
             raise TuningError(
                 f"{self.kind} dimension: multiple_of={self.multiple_of!r} is for whole numbers: integer=True, and a "
-                "multiple of at least 1."
+                "whole number of at least 1."
             )
         if self.integer and self._whole(low, math.ceil) > self._whole(high, math.floor):
             raise TuningError(
@@ -102,7 +107,7 @@ class Number(Dimension):
 
     def to_unit(self, value: Any) -> float:
         """Return the coordinate of a value."""
-        least, most = self.domain
+        (least, most), value = self.domain, plain(value)
         if isinstance(value, bool) or not isinstance(value, int | float) or not least < value < most:
             raise TuningError(
                 f"{value!r} is no value of a {self.kind} dimension: a number between {least:g} and {most:g} is, both "
@@ -198,8 +203,8 @@ class Log(Number):
 
     def _outermost(self) -> tuple[float, float]:
         far = 10.0 ** (DECADES / (2 if self.integer else 1))  # whole numbers stay exact as floats
-        low = max(self.center / far, 1e-300) if self.low is None else self.low
-        return low, min(self.center * far, 1e300) if self.high is None else self.high
+        low = min(max(self.center / far, 1e-300), self.center) if self.low is None else self.low
+        return low, max(min(self.center * far, 1e300), self.center) if self.high is None else self.high
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,10 @@ class Space(Mapping[str, Dimension]):
     """
 
     def __init__(self, dimensions: Mapping[str, Dimension] | None = None, /, **named: Dimension) -> None:
+        if not isinstance(dimensions, Mapping | None):
+            raise TuningError(
+                f"Space({dimensions!r:.60}): give every dimension its name, e.g. Space(lr=Log(3e-3))."
+            )
         given = dict(dimensions or {})
         if twice := sorted(set(given) & set(named)):
             raise TuningError(f"The space has {', '.join(twice)} twice. Give every name once.")

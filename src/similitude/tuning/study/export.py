@@ -10,6 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from similitude.tuning.study.stored import stored_budget, stored_cost
+from similitude.tuning.trials.costs import TOLD
 from similitude.tuning.trials.failures import FAILURE_KEY
 from similitude.tuning.trials.history import SPACE_KEY
 from similitude.tuning.trials.retry import REASON_KEY
@@ -29,7 +30,7 @@ def study_dict(study: optuna.Study) -> dict[str, Any]:
         "space": study.user_attrs.get(SPACE_KEY),
         "budget": stored_budget(study).to_dict(),
         "cost": stored_cost(study),
-        "trials": [_trial_dict(trial) for trial in study.get_trials(deepcopy=False)],
+        "trials": [_trial_dict(trial, stored_cost(study)) for trial in study.get_trials(deepcopy=False)],
     }
 
 
@@ -39,7 +40,8 @@ def study_csv(study: optuna.Study) -> str:
     Args:
         study: The study.
     """
-    trials = [_trial_dict(trial) for trial in study.get_trials(deepcopy=False)]
+    cost = stored_cost(study)
+    trials = [_trial_dict(trial, cost) for trial in study.get_trials(deepcopy=False)]
     params = list(dict.fromkeys(name for trial in trials for name in trial["params"]))
     others = list(dict.fromkeys(name for trial in trials for name in trial["attributes"]))
     fixed = ["number", "state", "value", "cost", "failure", "reason", "started", "seconds"]
@@ -52,18 +54,19 @@ def study_csv(study: optuna.Study) -> str:
     return out.getvalue()
 
 
-def _trial_dict(trial: FrozenTrial) -> dict[str, Any]:
+def _trial_dict(trial: FrozenTrial, cost: str) -> dict[str, Any]:
     started, attributes = trial.datetime_start, trial.user_attrs
+    told = TOLD if cost == "seconds" else cost
     return {
         "number": trial.number,
         "state": trial.state.name.lower(),
         "value": trial.value,
-        "cost": attributes.get("cost"),
+        "cost": attributes.get(told),
         "failure": attributes.get(FAILURE_KEY),
         "reason": attributes.get(REASON_KEY),
         "started": None if started is None else started.isoformat(),
         "seconds": None if trial.duration is None else trial.duration.total_seconds(),
         "params": dict(trial.params),
         "reported": {str(step): value for step, value in sorted(trial.intermediate_values.items())},
-        "attributes": {k: v for k, v in attributes.items() if not k.startswith(_OURS) and k != "cost"},
+        "attributes": {k: v for k, v in attributes.items() if not k.startswith(_OURS) and k != told},
     }

@@ -13,9 +13,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from similitude.tuning.study.stored import stored_budget, stored_cost
-from similitude.tuning.trials.costs import in_cost_units, paid
+from similitude.tuning.trials.costs import TOLD, in_cost_units, paid
 from similitude.tuning.trials.failures import FAILURE_KEY, learnt
-from similitude.tuning.trials.history import LEASE_KEY
+from similitude.tuning.trials.history import LEASE_KEY, as_number
 from similitude.tuning.trials.retry import REASON_KEY
 
 
@@ -100,33 +100,38 @@ def status_of(study: optuna.Study, *, now: float | None = None) -> TuningStatus:
         failures=dict(Counter(str(kind) for kind in kinds.values() if learnt(kind))),
         lost=lost,
         waiting=sum(t.state == TrialState.WAITING for t in trials),
-        running=tuple(_running(t, now) for t in trials if t.state == TrialState.RUNNING),
+        running=tuple(_running(t, now, cost) for t in trials if t.state == TrialState.RUNNING),
         spent=paid(trials, cost, now=now),
         total=in_cost_units(budget.total, budget, cost),
         per_trial=in_cost_units(budget.per_trial, budget, cost),
         unit="seconds" if cost == "seconds" else budget.unit or "",
-        best=None if best is None else line_of(best),
+        best=None if best is None else line_of(best, cost=cost),
     )
 
 
-def line_of(trial: FrozenTrial) -> TrialLine:
-    """Return one trial for tables, with its failure or the reason why it has no value."""
+def line_of(trial: FrozenTrial, *, cost: str = TOLD) -> TrialLine:
+    """Return one trial for tables, with its failure or the reason why it has no value.
+
+    Args:
+        trial: The trial.
+        cost: Where costs come from, as its study says.
+    """
     kind, reason = trial.user_attrs.get(FAILURE_KEY), trial.user_attrs.get(REASON_KEY)
     value = trial.value
     if value is None and trial.intermediate_values:
         value = trial.intermediate_values[max(trial.intermediate_values)]
-    cost = trial.user_attrs.get("cost")
+    told = as_number(trial.user_attrs.get(TOLD if cost == "seconds" else cost))
     note = ": ".join(str(part) for part in (kind, reason) if part)
     return TrialLine(
         trial.number,
         value if value is not None and math.isfinite(value) else None,
-        float(cost) if isinstance(cost, int | float) else None,
+        told if math.isfinite(told) else None,
         note,
     )
 
 
-def _running(trial: FrozenTrial, now: float) -> TrialLine:
-    line = line_of(trial)
+def _running(trial: FrozenTrial, now: float, cost: str) -> TrialLine:
+    line = line_of(trial, cost=cost)
     left = trial.user_attrs.get(LEASE_KEY)
     note = "" if left is None or left > now else f"not heard of for {now - left:.0f} s after its lease"
     return TrialLine(line.number, line.value, line.cost, note)

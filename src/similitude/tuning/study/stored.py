@@ -10,6 +10,7 @@ from optuna.study import StudyDirection
 
 from similitude.core.errors import StudyError, TuningError
 from similitude.runs.storage import Store, open_store, translated
+from similitude.tuning.arguments import check_direction, check_seed
 from similitude.tuning.carbs import BUDGET_KEY, CarbsSampler
 from similitude.tuning.space.space import Space
 from similitude.tuning.trials.budget import Budget
@@ -50,6 +51,18 @@ def open_tuning(
         TuningError: The study is there with another space, seed, direction or source of costs.
         StudyError: The storage cannot be used.
     """
+    seed, direction = check_seed(seed), check_direction(direction)
+    if not isinstance(space, Space):
+        raise TuningError(
+            f"{space!r:.80} is neither a space nor a study. Name what is tuned, e.g. sim.Space(lr=sim.Log(3e-3))."
+        )
+    if not isinstance(name, str) or not name:
+        raise TuningError(f"name={name!r} is no name of a study: give a text, e.g. name='gpt'.")
+    if not isinstance(storage, str | Path):
+        raise TuningError(
+            f"storage={storage!r}: give a folder or an Optuna storage URL. For a storage object of Optuna make the study "
+            "yourself, optuna.create_study(storage=..., sampler=sim.CarbsSampler(space)), and tune that."
+        )
     wanted: dict[str, Any] = {SPACE_KEY: space.to_dict(), COST_KEY: name_of(cost), SEED_KEY: seed}
     sampler = CarbsSampler(space, seed=seed, cost=cost, budget=budget)
     store = open_store(storage)

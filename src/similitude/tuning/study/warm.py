@@ -15,9 +15,10 @@ from optuna.trial import FrozenTrial, TrialState
 from similitude.core.errors import TuningError
 from similitude.tuning.carbs import CarbsSampler
 from similitude.tuning.space.space import Space
+from similitude.tuning.study.stored import stored_cost
 from similitude.tuning.trials.costs import TOLD
 from similitude.tuning.trials.failures import FAILURE_KEY, learnt
-from similitude.tuning.trials.history import check_cost, stored_space
+from similitude.tuning.trials.history import SECONDS_KEY, check_cost, stored_space
 
 ORIGIN_KEY = "similitude:warm_from"
 """User attribute of a trial that was taken over: the study and the number that it had there."""
@@ -85,6 +86,9 @@ def warm_start(
         0.9
         >>> optuna.logging.set_verbosity(optuna.logging.INFO)
     """
+    for given in (study, other):
+        if not isinstance(given, optuna.Study):
+            raise TuningError(f"{given!r:.80} is no study: sim.warm_start(new, old) takes two of Optuna's.")
     if study.directions != other.directions or len(study.directions) != 1:
         raise TuningError(
             f"The new study has the directions {_names(study)}, the other one {_names(other)}; both must have the same "
@@ -108,7 +112,7 @@ def warm_start(
         elif (values := _in_space(space, trial)) is None:
             reasons["lie outside the space"] += 1
         else:
-            taken.append(_moved(trial, origin, space, values, cost))
+            taken.append(_moved(trial, origin, space, values, cost, _names_of_cost(study)))
     study.add_trials(taken)
     return WarmStart(len(taken), dict(reasons))
 
@@ -145,8 +149,9 @@ def _moved(
     space: Space,
     values: dict[str, Any],
     cost: str | Callable[[FrozenTrial], float],
+    names: tuple[str, ...],
 ) -> FrozenTrial:
-    """Return the trial as it is added to the new study."""
+    """Return the trial as it is added to the new study, which reads its cost under some names."""
     moved = copy.deepcopy(trial)
     moved.params = values
     moved.distributions = {name: d for name, d in space.distributions().items() if name in values}
@@ -157,7 +162,8 @@ def _moved(
     moved.system_attrs = {}
     told = _cost_of(trial, cost)
     if told is not None:
-        moved.user_attrs[TOLD] = check_cost(told, f"Trial {origin[1]} of study {origin[0]!r} told")
+        number = check_cost(told, f"Trial {origin[1]} of study {origin[0]!r} told")
+        moved.user_attrs.update(dict.fromkeys(names, number))
     return moved
 
 
@@ -167,6 +173,14 @@ def _cost_of(trial: FrozenTrial, cost: str | Callable[[FrozenTrial], float]) -> 
     if cost == "seconds":
         return None if trial.duration is None else trial.duration.total_seconds()
     return trial.user_attrs.get(cost)
+
+
+def _names_of_cost(study: optuna.Study) -> tuple[str, ...]:
+    """Return the attributes under which a study reads what its trials cost."""
+    cost = study.sampler.cost if isinstance(study.sampler, CarbsSampler) else stored_cost(study)
+    if cost == "seconds":
+        return TOLD, SECONDS_KEY
+    return (cost if isinstance(cost, str) else TOLD,)
 
 
 def _names(study: optuna.Study) -> str:

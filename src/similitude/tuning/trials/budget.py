@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from similitude.core.errors import TuningError
+from similitude.tuning.space.dimension import plain
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,18 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name in ("total", "per_trial"):
-            limit = getattr(self, name)
+            limit = plain(getattr(self, name))
+            object.__setattr__(self, name, limit)
             if limit is None:
                 continue
             if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < math.inf:
                 raise TuningError(
                     f"Budget({name}={limit!r}): give a finite number above 0, or None for no limit."
                 )
+        if not isinstance(self.unit, str | None):
+            raise TuningError(
+                f'Budget(unit={self.unit!r}): give the name of the unit, e.g. "gpu-hour", or None.'
+            )
         if self.total is not None and self.per_trial is not None and self.per_trial > self.total:
             raise TuningError(
                 f"Budget(total={self.total:g}, per_trial={self.per_trial:g}): one trial may cost more than all. Lower "

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from similitude.core.errors import TuningError
 from similitude.tuning.trials.budget import Budget
 from similitude.tuning.trials.failures import FAILURE_KEY
-from similitude.tuning.trials.history import SECONDS_KEY, Cost, check_cost
+from similitude.tuning.trials.history import SECONDS_KEY, Cost, as_number, check_cost
 
 COST_KEY = "similitude:cost"
 """User attribute of a study that says where the costs of its trials come from."""
@@ -25,7 +25,9 @@ REFUSED_KEY = "similitude:refused_cost"
 TOLD = "cost"
 """User attribute of a trial under which its cost is found, wherever it came from."""
 
-_SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0}
+_SECONDS = {
+    name + s: n for name, n in (("second", 1.0), ("minute", 60.0), ("hour", 3600.0)) for s in ("", "s")
+}
 _ENOUGH = 4  # finished trials after which it is said that most tell no cost
 
 
@@ -73,6 +75,26 @@ def in_cost_units(limit: float | None, budget: Budget, cost: Cost) -> float | No
     return limit * _SECONDS[budget.unit]
 
 
+def cost_source(cost: Cost | None, budget: Budget) -> Cost:
+    """Return where costs come from: as given, else measured where the budget counts time, else told as "cost".
+
+    Args:
+        cost: Name of a user attribute, "seconds", a function of the configuration, or None.
+        budget: The budget.
+
+    Raises:
+        TuningError: It is none of these, or does not go with the budget's unit.
+
+    Example:
+        >>> cost_source(None, Budget(total=8, unit="hours")), cost_source(None, Budget(total=8))
+        ('seconds', 'cost')
+    """
+    if cost is None:
+        cost = "seconds" if budget.unit in _SECONDS else TOLD
+    check_source(cost, budget)
+    return cost
+
+
 def settle(
     study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Mapping[str, Any], cost: Cost
 ) -> None:
@@ -106,11 +128,13 @@ def settle(
     if told is None or (failed and told == 0):
         return
     try:
-        check_cost(told, f"Trial {trial.number} told")
+        number = check_cost(told, f"Trial {trial.number} told")
     except TuningError:
         storage.set_trial_user_attr(trial_id, REFUSED_KEY, repr(told))
         storage.set_trial_user_attr(trial_id, cost, None)
         raise
+    if not isinstance(told, int | float):  # numpy's, which no other storage than memory takes
+        storage.set_trial_user_attr(trial_id, cost, number)
 
 
 def computed(cost: Callable[[Mapping[str, Any]], float], number: int, values: Mapping[str, Any]) -> float:
@@ -141,12 +165,37 @@ def paid(trials: Sequence[FrozenTrial], cost: Cost, *, now: float) -> float:
     return math.fsum(_paid(trial, cost, now) for trial in trials)
 
 
-def warn_of_missing(trials: Sequence[FrozenTrial], cost: Cost) -> bool:
+def check_told(trials: Sequence[FrozenTrial], cost: Cost, total: float) -> None:
+    """Refuse to go on with a study that only its budget ends, where no trial tells what it cost.
+
+    Args:
+        trials: Trials of a study.
+        cost: Where costs come from.
+        total: What they may cost together.
+
+    Raises:
+        TuningError: Several have a value, and none tells a cost: the budget would never be spent.
+    """
+    if not isinstance(cost, str) or cost == "seconds":
+        return
+    finished = [t for t in trials if t.state == TrialState.COMPLETE]
+    if len(finished) < _ENOUGH or any(t.user_attrs.get(cost) is not None for t in finished):
+        return
+    raise TuningError(
+        f"None of the {len(finished)} finished trials tells what it cost, so that a budget of {total:g} would never be "
+        f"spent. Tell the cost in the objective, trial.set_user_attr({cost!r}, c), before it returns (a program prints "
+        '{"value": ..., "cost": ...}); count the budget in seconds, minutes or hours; or end the study by its number of '
+        "trials."
+    )
+
+
+def warn_of_missing(trials: Sequence[FrozenTrial], cost: Cost, *, total: float | None = None) -> bool:
     """Warn if most of the finished trials tell no cost, and say what is taken instead.
 
     Args:
         trials: Trials of a study.
         cost: Where costs come from.
+        total: What they may cost together.
 
     Returns:
         Whether that is so.
@@ -158,6 +207,8 @@ def warn_of_missing(trials: Sequence[FrozenTrial], cost: Cost) -> bool:
     if len(finished) < _ENOUGH or silent <= len(finished) / 2:
         return False
     instead = "the seconds that they took are used" if silent == len(finished) else "they are left out"
+    if total is not None:
+        instead += f", and nothing of them counts towards the budget of {total:g}"
     warnings.warn(
         f"{silent} of {len(finished)} finished trials have no user attribute {cost!r}, which holds what a trial "
         f"cost; {instead}. Tell the cost in the objective, trial.set_user_attr({cost!r}, c), before it returns, "
@@ -168,9 +219,9 @@ def warn_of_missing(trials: Sequence[FrozenTrial], cost: Cost) -> bool:
 
 
 def _paid(trial: FrozenTrial, cost: Cost, now: float) -> float:
-    told = trial.user_attrs.get(TOLD if callable(cost) or cost == "seconds" else cost)
-    if isinstance(told, int | float) and 0 < told < math.inf:
-        return float(told)
+    told = as_number(trial.user_attrs.get(TOLD if callable(cost) or cost == "seconds" else cost))
+    if 0 < told < math.inf:
+        return told
     return _seconds(trial, now) if cost == "seconds" and trial.state == TrialState.RUNNING else 0.0
 
 

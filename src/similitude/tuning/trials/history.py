@@ -198,12 +198,28 @@ def check_cost(cost: Any, where: str) -> float:
     Raises:
         TuningError: It is none: its logarithm, which the search models, would not be there.
     """
-    if isinstance(cost, bool) or not isinstance(cost, int | float | np.number) or not 0 < cost < math.inf:
+    told = as_number(cost)
+    if not 0 < told < math.inf:
         raise TuningError(
             f"{where} cost {cost!r}. A cost is a finite number above 0, in any unit: seconds, dollars, FLOPs. Where a "
             "trial costs nothing, say what its least cost is."
         )
-    return float(cost)
+    return told
+
+
+def as_number(told: Any) -> float:
+    """Return what a trial told as a number, numpy's included; nan where it is none.
+
+    Example:
+        >>> as_number(np.float32(0.5)), as_number("dear")
+        (0.5, nan)
+    """
+    if isinstance(told, bool) or not isinstance(told, int | float | np.integer | np.floating):
+        return math.nan
+    try:
+        return float(told)
+    except OverflowError:  # a whole number of more than 300 digits
+        return math.inf
 
 
 def _values(trial: FrozenTrial) -> dict[str, Any]:
@@ -235,6 +251,6 @@ def _cost(trial: FrozenTrial, values: Mapping[str, Any], cost: Cost, *, required
     told = trial.user_attrs.get(cost)
     if told is None:
         return math.nan
-    if not required and not (isinstance(told, int | float) and 0 < told < math.inf):
+    if not required and not 0 < as_number(told) < math.inf:
         return math.nan
     return check_cost(told, where)

@@ -11,7 +11,6 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from similitude.core.errors import TuningError
 from similitude.runs import records
 from similitude.runs.lease import Owner
 from similitude.tuning.trials.history import LEASE_KEY
@@ -83,16 +82,10 @@ class Renewal:
     Args:
         seconds: How long a lease lasts; it is renewed three times as often.
 
-    Raises:
-        TuningError: That is not above 0.
     """
 
     def __init__(self, seconds: float) -> None:
-        if not seconds > 0:
-            raise TuningError(
-                f"lease={seconds!r}: give the seconds, above 0, after which a trial without a sign of life counts as "
-                "abandoned."
-            )
+        assert seconds > 0, seconds
         self.seconds = seconds
         self._due: dict[tuple[BaseStorage, int], float] = {}
         self._changed = threading.Condition()
