@@ -240,7 +240,7 @@ def test_the_published_algorithm_is_another_search_as_reproducible_as_ours():
 
 
 def test_the_published_algorithm_refuses_choices_before_anything_is_run():
-    with pytest.raises(TuningError, match='act is a choice.*Leave compat="carbs" out'):
+    with pytest.raises(TuningError, match=r'act is a choice.*Leave compat="carbs" out'):
         CarbsSampler(Space(act=Choice("relu", "gelu"), rate=Log(1e-2)), compat="carbs")
 
 

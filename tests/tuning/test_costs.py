@@ -107,7 +107,7 @@ def test_costs_that_few_trials_do_not_tell_pass(recwarn):
     assert len(History.from_study(study).points) == 6
 
 
-@pytest.mark.parametrize("number", [np.float32, np.int64, np.float64])
+@pytest.mark.parametrize("number", [np.float32, np.int64])
 def test_costs_of_numpy_are_paid_for(number):
     study = searched(
         measure=lambda values: (ladder(values)[0], number(values["size"])),
@@ -131,9 +131,9 @@ def test_a_budget_that_nothing_counts_towards_is_said():
 
     study = optuna.create_study(sampler=CarbsSampler(LADDER, budget=Budget(total=5.0)))
     with pytest.warns(UserWarning, match="nothing of them counts towards the budget of 5"):
-        study.optimize(objective, n_trials=4)
+        study.optimize(objective, n_trials=5)
     with pytest.raises(
-        TuningError, match=r"None of the 4 finished trials tells.*budget of 5 would never be spent"
+        TuningError, match=r"None of the 5 finished trials tells.*budget of 5 would never be spent"
     ):
         check_told(study.trials, "cost", 5.0)
     check_told(study.trials, "seconds", 5.0)

@@ -46,8 +46,8 @@ class Ends:
         given = {name: value for name, value in vars(self).items() if value is not None}
         if not given:
             raise TuningError(
-                "The study has no end: give a budget for all trials (Budget(total=...), --budget), or their number (trials=..., "
-                "--trials)."
+                "The study has no end: give a budget for all trials (Budget(total=...), or --budget), or their number "
+                "(trials=..., or --trials)."
             )
         for name in ("trials", "here"):
             if name in given:
