@@ -41,6 +41,10 @@ class KernelError(SimilitudeError):
     """A module has no kernel in the limit of infinite width, or not on these inputs; the text names the operation."""
 
 
+class TheoryError(SimilitudeError):
+    """A prediction of theory cannot be made: its input breaks an assumption, or the predicted quantity does not exist."""
+
+
 class StudyError(SimilitudeError):
     """A study cannot be stored, read or continued."""
 
