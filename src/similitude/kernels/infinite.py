@@ -13,17 +13,20 @@ from torch import Tensor, nn
 
 from similitude.core.citation import cites
 from similitude.core.errors import KernelError
+from similitude.core.verdict import Verdict
 from similitude.kernels.covariance import Covariances, Frame, Scales
+from similitude.kernels.explain import Explanation, explanation
 from similitude.kernels.facts import Finite
 from similitude.kernels.grams import NAMES, GramOptions
 from similitude.kernels.labels import SAMPLE, flat
 from similitude.kernels.program import converted, record
 from similitude.kernels.reader import Reader
 from similitude.kernels.run import Run
-from similitude.kernels.samples import count, tensors_of
+from similitude.kernels.samples import count, rows, tensors_of
 from similitude.kernels.scales import ScaleTable
 from similitude.kernels.tiled import TiledKernel
 from similitude.kernels.values import Wide
+from similitude.kernels.verify import verify
 from similitude.scaling.axes import build
 
 _DTYPES = (torch.float32, torch.float64)
@@ -43,6 +46,7 @@ class Kernel(TiledKernel):
         widths: Its two widths.
         weight_variance: Variance times fan-in of every matrix, instead of what the module's own values say.
         bias_variance: Variance of every bias of a layer, likewise.
+        sample: Inputs that were given with the module.
     """
 
     modules: tuple[nn.Module, ...]
@@ -52,6 +56,7 @@ class Kernel(TiledKernel):
     widths: tuple[int, ...] = ()
     weight_variance: float | None = None
     bias_variance: float | None = None
+    sample: Any = field(default=None, repr=False)
     _readers: dict[Any, Reader] = field(default_factory=dict, repr=False)
 
     def pair(self, x1: Any, x2: Any = None, /, *, which: Sequence[str] = NAMES) -> dict[str, Tensor]:
@@ -103,6 +108,68 @@ class Kernel(TiledKernel):
                 torch.zeros(shape, dtype=self.dtype) if part is None else part.mean(-1).expand(shape).clone()
             )
         return found
+
+    def explain(self, x: Any = None) -> Explanation:
+        """Return what each operation of the module became, and how exact that is.
+
+        Args:
+            x: Inputs at which error bounds are taken; the sample where None.
+
+        Raises:
+            KernelError: No inputs were given, here or before.
+        """
+        x = self._inputs(x, "explain")
+        reader = self.reader(x)
+        frame = self.frame(reader, x, tangent=False)
+        limit = (
+            f"what grows between widths {self.widths[0]} and {self.widths[1]} is infinite"
+            if self.widths
+            else "every hidden axis is read as infinite"
+        )
+        modes = {m.training for m in self.modules[0].modules()}
+        mode = "training mode" if modes == {True} else "eval mode" if modes == {False} else "mixed modes"
+        return explanation(
+            reader,
+            module=type(self.modules[0]).__name__,
+            limit=f"{limit}, {mode}",
+            rule=f"rule {self.rule}",
+            run=frame.left,
+        )
+
+    def verify(
+        self,
+        x: Any = None,
+        *,
+        widths: tuple[int, int] | None = None,
+        copies: int = 600,
+        seconds: float = 20.0,
+        seed: int = 0,
+    ) -> Verdict:
+        """Compare the kernels with Monte Carlo over wide copies of the module.
+
+        Args:
+            x: A few inputs; up to four of the sample where None.
+            widths: Widths of the copies of a family; by default 2 and 8 times its larger one.
+            copies: Most copies of each width.
+            seconds: Most time for each width.
+            seed: Seed of the draws.
+
+        Returns:
+            "ok" where every entry agrees within 4 standard errors, "inconsistent" where one does not, "too_noisy" where
+            the copies do not tell.
+
+        Raises:
+            KernelError: No inputs were given, here or before.
+        """
+        x = self._inputs(x, "verify")
+        return verify(self, x, widths=widths, copies=copies, seconds=seconds, seed=seed)
+
+    def _inputs(self, x: Any, name: str) -> Any:
+        if x is not None:
+            return x
+        if self.sample is None:
+            raise KernelError(f"{name}() needs inputs: {name}(x), or sample= when the kernel is made.")
+        return rows(self.sample, 0, min(4, count(self.sample)))
 
     def grams(
         self, x1: Any, x2: Any = None, *, names: Sequence[str] = NAMES, **options: Unpack[GramOptions]
@@ -276,11 +343,13 @@ def kernel(
                 "widths= needs a family: pass the function of the width that builds the module instead of the module."
             )
         converted(module_or_make, dtype)
-        found = Kernel((module_or_make,), rule, dtype, None, (), weight_variance, bias_variance)
+        found = Kernel((module_or_make,), rule, dtype, None, (), weight_variance, bias_variance, sample)
     elif callable(module_or_make):
         small, large = _two_widths(widths)
         modules = tuple(build(module_or_make, width, seed=seed) for width in (small, large))
-        found = Kernel(modules, rule, dtype, module_or_make, (small, large), weight_variance, bias_variance)
+        found = Kernel(
+            modules, rule, dtype, module_or_make, (small, large), weight_variance, bias_variance, sample
+        )
     else:
         raise KernelError(
             f"{module_or_make!r} is neither a module nor a function of the width that builds one."

@@ -112,6 +112,21 @@ class Reader:
         largest = max((f.positions for f in wides), default=1)
         return largest**2 if mixes else largest
 
+    def widths(self) -> list[int]:
+        """Return the numbers of neurons that are read as infinite."""
+        found = [
+            t.atom.fan_in // (1 if t.atom.taps is None else t.atom.taps.number)
+            for f in self.facts.values()
+            if isinstance(f, Wide)
+            for t in f.terms
+            if isinstance(t.atom, Linear) and isinstance(t.atom.source, Wide)
+        ]
+        return sorted(set(found))
+
+    def renamed(self, other: Reader) -> dict[str, str]:
+        """Return what another reading of the same module calls the parameters: by their order."""
+        return dict(zip(self.program.parameters, other.program.parameters, strict=True))
+
     def _note(self, op: Op) -> None:
         name, exactness = self._line
         found = self.facts.get(op.node.outputs[0]) if op.node.outputs else None

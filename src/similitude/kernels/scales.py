@@ -24,6 +24,8 @@ class ScaleTable:
         variance: Variances used: by parameter and role ("matrix", "bias", "rows"); of a matrix times the fan-in.
         rate: What training adds per unit of covariance, likewise.
         notes: How each was told.
+        fans: Fan-in of each at the recorded width, likewise.
+        factors: Number that the module multiplies the parameter with before it uses it, likewise.
     """
 
     parameters: Mapping[str, Tensor]
@@ -34,6 +36,7 @@ class ScaleTable:
     rate: dict[tuple[str, str], float] = field(default_factory=dict)
     notes: dict[tuple[str, str], str] = field(default_factory=dict)
     fans: dict[tuple[str, str], int] = field(default_factory=dict)
+    factors: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def constant(self, name: str) -> float | None:
         """Return the number that all entries of a vector or scalar are, if so: gains of 1, biases of 0."""
@@ -57,6 +60,7 @@ class ScaleTable:
             variance, note = recognized(self.parameters[name], fan_in)
             found = variance * fan_in * scale**2
         self._enter(name, "matrix", found, f"{note}: {found:.4g} / fan-in", fan_in)
+        self.factors[name, "matrix"] = scale
 
     def bias(self, name: str, fan_in: int, *, grows: bool) -> None:
         """Enter a parameter that is added to what a layer gives.
@@ -86,6 +90,14 @@ class ScaleTable:
             return default
         ratio = float(wide.double().square().mean()) / max(variance, 1e-300)
         return ratio < 0.85 and wide.numel() > values.numel()
+
+    def rate_of(self, name: str, deviation: float) -> float:
+        """Return the learning rate of a parameter whose entries have a standard deviation.
+
+        In the NTK parametrization a parameter is its deviation times one that is trained with rate 1.
+        """
+        del name
+        return deviation**2
 
     def rows(self, name: str) -> None:
         """Enter a parameter of which rows are read: embeddings, positions."""

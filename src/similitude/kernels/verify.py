@@ -1,0 +1,268 @@
+"""Compare a kernel with wide copies of its module: plain Monte Carlo over initializations, at two widths where it can."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+from similitude.core.errors import KernelError
+from similitude.core.seeding import derive, seeded, torch_generator
+from similitude.core.verdict import Evidence, Outcome, Verdict
+from similitude.kernels.grams import NAMES
+from similitude.kernels.program import converted
+from similitude.kernels.samples import count
+from similitude.scaling.axes import build
+from similitude.scaling.dataflow.passes import call_of
+
+if TYPE_CHECKING:
+    from similitude.kernels.infinite import Kernel
+
+_SIGMAS = 4.0  # of about twenty entries: by chance in fewer than one comparison of five hundred
+_NOISY = 0.05  # relative standard error above which nothing is said
+_WANTED = 0.02  # relative standard error at which copies are enough
+_FEWEST = 24
+_WIDER = 4  # ratio of the two widths
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Means over wide copies.
+
+    Attributes:
+        width: Width of the copies; 0 where it is the module's own.
+        number: Copies.
+        mean: By kernel, (n, n).
+        error: Standard errors, likewise.
+    """
+
+    width: int
+    number: int
+    mean: Mapping[str, Tensor]
+    error: Mapping[str, Tensor]
+
+
+def verify(
+    kernel: Kernel,
+    x: Any,
+    *,
+    widths: tuple[int, int] | None = None,
+    copies: int = 600,
+    seconds: float = 20.0,
+    seed: int = 0,
+) -> Verdict:
+    """Compare both kernels with means over wide copies.
+
+    Weights of the copies are drawn anew with the variances that the kernel assumes. A family is built at two widths, and
+    what its copies say is extrapolated to infinite width by their fall as 1/width; a single module has its own width only,
+    and may differ by a few times 1/width.
+
+    Args:
+        kernel: The kernel.
+        x: A few inputs.
+        widths: Widths of the copies of a family; by default 2 and 8 times its larger one.
+        copies: Most copies of each width.
+        seconds: Most time for each width.
+        seed: Seed of the draws.
+
+    Returns:
+        "ok" where every entry agrees within 4 standard errors, "inconsistent" where one does not, "too_noisy" where the
+        copies do not tell.
+    """
+    exact = kernel.pair(x)
+    if kernel.make is None:
+        found = [_copies(kernel, kernel.modules[0], None, x, copies, seconds, seed)]
+        narrow = _narrowest(kernel, x)
+    else:
+        narrow = 0
+        widths = widths or (2 * kernel.widths[1], 2 * _WIDER * kernel.widths[1])
+        found = []
+        for width in sorted(widths):
+            found.append(_copies(kernel, None, width, x, copies, seconds, seed))
+    return _verdict(exact, found, narrow)
+
+
+def _narrowest(kernel: Kernel, x: Any) -> int:
+    fans = [n for n in kernel.reader(x).widths() if n > 1]
+    return min(fans, default=1)
+
+
+def _copies(
+    kernel: Kernel,
+    module: nn.Module | None,
+    width: int | None,
+    x: Any,
+    copies: int,
+    seconds: float,
+    seed: int,
+) -> Copies:
+    started = time.monotonic()
+    base = kernel.reader(x)
+    if module is None:
+        assert kernel.make is not None and width is not None, "a family and its width"
+        first = build(kernel.make, width, seed=derive(seed, "verify"))
+        at = type(kernel)((first,), kernel.rule, kernel.dtype).reader(x)
+    else:
+        first, at = module, base
+    own = converted(first, kernel.dtype)
+    x = tree_map_only(Tensor, lambda t: t.to(kernel.dtype) if t.is_floating_point() else t, x)
+    deviations = _deviations(base.scales, at.scales, base.renamed(at))
+    rates = {name: base.scales.rate_of(name, d) for name, d in deviations.items()}
+    sums: dict[str, list[Tensor]] = {name: [] for name in NAMES}
+    for index in range(copies):
+        net = copy.deepcopy(own)
+        _draw(net, deviations, derive(seed, "copy", index))
+        nngp, ntk = _kernels(net, x, rates, derive(seed, "forward", index))
+        sums["nngp"].append(nngp)
+        sums["ntk"].append(ntk)
+        if index + 1 >= _FEWEST and (index % 8 == 7):
+            noisy = max(_relative(*_mean(sums[name])) for name in NAMES)
+            if noisy < _WANTED or time.monotonic() - started > seconds:
+                break
+    stats = {name: _mean(parts) for name, parts in sums.items()}
+    return Copies(
+        width or 0,
+        len(sums["nngp"]),
+        {n: m for n, (m, _) in stats.items()},
+        {n: e for n, (_, e) in stats.items()},
+    )
+
+
+def _deviations(base: Any, at: Any, names: Mapping[str, str]) -> dict[str, float]:
+    """Return the standard deviation of an entry of every parameter at a width; parameters left out stay as they are."""
+    found: dict[str, float] = {}
+    for (name, role), variance in base.variance.items():
+        here = names.get(name, name)
+        fan = at.fans.get((here, role), base.fans[name, role]) if role == "matrix" else 1
+        factor = base.factors.get((name, role), 1.0)
+        found[here] = math.sqrt(variance / fan) / factor
+    return found
+
+
+def _draw(net: nn.Module, deviations: Mapping[str, float], seed: int) -> None:
+    generator = torch_generator(seed)
+    for name, p in net.named_parameters():
+        if name in deviations:
+            p.data = torch.randn(p.shape, generator=generator, dtype=p.dtype) * deviations[name]
+
+
+def _kernels(net: nn.Module, x: Any, rates: Mapping[str, float], seed: int) -> tuple[Tensor, Tensor]:
+    """Return mean products of one copy's outputs, and the tangent kernel of one of its outputs."""
+    trained = {name: p.requires_grad_(True) for name, p in net.named_parameters() if rates.get(name, 0) > 0}
+    with seeded(seed), torch.enable_grad():
+        out = _tensor(call_of(x, None)(net))
+    n = count(x)
+    flat = out.reshape(n, -1)
+    place = int(torch.randint(flat.shape[1], (), generator=torch_generator(seed, "output")))
+    ntk = torch.zeros(n, n, dtype=flat.dtype)
+    if trained:
+        rows = []
+        for i in range(n):
+            grads = torch.autograd.grad(
+                flat[i, place], list(trained.values()), retain_graph=True, allow_unused=True
+            )
+            rows.append(
+                torch.cat([
+                    torch.zeros_like(p).flatten() if g is None else g.flatten() * math.sqrt(rates[name])
+                    for (name, p), g in zip(trained.items(), grads, strict=True)
+                ])
+            )  # fmt: skip
+        gradients = torch.stack(rows)
+        ntk = gradients @ gradients.T
+    return (flat @ flat.T / flat.shape[1]).detach(), ntk
+
+
+def _tensor(output: Any) -> Tensor:
+    if isinstance(output, Tensor):
+        return output
+    values = output.values() if isinstance(output, Mapping) else output
+    for value in values:
+        if isinstance(value, Tensor):
+            return value
+        if isinstance(value, Mapping | tuple | list):
+            return _tensor(value)
+    raise KernelError("the module returns no tensor.")
+
+
+def _mean(parts: list[Tensor]) -> tuple[Tensor, Tensor]:
+    stack = torch.stack(parts)
+    return stack.mean(0), stack.std(0) / math.sqrt(len(parts))
+
+
+def _relative(mean: Tensor, error: Tensor) -> float:
+    scale = mean.diagonal().abs().sqrt()
+    scale = (scale[:, None] * scale).clamp_min(1e-300)
+    return float((error / scale).max())
+
+
+def _verdict(exact: Mapping[str, Tensor], found: list[Copies], narrow: int) -> Verdict:
+    evidence: list[Evidence] = []
+    worst, noise = 0.0, 0.0
+    for name in NAMES:
+        k = exact[name]
+        size = k.diagonal().abs().sqrt()
+        size = (size[:, None] * size).clamp_min(1e-300)
+        last = found[-1]
+        if not bool(k.any()) and not bool(last.mean[name].any()):
+            continue
+        mean, error = last.mean[name], last.error[name]
+        if len(found) == 2:
+            a, b = found
+            share = b.width / (b.width - a.width)
+            mean = share * b.mean[name] - (share - 1) * a.mean[name]
+            error = torch.hypot(share * b.error[name], (share - 1) * a.error[name])
+        slack = 0.0 if len(found) == 2 else 3 / max(1, narrow)
+        off = ((mean - k).abs() - slack * size).clamp_min(0) / error.clamp_min(1e-12 * size)
+        worst = max(worst, float(off.max()))
+        noise = max(noise, float((error / size).max()))
+        for part in found:
+            deviation = float(((part.mean[name] - k).abs() / size).max())
+            at = f"at width {part.width}" if part.width else "at its own width"
+            evidence.append(
+                Evidence(
+                    f"largest relative deviation of the {name.upper()} {at} ({part.number} copies)",
+                    deviation,
+                    expected=f"0 within standard errors up to {float((part.error[name] / size).max()):.2g}, and 1/width",
+                )
+            )
+        evidence.append(
+            Evidence(
+                f"{name.upper()}: largest distance in standard errors",
+                float(off.max()),
+                expected=f"below {_SIGMAS:g}",
+            )
+        )
+    how = (
+        "extrapolated to infinite width" if len(found) == 2 else f"at its own width, within 3/{narrow} of it"
+    )
+    if noise > _NOISY:
+        return Verdict(
+            Outcome.TOO_NOISY,
+            f"wide copies know the kernels to {noise:.1%} only",
+            tuple(evidence),
+            next="verify(x, copies=..., seconds=...) with more of both",
+        )
+    if worst > _SIGMAS:
+        return Verdict(
+            Outcome.INCONSISTENT,
+            f"the kernels differ from wide copies ({how}) by {worst:.1f} standard errors",
+            tuple(evidence),
+            causes=(
+                "an axis that does not grow with the width was taken as infinite",
+                "the copies are too narrow for a fall as 1/width",
+                "a rule is wrong",
+            ),
+            next="verify at larger widths; look at explain()",
+        )
+    return Verdict(
+        Outcome.OK,
+        f"the kernels agree with wide copies ({how}) within {worst:.1f} standard errors",
+        tuple(evidence),
+    )
