@@ -93,7 +93,7 @@ def test_one_wrong_verdict_on_transfer_is_too_many(monkeypatch, with_drift, with
 
 
 @pytest.mark.parametrize(
-    ("share", "off", "holds"), [(0.86, 0.02, True), (0.84, 0.02, False), (0.95, 0.04, False)]
+    ("share", "off", "holds"), [(0.91, 0.02, True), (0.89, 0.02, False), (0.95, 0.04, False)]
 )
 def test_the_frontier_is_held_against_brute_force(monkeypatch, share, off, holds):
     monkeypatch.setattr(paper10, "tuned_digits", lambda seed: (Quality(share, 0.0, off, 1.0, 0), []))
