@@ -44,6 +44,8 @@ def test_wrong_use_says_what_to_do(stored, cli):
         (["make", "--to=64"], "--to 64 has '64' without a name. Write e.g. --to width=1024"),
         (["make", "--to=width=64,width=65"], "names width twice"),
         (["make", "--to=width=-1"], "--to width -1 is not a positive number"),
+        (["make", "--to=width=64", "--tolerance=nan"], "tolerance=nan: give a number of octaves"),
+        (["make", "--to=width=64", "--tolerance=-1"], "tolerance=-1.0: give a number of octaves"),
         (["make", "--to=width=64", "--rule=ntp"], "holds no rule 'ntp'; it compares 'sp', 'mup'"),
     ):
         ran = cli("forecast", *arguments)
@@ -72,11 +74,20 @@ def test_a_tuning_study_is_forecast_by_its_laws(cli):
     )
     study.set_user_attr(SPACE_KEY, law.space.to_dict())
     list(continued(law, study, seed=0, trials=60))
+    store.create_study("few")
+    few = optuna.load_study(study_name="few", storage=store.storage)
+    few.set_user_attr(SPACE_KEY, law.space.to_dict())
+    few.add_trials(study.trials[:3])
+    assert cli("forecast", "few", "--to=cost=1e5").code == 3  # more trials are needed
     ran = cli("forecast", "p1", "--to=cost=1e5", "--json")
     assert ran.code == 1  # the learning rate of this law drifts
     data = ran.json
     assert data["verdict"] == "shifts"
     assert data["values"]["lr"]["exponent"]["value"] == pytest.approx(law.exponents["lr"], abs=0.03)
+    next_run = data["values"]["lr"]["next_run"]["options"]
+    assert next_run.startswith("similitude tune resume p1 --budget ")
+    assert next_run.endswith(" --storage similitude-runs")
+    assert data["values"]["lr"]["verdict_details"]["next"] == next_run
     assert "<svg" in Path(data["report"]).read_text()
     wrong = cli("forecast", "p1", "--to=width=64")
     assert wrong.code == 2

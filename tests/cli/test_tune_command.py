@@ -264,6 +264,23 @@ def test_laws_need_more_trials_than_six(stored):
     ran = stored("tune", "laws", "study")
     assert ran.code == 3
     assert "at least 15" in ran.message
+    assert ran.message.endswith("similitude tune resume study --storage similitude-runs --trials 15")
+    assert stored("tune", "export", "study", "--out", "laws.html").code == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--at", "0"), "--at 0: give finite costs above 0"),
+        (("--at", "nan"), "--at nan: give finite costs above 0"),
+        (("--out", "laws.txt"), "--out laws.txt: the report of scaling laws is a .html file"),
+    ],
+)
+def test_wrong_use_of_laws_is_said_before_anything_else(stored, arguments, message):
+    ran = stored("tune", "laws", "study", *arguments)
+    assert ran.code == 2
+    assert message in ran.message
+    assert ran.out == ""
 
 
 @pytest.mark.slow

@@ -121,6 +121,11 @@ def test_targets_that_are_none_of_the_study(drifting):
         forecast(study, {"cost": 10.0})
     with pytest.raises(GridError, match="pass a positive number"):
         forecast(study, {"parameters": math.nan, "tokens": 1e9})
+    for cost in (math.nan, -1.0, "much"):
+        with pytest.raises(GridError, match="pass a positive number"):
+            forecast(study, {"cost": cost})
+    with pytest.raises(GridError, match="names no dial"):
+        forecast(study, 1024)
     with pytest.raises(GridError, match="a tuning study has no rules"):
         forecast(study, {"cost": COST}, rule="mup")
 

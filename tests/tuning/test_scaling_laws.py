@@ -1,5 +1,6 @@
 """Scaling laws of whole studies: exponents that are known, coverage, verdicts, predictions, backtest, JSON, edges."""
 
+import datetime
 import io
 import json
 import math
@@ -13,7 +14,7 @@ from rich.console import Console
 
 import similitude as sim
 from similitude.core.citation import cite
-from similitude.core.errors import TuningError
+from similitude.core.errors import NotEnoughEvidenceError, TuningError
 from similitude.core.verdict import Outcome
 from similitude.tuning.problems.chinchilla import ChinchillaLaw
 from similitude.tuning.problems.runs import continued
@@ -150,7 +151,9 @@ def test_predictions_beyond_the_data_say_so_and_widen(laws):
     for name, value in near.values.items():
         low, high = near.intervals[name]
         assert low < value < high
-    for cost in (0.0, -1.0, math.inf, math.nan):
+    assert any("the value is the law's, without the bound" in note for note in far.notes)
+    assert not any("without the bound" in note for note in near.notes)
+    for cost in (0.0, -1.0, math.inf, math.nan, True, "10"):
         with pytest.raises(TuningError, match="finite cost above 0"):
             laws.predict(cost=cost)
 
@@ -288,13 +291,46 @@ def test_few_trials_are_an_error_or_wide_intervals(laws):
             numbers=data.numbers[part],
         )
 
-    with pytest.raises(TuningError, match="at least 15"):
+    with pytest.raises(TuningError, match="at least 15") as error:
         sim.ScalingLaws.from_history(some(14))
+    assert isinstance(error.value, NotEnoughEvidenceError)  # more trials would do: the exit code of commands
     few = sim.ScalingLaws.from_history(some(15), resamples=RESAMPLES)
     assert few.exponents["lr"].width > laws.exponents["lr"].width
     with pytest.raises(TuningError, match="a backtest needs 15"):
         few.backtest()
     assert "none: Without the dearest decade" in shown(few, width=200)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_losses_that_depend_on_nothing_identify_nothing(laws, noise):
+    """Priors give exponents to noise, and resamples agree on them: their spread alone would call them known."""
+    data = laws.history
+    values = 2 + noise * np.random.default_rng(0).standard_normal(len(data.values))
+    found = sim.ScalingLaws.from_history(replace(data, values=values), resamples=RESAMPLES)
+    assert not any(exponent.identified for exponent in found.exponents.values())
+    assert "predicted no better" in found.notes[-1]
+    assert not found.frontier.identified
+    assert found.transfer()["lr"].outcome is Outcome.CANNOT_TELL
+    assert "nothing in" in found.transfer()["lr"].summary
+    assert found.verdict.outcome is Outcome.CANNOT_TELL
+    assert found.predict(cost=1e6).intervals["lr"] == (0.0, math.inf)
+    assert found.backtest().verdict.outcome is Outcome.TOO_NOISY
+    assert "is not identified" in shown(found, width=140)
+    back = sim.ScalingLaws.from_dict(json.loads(json.dumps(found.to_dict(), allow_nan=False)))
+    assert back.exponents.keys() == found.exponents.keys()
+    assert not back.exponents["lr"].identified
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e30])
+def test_losses_in_any_unit_have_the_same_laws(laws, unit):
+    data = laws.history
+    found = sim.ScalingLaws.from_history(replace(data, values=unit * data.values), resamples=RESAMPLES)
+    assert found.estimator == laws.estimator
+    for name, exponent in laws.exponents.items():
+        assert found.exponents[name].interval == pytest.approx(exponent.interval, abs=1e-6)
+    for cost in (1e4, 1e6):
+        scaled = found.predict(cost=cost).value
+        assert scaled.value == pytest.approx(unit * laws.predict(cost=cost).value.value, rel=1e-6)
 
 
 def test_repeated_and_tied_trials_are_no_trouble(laws):
@@ -309,6 +345,49 @@ def test_repeated_and_tied_trials_are_no_trouble(laws):
     found = sim.ScalingLaws.from_history(twice, resamples=RESAMPLES)
     for name, exponent in laws.exponents.items():
         assert found.exponents[name].value == pytest.approx(exponent.value, abs=0.01)
+
+
+def test_a_cost_that_no_trial_tells_is_said():
+    space = sim.Space(n=sim.Log(1.0, role="scale"))
+    study = optuna.create_study()
+    start = datetime.datetime(2020, 1, 1)
+    for k in range(20):
+        trial = optuna.trial.create_trial(
+            params={"n": 1.2**k},
+            distributions=space.distributions(),
+            value=1.2**-k,
+            user_attrs={"flop": 1.44**k},
+        )
+        trial.datetime_start, trial.datetime_complete = start, start + datetime.timedelta(seconds=1.2**k)
+        study.add_trial(trial)
+    with pytest.raises(
+        TuningError, match="cost='flops': no finished trial has this attribute; they have 'flop'"
+    ):
+        sim.ScalingLaws.from_study(study, space, cost="flops")
+    told = sim.ScalingLaws.from_study(study, space, cost="flop", resamples=RESAMPLES)
+    assert told.exponents["n"].value == pytest.approx(0.5, abs=0.01)
+    seconds = sim.ScalingLaws.from_study(study, space, resamples=RESAMPLES)
+    assert seconds.notes[0] == "No trial tells its cost by the attribute 'cost': costs are measured seconds."
+    assert seconds.exponents["n"].value == pytest.approx(1.0, abs=0.01)
+    assert not any("seconds" in note for note in told.notes)
+
+
+def test_wrong_arguments_are_said(laws, tmp_path):
+    study, space = chinchilla(seed=0), ChinchillaLaw().space
+    for arguments, words in (
+        (("study", space), "str is no study"),
+        ((study, {"lr": 1}), "is no space"),
+    ):
+        with pytest.raises(TuningError, match=words):
+            sim.ScalingLaws.from_study(*arguments)
+    for given in ({"resamples": 20.5}, {"resamples": "50"}, {"seed": "a"}):
+        with pytest.raises(TuningError, match="no whole number"):
+            sim.ScalingLaws.from_study(study, space, **given)
+    with pytest.raises(TuningError, match="these laws have parametric, surrogate, naive"):
+        laws.frontier_of("best")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TuningError, match="cannot be written"):
+        laws.save(tmp_path / "file" / "laws.json")
 
 
 def test_one_dimension_is_enough():

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from similitude.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from similitude.studies.forecast_records import Forecast
 
 
 def forecast(
@@ -55,8 +60,21 @@ def forecast(
 
         at = target(to, "--to")
         found = forecast_of(stored_study(storage, study), at, rule=rule, tolerance=tolerance)
+        found = _where_it_is_stored(found, storage)
         screen.say(forecast_table(found))
         page = write_forecast_page(found, report_path(storage, report, name="forecast.html")).resolve()
         screen.say(f"Report: {page}")
         screen.result({**found.to_dict(), "report": str(page)})
     return found.verdict.exit_code
+
+
+def _where_it_is_stored(found: Forecast, storage: str) -> Forecast:
+    """Add the storage to the commands that make further trials of a tuning study."""
+    values = dict(found.values)
+    for name, value in found.values.items():
+        run = value.next_run
+        if run is not None and run.dial == "trials":
+            run = replace(run, options=f"{run.options} --storage {shlex.quote(storage)}")
+            told = replace(value.verdict, next=run.options if value.verdict.next else "")
+            values[name] = replace(value, next_run=run, verdict=told)
+    return replace(found, values=values)

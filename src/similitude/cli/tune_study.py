@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsons
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,19 +99,24 @@ def laws(
         Write the report, with figures, to this HTML file.
     """
     with Screen(as_json=json) as screen:
-        from similitude.tuning.laws.data import LEAST_TRIALS
+        from similitude.tuning.laws.data import LEAST_TRIALS, TooFewTrialsError
         from similitude.tuning.laws.laws import ScalingLaws
-        from similitude.tuning.study.stored import load_tuning, stored_cost
-        from similitude.tuning.trials.history import History
+        from similitude.tuning.study.stored import load_tuning
 
+        for cost in at or ():
+            if not 0 < cost < math.inf:
+                raise TuningError(
+                    f"--at {cost:g}: give finite costs above 0, in the unit of the trials' costs."
+                )
+        if out is not None:
+            _check_page(out)
         found, _ = load_tuning(storage, study)
-        history = History.from_study(found, cost=stored_cost(found))
-        if len(history.points) < LEAST_TRIALS:
+        try:
+            laws = ScalingLaws.from_study(found)
+        except TooFewTrialsError as error:
             raise NotEnoughEvidenceError(
-                f"Study {study} has {len(history.points)} trials with a value and a cost, and scaling laws need at least "
-                f"{LEAST_TRIALS}: similitude tune resume {study} --storage {storage} --trials {LEAST_TRIALS}."
-            )
-        laws = ScalingLaws.from_history(history)
+                f"{error} similitude tune resume {study} --storage {storage} --trials {LEAST_TRIALS}"
+            ) from error
         screen.say(laws.table())
         predictions = [laws.predict(cost=cost) for cost in at or ()]
         for prediction in predictions:
@@ -137,17 +143,25 @@ def export(
     """
     with Screen(as_json=json) as screen:
         from similitude.tuning.laws.laws import ScalingLaws
-        from similitude.tuning.study.stored import load_tuning, stored_cost
+        from similitude.tuning.study.stored import load_tuning
 
         found, _ = load_tuning(storage, study)
         path = Path(f"{study}.csv") if out is None else out
         if path.suffix == ".html":
-            path = _write_laws(ScalingLaws.from_study(found, cost=stored_cost(found)), path)
+            path = _write_laws(ScalingLaws.from_study(found), path)
         else:
             _write(path, _as_text(found, path))
         screen.say(f"Written: {path.resolve()}")
         screen.result({"study": study, "written": str(path.resolve())})
     return GOOD
+
+
+def _check_page(path: Path) -> None:
+    if path.suffix not in (".html", ".htm"):
+        raise TuningError(
+            f"--out {path}: the report of scaling laws is a .html file. `similitude tune export` writes the trials, as "
+            ".csv or .json."
+        )
 
 
 def _as_text(study: optuna.Study, path: Path) -> str:

@@ -80,7 +80,8 @@ def next_run_in_words(run: NextRun) -> str:
     """Write the runs that would halve an interval, and what they cost."""
     seeds = f" with {run.seeds} seeds" if run.seeds else ""
     if run.dial == "trials":
-        return f"{run.size} further trials halve the interval, cost about {run.cost:.3g}"
+        trials = "1 further trial halves" if run.size == 1 else f"{run.size} further trials halve"
+        return f"{trials} the interval, cost about {run.cost:.3g}"
     return (
         f"{run.dial} {run.size}{seeds} halves the interval to {run.octaves:.2f} octaves: {run.runs} runs, as much work "
         f"as {run.cost:.3g} runs at the largest {run.dial} so far"

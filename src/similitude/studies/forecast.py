@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from similitude.core.citation import cites
@@ -46,7 +48,7 @@ def forecast(
 
     Raises:
         GridError: `to` lacks the dial that was varied, names another, or is no larger than what was measured; there is
-            no such rule, or no transfer dimension.
+            no such rule, or no transfer dimension; the tolerance is no finite number of at least 0.
         TuningError: A tuning study has too few trials for scaling laws (15).
 
     Example:
@@ -63,6 +65,12 @@ def forecast(
     Cost:
         Milliseconds for a transfer study, seconds for the laws of a tuning study: nothing is trained.
     """
+    if isinstance(tolerance, bool) or not isinstance(tolerance, Real) or not 0 <= tolerance < math.inf:
+        raise GridError(
+            f"tolerance={tolerance!r}: give a number of octaves, 0 or more; {TOLERANCE} is the default."
+        )
+    if not isinstance(to, Mapping):
+        raise GridError(f'to={to!r} names no dial. Pass the target by dial, e.g. {{"width": 1024}}.')
     if not isinstance(study, TransferStudy | Transfer):
         import optuna
 

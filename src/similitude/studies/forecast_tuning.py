@@ -103,16 +103,17 @@ def forecast_tuning(study: optuna.Study, to: Mapping[str, float], *, tolerance: 
 def _cost_of(name: str, space: Space, history: History, to: Mapping[str, float]) -> float:
     """Return the cost of a target, by the power law of the trials' costs in the scale dimensions."""
     scales = space.of_role("scale")
-    if set(to) == {COST} and COST not in scales:
-        return float(to[COST])
+    by_cost = set(to) == {COST} and COST not in scales
     for dial, value in to.items():
-        if dial not in scales:
+        if dial not in scales and not by_cost:
             raise GridError(
                 f"the target names {dial!r}, which is no scale dimension of the study {name!r}; it has "
                 f"{', '.join(scales) or 'none'}. Name all of these, or the cost alone."
             )
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise GridError(f"the target gives {dial} the value {value!r}: pass a positive number.")
+    if by_cost:
+        return float(to[COST])
     if missing := [dial for dial in scales if dial not in to]:
         raise GridError(
             f"the target lacks {', '.join(missing)}: what it costs follows from all scale dimensions of the study "

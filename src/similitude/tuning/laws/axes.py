@@ -70,7 +70,7 @@ class Axis:
     def real(self, coordinate: float) -> float:
         """Return the value at a coordinate, neither rounded nor held within bounds; the place where there is none."""
         if self.transform == "log10":
-            return 10.0 ** min(max(coordinate, -300.0), 300.0)
+            return 10.0 ** (coordinate if math.isinf(coordinate) else min(max(coordinate, -300.0), 300.0))
         if self.transform == "log10 odds":
             return 1 / (1 + 10.0 ** -min(max(coordinate, -15.0), 15.0))
         return coordinate

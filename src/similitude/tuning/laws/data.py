@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from similitude.core.errors import TuningError
+from similitude.core.errors import NotEnoughEvidenceError, TuningError
 from similitude.core.seeding import numpy_generator
 from similitude.tuning.laws.axes import Axis, axis_of
 from similitude.tuning.trials.history import History
@@ -23,6 +23,10 @@ LEAST_DECADES = 1.0
 
 STRATUM = 8
 """Trials of neighbouring cost that a resample draws from one another."""
+
+
+class TooFewTrialsError(TuningError, NotEnoughEvidenceError):
+    """A study has too few trials for scaling laws yet."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +96,13 @@ def law_data(history: History) -> LawData:
         history: Its trials that have a value.
 
     Raises:
-        TuningError: There are fewer than 15, all cost the same, or no dimension varies.
+        TooFewTrialsError: There are fewer than 15.
+        TuningError: All cost the same, or no dimension varies.
     """
     n = len(history.values)
     if n < LEAST_TRIALS:
         failed = f" ({len(history.failures)} more failed)" if history.failures else ""
-        raise TuningError(
+        raise TooFewTrialsError(
             f"{n} finished trials{failed} have a value and a cost; scaling laws need at least {LEAST_TRIALS}. Run "
             f"{LEAST_TRIALS - n} more, spread over the cost."
         )
@@ -160,6 +165,16 @@ def law_data(history: History) -> LawData:
 
 def _place(values: tuple[object, ...], value: object) -> int:
     return next(i for i, v in enumerate(values) if v == value and type(v) is type(value))
+
+
+def unit_of(values: np.ndarray, spread: float) -> float:
+    """Return what losses are divided by: their spread, or what rounding leaves of it where all are equal.
+
+    Args:
+        values: Losses.
+        spread: Their spread, in any unit.
+    """
+    return max(spread, 1e-12 * float(np.abs(values).max())) or 1.0
 
 
 def resamples(data: LawData, count: int, *, seed: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from similitude.tuning.laws.cost import CostModel
-from similitude.tuning.laws.data import LawData
+from similitude.tuning.laws.data import LawData, unit_of
 from similitude.tuning.laws.least_squares import Prior
 
 LEAST_COST_POWER = 0.05
@@ -171,5 +171,5 @@ def _form(
         active=data.active[:, rest],
         offsets=np.concatenate([np.empty((len(data), 0)), *dummies], 1).astype(float),
         floored=data.floored,
-        unit=max(float(np.subtract(*np.quantile(data.values, [0.75, 0.25]))), 1e-12),
+        unit=unit_of(data.values, float(np.subtract(*np.quantile(data.values, [0.75, 0.25])))),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from similitude.tuning.laws.data import unit_of
 from similitude.tuning.laws.least_squares import Prior, fit
 
 
@@ -28,7 +29,8 @@ def fit_frontier(
         [1.5, 2.0, 0.25]
     """
     losses = np.broadcast_to(losses, weights.shape)
-    unit = max(float(np.ptp(losses[0][weights[0] > 0])), 1e-12)
+    first = losses[0][weights[0] > 0]
+    unit = unit_of(first, float(np.ptp(first)))
     y = losses / unit
     low = float(y[0][weights[0] > 0].min())
 

@@ -6,11 +6,13 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
+from optuna.trial import TrialState
 from rich.console import RenderableType
 
 from similitude.core.citation import cites
@@ -88,14 +90,23 @@ class ScalingLaws:
             seed: Of the resamples and of all else that is drawn; equal seeds give equal laws.
 
         Raises:
-            TuningError: Fewer than 15 trials have a value and a cost, all cost the same, no dimension varies, or there is
-                no such estimator.
+            TuningError: Fewer than 15 trials have a value and a cost, all cost the same, no dimension varies, no trial
+                has the attribute that was named, or there is no such estimator.
 
         Cost:
             1.5 CPU-seconds for 60 trials in three dimensions, 10 for 400 in six.
         """
-        history = History.from_study(study, space, cost=stored_cost(study) if cost is None else cost)
-        return cls.from_history(history, estimator=estimator, resamples=resamples, seed=seed)
+        if not isinstance(study, optuna.Study):
+            raise TuningError(
+                f"{type(study).__name__} is no study. Pass an optuna.Study, e.g. optuna.load_study(...)."
+            )
+        if space is not None and not isinstance(space, Space):
+            raise TuningError(f"space={space!r} is no space. Pass sim.Space(lr=sim.Log(3e-3), ...).")
+        source = stored_cost(study) if cost is None else cost
+        notes = _untold(study, source, asked=cost is not None)
+        history = History.from_study(study, space, cost=source)
+        laws = cls.from_history(history, estimator=estimator, resamples=resamples, seed=seed)
+        return replace(laws, notes=notes + laws.notes)
 
     @classmethod
     def from_history(
@@ -114,6 +125,10 @@ class ScalingLaws:
         """
         if estimator is not None and estimator not in ESTIMATORS:
             raise TuningError(f"estimator={estimator!r}: the estimators are {', '.join(ESTIMATORS)}.")
+        if isinstance(resamples, bool) or not isinstance(resamples, Integral):
+            raise TuningError(f"resamples={resamples!r} is no whole number; 200 is the default.")
+        if isinstance(seed, bool) or not isinstance(seed, Integral):
+            raise TuningError(f"seed={seed!r} is no whole number.")
         if resamples < 20:
             raise TuningError(f"resamples={resamples}: an interval of 90 % needs at least 20.")
         data = law_data(history)
@@ -175,7 +190,12 @@ class ScalingLaws:
 
         Args:
             estimator: One of those in `by_estimator`.
+
+        Raises:
+            TuningError: There is no such estimator, or it could not be had.
         """
+        if estimator not in self.estimates.paths:
+            raise TuningError(f"estimator={estimator!r}: these laws have {', '.join(self.by_estimator)}.")
         paths = self.estimates.paths[estimator]
         sign = 1.0 if self.history.minimize else -1.0
         limit = paths.quantity(sign * paths.floor)
@@ -277,10 +297,19 @@ class ScalingLaws:
         return cls(**fields_from_dict(data))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the laws as JSON, and return the path."""
+        """Write the laws as JSON, and return the path.
+
+        Raises:
+            TuningError: The file cannot be written.
+        """
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
+        except OSError as error:
+            raise TuningError(
+                f"The scaling laws cannot be written to {str(path)!r}: {error.strerror}."
+            ) from error
         return target
 
     @classmethod
@@ -314,3 +343,25 @@ class ScalingLaws:
                 value, low, high, known = float("nan"), -np.inf, np.inf, False
             found[name] = Exponent(value, low, high, axis.unit, dimension.role, known)
         return found
+
+
+def _untold(study: optuna.Study, cost: Cost, *, asked: bool) -> tuple[str, ...]:
+    """Say where seconds stand in for a cost that no trial tells, because the history takes them then.
+
+    Raises:
+        TuningError: The user asked for that attribute.
+    """
+    if not isinstance(cost, str) or cost == "seconds":
+        return ()
+    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+    if not finished or any(cost in trial.user_attrs for trial in finished):
+        return ()
+    if asked:
+        known = sorted(
+            {name for trial in finished for name in trial.user_attrs if not name.startswith("similitude:")}
+        )
+        raise TuningError(
+            f"cost={cost!r}: no finished trial has this attribute; they have {', '.join(map(repr, known)) or 'none'}. "
+            'Name one of them, "seconds" for measured time, or pass a function of the configuration.'
+        )
+    return (f"No trial tells its cost by the attribute {cost!r}: costs are measured seconds.",)

@@ -32,7 +32,8 @@ class Paths:
         amplitude: Loss above the floor at the reference, shape (b,).
         power: Shape (b,).
         chosen: The best level of each choice without order, shape (b, h).
-        widening: By what the spread of the resamples is multiplied for an interval.
+        widening: By what the spread of the resamples is multiplied for an interval; infinite where the trials tell
+            nothing, however much resamples agree.
     """
 
     reference: float
@@ -59,7 +60,8 @@ class Paths:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; NaN is written as None."""
-        return {"reference": self.reference, "widening": self.widening} | {
+        widening = self.widening if np.isfinite(self.widening) else None
+        return {"reference": self.reference, "widening": widening} | {
             name: _plain(getattr(self, name))
             for name in ("middles", "slopes", "floor", "amplitude", "power", "chosen")
         }
@@ -76,7 +78,7 @@ class Paths:
             amplitude=np.array(data["amplitude"], float),
             power=np.array(data["power"], float),
             chosen=np.array(data["chosen"], int).reshape(len(slopes), -1),
-            widening=data["widening"],
+            widening=np.inf if data["widening"] is None else data["widening"],
         )
 
     def interval(self, values: np.ndarray) -> tuple[float, float, float]:
@@ -86,12 +88,13 @@ class Paths:
             values: The quantity in every resample, shape (b,), the first that of the trials as they are.
 
         Returns:
-            Value, lower and upper end. The ends are infinite where fewer than half of the resamples have the quantity.
+            Value, lower and upper end. The ends are infinite where fewer than half of the resamples have the quantity, or
+            where the trials tell nothing.
         """
         value, drawn = float(values[0]), values[1:][np.isfinite(values[1:])]
         if not np.isfinite(value):
             return float("nan"), -np.inf, np.inf
-        if 2 * len(drawn) < len(values) - 1:
+        if 2 * len(drawn) < len(values) - 1 or not np.isfinite(self.widening):
             return value, -np.inf, np.inf
         low, middle, high = np.quantile(drawn, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
         return (

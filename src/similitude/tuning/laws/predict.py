@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,11 +26,12 @@ def predict(laws: ScalingLaws, cost: float) -> Prediction:
     Raises:
         TuningError: The cost is no finite number above 0.
     """
-    if not 0 < cost < np.inf:
+    if isinstance(cost, bool) or not isinstance(cost, Real) or not 0 < cost < np.inf:
         raise TuningError(f"cost={cost!r}: give a finite cost above 0, in the unit of the trials' costs.")
     log_cost = float(np.log10(cost))
     paths, history = laws.paths, laws.history
     notes: list[str] = []
+    bounded: list[str] = []
     values: dict[str, Value] = {}
     intervals: dict[str, tuple[float, float]] = {}
     columns = dict(zip((axis.name for axis in laws.axes), paths.coordinates(log_cost).T, strict=True))
@@ -46,6 +48,7 @@ def predict(laws: ScalingLaws, cost: float) -> Prediction:
             if held > 0.05 * axis.step and held > abs(
                 float(axis.dimension.reach(np.array(axis.dimension.to_unit(values[name]))))
             ):
+                bounded.append(name)
                 notes.append(
                     f"{name} is held at its bound {values[name]}; the law says {axis.real(found):.4g}"
                 )
@@ -54,7 +57,11 @@ def predict(laws: ScalingLaws, cost: float) -> Prediction:
         else:
             values[name] = dimension.from_unit(float(middle[place]))
     values = {name: values[name] for name in history.space.active(values) if name in values}
-    low, high = np.log10(history.costs.min()), np.log10(history.costs.max())
+    if bounded:
+        notes.append(
+            f"the value is the law's, without the bound{'s' * (len(bounded) > 1)}: this configuration does worse"
+        )
+    low, high = (float(np.log10(end)) for end in (history.costs.min(), history.costs.max()))
     decades = max(log_cost - high, 0.0) + min(log_cost - low, 0.0)
     if decades > 1:
         notes.append(

@@ -63,7 +63,10 @@ def split_text(laws: ScalingLaws) -> str:
     split = laws.split
     if not split.exponents:
         return ""
-    parts = ", ".join(f"{name} ~ C^{e.value:.3f}" for name, e in split.exponents.items())
+    parts = ", ".join(
+        f"{name} ~ C^{e.value:.3f}" if e.identified else f"{name} is not identified"
+        for name, e in split.exponents.items()
+    )
     cost = " x ".join(f"{name}^{power:.2f}" for name, power in split.cost_powers.items())
     total = f"{split.total.value:.2f} in all (1 where all cost is accounted for)"
     return f"{parts}; the cost goes as {cost}, which makes {total}"

@@ -43,6 +43,13 @@ def transfer_verdict(name: str, exponents: Mapping[str, Exponent], *, estimator:
         )
         for which, e in sorted(exponents.items(), key=lambda pair: pair[0] != estimator)
     )
+    if not found.identified and math.isfinite(found.value):
+        return Verdict(
+            Outcome.CANNOT_TELL,
+            f"nothing in {trials} trials bounds how the best {name} goes with the cost",
+            evidence,
+            next=f"{max(trials, 15)} more trials, over more decades of cost; the laws' notes say what is missing",
+        )
     if not found.identified or not math.isfinite(found.value):
         return Verdict(
             Outcome.CANNOT_TELL,
