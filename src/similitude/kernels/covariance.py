@@ -35,6 +35,7 @@ from similitude.kernels.values import (
     Rows,
     Term,
     Wide,
+    shared,
     single,
 )
 
@@ -51,6 +52,10 @@ class Pair(NamedTuple):
 
 
 ZERO = Pair(None, None)
+
+_BOTH = (
+    "the parameter '{}' is contracted with finite data and with infinitely many neurons, which has no rule."
+)
 
 
 @dataclass(frozen=True)
@@ -292,23 +297,25 @@ class Covariances:
                 return self._heads(a, b, frame, full), True
             case Field(), Field():
                 return self._fields(a, b, frame, full), True
-            case _ if not a.support & b.support:
+            case _ if not shared(a.support, b.support):
                 return ZERO, True
             case _:
                 raise KernelError(
                     f"a covariance of {type(a).__name__.lower()} and {type(b).__name__.lower()} values of the same "
-                    f"parameters ({', '.join(sorted(a.support & b.support))}) has no rule."
+                    f"parameters ({', '.join(shared(a.support, b.support))}) has no rule."
                 )
 
     def _linear(self, a: Linear, b: Linear, frame: Frame, full: bool) -> Pair:
         variance = self.scales.variance[a.weight, "matrix"]
         rate = self.scales.rate[a.weight, "matrix"]
         if isinstance(a.source, Data):
-            assert isinstance(b.source, Data), "one matrix has one fan-in"
+            if not isinstance(b.source, Data):
+                raise KernelError(_BOTH.format(a.weight))
             k = contract_data(frame.left.read(a.source), frame.right.read(b.source), frame.zipped, full)
             t = None
         else:
-            assert isinstance(b.source, Wide), "one matrix has one fan-in"
+            if not isinstance(b.source, Wide):
+                raise KernelError(_BOTH.format(a.weight))
             inner = self.cov(
                 a.source, b.source, frame, full=full or (a.taps is not b.taps and a.taps != b.taps)
             )
@@ -359,14 +366,14 @@ class Covariances:
         left = [a.left, a.right] if isinstance(a, Product) else [single(a)]
         right = [b.left, b.right] if isinstance(b, Product) else [single(b)]
         if len(left) == len(right) == 2 and (
-            left[0].support & right[1].support or left[1].support & right[0].support
+            shared(left[0].support, right[1].support) or shared(left[1].support, right[0].support)
         ):
             right.reverse()
         for i, one in enumerate(left):
-            if any(one.support & two.support for j, two in enumerate(right) if i != j):
+            if any(shared(one.support, two.support) for j, two in enumerate(right) if i != j):
                 raise KernelError(
                     "factors of two products depend on each other crosswise (parameters "
-                    f"{', '.join(sorted(frozenset().union(*(v.support for v in left))))}): an expectation of more than "
+                    f"{', '.join(sorted({name for v in left for name, _, _ in v.support}))}): an expectation of more than "
                     "two Gaussians, which has no rule. Monte Carlo over wide copies is what is left."
                 )
         if len(left) == len(right):
@@ -380,7 +387,7 @@ class Covariances:
         many, (other,), run, place = (left, right, frame.left, frame.first)
         if len(right) == 2:
             many, (other,), run, place = (right, left, frame.right, frame.second)
-        many.sort(key=lambda v: not v.support & other.support)
+        many.sort(key=lambda v: not shared(v.support, other.support))
         mean = run.mean(many[1])
         if mean is None:
             return ZERO

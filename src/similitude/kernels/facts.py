@@ -69,4 +69,11 @@ class Logits:
     neurons: tuple[int, ...]
 
 
-Fact = Finite | Weight | Noise | Logits | Wide
+@dataclass(frozen=True)
+class Lost:
+    """A value that could not be followed, which matters only where something reads it."""
+
+    reason: str
+
+
+Fact = Lost | Finite | Weight | Noise | Logits | Wide

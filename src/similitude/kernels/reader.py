@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map_only
 
 from similitude.core.errors import KernelError
-from similitude.kernels.facts import Fact, Finite, Noise, Weight
+from similitude.kernels.facts import Fact, Finite, Lost, Noise, Weight
 from similitude.kernels.labels import (
     NEURON,
     POSITION,
@@ -142,10 +142,19 @@ class Reader:
         if op.node.op == "input":
             return
         facts = [self.facts[i] for i in op.node.inputs]
+        lost = next((f for f in facts if isinstance(f, Lost)), None)
+        if lost is not None:
+            if op.node.op == "alias_write":
+                self.put(op, lost)
+                return
+            self.refuse(op, lost.reason)
         if op.node.op == "alias_write":
             from similitude.kernels.rules_move import alias_write
 
-            alias_write(self, op)
+            try:
+                alias_write(self, op)
+            except (Unmatched, KernelError) as error:  # other views of what was written are seldom read again
+                self.put(op, Lost(f"it reads what a write in place changed: {error}"))
             return
         handler = RULES.get(op.name)
         if any(isinstance(f, Noise) for f in facts) or op.name in ("bernoulli", "native_dropout"):
@@ -220,6 +229,18 @@ class Reader:
 
         def step(run: Run) -> None:
             run.values[index] = compute(run)
+
+        self.steps.append(step)
+
+    def constant(self, op: Op, layout: Layout | None, number: float) -> None:
+        """Make the output of an operation one number that depends on nothing."""
+        (index,) = op.node.outputs
+        shapes = self.shapes(index)
+        self.facts[index] = Finite(index, layout)
+
+        def step(run: Run) -> None:
+            sizes = [a if a == b else run.samples * a // 2 for a, b in zip(shapes[0], shapes[1], strict=True)]
+            run.values[index] = torch.full(sizes, number, dtype=run.dtype)
 
         self.steps.append(step)
 

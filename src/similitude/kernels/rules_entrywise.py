@@ -11,11 +11,24 @@ from torch.utils._pytree import tree_flatten, tree_map_only
 from similitude.kernels.alignment import aligned
 from similitude.kernels.facts import Finite, Logits, Noise, Weight
 from similitude.kernels.functions import IDENTITY, Function, applied, scaled
-from similitude.kernels.labels import NEURON, POSITION, Axis, Factor, Layout, Unmatched, count, positions
+from similitude.kernels.labels import (
+    NEURON,
+    POSITION,
+    Axis,
+    Factor,
+    Layout,
+    Split,
+    Unmatched,
+    count,
+    cut,
+    positions,
+)
 from similitude.kernels.program import Op
 from similitude.kernels.reader import Reader, rule
+from similitude.kernels.rules_move import divided, read
 from similitude.kernels.run import Run, gathered
 from similitude.kernels.values import (
+    ONE,
     Coefficient,
     Dropped,
     Field,
@@ -28,6 +41,8 @@ from similitude.kernels.values import (
     Term,
     Wide,
     combine,
+    shared,
+    support,
 )
 from similitude.scaling.dataflow.trace import Ref
 
@@ -145,14 +160,7 @@ def entrywise(reader: Reader, op: Op) -> None:
     """Apply an operation that PyTorch marks as one of entries to functions of one Gaussian."""
     func = op.func
     tags = getattr(func, "tags", ())
-    if torch.Tag.pointwise not in tags and op.name not in (
-        "dropout",
-        "hardtanh",
-        "gelu",
-        "silu",
-        "relu6",
-        "prelu",
-    ):
+    if torch.Tag.pointwise not in tags and not _entry_by_entry(reader, op):
         reader.refuse(op, "there is no rule for it at infinite width")
     refs = [leaf for leaf in tree_flatten((op.args, op.kwargs))[0] if isinstance(leaf, Ref)]
     facts = [reader.facts[r.value] for r in refs]
@@ -197,8 +205,10 @@ def entrywise(reader: Reader, op: Op) -> None:
     del rest
     assert root is not None, "a wide operand"
 
-    def substitute(r: Ref) -> Function | float:
-        return joint[r.value] if r.value in joint else numbers[r.value]
+    def substitute(r: Ref) -> Function | float | Tensor:
+        if r.value in joint:
+            return joint[r.value]
+        return torch.tensor([numbers[r.value]]) if op.name == "_prelu_kernel" else numbers[r.value]
 
     args, kwargs = tree_map_only(Ref, substitute, (op.args, op.kwargs))
     assert func is not None, "a recorded operation"
@@ -214,6 +224,47 @@ def entrywise(reader: Reader, op: Op) -> None:
     if len(joint) > 1 and any(isinstance(t.atom, One) for t in root.terms):
         reader.refuse(op, "it is a function of several values with a mean, which has no rule")
     reader.put(op, image(reader, op, Wide(layout, order, start.terms, start.root, start.function), make))
+
+
+def _entry_by_entry(reader: Reader, op: Op) -> bool:
+    """Tell whether an operation of one tensor changes each entry by itself, from what it does to numbers."""
+    if op.func is None or len(op.node.inputs) != 1 or len(op.node.outputs) != 1:
+        return False
+    if reader.shapes(op.node.inputs[0]) != reader.shapes(op.node.outputs[0]):
+        return False
+    x = torch.linspace(-3, 3, 12, dtype=torch.float64)
+
+    def apply(t: Tensor) -> Tensor:
+        args, kwargs = tree_map_only(Ref, lambda r: t.clone(), (op.args, op.kwargs))
+        assert op.func is not None, "a recorded operation"
+        return op.func(*args, **kwargs)
+
+    try:
+        whole, turned = apply(x.reshape(3, 4)), apply(x.flip(0).reshape(3, 4))
+        return torch.equal(whole.flatten(), turned.flatten().flip(0)) and torch.equal(
+            apply(x[:1])[0], whole[0, 0]
+        )
+    except (RuntimeError, IndexError, TypeError):
+        return False
+
+
+@rule("glu")
+def glu(reader: Reader, op: Op) -> None:
+    """Multiply one half of the neurons with a sigmoid of the other."""
+    value = reader.facts[op.node.inputs[0]]
+    if not isinstance(value, Wide):
+        reader.refuse(op, "a gate of finite values and parameters has no rule")
+    dim = (op.args[1] if len(op.args) > 1 else -1) % len(value.layout)
+    neuron = next((f for f in value.layout[dim] if f.kind == NEURON), None)
+    if neuron is None or value.layout[dim] != (neuron,) or any(n % 2 for n in neuron.sizes):
+        reader.refuse(op, "its halves are not halves of the neurons")
+    halves = cut(neuron, (2,) * len(neuron.sizes))
+    both = divided(value, Split(neuron, halves))
+    layout = tuple((halves[1],) if i == dim else axis for i, axis in enumerate(value.layout))
+    inner = value.positions
+    one, two = (read(both, layout, value.order, torch.arange(inner) + inner * i) for i in range(2))
+    gate = image(reader, op, two, lambda f: applied("sigmoid", torch.sigmoid, (f,), {}))
+    reader.put(op, product(reader, op, one, gate))
 
 
 def _out_of_place(func: Any) -> Any:
@@ -264,7 +315,8 @@ def add(reader: Reader, op: Op) -> None:
 def shifted_by(reader: Reader, op: Op, value: Wide, other: Any, argument: Any, sign: float) -> Wide:
     """Add a number, a finite value or a parameter to a wide value."""
     number = reader.number(argument)
-    if reader.scales.bias_variance is not None and isinstance(other, Finite):
+    drawn = number not in (None, 0.0, 1.0)  # the one entry of a bias of one output
+    if isinstance(other, Finite) and (drawn or reader.scales.bias_variance is not None):
         other = reader.as_weight(other, value) or other
     if isinstance(other, Weight):
         rows = rows_of(reader, op, other, against=value, bias=True)
@@ -295,10 +347,7 @@ def _with_function(total: Wide, value: Wide, shift: float) -> Wide:
 
 def _constant(value: Wide, coefficient: Coefficient) -> Wide:
     where = torch.zeros(value.positions, dtype=torch.long)
-    return Wide(value.layout, value.order, (Term(One(1, frozenset()), coefficient, where),))
-
-
-_ONES: dict[int, One] = {}
+    return Wide(value.layout, value.order, (Term(ONE, coefficient, where),))
 
 
 def finite_value(reader: Reader, op: Op, finite: Finite, value: Wide, sign: float) -> Wide:
@@ -323,7 +372,7 @@ def finite_value(reader: Reader, op: Op, finite: Finite, value: Wide, sign: floa
     coefficient = reader.coefficient(op, finite, layout, order)
     if coefficient is not None:
         where = torch.zeros(count(order), dtype=torch.long)
-        return Wide(layout, order, (Term(One(1, frozenset()), coefficient * Coefficient(sign), where),))
+        return Wide(layout, order, (Term(ONE, coefficient * Coefficient(sign), where),))
 
     def read(run: Run) -> Tensor:
         return gathered(run, run.value(finite.index), layout, order, neurons=True).to(run.dtype)
@@ -392,7 +441,7 @@ def rows_of(reader: Reader, op: Op, weight: Weight, *, against: Wide | None, bia
     rows = by_row[:, 0].clone()
     part = key + (b"" if len(rows) > 1 else rows.numpy().tobytes())
     numbers = index[None] if len(rows) > 1 else torch.zeros(1, 1, dtype=torch.long)
-    atom = Rows(len(rows), frozenset({weight.name}), weight.name, part, lambda run: numbers, role, fan_in)
+    atom = Rows(len(rows), support(weight.name), weight.name, part, lambda run: numbers, role, fan_in)
     return Wide(layout, positions(layout), (Term(atom, Coefficient()),))
 
 
@@ -513,11 +562,11 @@ def multiply_weight(reader: Reader, op: Op, left: Any, right: Any, divide: bool)
 
 def product(reader: Reader, op: Op, one: Wide, two: Wide) -> Wide:
     """Multiply two independent values: gates."""
-    shared = one.support & two.support
-    if shared:
+    common = shared(one.support, two.support)
+    if common:
         reader.refuse(
             op,
-            f"it multiplies two values that depend on the same random parameters ({', '.join(sorted(shared))}): an expectation "
+            f"it multiplies two values that depend on the same random parameters ({', '.join(common)}): an expectation "
             "of several Gaussians, which has no closed form",
         )
     layout, order, (a, b) = aligned([one, two])

@@ -26,7 +26,7 @@ from similitude.kernels.reader import Reader, rule
 from similitude.kernels.rules_entrywise import plus, rows_of, shifted_by, times
 from similitude.kernels.rules_move import reordered
 from similitude.kernels.run import Run, gathered
-from similitude.kernels.values import Coefficient, Data, Linear, Rows, Taps, Term, Wide
+from similitude.kernels.values import Coefficient, Data, Linear, Rows, Taps, Term, Wide, support
 from similitude.scaling.dataflow.trace import Ref
 
 
@@ -65,6 +65,12 @@ def contracted(
         layout = tuple(a for i, a in enumerate(fact.layout) if i != axis)
         source: Wide | Data = value
         order = rest
+    elif isinstance(fact, Finite) and reader.number(argument) == 0 and fact.layout is not None:
+        zeros = tuple(a for i, a in enumerate(fact.layout) if i != axis)
+        zeros = tuple(tuple(f for f in a if f.kind != NEURON) for a in zeros)
+        made = [*zeros]
+        made.insert(out_axis if out_axis >= 0 else len(made) + 1 + out_axis, neurons)
+        return Wide(tuple(made), positions(tuple(made)), ())
     elif isinstance(fact, Finite):
         if fact.layout is None:
             raise Unmatched("which axes of its operand count samples cannot be told")
@@ -87,7 +93,7 @@ def contracted(
     else:
         reader.refuse(op, f"it contracts a {type(fact).__name__.lower()} with a random matrix")
     reader.scales.matrix(weight.name, fan_in, scale=weight.scale)
-    atom = Linear(outer, frozenset({weight.name}), weight.name, part, source, taps, fan_in)
+    atom = Linear(outer, support(weight.name), weight.name, part, source, taps, fan_in)
     made = [*layout]
     made.insert(out_axis if out_axis >= 0 else len(made) + 1 + out_axis, neurons)
     reader.says(f"random matrix '{weight.name}', {reader.scales.notes[weight.name, 'matrix']}")
@@ -225,7 +231,7 @@ def _without_neurons(reader: Reader, op: Op, left: Any, fact: Any, weight: Weigh
     taps = Taps(torch.arange(value.positions).reshape(count(rest), count(inside))) if inside else None
     reader.scales.matrix(weight.name, rows.shape[1], scale=weight.scale)
     part = rows.contiguous().numpy().tobytes()
-    atom = Linear(count(rest), frozenset({weight.name}), weight.name, part, value, taps, rows.shape[1])
+    atom = Linear(count(rest), support(weight.name), weight.name, part, value, taps, rows.shape[1])
     reader.says(f"random vector '{weight.name}', {reader.scales.notes[weight.name, 'matrix']}")
     return Wide(fact.layout[:-1], rest, (Term(atom, Coefficient()),))
 
@@ -283,7 +289,7 @@ def embedding(reader: Reader, op: Op) -> None:
     def read(run: Run) -> Tensor:
         return gathered(run, run.value(index), axes, order)
 
-    rows = Rows(count(order), frozenset({weight.name}), weight.name, b"", read, "rows", 0)
+    rows = Rows(count(order), support(weight.name), weight.name, b"", read, "rows", 0)
     reader.says(f"rows of '{weight.name}', {reader.scales.notes[weight.name, 'rows']}")
     coefficient = Coefficient()
     if zero is not None:
@@ -380,7 +386,7 @@ def convolution(reader: Reader, op: Op) -> None:
         source, samples, taps = Data(len(index), channels.size * index.shape[1], read), fact.layout[0], None
     else:
         reader.refuse(op, f"it contracts a {type(fact).__name__.lower()} with a random filter")
-    atom = Linear(len(index), frozenset({weight.name}), weight.name, part, source, taps, fan_in)
+    atom = Linear(len(index), support(weight.name), weight.name, part, source, taps, fan_in)
     layout: Layout = (samples, (neurons,), *((g,) if g.size > 1 else () for g in grid))
     order = tuple(g for g in grid if g.size > 1)
     kind = "transposed convolution" if transposed else "convolution"

@@ -306,7 +306,13 @@ def expand(reader: Reader, op: Op) -> None:
     """Broadcast."""
     fact = reader.facts[op.node.inputs[0]]
     if isinstance(fact, Weight):
-        moved_weight(reader, op, fact)
+        few, more = reader.shapes(op.node.outputs[0])[:2]
+        old = [1] * (len(few) - fact.places.dim()) + list(fact.places.shape)
+        if any(a != b for a, b in zip(few, more, strict=True)):  # the same for all samples
+            sizes = [o if a != b else a for a, b, o in zip(few, more, old, strict=True)]
+            reader.put(op, Weight(fact.name, fact.places.expand(sizes), fact.scale))
+        else:
+            moved_weight(reader, op, fact)
         return
     value = wide(reader, op, fact)
     layout = expanded(value.layout, reader.shapes(op.node.outputs[0]))
@@ -524,8 +530,16 @@ def join(reader: Reader, op: Op) -> None:
 def _as_wide(
     reader: Reader, op: Op, fact: Any, example: Wide, shapes: tuple[tuple[int, ...], ...], dim: int
 ) -> Wide:
+    if isinstance(fact, Weight):
+        from similitude.kernels.rules_entrywise import rows_of
+
+        fact = rows_of(reader, op, fact, against=example, bias=False)
     if isinstance(fact, Wide):
-        return fact
+        samples = tuple(
+            old if not axis and any(f.kind == SAMPLE for f in old) and i != dim else axis
+            for i, (axis, old) in enumerate(zip(fact.layout, example.layout, strict=True))
+        )
+        return Wide(samples, fact.order, fact.terms, fact.root, fact.function)
     if not isinstance(fact, Finite):
         reader.refuse(op, f"it joins a {type(fact).__name__.lower()} to wide values")
     axes: list[Axis] = []
@@ -549,7 +563,7 @@ def _as_wide(
     terms = (
         ()
         if coefficient.scale == 0
-        else (Term(One(1, frozenset()), coefficient, torch.zeros(count(order), dtype=torch.long)),)
+        else (Term(ONE, coefficient, torch.zeros(count(order), dtype=torch.long)),)
     )
     return Wide(layout, order, terms)
 

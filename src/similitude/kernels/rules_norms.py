@@ -16,7 +16,7 @@ from similitude.kernels.rules_layers import check_growth
 from similitude.kernels.rules_move import wide
 from similitude.kernels.rules_sums import averaged
 from similitude.kernels.run import Run
-from similitude.kernels.values import Coefficient, Leaf, One, Term, Wide
+from similitude.kernels.values import ONE, Coefficient, Leaf, One, Term, Wide
 
 
 def normalized(reader: Reader, op: Op, value: Wide, inside: set[int], eps: float, *, centre: bool) -> Wide:
@@ -38,7 +38,7 @@ def normalized(reader: Reader, op: Op, value: Wide, inside: set[int], eps: float
     centred = value
     if centre and not _is_centred(value):
         where = torch.zeros(value.positions, dtype=torch.long)
-        term = Term(One(1, frozenset()), Coefficient(-1.0, (Leaf(mean_of),)), where)
+        term = Term(ONE, Coefficient(-1.0, (Leaf(mean_of),)), where)
         centred = without_mean(value, inside) or Wide(value.layout, value.order, (*value.terms, term))
     found = times(centred, Coefficient(1.0, (Leaf(inverse),)))
     reader.says("normalization by expectations over neurons")

@@ -26,7 +26,7 @@ from similitude.kernels.rules_entrywise import times
 from similitude.kernels.rules_layers import check_growth
 from similitude.kernels.rules_move import reordered, wide
 from similitude.kernels.run import Run, spread
-from similitude.kernels.values import Coefficient, Mix, Term, Wide
+from similitude.kernels.values import Coefficient, Mix, One, Term, Wide
 from similitude.scaling.dataflow.trace import Ref
 
 POOLS = (
@@ -104,6 +104,12 @@ def over_neurons(reader: Reader, op: Op, value: Wide, dims: list[int], keep: boo
     layout = after(value.layout, dims, keep)
     inside = {f.key for d in dims for f in value.layout[d]}
     size = count(f for d in dims for f in value.layout[d]) if op.name == "sum" else 1
+    number = mean_number(value)
+    if number is not None and (op.name == "mean" or number == 0):
+        index = op.node.outputs[0]
+        reader.remember(index, torch.full(reader.shapes(index)[0], number, dtype=torch.float64))
+        reader.constant(op, layout, number)
+        return
     if op.name == "sum" and reader.program.wider:
         reader.refuse(op, "it sums over infinitely many neurons without dividing by their number")
 
@@ -115,6 +121,18 @@ def over_neurons(reader: Reader, op: Op, value: Wide, dims: list[int], keep: boo
 
     reader.says("mean over neurons: its expectation")
     reader.finite(op, 0, layout, compute)
+
+
+def mean_number(value: Wide) -> float | None:
+    """Return the mean of a Gaussian value where it is one number for all samples and positions."""
+    if not value.gaussian:
+        return None
+    ones = [t for t in value.terms if isinstance(t.atom, One)]
+    if any(t.coefficient.leaves or (t.where is not None and bool((t.where < 0).any())) for t in ones):
+        return None
+    if any(isinstance(t.atom, Mix) for t in value.terms):
+        return None
+    return sum(t.coefficient.scale for t in ones)
 
 
 def averaged(values: Tensor, value: Wide, inside: set[int]) -> Tensor:

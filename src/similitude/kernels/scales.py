@@ -44,11 +44,7 @@ class ScaleTable:
         if values.numel() == 0:
             return 0.0
         low, high = float(values.min()), float(values.max())
-        if (
-            low != high
-            or (values.numel() == 1 and low not in (0.0, 1.0))
-            or (values.numel() == 1 and values.dim() > 1)
-        ):
+        if low != high or (values.numel() == 1 and values.dim() > 1):
             return None
         return low
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +15,29 @@ from similitude.kernels.labels import POSITION, Factor, Layout, count
 if TYPE_CHECKING:
     from similitude.kernels.functions import Function
     from similitude.kernels.run import Run
+
+Support = frozenset[tuple[str, Fraction, Fraction]]
+"""Parameters, each with the part of its neurons, from and to, between 0 and 1."""
+
+
+def support(name: str) -> Support:
+    """Return all of a parameter."""
+    return frozenset({(name, Fraction(0), Fraction(1))})
+
+
+def shared(a: Support, b: Support) -> list[str]:
+    """List the parameters of which two supports have common neurons."""
+    return sorted({p for p, low, high in a for q, start, stop in b if p == q and low < stop and start < high})
+
+
+def part_of(whole: Support, group: int, number: int) -> Support:
+    """Return one of `number` equal parts of the neurons."""
+    found = set()
+    for name, low, high in whole:
+        step = (high - low) / number
+        found.add((name, low + group * step, low + (group + 1) * step))
+    return frozenset(found)
+
 
 Where = Tensor | None
 """Which position is read at each position, -1 for none (zero); None where they are the same."""
@@ -59,7 +83,7 @@ class Atom:
     """
 
     positions: int
-    support: frozenset[str]
+    support: Support
 
     @property
     def gaussian(self) -> bool:
@@ -236,6 +260,15 @@ class Term:
     coefficient: Coefficient
     where: Where = None
 
+    @property
+    def support(self) -> Support:
+        """Parameters of the last layer that made it Gaussian: of groups of neurons, those that are read."""
+        atom = self.atom
+        if not isinstance(atom, Heads) or not atom.slow or self.where is None:
+            return atom.support
+        groups = (self.where[self.where >= 0] // atom.source.positions).unique().tolist()
+        return frozenset().union(*(part_of(atom.support, int(g), atom.number) for g in groups))
+
 
 @dataclass(frozen=True, eq=False)
 class Wide:
@@ -266,9 +299,12 @@ class Wide:
         return all(term.atom.gaussian for term in self.terms)
 
     @property
-    def support(self) -> frozenset[str]:
+    def support(self) -> Support:
         """Parameters of the layers that made it Gaussian."""
-        return frozenset().union(*(term.atom.support for term in self.terms))
+        return frozenset().union(*(term.support for term in self.terms))
+
+
+ONE = One(1, frozenset())
 
 
 def combine(terms: list[Term]) -> tuple[Term, ...]:
