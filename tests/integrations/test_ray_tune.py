@@ -267,3 +267,46 @@ def test_a_run_of_tune_from_end_to_end(ray_engine, tmp_path):
     saved = CarbsSearch(SPACE, metric="loss")
     saved.restore_from_dir(str(tmp_path / "run"))
     assert len(saved.study.trials) == 8
+
+
+@pytest.mark.parametrize(
+    ("given", "law"),
+    [
+        ({"metric": 3}, "metric=3: give the name of the column"),
+        ({"metric": "loss", "cost": lambda values: 1.0}, "give the name of the column that holds"),
+        ({"metric": "loss", "budget": 50}, "budget=50: say what it limits"),
+        ({"metric": "loss", "mode": "minimize"}, "mode='minimize'"),
+    ],
+)
+def test_wrong_settings_are_named(given, law):
+    with pytest.raises(TuningError, match=law):
+        CarbsSearch(SPACE, **given)
+
+
+@pytest.mark.parametrize("column", ["loss", "cost"])
+def test_a_column_that_is_no_number_is_named(column):
+    search = CarbsSearch(SPACE, metric="loss")
+    search.suggest("a")
+    with pytest.raises(TuningError, match=f"{column}='low'"):
+        search.on_trial_complete("a", {"loss": 1.0, "cost": 1.0, column: "low"})
+
+
+def test_a_budget_of_hours_counts_the_seconds_that_tune_measures():
+    budget = sim.Budget(total=1, per_trial=0.5, unit="hours")
+    search = CarbsSearch(SPACE, metric="loss", cost="time_total_s", budget=budget)
+    for name in "abc":
+        search.suggest(name)
+        search.on_trial_complete(name, {"loss": 1.0, "time_total_s": 1500.0})
+    assert search.suggest("d") == Searcher.FINISHED
+    assert len(search.study.trials) == 3
+
+
+@pytest.mark.filterwarnings("ignore:4 of 4 finished trials have no user attribute")
+def test_a_budget_that_no_column_counts_towards_stops_the_search():
+    search = CarbsSearch(SPACE, metric="loss", budget=sim.Budget(total=5))
+    for name in "abcd":
+        search.suggest(name)
+        search.on_trial_complete(name, {"loss": 1.0})
+    with pytest.raises(TuningError, match="None of the 4 finished trials tells what it cost"):
+        search.suggest("e")
+    assert len(search.study.trials) == 4

@@ -140,3 +140,33 @@ def test_a_budget_that_nothing_counts_towards_is_said():
     check_told(study.trials[:3], "cost", 5.0)
     study.optimize(objective_of(LADDER), n_trials=1)
     check_told(study.trials, "cost", 5.0)
+
+
+def test_a_cost_function_that_raises_is_shown_with_its_error():
+    def lacking(values):
+        return values["depth"]
+
+    with pytest.raises(
+        TuningError, match=r"The cost function raised KeyError: 'depth' for trial 0, \{'size': 10.0"
+    ):
+        searched(trials=1, cost=lacking)
+
+    def choosy(values):
+        return values["size"] if values["size"] <= 30.0 else 1 / 0
+
+    with pytest.raises(
+        TuningError, match=r"The cost function raised ZeroDivisionError.*for every configuration"
+    ):
+        searched(trials=30, cost=choosy)
+
+    def bounded(values):
+        return 30.0 - values["size"]
+
+    with pytest.raises(TuningError, match=r"gave the candidate .* no cost above 0|gave trial .* cost -"):
+        searched(trials=30, cost=bounded)
+
+
+def test_candidates_that_are_dearer_than_a_float_holds_are_no_trouble():
+    study = searched(trials=12, cost=lambda values: math.exp(values["size"]), budget=Budget(per_trial=1e40))
+    assert max(t.params["size"] for t in study.trials) < math.log(1e300)
+    assert len(study.trials) == 12

@@ -125,3 +125,8 @@ def test_ctrl_c_ends_the_processes_and_leaves_their_trials_to_be_run(tmp_path):
     assert not alive(int((tmp_path / "pid").read_text()))
     study = tune(objectives.good, SPACE, trials=1, storage=tmp_path / "runs", engine="inline")
     assert [(t.state.name, t.params) for t in study.trials] == [("COMPLETE", SPACE.center)]
+
+
+def test_numbers_of_numpy_are_stored_as_plain_ones(tmp_path):
+    study = tune(objectives.in_numpy, SPACE, trials=1, storage=tmp_path)
+    assert study.trials[0].user_attrs["cost"] == float(study.trials[0].params["width"])

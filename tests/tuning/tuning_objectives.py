@@ -25,6 +25,12 @@ def good(trial):
     return value_of(values)
 
 
+def in_numpy(trial):
+    values = SPACE.suggest(trial)
+    trial.set_user_attr("cost", np.float32(values["width"]))
+    return np.float32(value_of(values))
+
+
 def plain(trial):
     """An objective of Optuna's own kind, that asks for its values itself."""
     x = trial.suggest_float("x", -2, 2)

@@ -15,10 +15,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from similitude.core.errors import TuningError
 from similitude.integrations.ray_tune_searcher import Searcher, has_domains, report
+from similitude.tuning.arguments import check_budget
 from similitude.tuning.carbs import CarbsSampler
 from similitude.tuning.space.space import Space
 from similitude.tuning.study.stored import open_tuning
 from similitude.tuning.trials.budget import Budget
+from similitude.tuning.trials.costs import check_told, in_seconds
 from similitude.tuning.trials.failures import FAILURE_KEY, FailureKind, TrialFailure, check_kind
 from similitude.tuning.trials.leases import LEASE_SECONDS, Renewal, take
 from similitude.tuning.trials.outcome import arithmetic, out_of_memory
@@ -27,6 +29,9 @@ __all__ = ["RAY_KEY", "CarbsSearch", "reporting_failures"]
 
 RAY_KEY = "similitude:ray_trial"
 """User attribute of a trial: Ray Tune's identifier of it."""
+
+TIME = "time_total_s"
+"""Column in which Ray Tune itself tells the seconds that a trial has run."""
 
 Mode = Literal["min", "max"]
 
@@ -44,7 +49,8 @@ class CarbsSearch(Searcher):
         space: What is tuned. A `param_space` beside it holds constants only.
         metric: Column of the results that is tuned.
         mode: "min" or "max": whether small or large values of it are good.
-        cost: Column that holds what a trial has cost so far; "time_total_s" for the time that Tune measures.
+        cost: Column that holds what a trial has cost so far; "time_total_s" for the seconds that Tune measures,
+            in which a budget in minutes or hours then counts.
         failure: Column that names the failure: "nan", "diverged", "oom", "cap", or "machine".
         budget: What the study may cost, after which no trial is begun, and each trial, which the search respects.
         seed: Of the search.
@@ -75,9 +81,16 @@ class CarbsSearch(Searcher):
             raise TuningError(
                 f'mode={mode!r}: "min" where small values are good, "max" where large ones are.'
             )
+        if not isinstance(metric, str):
+            raise TuningError(f"metric={metric!r}: give the name of the column of the results that is tuned.")
         super().__init__(metric=metric, mode=mode)
-        self._sampler = CarbsSampler(space, seed=seed, cost=cost, budget=budget)
-        self._cost, self._failure, self._name = cost, failure, name
+        limits = check_budget(budget)
+        if cost == TIME:
+            limits = in_seconds(limits)
+        self._sampler = CarbsSampler(space, seed=seed, cost=cost, budget=limits)
+        if not isinstance(self._sampler.cost, str):
+            raise TuningError(f"cost={cost!r}: give the name of the column that holds what a trial has cost.")
+        self._cost, self._failure, self._name = self._sampler.cost, failure, name
         self._place = None if storage is None else str(storage)
         self._memory = InMemoryStorage() if storage is None else None
         self._renewal = Renewal(LEASE_SECONDS)
@@ -115,9 +128,15 @@ class CarbsSearch(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the configuration of a new trial, or that the budget is spent; called by Ray Tune."""
+        """Return the configuration of a new trial, or that the budget is spent; called by Ray Tune.
+
+        Raises:
+            TuningError: Several trials have ended, and none reported a cost: the budget would never be spent.
+        """
         if self._sampler.exhausted(self.study):
             return Searcher.FINISHED
+        if self._sampler.budget.total is not None:
+            check_told(self.study.get_trials(deepcopy=False), self._cost, self._sampler.budget.total)
         trial = self.study.ask()
         trial.set_user_attr(RAY_KEY, trial_id)
         take(trial.storage, trial._trial_id, LEASE_SECONDS, renewed=True)
@@ -129,10 +148,10 @@ class CarbsSearch(Searcher):
         trial = self._running(trial_id)
         if trial is None:
             return
-        value = result.get(self.metric)
-        if isinstance(value, int | float) and math.isfinite(value):
+        value = self._value(result)
+        if value is not None and math.isfinite(value):
             step = int(result.get("training_iteration", 0))
-            self.study._storage.set_trial_intermediate_value(trial._trial_id, step, float(value))
+            self.study._storage.set_trial_intermediate_value(trial._trial_id, step, value)
         self._store_cost(trial, result)
 
     def on_trial_complete(
@@ -141,7 +160,7 @@ class CarbsSearch(Searcher):
         """Tell the study what a trial came to; called by Ray Tune.
 
         Raises:
-            TuningError: The cost is not a finite number above 0.
+            TuningError: The cost is not a finite number above 0, or the metric is no number.
         """
         trial = self._running(trial_id)
         if trial is None:
@@ -149,11 +168,11 @@ class CarbsSearch(Searcher):
         result = result or {}
         self._renewal.remove(self.study._storage, trial._trial_id)
         self._store_cost(trial, result)
-        value, kind = result.get(self.metric), self._kind(result, error)
+        value, kind = self._value(result), self._kind(result, error)
         if (
             kind is None and value is not None
         ):  # also where a scheduler stopped it early: its cost then says so
-            self.study.tell(trial.number, float(value))
+            self.study.tell(trial.number, value)
             return
         if kind is not None:
             self.study._storage.set_trial_user_attr(trial._trial_id, FAILURE_KEY, kind)
@@ -210,15 +229,31 @@ class CarbsSearch(Searcher):
         return trial if trial is not None and trial.state == TrialState.RUNNING else None
 
     def _store_cost(self, trial: FrozenTrial, result: Mapping[str, Any]) -> None:
-        if result.get(self._cost) is not None:
-            self.study._storage.set_trial_user_attr(trial._trial_id, self._cost, float(result[self._cost]))
+        told = result.get(self._cost)
+        if told is None:
+            return
+        if isinstance(told, str):
+            raise TuningError(f"Trial {trial.number} reported {self._cost}={told!r}: a cost is a number.")
+        self.study._storage.set_trial_user_attr(trial._trial_id, self._cost, float(told))
+
+    def _value(self, result: Mapping[str, Any]) -> float | None:
+        value = result.get(self.metric)
+        if value is None:
+            return None
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise TuningError(
+                f"A result has {self.metric}={value!r:.60}, which is no number. Report one by "
+                f"tune.report({{{self.metric!r}: loss, ...}})."
+            ) from None
 
     def _kind(self, result: Mapping[str, Any], error: bool) -> FailureKind | None:
         if result.get(self._failure):
             return check_kind(str(result[self._failure]))
         if error:
             return "machine"
-        value = result.get(self.metric)
+        value = self._value(result)
         if value is None or math.isfinite(value):
             return None
         if math.isnan(value):

@@ -254,8 +254,8 @@ class CarbsSampler(BaseSampler):
             return None
         cost = self.cost
         if len(self._searched) == len(self.space):
-            return cost
-        return lambda values: cost(self._completed(values))
+            return lambda values: costs.foreseen(cost, values)
+        return lambda values: costs.foreseen(cost, self._completed(values))
 
     def _publish(self, study: optuna.Study, trial: FrozenTrial, values: Mapping[str, Any]) -> None:
         storage, trial_id = study._storage, trial._trial_id

@@ -11,6 +11,8 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
 
+from similitude.tuning.space.dimension import plain
+
 
 class ForwardedTrial(BaseTrial):
     """A trial whose every question is answered elsewhere; a subclass says by whom."""
@@ -55,7 +57,7 @@ class ForwardedTrial(BaseTrial):
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Store a value with the trial; see `optuna.Trial`."""
-        self._ask("set_user_attr", key, value)
+        self._ask("set_user_attr", key, plain(value))  # storages do not take numpy's numbers
 
     def set_constraint(self, key: str, value: float) -> None:
         """Store a constraint; see `optuna.Trial`."""

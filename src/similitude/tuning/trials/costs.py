@@ -12,6 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from similitude.core.errors import TuningError
+from similitude.runs.engine import one_line
 from similitude.tuning.trials.budget import Budget
 from similitude.tuning.trials.failures import FAILURE_KEY
 from similitude.tuning.trials.history import SECONDS_KEY, Cost, as_number, check_cost
@@ -28,6 +29,8 @@ TOLD = "cost"
 _SECONDS = {
     name + s: n for name, n in (("second", 1.0), ("minute", 60.0), ("hour", 3600.0)) for s in ("", "s")
 }
+_DEAREST = 1e300
+
 _ENOUGH = 4  # finished trials after which it is said that most tell no cost
 
 
@@ -73,6 +76,19 @@ def in_cost_units(limit: float | None, budget: Budget, cost: Cost) -> float | No
     if limit is None or cost != "seconds" or budget.unit is None:
         return limit
     return limit * _SECONDS[budget.unit]
+
+
+def in_seconds(budget: Budget) -> Budget:
+    """Return a budget of measured time in seconds; one in another unit, or in none, as it is.
+
+    Example:
+        >>> in_seconds(Budget(total=2, unit="hours")).total
+        7200.0
+    """
+    if budget.unit not in _SECONDS:
+        return budget
+    total, per_trial = (in_cost_units(limit, budget, "seconds") for limit in (budget.total, budget.per_trial))
+    return Budget(total, per_trial, "seconds")
 
 
 def cost_source(cost: Cost | None, budget: Budget) -> Cost:
@@ -121,7 +137,8 @@ def settle(
         )
         return
     if callable(cost):
-        storage.set_trial_user_attr(trial_id, TOLD, computed(cost, trial.number, values))
+        if values:  # else it ended before it had a configuration
+            storage.set_trial_user_attr(trial_id, TOLD, computed(cost, trial.number, values))
         return
     told = trial.user_attrs.get(cost)
     failed = state != TrialState.COMPLETE or FAILURE_KEY in trial.user_attrs
@@ -146,9 +163,47 @@ def computed(cost: Callable[[Mapping[str, Any]], float], number: int, values: Ma
         values: Its configuration.
 
     Raises:
-        TuningError: The function gives no finite number above 0; the trial is named.
+        TuningError: The function gives no finite number above 0, or raises an error; the trial is named.
     """
-    return check_cost(cost(values), f"The cost function gave trial {number}, {dict(values)}, the")
+    try:
+        given = cost(values)
+    except Exception as error:
+        raise TuningError(
+            f"The cost function raised {one_line(error)} for trial {number}, {dict(values)}. It must give a cost for "
+            "every configuration of the space."
+        ) from error
+    return check_cost(given, f"The cost function gave trial {number}, {dict(values)}, the")
+
+
+def foreseen(cost: Callable[[Mapping[str, Any]], float], values: Mapping[str, Any]) -> float:
+    """Return what a configuration would cost that nobody runs yet; a huge number where that is more than a float holds.
+
+    Args:
+        cost: The function that says so.
+        values: The configuration.
+
+    Raises:
+        TuningError: The function gives nothing above 0, or raises another error; the configuration is named.
+
+    Example:
+        >>> foreseen(lambda values: 2.0 ** values["depth"], {"depth": 5000})
+        1e+300
+    """
+    try:
+        given = as_number(cost(values))
+    except OverflowError:
+        return _DEAREST
+    except Exception as error:
+        raise TuningError(
+            f"The cost function raised {one_line(error)} for the candidate {dict(values)}. It must give a cost for every "
+            "configuration of the space."
+        ) from error
+    if not given > 0:
+        raise TuningError(
+            f"The cost function gave the candidate {dict(values)} no cost above 0. It must give one to every "
+            "configuration of the space."
+        )
+    return min(given, _DEAREST)
 
 
 def paid(trials: Sequence[FrozenTrial], cost: Cost, *, now: float) -> float:
