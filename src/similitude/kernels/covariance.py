@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -198,7 +199,7 @@ class Covariances:
                     held = total[i]
                     if held is None:
                         total[i], fresh[i] = part, new
-                    elif fresh[i] and held.shape == torch.broadcast_shapes(held.shape, part.shape):
+                    elif fresh[i] and held.shape == np.broadcast_shapes(held.shape, part.shape):
                         held.add_(part)
                     else:
                         total[i], fresh[i] = held + part, True
@@ -505,7 +506,7 @@ def _times(x: Tensor, coefficient: Coefficient, run: Run) -> Tensor:
 
 
 def _times_in_place(x: Tensor, factor: Tensor, mine: bool) -> Tensor:
-    if mine and torch.broadcast_shapes(x.shape, factor.shape) == x.shape and 0 not in x.stride():
+    if mine and np.broadcast_shapes(x.shape, factor.shape) == x.shape and 0 not in x.stride():
         return x.mul_(factor)
     return x * factor
 

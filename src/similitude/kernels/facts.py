@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from similitude.kernels.labels import Layout
-from similitude.kernels.values import Wide
+from similitude.kernels.values import Leaf, Wide
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,20 @@ class Logits:
         key: Of the keys.
         layout: Axes of the logits: the query's positions before the key's.
         scale: Factor.
-        mask: Numbers of the finite values that are added.
-        softmax: Whether the softmax over keys has been taken.
+        mask: Finite values that are added: (n or 1, queries, keys).
+        growth: The factor at the larger recorded width over that at the smaller one.
         neurons: Neurons that are contracted, in each pass.
+        softmax: Whether the softmax over keys has been taken.
     """
 
     query: Wide
     key: Wide
     layout: Layout
     scale: float
-    mask: tuple[int, ...]
-    softmax: bool
+    growth: float
     neurons: tuple[int, ...]
+    mask: tuple[Leaf, ...] = ()
+    softmax: bool = False
 
 
 @dataclass(frozen=True)

@@ -37,12 +37,14 @@ class Op:
         func: The function.
         args: Its arguments: `Ref` for tensors, `PerSample` for sizes that count samples.
         kwargs: Likewise.
+        wider: As recorded at the larger width, where there is one.
     """
 
     node: Node
     func: Callable[..., Any] | None
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    wider: Node | None = None
 
     @property
     def name(self) -> str:
@@ -68,6 +70,7 @@ class Program:
         wider: The same at the larger width; empty where there is none.
         outputs: Numbers of the tensors that the module returns.
         inputs: Numbers of the tensors that it takes.
+        items: The one number that a tensor holds, at the larger width, by tensor.
     """
 
     ops: tuple[Op, ...]
@@ -78,6 +81,7 @@ class Program:
     wider: Mapping[str, Tensor]
     outputs: tuple[int, ...]
     inputs: tuple[int, ...]
+    items: tuple[float | None, ...] = ()
 
 
 def converted(module: nn.Module, dtype: torch.dtype) -> nn.Module:
@@ -123,7 +127,10 @@ def record(modules: Sequence[nn.Module], sample: Any, dtype: torch.dtype) -> Pro
     passes = (one, *others)
     shapes = tuple(tuple(p.values[i].shape for p in passes) for i in range(len(one.values)))
     more = others[0].nodes
-    ops = tuple(_op(node, more[i], functions.get(i)) for i, node in enumerate(one.nodes))
+    wider = others[1].nodes if len(others) > 1 else ()
+    ops = tuple(
+        _op(node, more[i], functions.get(i), wider[i] if wider else None) for i, node in enumerate(one.nodes)
+    )
     inputs = tuple(n.outputs[0] for n in one.nodes if n.op == "input")
     returned = one.outputs
     return Program(
@@ -135,6 +142,7 @@ def record(modules: Sequence[nn.Module], sample: Any, dtype: torch.dtype) -> Pro
         {name: p.detach().to(dtype) for m in modules[1:] for name, p in m.named_parameters()},
         returned,
         inputs,
+        tuple(v.item for v in others[1].values) if len(others) > 1 else (),
     )
 
 
@@ -175,7 +183,7 @@ def _same_operations(one: Trace, two: Trace, how: str) -> None:
         )
 
 
-def _op(node: Node, more: Node, func: Callable[..., Any] | None) -> Op:
+def _op(node: Node, more: Node, func: Callable[..., Any] | None, wider: Node | None) -> Op:
     one, spec = tree_flatten((node.args, node.kwargs))
     two, other = tree_flatten((more.args, more.kwargs))
     if spec != other:
@@ -184,7 +192,7 @@ def _op(node: Node, more: Node, func: Callable[..., Any] | None) -> Op:
         )
     merged = [_merged(a, b, node) for a, b in zip(one, two, strict=True)]
     args, kwargs = tree_unflatten(merged, spec)
-    return Op(node, func, args, kwargs)
+    return Op(node, func, args, kwargs, wider)
 
 
 def _merged(a: Any, b: Any, node: Node) -> Any:

@@ -202,6 +202,19 @@ class Reader:
                     return float(seen.flatten()[0])
         return None
 
+    def growth(self, op: Op, argument: Any) -> float:
+        """Return by how much a number among an operation's arguments changes from the smaller width to the larger."""
+        if op.wider is None:
+            return 1.0
+        here = self.number(argument)
+        if isinstance(argument, Ref):
+            there = self.program.items[argument.value]
+        else:
+            places = [i for i, a in enumerate(op.args) if a is argument]
+            found = op.wider.args[places[0]] if places else None
+            there = float(found) if isinstance(found, int | float) else None
+        return 1.0 if not here or not there else there / here
+
     def seen(self, index: int) -> Tensor | None:
         """Return a finite value of the recorded pass, if it does not depend on averages over neurons."""
         return self._remembered.get(index, self.program.seen.get(index))

@@ -1,6 +1,7 @@
 """All rules of operations, registered by importing them."""
 
 from similitude.kernels import (
+    rules_attention,
     rules_constants,
     rules_entrywise,
     rules_layers,
@@ -12,6 +13,7 @@ from similitude.kernels.reader import RULES
 
 __all__ = [
     "RULES",
+    "rules_attention",
     "rules_constants",
     "rules_entrywise",
     "rules_layers",

@@ -514,7 +514,10 @@ def scaled_by(reader: Reader, op: Op, value: Wide, other: Any, argument: Any, di
     """Multiply a wide value with a number or finite values."""
     number = reader.number(argument)
     if number is not None and _no_larger(reader, op, argument, value):
-        return times(value, Coefficient(1 / number if divide else number))
+        growth = reader.growth(op, argument)
+        if divide:
+            return times(value, Coefficient(1 / number, growth=1 / growth))
+        return times(value, Coefficient(number, growth=growth))
     if not isinstance(other, Finite):
         reader.refuse(op, f"it multiplies a wide value with a {type(other).__name__.lower()}")
     ones = finite_value_axes(reader, op, other, value)

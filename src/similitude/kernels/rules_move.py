@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map_only
 
-from similitude.kernels.facts import Fact, Finite, Noise, Weight
+from similitude.kernels.facts import Fact, Finite, Logits, Noise, Weight
 from similitude.kernels.labels import (
     NEURON,
     POSITION,
@@ -177,14 +178,14 @@ def divided(value: Wide, split: Split) -> Wide:
     (groups,) = (f for f in split.parts if f.kind == POSITION)
     slow = split.parts[0] is groups
     order = (groups, *value.order)
-    terms = _grouped(value.terms, groups.size, value.positions, slow)
+    terms = grouped(value.terms, groups.size, value.positions, slow)
     if value.root is None:
         return Wide(layout, order, terms)
-    root = Wide(layout, order, _grouped(value.root.terms, groups.size, value.positions, slow))
+    root = Wide(layout, order, grouped(value.root.terms, groups.size, value.positions, slow))
     return Wide(layout, order, terms, root, value.function)
 
 
-def _grouped(terms: tuple[Term, ...], number: int, total: int, slow: bool) -> tuple[Term, ...]:
+def grouped(terms: tuple[Term, ...], number: int, total: int, slow: bool) -> tuple[Term, ...]:
     """Cut neurons of a sum into `number` groups, slower than its positions."""
     found = []
     for term in terms:
@@ -221,7 +222,7 @@ def _heads(atom: Any, number: int, slow: bool) -> Any:
     if isinstance(atom, Image):
         root = atom.root
         order = (Factor(POSITION, (number,)), *root.order)
-        inner = Wide(((),), order, _grouped(root.terms, number, root.positions, slow))
+        inner = Wide(((),), order, grouped(root.terms, number, root.positions, slow))
         made = Image(number * atom.positions, atom.support, inner, atom.function)
     else:
         made = Heads(number * atom.positions, atom.support, atom, number, slow)
@@ -270,6 +271,10 @@ def view(reader: Reader, op: Op) -> None:
     if isinstance(fact, Weight):
         moved_weight(reader, op, fact)
         return
+    if isinstance(fact, Logits):
+        layout, _ = regroup(fact.layout, reader.shapes(op.node.outputs[0]))
+        reader.put(op, replace(fact, layout=layout))
+        return
     value = wide(reader, op, fact)
     layout, splits = regroup(value.layout, reader.shapes(op.node.outputs[0]))
     for split in splits:
@@ -313,6 +318,9 @@ def expand(reader: Reader, op: Op) -> None:
             reader.put(op, Weight(fact.name, fact.places.expand(sizes), fact.scale))
         else:
             moved_weight(reader, op, fact)
+        return
+    if isinstance(fact, Logits) and reader.shapes(op.node.inputs[0]) == reader.shapes(op.node.outputs[0]):
+        reader.put(op, fact)
         return
     value = wide(reader, op, fact)
     layout = expanded(value.layout, reader.shapes(op.node.outputs[0]))

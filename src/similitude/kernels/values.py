@@ -52,17 +52,24 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Coefficient:
-    """A product of a number and of leaves."""
+    """A product of a number and of leaves.
+
+    Attributes:
+        scale: The number.
+        leaves: The leaves.
+        growth: The number at the larger recorded width over that at the smaller one.
+    """
 
     scale: float = 1.0
     leaves: tuple[Leaf, ...] = ()
+    growth: float = 1.0
 
     def __mul__(self, other: Coefficient) -> Coefficient:
-        return Coefficient(self.scale * other.scale, self.leaves + other.leaves)
+        return Coefficient(self.scale * other.scale, self.leaves + other.leaves, self.growth * other.growth)
 
     def at(self, where: Tensor) -> Coefficient:
         """Return the coefficient at other positions."""
-        return Coefficient(self.scale, tuple(Leaf(_reader(leaf, where)) for leaf in self.leaves))
+        return Coefficient(self.scale, tuple(Leaf(_reader(leaf, where)) for leaf in self.leaves), self.growth)
 
 
 def _reader(leaf: Leaf, where: Tensor) -> Callable[[Run], Tensor]:
@@ -323,7 +330,9 @@ def combine(terms: list[Term]) -> tuple[Term, ...]:
         )
         old = found.get(key)
         scale = term.coefficient.scale + (old.coefficient.scale if old else 0.0)
-        found[key] = Term(term.atom, Coefficient(scale, term.coefficient.leaves), where)
+        found[key] = Term(
+            term.atom, Coefficient(scale, term.coefficient.leaves, term.coefficient.growth), where
+        )
     return tuple(term for term in found.values() if term.coefficient.scale != 0)
 
 
