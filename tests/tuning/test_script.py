@@ -156,3 +156,23 @@ def test_a_program_that_passes_its_cap_is_killed_in_its_process(tmp_path, progra
     while stat_file.exists() and stat_file.read_text().rpartition(")")[2].split()[0] != "Z":
         assert time.monotonic() < until, "the program lives on"
         time.sleep(0.05)
+
+
+def test_a_failure_tells_its_cost_and_other_numbers_keep_their_names(program, trial):
+    outcome = evaluate(
+        program("print(json.dumps({'failure': 'oom', 'cost': 3, 'flops': 7e9, 'who': 'me'}))"), trial
+    )
+    assert outcome.kind == "oom"
+    assert {key: trial.user_attrs.get(key) for key in ("cost", "flops", "who", "failure")} == {
+        "cost": 3.0,
+        "flops": 7e9,
+        "who": None,
+        "failure": None,
+    }
+
+
+def test_a_cost_of_another_name_ends_the_budget(program, tmp_path):
+    script = program("print(json.dumps({'value': 1.0, 'flops': 7.0}))")
+    budget = sim.Budget(total=20)
+    study = tune(script, SPACE, budget=budget, cost="flops", engine="inline", storage=tmp_path)
+    assert [t.user_attrs["flops"] for t in study.trials] == [7.0] * 3

@@ -22,6 +22,9 @@ NUMBER_VARIABLE = "SIMILITUDE_TRIAL"
 """Environment variable that tells a program the number of its trial, for its seed or its folder."""
 
 
+_WORDS = frozenset({"value", "step", "failure", "reason", "cost"})
+
+
 @dataclass(frozen=True)
 class Script:
     """Run a program with the values as options, `--lr 0.003 --width 256`, and read its result from what it prints.
@@ -30,7 +33,10 @@ class Script:
 
     - `{"value": 0.12, "cost": 3.5}`: the result; `cost` may be left out where time is measured. The last one counts.
     - `{"step": 100, "value": 0.5, "cost": 1.2}`: a value on the way, for pruners, caps and killed trials.
-    - `{"failure": "oom", "reason": "..."}`: the configuration failed; kinds are nan, diverged, oom, cap, machine.
+    - `{"failure": "oom", "reason": "..."}`: the configuration failed; kinds are nan, diverged, oom, cap, machine. It
+      may tell its cost too.
+
+    Other numbers of these objects are stored with the trial under their names, as a cost that is told by another one is.
 
     It must end with exit code 0, unless it told a failure.
 
@@ -90,6 +96,7 @@ class Script:
                 if message is None:
                     sys.stderr.write(line)
                 elif "failure" in message:
+                    self._cost(trial, message)
                     failure = message
                 elif "step" in message:
                     self._note(trial, message)
@@ -125,8 +132,12 @@ class Script:
         return _number(message["value"], "value")
 
     def _cost(self, trial: BaseTrial, message: Mapping[str, Any]) -> None:
-        if message.get("cost") is not None:
-            trial.set_user_attr("cost", _number(message["cost"], "cost"))
+        """Store the cost, and every other number under its name, for studies whose cost has another."""
+        for name, given in message.items():
+            if name == "cost" and given is not None:
+                trial.set_user_attr(name, _number(given, name))
+            elif name not in _WORDS and isinstance(given, int | float):
+                trial.set_user_attr(name, given)
 
 
 def _message(line: str) -> dict[str, Any] | None:
