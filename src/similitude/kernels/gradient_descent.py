@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
 from similitude.core.citation import cites
@@ -123,6 +122,8 @@ def largest_eigenvalue(gram: Tensor) -> float:
     """
     if gram.shape[0] <= _DENSE:
         return float(torch.linalg.eigvalsh(gram.double())[-1])
+    from scipy.sparse.linalg import eigsh  # here: scipy takes a second to import
+
     start = gram.double().sum(1).numpy()  # near the top eigenvector of a kernel, and the same at every call
     found: Any = eigsh(
         gram.double().numpy(), k=1, which="LA", v0=start, tol=_DIGITS, return_eigenvectors=False

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from similitude.core.citation import cites
@@ -92,6 +91,8 @@ def _integrated(
     atol: float,
 ) -> list[Tensor]:
     """Integrate the dual a of f = f_0 + Theta a: a' = -loss'(f) - ridge a, which moves on the scale of the pull."""
+    from scipy.integrate import solve_ivp  # here: scipy takes a second to import
+
     pull = pull_of(loss)
     top = largest_eigenvalue(train)
     needed = 6 * times[-1] * (top * (1.0 if callable(loss) else BEND[loss]) + ridge) / _STEP

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from similitude.core.errors import KernelError
 from similitude.kernels.gram_tiles import Tile, numpy_dtype
-from similitude.runs.lock import FileLock
 
 _DESCRIPTION, _LEDGER, _LOCK = "gram.json", "tiles.txt", "lock"
 _FORMAT = 1
@@ -69,6 +68,8 @@ class GramStore:
             raise KernelError(
                 f"{self.folder} cannot be made: {error.strerror}. Give another folder."
             ) from error
+        from similitude.runs.lock import FileLock  # here: it imports Optuna
+
         with FileLock(self.folder / _LOCK).held():
             self._describe()
             ready = all(self._file(name).exists() for name in self.names)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from similitude.core.errors import KernelError
@@ -98,6 +97,8 @@ def choose_ridge(gram: Tensor, y: Tensor, *, ridges: Sequence[float] | None = No
     edge = "smallest" if best == 0 else "largest" if best == len(tried) - 1 else ""
     chosen, least = tried[best], errors[best]
     if ridges is None and not edge:
+        from scipy.optimize import minimize_scalar  # here: scipy takes a second to import
+
         inside: Any = minimize_scalar(
             lambda log: error(math.exp(log)),
             bounds=(math.log(tried[best - 1]), math.log(tried[best + 1])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import override
@@ -167,9 +168,7 @@ def rounding(size: Tensor) -> float:
 
 def full(k: Tensor, q1: Tensor, q2: Tensor, value: float) -> Tensor:
     """Return a new tensor filled with `value`, of the shape and dtype of k, q1 and q2 together."""
-    return torch.full(
-        torch.broadcast_shapes(k.shape, q1.shape, q2.shape), value, dtype=k.dtype, device=k.device
-    )
+    return torch.full(np.broadcast_shapes(k.shape, q1.shape, q2.shape), value, dtype=k.dtype, device=k.device)
 
 
 def angle(k: Tensor, q1: Tensor, q2: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,7 +33,7 @@ def in_blocks(
         stacks: More tensors that broadcast with k once their first axis is taken off.
         dtype: What it computes in; its results are stored in the dtype of k.
     """
-    shape = torch.broadcast_shapes(k.shape, q1.shape, q2.shape)
+    shape = np.broadcast_shapes(k.shape, q1.shape, q2.shape)
     results = tuple(torch.empty(shape, dtype=k.dtype, device=k.device) for _ in range(outputs))
     # A first axis of size 1 makes stacks of all inputs.
     inputs = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -152,11 +153,17 @@ def unfused() -> Iterator[None]:
     torch.backends.mha.set_fastpath_enabled(False)
     flags = _set_onednn(False)
     try:
-        with torch.compiler.set_stance("force_eager"):
+        with _eager():
             yield
     finally:
         _set_onednn(*flags)
         torch.backends.mha.set_fastpath_enabled(fastpath)
+
+
+def _eager() -> contextlib.AbstractContextManager[Any]:
+    """Run compiled code as it was written; the compiler, which takes a second to import, is left alone where none is."""
+    compiler = "torch._dynamo" in sys.modules
+    return torch.compiler.set_stance("force_eager") if compiler else contextlib.nullcontext()
 
 
 def _set_onednn(*flags: Any) -> tuple[Any, ...]:
@@ -166,6 +173,11 @@ def _set_onednn(*flags: Any) -> tuple[Any, ...]:
 
 
 class _Recorder(TorchDispatchMode):
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Whether torch wraps the method below, for which it imports the compiler: nothing is compiled in a pass."""
+        return False
+
     def __init__(
         self, model: nn.Module, inputs: Any, observer: Observer | None, *, overlaps: bool = False
     ) -> None:
@@ -289,7 +301,9 @@ class _Recorder(TorchDispatchMode):
             seen.add(id(other))
             old = self._of[other]
             new = self._register(other, "computed")
-            self._node("alias_write", (old, value), (new,), (_overlap(other, tensor),) if self._overlaps else ())
+            self._node(
+                "alias_write", (old, value), (new,), (_overlap(other, tensor),) if self._overlaps else ()
+            )
 
 
 def _overlap(view: torch.Tensor, written: torch.Tensor) -> torch.Tensor:
