@@ -103,11 +103,11 @@ def measure(case: str, results: str | None) -> dict[str, Any]:
         dtype=dtype,
     )
     for _ in range(1 + repeat):
-        nngp, ntk = made.nngp(x), made.ntk(x)
+        both = made.grams(x)
         times.append((time.process_time() - started, time.perf_counter() - wall))
         started, wall = time.process_time(), time.perf_counter()
     if results:
-        np.savez(results, nngp=nngp.numpy(), ntk=ntk.numpy())
+        np.savez(results, **{name: gram.numpy() for name, gram in both.items()})
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     return {"imports": imports, "first": times[0], "steady": min(times[1:], default=times[0]), "peak": peak}
 
