@@ -1,0 +1,1 @@
+"""Ridge regression on kernels and random features before any fit: errors, best ridges, costs of overfitting."""

@@ -1,0 +1,100 @@
+"""Effective ranks of a kernel's tail, and the bound of the price of overfitting that they give (paper 9)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from similitude.core.citation import cites
+from similitude.core.errors import TheoryError
+from similitude.theory.ridge.arrays import positive
+from similitude.theory.ridge.spectrum import Spectrum
+
+
+@dataclass(frozen=True)
+class EffectiveRanks:
+    """How many directions the tail of a spectrum is worth.
+
+    Attributes:
+        r: Sum of the eigenvalues beyond the first k over the largest of them.
+        R: Their squared sum over the sum of their squares.
+    """
+
+    r: float
+    R: float
+
+
+@dataclass(frozen=True)
+class CoefficientBound:
+    """An upper bound of E_0.
+
+    Attributes:
+        value: The bound; infinite where no k has k < n < R_k.
+        rank: The k that gives it; nan where none does.
+    """
+
+    value: float
+    rank: float
+
+
+@cites(9, "Definition of the effective ranks r_k and R_k")
+def effective_ranks(spectrum: Spectrum, k: int) -> EffectiveRanks:
+    """Return the effective ranks of what a spectrum has beyond its k largest eigenvalues.
+
+    Args:
+        spectrum: Of the kernel.
+        k: Number of leading modes, at least 0 and below the rank.
+
+    Raises:
+        TheoryError: k is out of range.
+
+    Example:
+        >>> effective_ranks(Spectrum([4.0, 1.0], [0.0, 0.0], multiplicity=[1, 6]), 1)
+        EffectiveRanks(r=6.0, R=6.0)
+    """
+    if not 0 <= k < spectrum.rank:
+        raise TheoryError(f"k={k}: a kernel of rank {spectrum.rank:g} has a tail for k from 0 to below it.")
+    order = np.argsort(-spectrum.eigenvalues, kind="stable")
+    values = spectrum.eigenvalues[order] / float(spectrum.eigenvalues.max())
+    counts = spectrum.multiplicity[order]
+    before = np.cumsum(counts) - counts
+    left = np.clip(counts - np.clip(k - before, 0.0, None), 0.0, None)
+    first, second = float(left @ values), float(left @ values**2)
+    largest = float(values[left > 0][0])
+    return EffectiveRanks(first / largest, first**2 / second if second > 0 else math.inf)
+
+
+@cites(9, "Theorem: finite-sample bound by effective ranks")
+def coefficient_bound(spectrum: Spectrum, n: float) -> CoefficientBound:
+    """Bound E_0 by the best of 1 / ((1 - k / n)(1 - n / R_k)) over k < n < R_k.
+
+    Tails are taken at the ends of levels, where eigenvalues share them.
+
+    Args:
+        spectrum: Of the kernel.
+        n: Training samples.
+
+    Raises:
+        TheoryError: n is out of range.
+
+    Example:
+        >>> coefficient_bound(Spectrum([1.0], [0.0], multiplicity=[400]), 100).value  # k = 0, R_0 = 400
+        1.3333333333333333
+    """
+    positive(n, "n", "n=100")
+    order = np.argsort(-spectrum.eigenvalues, kind="stable")
+    values = spectrum.eigenvalues[order] / float(spectrum.eigenvalues.max())
+    counts = spectrum.multiplicity[order]
+    k = np.cumsum(counts) - counts
+    first = np.cumsum((counts * values)[::-1])[::-1]
+    second = np.cumsum((counts * values**2)[::-1])[::-1]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ranks = np.where(second > 0, first**2 / second, 0.0)
+    able = np.flatnonzero((k < n) & (n < ranks))
+    if not able.size:
+        return CoefficientBound(math.inf, math.nan)
+    bounds = 1 / ((1 - k[able] / n) * (1 - n / ranks[able]))
+    best = int(bounds.argmin())
+    return CoefficientBound(float(bounds[best]), float(k[able[best]]))

@@ -1,0 +1,96 @@
+"""The price of interpolation from a Gram matrix alone: no labels, no test samples, no spectrum (paper 9)."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from torch import Tensor
+
+from similitude.core.citation import cites
+from similitude.core.errors import TheoryError
+from similitude.theory.ridge.arrays import not_negative, pool_kernel
+
+Array = np.ndarray
+_JITTER = 1e-10  # of the mean eigenvalue
+_SAME = 1e-12  # squared distance in feature space, relative, below which two samples are one
+_ILL = 1e12  # condition number from which rounding shows
+
+
+@cites(9, "E_0, estimated by leaving one sample out")
+def overfitting_coefficient(K: ArrayLike | Tensor, *, ridge: float = 0.0) -> float:
+    """Estimate what interpolation does to noise, from the kernel of the training samples.
+
+    The test error of fitting pure noise of variance 1, the noise of the test label included, averaged exactly over the
+    noise and over which sample is left out: mean_i [A^2]_ii / [A]_ii^2 with A = (K + ridge)^-1. Near 1, training to zero
+    loss is safe; no target costs more than this factor.
+
+    Args:
+        K: Kernel between the training samples, shape (n, n): `sim.kernel(...).ntk(x)`, or the tangent kernel of a trained
+            network (`sim.ntk_gram`).
+        ridge: Added to the diagonal; 0 for interpolation.
+
+    Returns:
+        E_0 at n - 1 samples, at least 1.
+
+    Warns:
+        UserWarning: The matrix is so near to singular that a part of 1e-10 of its mean eigenvalue, added against
+            rounding, shows in the result.
+
+    Raises:
+        TheoryError: K is not symmetric and positive definite, or two samples are the same.
+
+    Example:
+        Independent samples learn nothing from each other, and predict 0 for each other.
+
+        >>> overfitting_coefficient(np.eye(3))
+        1.0
+
+    Cost: one Cholesky factorization and inverse, n^3 operations.
+    """
+    gram, _ = pool_kernel(K)
+    not_negative(ridge, "ridge")
+    n = len(gram)
+    diagonal = np.diagonal(gram)
+    if not float(diagonal.min()) > 0:
+        raise TheoryError(
+            f"K[{int(diagonal.argmin())}, {int(diagonal.argmin())}] is {float(diagonal.min()):.3g}: the kernel of a "
+            "sample with itself is above 0. Drop samples that the kernel maps to zero."
+        )
+    if ridge == 0:
+        _refuse_equal(gram)
+    shift = ridge if ridge > 0 else _JITTER * float(diagonal.mean())
+    try:
+        factor = cho_factor(gram + shift * np.eye(n), lower=True, check_finite=False)
+    except LinAlgError as error:
+        raise TheoryError(
+            f"K of {n} samples is not positive definite even with {shift:.3g} on its diagonal. Pass float64 and K(x, x) "
+            "of one set of samples, or ridge=."
+        ) from error
+    inverse = cho_solve(factor, np.eye(n), check_finite=False)
+    if ridge == 0:
+        condition = float(np.abs(gram).sum(1).max() * np.abs(inverse).sum(1).max()) / math.sqrt(n)
+        if condition > _ILL:
+            warnings.warn(
+                f"K of {n} samples has a condition number of about {condition:.1e}: the {shift:.1e} that was added to "
+                "its diagonal against rounding shows in the overfitting coefficient. Pass ridge= to say what you mean.",
+                stacklevel=2,
+            )
+    return float(np.mean(np.square(inverse).sum(1) / np.square(np.diagonal(inverse))))
+
+
+def _refuse_equal(gram: Array) -> None:
+    diagonal = np.diagonal(gram)
+    distances = diagonal[:, None] + diagonal[None, :] - 2 * gram
+    relative = distances / (diagonal[:, None] + diagonal[None, :])
+    np.fill_diagonal(relative, np.inf)
+    least = float(relative.min())
+    if least <= _SAME:
+        i, j = map(int, np.unravel_index(int(relative.argmin()), relative.shape))
+        raise TheoryError(
+            f"samples {i} and {j} are the same to the kernel (relative squared distance {least:.1e}): no fit "
+            "interpolates two labels of one sample. Drop duplicates, or pass ridge=."
+        )
