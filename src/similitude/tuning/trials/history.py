@@ -182,7 +182,7 @@ def stored_space(study: optuna.Study) -> Space:
     data = study.user_attrs.get(SPACE_KEY)
     if data is None:
         raise TuningError(
-            f"Study {study.study_name!r} does not say what its space is: it was not made by CarbsSampler. Give the "
+            f"Study {study.study_name!r} does not say what its space is: CarbsSampler has run no trial of it. Give the "
             "space: which parameters are logarithmic, and which role they have."
         )
     return Space.from_dict(data)
