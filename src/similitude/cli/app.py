@@ -36,6 +36,7 @@ _COMMANDS = {
     "transfer": "Sweep the learning rate at several widths or depths of your model; say whether the optimum transfers.",
     "gamma": "Sweep the richness of your model: which gamma is best, and do learning rates follow it?\n\n"
     "The exit code is 1 where rates do not follow the law, else 0 where the best gamma is bracketed, else 3.",
+    "kernel": "Take the kernels of your model at infinite width: Gram matrices, spectra, predictions on data.",
     "sharpness": "Train your model, track its sharpness in the optimizer's units: is it at the edge of stability?",
     "consistency": "Train your model at several widths or depths; say whether its sharpness is the same at all.\n\n"
     "The exit code is that of the first rule's verdict: 0 consistent, 1 not, 3 not enough evidence.",
