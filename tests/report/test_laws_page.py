@@ -107,3 +107,14 @@ def test_estimators_that_could_not_be_had_are_left_out(found):
         ),
     )
     assert all("Nothing to compare with." in line for line in figures(only)[2].numbers)
+
+
+@pytest.mark.filterwarnings("error")
+def test_laws_that_tell_nothing_are_drawn_without_a_warning(found):
+    for value in (0.0, 1.0):
+        nothing = ScalingLaws.from_history(
+            replace(found.history, values=np.full(len(found.history.values), value)), resamples=20
+        )
+        page = render_laws_page(nothing)
+        assert "not identified" in page
+        assert "predicted no better" in page

@@ -171,9 +171,6 @@ def test_what_goes_to_another_process_is_the_same_there():
 
 
 def test_a_base_that_diverges_is_a_failure_of_its_configuration():
-    def nowhere(model, batch):
-        return model(batch[0]).square().mean() * float("nan")
-
     objective = BaseObjective(search(loss=nowhere), SPACE)
     with pytest.raises(TrialFailure, match="2 of 2 seeds") as failed:
         objective(optuna.trial.FixedTrial(SPACE.center))
@@ -310,6 +307,29 @@ def test_wrong_use_is_refused_before_anything_is_trained(tmp_path):
         attempt(target={"width": 32, "depth": 3})
     with pytest.raises(GridError, match="Give an odd number"):
         attempt(points=4)
+    with pytest.raises(GridError, match="nothing would be verified"):
+        attempt(check=[])
+    with pytest.raises(GridError, match=r"pass names in a list, e.g. check=\['lr'\]"):
+        attempt(check="lr")
+    for changes in ({"step": 0.0}, {"step": math.nan}, {"tolerance": math.nan}, {"loss_tolerance": -1}):
+        with pytest.raises(GridError, match=f"{next(iter(changes))}=.*: give a finite number"):
+            attempt(**changes)
+    for target in ("64", 64.0):
+        with pytest.raises(GridError, match=r"is no size\. Give the width as a whole number"):
+            attempt(target=target)
+    with pytest.raises(TuningError, match="is no space"):
+        attempt(space={"lr": 1.0})
     with pytest.raises(GridError, match="a family is tuned under one rule"):
         search(rules=("sp", "mup"))
     assert not list(tmp_path.iterdir())
+
+
+def nowhere(model, batch):
+    return model(batch[0]).square().mean() * float("nan")
+
+
+def test_a_search_in_which_nothing_trains_says_so(tmp_path):
+    with pytest.raises(
+        TuningError, match=r"none of \d+ trials at the base gave a value \(\d+ diverged\)\. Begin"
+    ):
+        tune_family(toy_mlp, batches(), storage=tmp_path, **{**TINY, "loss": nowhere})

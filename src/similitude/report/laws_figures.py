@@ -191,7 +191,8 @@ def _slopes(laws: ScalingLaws) -> Figure:
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlabel("slope against log10 cost")
-        figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handletextpad=0.5)
+        if axes.get_legend_handles_labels()[0]:  # none where no slope is identified
+            figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handletextpad=0.5)
 
     panel = draw(paint, title="Slopes by estimator", description=" ".join(numbers))
     return Figure("slopes", "Slopes by estimator", (panel,), caption, numbers)
@@ -247,7 +248,8 @@ def _limit_values(axes: Axes, laws: ScalingLaws) -> None:
         ticks = loss_ticks(*axes.get_ylim())
         axes.set_yticks(ticks, [measured(tick) for tick in ticks])
     else:
-        axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+        margin = 0.1 * ((high - low) or max(abs(high), 1.0))
+        axes.set_ylim(low - margin, high + margin)
 
 
 def _cost_axis(axes: Axes, label: str) -> None:
@@ -255,5 +257,5 @@ def _cost_axis(axes: Axes, label: str) -> None:
     axes.set_xlabel("cost")
     axes.set_ylabel(label)
     axes.minorticks_off()
-    ticks = decades(*axes.get_xlim())
+    ticks = decades(*axes.get_xlim(), most=6)
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from similitude.core.citation import cites
-from similitude.core.errors import GridError
+from similitude.core.errors import GridError, TuningError
 from similitude.data.batches import Batches
 from similitude.runs.engine import Engine
 from similitude.runs.ledger import Ledger
@@ -123,7 +125,8 @@ def tune_family(
         The tuned configuration, its verification with a verdict, and the plan of the target.
 
     Raises:
-        GridError: Sizes, seeds, steps or points are no grid; a knob to verify is not tuned.
+        GridError: Sizes, seeds, steps or points are no grid; a knob to verify is not tuned, or there is none to verify;
+            the target is no size.
         TuningError: The space is none of a base's knobs, or every trial failed.
         PlanError: The sizes or the target cannot be planned.
         FactoryError: `make` does not give a model of each size.
@@ -133,6 +136,9 @@ def tune_family(
         `trials` x seeds runs of the base, and (points - 1) x knobs + 1 times seeds runs of every size.
     """
     started = time.perf_counter()
+    _check_distances(step=step, tolerance=tolerance, loss_tolerance=loss_tolerance)
+    if space is not None and not isinstance(space, Space):
+        raise TuningError(f"space={space!r} is no space. Pass sim.Space(lr=sim.Log(2**-8), ...).")
     search = FamilySearch(
         name=name,
         make=make,
@@ -175,6 +181,13 @@ def tune_family(
         on_progress=on_trial,
     )
     history = History.from_study(study, searched)
+    if not len(history.values):
+        kinds = Counter(failed.kind for failed in history.failures)
+        raise TuningError(
+            f"none of {len(study.trials)} trials at the base gave a value"
+            + (f" ({', '.join(f'{n} {kind}' for kind, n in kinds.items())})" if kinds else "")
+            + ". Begin the search where training works, e.g. at a smaller learning rate: lr=, or the space's center."
+        )
     found = best(history, 1.0)
     values = {key: float(value) for key, value in found.values.items()}
     curves = verify(
@@ -214,8 +227,23 @@ def tune_family(
     )
 
 
+def _check_distances(*, step: float, **tolerances: float) -> None:
+    for name, value in {"step": step, **tolerances}.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 <= value < math.inf or (name == "step" and not value):
+            raise GridError(
+                f"{name}={value!r}: give a finite number {'above 0' if name == 'step' else 'of at least 0'}."
+            )
+
+
 def _to_verify(space: Space, check: Sequence[str] | None) -> tuple[str, ...]:
+    if isinstance(check, str):
+        raise GridError(f"check={check!r}: pass names in a list, e.g. check=[{check!r}].")
     names = space.names if check is None else tuple(check)
+    if not names:
+        raise GridError(
+            f"check names no knob: nothing would be verified. Name some of {', '.join(space.names)}, or leave check out."
+        )
     for name in names:
         if name not in space:
             raise GridError(
@@ -226,6 +254,11 @@ def _to_verify(space: Space, check: Sequence[str] | None) -> tuple[str, ...]:
 
 def _target(search: FamilySearch, target: int | Size) -> dict[str, int]:
     """Return the target with every dial of the base: an integer is the dial that changes."""
+    if not isinstance(target, int | Mapping):
+        raise GridError(
+            f"target={target!r} is no size. Give the {search.dial} as a whole number, or every dial by name, e.g. "
+            f'{{"{search.dial}": 1024}}.'
+        )
     smallest = search.at(search.sizes[0])
     given = {search.dial: target} if isinstance(target, int) else dict(target)
     return as_size({**smallest, **given}, "target")
