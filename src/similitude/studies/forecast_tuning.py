@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import optuna
@@ -15,6 +15,7 @@ from similitude.studies.forecast_verdict import Compared, judge
 from similitude.studies.more_trials import more_trials
 from similitude.studies.noise import Array
 from similitude.tuning.laws.axes import Axis
+from similitude.tuning.laws.backtest import without_dearest_decade
 from similitude.tuning.laws.laws import ScalingLaws
 from similitude.tuning.laws.paths import LEVEL, Paths
 from similitude.tuning.space.dimensions import Log
@@ -170,15 +171,7 @@ def _forecasted(
 
 def _past(laws: ScalingLaws) -> ScalingLaws | None:
     """Return the laws without the dearest decade; None where too little is left."""
-    history = laws.history
-    kept = history.costs <= history.costs.max() / 10
-    cheaper = replace(
-        history,
-        points=history.points[kept],
-        values=history.values[kept],
-        costs=history.costs[kept],
-        numbers=history.numbers[kept],
-    )
+    cheaper = without_dearest_decade(laws.history)
     try:
         return ScalingLaws.from_history(
             cheaper, resamples=laws.resamples, seed=laws.seed, estimator=laws.asked_for

@@ -11,6 +11,7 @@ from similitude.core.errors import TuningError
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.tuning.laws.data import LEAST_TRIALS
 from similitude.tuning.laws.records import Backtest, Quantity
+from similitude.tuning.trials.history import History
 
 if TYPE_CHECKING:
     from similitude.tuning.laws.laws import ScalingLaws
@@ -21,6 +22,22 @@ NEGLIGIBLE = 0.02
 
 NOISY = 0.5
 """An interval wider than this part of it says little."""
+
+
+def without_dearest_decade(history: History) -> History:
+    """Return a history without the trials that cost more than a tenth of the dearest one.
+
+    Args:
+        history: Trials with values; one at least.
+    """
+    kept = history.costs <= history.costs.max() / 10
+    return replace(
+        history,
+        points=history.points[kept],
+        values=history.values[kept],
+        costs=history.costs[kept],
+        numbers=history.numbers[kept],
+    )
 
 
 def backtest(laws: ScalingLaws) -> Backtest:
@@ -34,20 +51,14 @@ def backtest(laws: ScalingLaws) -> Backtest:
     """
     history = laws.history
     dearest = float(history.costs.max())
-    kept = history.costs <= dearest / 10
-    span = float(np.ptp(np.log10(history.costs[kept]))) if kept.any() else 0.0
-    if kept.sum() < LEAST_TRIALS or span < 0.5:
+    cheaper = without_dearest_decade(history)
+    count = len(cheaper.values)
+    span = float(np.ptp(np.log10(cheaper.costs))) if count else 0.0
+    if count < LEAST_TRIALS or span < 0.5:
         raise TuningError(
-            f"Without the dearest decade (costs above {dearest / 10:.3g}) {kept.sum()} trials over {span:.2f} decades "
+            f"Without the dearest decade (costs above {dearest / 10:.3g}) {count} trials over {span:.2f} decades "
             f"are left; a backtest needs {LEAST_TRIALS} over 0.5. Run cheaper trials."
         )
-    cheaper = replace(
-        history,
-        points=history.points[kept],
-        values=history.values[kept],
-        costs=history.costs[kept],
-        numbers=history.numbers[kept],
-    )
     past = type(laws).from_history(
         cheaper, resamples=laws.resamples, seed=laws.seed, estimator=laws.asked_for
     )
@@ -57,12 +68,12 @@ def backtest(laws: ScalingLaws) -> Backtest:
     after = dict(zip(lines, laws.paths.coordinates(np.log10(dearest))[0], strict=True))
     steps = {name: float((before[name] - after[name]) / lines[name].step) for name in after if name in before}
     start = laws.predict(cost=float(history.costs.min())).value.value
-    held = -history.signed[~kept]
+    held = -history.signed[history.costs > dearest / 10]
     best = float(held.min()) if history.minimize else -float(held.min())
     return Backtest(
         below=dearest / 10,
-        kept=int(kept.sum()),
-        held_out=int((~kept).sum()),
+        kept=count,
+        held_out=len(held),
         cost=dearest,
         predicted=told.value,
         found=found.value,
