@@ -1,0 +1,1 @@
+"""Networks of finite width and depth: criticality, fluctuations, and residual covariances (papers 8 and 15)."""
