@@ -93,12 +93,23 @@ def _general(function: Callable[[Tensor], Tensor], name: str) -> Dual:
     kinks = find_kinks(function)
     polynomial = polynomial_pieces(function, kinks)
     if polynomial is not None:
-        return Piecewise(polynomial, name=name)
+        return _simplest(polynomial, name)
     series = Series(function, name=name, kinks=kinks)
     series.second(
         torch.ones(1, dtype=torch.float64)
     )  # refuses what is not finite or not square integrable, now
     return series
+
+
+def _simplest(function: Pieces, name: str) -> Dual:
+    terms = function.terms
+    if terms.keys() <= {(None, 1), (0.0, 1)}:
+        below = terms.get((None, 1), 0.0)
+        return Rectified(below, below + terms.get((0.0, 1), 0.0), name=name)
+    if (0.0, 0) in terms and terms.keys() <= {(None, 0), (0.0, 0)}:
+        below = terms.get((None, 0), 0.0)
+        return Step(below, below + terms[0.0, 0], name=name)
+    return Piecewise(function, name=name)
 
 
 def _base_name(operation: Any) -> str:
