@@ -178,6 +178,6 @@ def test_what_cannot_be_had_is_said(ray_engine, study):
         tune(objectives.good, study, trials=1, engine=RayTrials(ray=sim.RayEngine(num_gpus=1)))
     with pytest.raises(TuningError, match=r"failed 2 times.*a bug of mine"):
         tune(objectives.broken, study, trials=1, engine="ray")
-    with pytest.raises(TuningError, match="0 workers"):
+    with pytest.raises(TuningError, match="workers=0 is not a number of trials"):
         RayTrials(0)
     assert [t.state.name for t in study.trials] == ["WAITING"]
