@@ -9,6 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from similitude.theory.finite_width.catapult import Catapult, catapult_map, catapult_window
+    from similitude.theory.finite_width.criticality import Criticality, critical_line, criticality
+    from similitude.theory.finite_width.cumulants import VarianceCumulants, variance_cumulants
+    from similitude.theory.finite_width.log_normal import LogSize, relu_log_normal, relu_log_size
+    from similitude.theory.finite_width.ntk_fluctuation import (
+        ntk_relative_second_moment,
+        ntk_relative_second_moment_limit,
+        ntk_relative_variance,
+    )
+    from similitude.theory.finite_width.residual_draws import sample_resnet_covariance
+    from similitude.theory.finite_width.residual_flow import covariance_profile, resnet_covariance, resnet_ntk
     from similitude.theory.ridge.curve import LearningCurve
     from similitude.theory.ridge.effective_rank import coefficient_bound, effective_ranks
     from similitude.theory.ridge.exponents import Exponents, exponents
@@ -30,47 +41,83 @@ if TYPE_CHECKING:
     from similitude.theory.ridge.taxonomy import Taxonomy
 
 _HOMES = {
+    "Catapult": "finite_width.catapult",
     "CostOfOverfitting": "ridge.overfitting",
+    "Criticality": "finite_width.criticality",
     "Exponents": "ridge.exponents",
     "LearningCurve": "ridge.curve",
+    "LogSize": "finite_width.log_normal",
     "OptimalRidge": "ridge.optimal",
     "RidgeRisk": "ridge.risk",
     "Spectrum": "ridge.spectrum",
     "Taxonomy": "ridge.taxonomy",
+    "VarianceCumulants": "finite_width.cumulants",
+    "catapult_map": "finite_width.catapult",
+    "catapult_window": "finite_width.catapult",
     "coefficient_bound": "ridge.effective_rank",
     "cost_of_overfitting": "ridge.overfitting",
+    "covariance_profile": "finite_width.residual_flow",
+    "critical_line": "finite_width.criticality",
+    "criticality": "finite_width.criticality",
     "effective_ranks": "ridge.effective_rank",
     "exponents": "ridge.exponents",
     "interpolation_penalty": "ridge.power_law",
     "noise_risk": "ridge.overfitting",
+    "ntk_relative_second_moment": "finite_width.ntk_fluctuation",
+    "ntk_relative_second_moment_limit": "finite_width.ntk_fluctuation",
+    "ntk_relative_variance": "finite_width.ntk_fluctuation",
     "optimal_fitting_ratio": "ridge.power_law",
     "optimal_ridge": "ridge.optimal",
     "overfitting_coefficient": "ridge.leave_one_out",
     "power_law_error": "ridge.power_law",
+    "relu_log_normal": "finite_width.log_normal",
+    "relu_log_size": "finite_width.log_normal",
+    "resnet_covariance": "finite_width.residual_flow",
+    "resnet_ntk": "finite_width.residual_flow",
     "rf_risk": "ridge.risk",
+    "sample_resnet_covariance": "finite_width.residual_draws",
     "taxonomy": "ridge.overfitting",
+    "variance_cumulants": "finite_width.cumulants",
 }
 
 __all__ = [
+    "Catapult",
     "CostOfOverfitting",
+    "Criticality",
     "Exponents",
     "LearningCurve",
+    "LogSize",
     "OptimalRidge",
     "RidgeRisk",
     "Spectrum",
     "Taxonomy",
+    "VarianceCumulants",
+    "catapult_map",
+    "catapult_window",
     "coefficient_bound",
     "cost_of_overfitting",
+    "covariance_profile",
+    "critical_line",
+    "criticality",
     "effective_ranks",
     "exponents",
     "interpolation_penalty",
     "noise_risk",
+    "ntk_relative_second_moment",
+    "ntk_relative_second_moment_limit",
+    "ntk_relative_variance",
     "optimal_fitting_ratio",
     "optimal_ridge",
     "overfitting_coefficient",
     "power_law_error",
+    "relu_log_normal",
+    "relu_log_size",
+    "resnet_covariance",
+    "resnet_ntk",
     "rf_risk",
+    "sample_resnet_covariance",
     "taxonomy",
+    "variance_cumulants",
 ]
 
 

@@ -99,7 +99,7 @@ def test_depth_over_width_is_the_expansion_parameter_of_tanh():
     assert ratios == pytest.approx([2 / 3 / 10] * 2, rel=0.05)
 
 
-@pytest.mark.parametrize(("n", "L"), [(50, 10), (200, 40), (100, 40)])
+@pytest.mark.parametrize(("n", "L"), [(60, 12), (200, 40), (100, 40)])
 def test_sizes_of_relu_networks_are_log_normal(n, L):
     S = drawn(NUMPY[torch.relu], [n] * L, C_W=2.0, C_b=0.0, first=1.0, trials=4000, seed=L)
     beta = relu_log_normal([n] * L)
