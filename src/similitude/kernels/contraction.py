@@ -118,7 +118,12 @@ def _shifted(x: Tensor, taps: Taps, *, pairs: bool) -> Tensor:
     first, dims = len(head), len(sizes)
     for axis in range(dims):
         axes = (first + axis, first + dims + axis) if pairs else (first + axis,)
-        grid = _shift_sum(grid, axes, kernel[axis], stride[axis], padding[axis], dilation[axis])
+        if stride[axis] == 1 and 2 * padding[axis] == dilation[axis] * (kernel[axis] - 1):
+            grid = _shift_sum_in_line(
+                grid, axes, kernel[axis], padding[axis], dilation[axis], own=grid.data_ptr() != x.data_ptr()
+            )
+        else:
+            grid = _shift_sum(grid, axes, kernel[axis], stride[axis], padding[axis], dilation[axis])
     if grid is x or grid.data_ptr() == x.data_ptr():
         grid = grid.clone()
     out = grid.shape[first : first + dims].numel()
@@ -149,6 +154,48 @@ def _shift_sum(
             target[axis] = slice(low, high + 1)
             source[axis] = slice(low * stride + offset, high * stride + offset + 1, stride)
         found[tuple(target)].add_(x[tuple(source)])
+    return found
+
+
+def _shift_sum_in_line(
+    x: Tensor, axes: tuple[int, ...], kernel: int, padding: int, dilation: int, *, own: bool
+) -> Tensor:
+    """Return `_shift_sum` for a stride of 1 that keeps the size, as sums of long stretches of memory.
+
+    A shift along the axes is one of the memory by a fixed number of places, but for entries that run over the end of the
+    last axis: those begin the next stretch, and are zero while the shift is added.
+
+    Args:
+        x: As in `_shift_sum`.
+        axes: One axis, or two of the same length.
+        kernel: Taps.
+        padding: Zeros on either side.
+        dilation: Distance of the taps.
+        own: Whether `x` may be written into.
+    """
+    if kernel == 1:
+        return x
+    size, block = x.shape[axes[-1]], x.shape[axes[-1] + 1 :].numel()
+    between = x.shape[axes[0] + 1 : axes[-1]].numel() if len(axes) == 2 else 0
+    step = block * (between * size + 1)  # in memory, from one entry to the next along all axes
+    source = x if own and x.is_contiguous() else x.clone(memory_format=torch.contiguous_format)
+    lines = source.view(-1, size * between * size * block) if len(axes) == 2 else source.view(1, -1)
+    ends = source.view(-1, size, block)
+    found = torch.zeros_like(source) if padding % dilation else source.clone()
+    sums = found.view_as(lines)
+    for tap in range(kernel):
+        offset = dilation * tap - padding
+        if offset == 0 or abs(offset) >= size:
+            continue
+        edge = ends[:, :offset] if offset > 0 else ends[:, offset:]
+        kept = edge.clone()
+        edge.zero_()
+        places = abs(offset) * step
+        if offset > 0:
+            sums[:, :-places].add_(lines[:, places:])
+        else:
+            sums[:, places:].add_(lines[:, :-places])
+        edge.copy_(kept)
     return found
 
 

@@ -118,6 +118,7 @@ class Covariances:
     def __init__(self, scales: Scales) -> None:
         self.scales = scales
         self._own: dict[Run, Frame] = {}
+        self._whole: dict[Run, Frame] = {}
 
     def variance(self, value: Wide, run: Run) -> Tensor:
         """Return E v^2: (n or 1, positions)."""
@@ -127,6 +128,10 @@ class Covariances:
     def own(self, run: Run) -> Frame:
         """Return the frame of a run's samples with themselves."""
         return self._own.setdefault(run, Frame(run, run, zipped=True, tangent=False))
+
+    def whole(self, run: Run) -> Frame:
+        """Return the frame of all pairs of a run's samples."""
+        return self._whole.setdefault(run, Frame(run, run, zipped=False, tangent=False))
 
     def mean(self, value: Wide, run: Run) -> Tensor | None:
         """Return E v: (n or 1, positions or 1)."""

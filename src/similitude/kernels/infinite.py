@@ -23,7 +23,7 @@ from similitude.kernels.program import converted, record
 from similitude.kernels.reader import Reader
 from similitude.kernels.run import Run
 from similitude.kernels.samples import count, rows, tensors_of
-from similitude.kernels.scales import ScaleTable
+from similitude.kernels.scales import Draw, ScaleTable, drawn, drawn_often
 from similitude.kernels.tiled import TiledKernel
 from similitude.kernels.values import Wide
 from similitude.kernels.verify import verify
@@ -47,6 +47,7 @@ class Kernel(TiledKernel):
         weight_variance: Variance times fan-in of every matrix, instead of what the module's own values say.
         bias_variance: Variance of every bias of a layer, likewise.
         sample: Inputs that were given with the module.
+        draws: What many builds of a family say about its initial values.
     """
 
     modules: tuple[nn.Module, ...]
@@ -57,6 +58,7 @@ class Kernel(TiledKernel):
     weight_variance: float | None = None
     bias_variance: float | None = None
     sample: Any = field(default=None, repr=False)
+    draws: Mapping[str, Draw] = field(default_factory=dict, repr=False)
     _readers: dict[Any, Reader] = field(default_factory=dict, repr=False)
 
     def pair(self, x1: Any, x2: Any = None, /, *, which: Sequence[str] = NAMES) -> dict[str, Tensor]:
@@ -237,8 +239,9 @@ class Kernel(TiledKernel):
             count(x, "x1")
             with torch.no_grad():
                 program = record(self.modules, x, self.dtype)
+                draws = self.draws or {name: drawn(p) for name, p in program.parameters.items()}
                 scales = ScaleTable(
-                    program.parameters, program.wider, self.weight_variance, self.bias_variance
+                    program.parameters, draws, program.wider, self.weight_variance, self.bias_variance
                 )
                 found = Reader(program, scales)
                 found.read()
@@ -348,8 +351,11 @@ def kernel(
         small, large = _two_widths(widths)
         modules = tuple(build(module_or_make, width, seed=seed) for width in (small, large))
         found = Kernel(
-            modules, rule, dtype, module_or_make, (small, large), weight_variance, bias_variance, sample
-        )
+            modules, rule, dtype, module_or_make, (small, large), weight_variance, bias_variance, sample,
+            drawn_often(
+                module_or_make, small, seed=seed, size=sum(p.numel() for p in modules[0].parameters())
+            ),
+        )  # fmt: skip
     else:
         raise KernelError(
             f"{module_or_make!r} is neither a module nor a function of the width that builds one."

@@ -2,6 +2,7 @@
 
 from similitude.kernels import (
     rules_attention,
+    rules_batch_norm,
     rules_constants,
     rules_entrywise,
     rules_layers,
@@ -14,6 +15,7 @@ from similitude.kernels.reader import RULES
 __all__ = [
     "RULES",
     "rules_attention",
+    "rules_batch_norm",
     "rules_constants",
     "rules_entrywise",
     "rules_layers",

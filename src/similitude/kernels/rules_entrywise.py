@@ -36,6 +36,7 @@ from similitude.kernels.values import (
     Leaf,
     Linear,
     One,
+    Operator,
     Product,
     Rows,
     Term,
@@ -126,6 +127,9 @@ def image(reader: Reader, op: Op, value: Wide, make: Any) -> Wide:
         root, function = value.root, make(value.function)
     elif value.gaussian:
         root, function = centred(reader, op, value, make)
+    elif (normed := after_batch_norm(value, make)) is not None:
+        reader.says(f"function of a batch norm: {normed.rule.function.name}")
+        return Wide(value.layout, value.order, (Term(normed, Coefficient()),))
     else:
         reader.refuse(
             op,
@@ -136,6 +140,30 @@ def image(reader: Reader, op: Op, value: Wide, make: Any) -> Wide:
     atom = Image(root.positions, root.support, root, function)
     reader.says(f"function of a Gaussian: {function.name}", "exact")
     return Wide(value.layout, value.order, (Term(atom, Coefficient()),), root, function)
+
+
+def after_batch_norm(value: Wide, make: Any) -> Operator | None:
+    """Return a function of a batch norm with the statistics of the batch, times a number and plus another one."""
+    from similitude.kernels.rules_batch_norm import BatchNorm, followed
+
+    scale, shift, atom = 1.0, 0.0, None
+    for term in value.terms:
+        if term.coefficient.leaves or (term.where is not None and bool((term.where < 0).any())):
+            return None
+        if isinstance(term.atom, One):
+            shift += term.coefficient.scale
+        elif isinstance(term.atom, Operator) and isinstance(term.atom.rule, BatchNorm) and term.where is None:
+            if atom is not None or term.atom.rule.function != IDENTITY:
+                return None
+            atom, scale = term.atom, term.coefficient.scale
+        else:
+            return None
+    if atom is None:
+        return None
+    function = scaled(IDENTITY, scale)
+    if shift:
+        function = applied("add", torch.add, (function, shift), {})
+    return followed(atom, make(function))
 
 
 def centred(reader: Reader, op: Op, value: Wide, make: Any) -> tuple[Wide, Function]:
@@ -195,7 +223,7 @@ def entrywise(reader: Reader, op: Op) -> None:
             if value.root is not None and value.function is not None
             else (value, IDENTITY)
         )
-        if not base.gaussian:
+        if not base.gaussian and len(wides) > 1:
             image(reader, op, value, lambda f: f)
         root = base if root is None else root
         factor = multiple(base, root)
@@ -205,10 +233,8 @@ def entrywise(reader: Reader, op: Op) -> None:
     del rest
     assert root is not None, "a wide operand"
 
-    def substitute(r: Ref) -> Function | float | Tensor:
-        if r.value in joint:
-            return joint[r.value]
-        return torch.tensor([numbers[r.value]]) if op.name == "_prelu_kernel" else numbers[r.value]
+    def substitute(r: Ref) -> Function | float:
+        return joint[r.value] if r.value in joint else numbers[r.value]
 
     args, kwargs = tree_map_only(Ref, substitute, (op.args, op.kwargs))
     assert func is not None, "a recorded operation"
@@ -228,14 +254,21 @@ def entrywise(reader: Reader, op: Op) -> None:
 
 def _entry_by_entry(reader: Reader, op: Op) -> bool:
     """Tell whether an operation of one tensor changes each entry by itself, from what it does to numbers."""
-    if op.func is None or len(op.node.inputs) != 1 or len(op.node.outputs) != 1:
+    wides = [i for i in op.node.inputs if isinstance(reader.facts[i], Wide)]
+    if op.func is None or len(wides) != 1 or len(op.node.outputs) != 1:
         return False
-    if reader.shapes(op.node.inputs[0]) != reader.shapes(op.node.outputs[0]):
+    if reader.shapes(wides[0]) != reader.shapes(op.node.outputs[0]):
         return False
     x = torch.linspace(-3, 3, 12, dtype=torch.float64)
 
     def apply(t: Tensor) -> Tensor:
-        args, kwargs = tree_map_only(Ref, lambda r: t.clone(), (op.args, op.kwargs))
+        def given(r: Ref) -> Tensor | float | None:
+            if r.value == wides[0]:
+                return t.clone()
+            number = reader.number(r)
+            return None if number is None else torch.tensor([[number]], dtype=t.dtype)
+
+        args, kwargs = tree_map_only(Ref, given, (op.args, op.kwargs))
         assert op.func is not None, "a recorded operation"
         return op.func(*args, **kwargs)
 
@@ -246,6 +279,16 @@ def _entry_by_entry(reader: Reader, op: Op) -> bool:
         )
     except (RuntimeError, IndexError, TypeError):
         return False
+
+
+@rule("_prelu_kernel")
+def prelu(reader: Reader, op: Op) -> None:
+    """Multiply negative numbers with a slope."""
+    value, slope = reader.facts[op.node.inputs[0]], reader.number(op.args[1])
+    if not isinstance(value, Wide) or slope is None:
+        reader.refuse(op, "its slopes differ from neuron to neuron, or are random")
+    leaky = torch.nn.functional.leaky_relu
+    reader.put(op, image(reader, op, value, lambda f: applied("leaky_relu", leaky, (f, slope), {})))
 
 
 @rule("glu")

@@ -170,7 +170,9 @@ def batch_norm(reader: Reader, op: Op) -> None:
     if train:
         from similitude.kernels.rules_batch_norm import train_mode
 
-        train_mode(reader, op, value, weight, bias, eps)
+        found = train_mode(reader, op, value, eps)
+        reader.put(op, affine(reader, op, found, weight, bias, channels=True))
+        reader.says("batch norm with the statistics of the batch")
         return
     numbers = [reader.number(mean), reader.number(var)]
     if None in numbers:

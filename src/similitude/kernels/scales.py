@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from torch import Tensor
+from torch import Tensor, nn
+
+from similitude.scaling.inits.moments import moments
 
 _SIGMAS = 3.0
+_FALLS = 0.85  # ratio of mean squares at two widths below which a bias falls with the width
+_FEWEST = 4  # entries from which a bound is told
+_UNIFORM = (
+    0.9  # standard error of the mean square of uniform entries, relative, times the root of their number
+)
+_DRAWS, _SMALL = 40, 400_000  # builds of a family of fewer parameters
 _NEAR = 0.03  # relative standard error up to which a law is recognized from one draw
 
 
@@ -18,6 +26,7 @@ class ScaleTable:
 
     Attributes:
         parameters: Values of the recorded module.
+        draws: What is known of their initial values.
         wider: Values at the larger width; empty where there is none.
         weight_variance: Variance times fan-in that overrides what is measured.
         bias_variance: Variance of biases that overrides it.
@@ -29,6 +38,7 @@ class ScaleTable:
     """
 
     parameters: Mapping[str, Tensor]
+    draws: Mapping[str, Draw]
     wider: Mapping[str, Tensor]
     weight_variance: float | None = None
     bias_variance: float | None = None
@@ -40,20 +50,17 @@ class ScaleTable:
 
     def constant(self, name: str) -> float | None:
         """Return the number that all entries of a vector or scalar are, if so: gains of 1, biases of 0."""
-        values = self.parameters[name]
-        if values.numel() == 0:
-            return 0.0
-        low, high = float(values.min()), float(values.max())
-        if low != high or (values.numel() == 1 and values.dim() > 1):
+        if not self.draws[name].constant:
             return None
-        return low
+        values = self.parameters[name]
+        return float(values.flatten()[0]) if values.numel() else 0.0
 
     def matrix(self, name: str, fan_in: int, *, scale: float = 1.0) -> None:
         """Enter a parameter that is contracted over `fan_in` entries."""
         if self.weight_variance is not None:
             found, note = self.weight_variance, "as given"
         else:
-            variance, note = recognized(self.parameters[name], fan_in)
+            variance, note = recognized(self.draws[name], fan_in)
             found = variance * fan_in * scale**2
         self._enter(name, "matrix", found, f"{note}: {found:.4g} / fan-in", fan_in)
         self.factors[name, "matrix"] = scale
@@ -69,23 +76,21 @@ class ScaleTable:
         if self.bias_variance is not None:
             self._enter(name, "bias", self.bias_variance, f"as given: {self.bias_variance:.4g}", fan_in)
             return
-        variance, note = recognized(self.parameters[name], fan_in)
+        variance, note = recognized(self.draws[name], fan_in)
         if grows and self._vanishes(name, variance, fan_in):
             self._enter(name, "bias", 0.0, "1 / fan-in up to a factor: 0 at infinite width", fan_in)
             return
         self._enter(name, "bias", variance, f"{note}: {variance:.4g}", fan_in)
 
     def _vanishes(self, name: str, variance: float, fan_in: int) -> bool:
-        values = self.parameters[name]
-        wide = self.wider.get(name)
-        bound = float(values.abs().max())
-        default = bound <= 1 / math.sqrt(fan_in) * (1 + 1e-6) and math.isclose(
-            variance, 1 / (3 * fan_in), rel_tol=_SIGMAS * 0.9 / math.sqrt(values.numel()) + 1e-3
+        draw, wide = self.draws[name], self.wider.get(name)
+        default = draw.peak <= 1 / math.sqrt(fan_in) * (1 + 1e-6) and math.isclose(
+            variance, 1 / (3 * fan_in), rel_tol=_SIGMAS * _UNIFORM / math.sqrt(draw.count) + 1e-3
         )
         if wide is None or default:
             return default
         ratio = float(wide.double().square().mean()) / max(variance, 1e-300)
-        return ratio < 0.85 and wide.numel() > values.numel()
+        return ratio < _FALLS and wide.numel() > self.parameters[name].numel()
 
     def rate_of(self, name: str, deviation: float) -> float:
         """Return the learning rate of a parameter whose entries have a standard deviation.
@@ -97,7 +102,7 @@ class ScaleTable:
 
     def rows(self, name: str) -> None:
         """Enter a parameter of which rows are read: embeddings, positions."""
-        variance, note = recognized(self.parameters[name], None)
+        variance, note = recognized(self.draws[name], None)
         self._enter(name, "rows", variance, f"{note}: {variance:.4g}", 1)
 
     def _enter(self, name: str, role: str, variance: float, note: str, fan_in: int) -> None:
@@ -109,23 +114,21 @@ class ScaleTable:
         self.fans[name, role] = fan_in
 
 
-def recognized(values: Tensor, fan_in: int | None) -> tuple[float, str]:
+def recognized(draw: Draw, fan_in: int | None) -> tuple[float, str]:
     """Return the variance of an initialization: of the usual law that explains the values, else their mean square.
 
     Args:
-        values: One draw.
+        draw: What is known of the values.
         fan_in: Entries that a contraction sums over; None where the values are not contracted.
 
     Returns:
         The variance, and how it was told.
     """
-    n = values.numel()
-    values = values.double()
-    square = float(values.square().mean())
+    n, square, peak = draw.count, draw.square, draw.peak
     if square == 0:
         return 0.0, "zero"
-    peak = float(values.abs().max())
-    fan_out = values.shape[0] * math.prod(values.shape[2:]) if values.dim() > 1 else n
+    shape = draw.shape
+    fan_out = shape[0] * math.prod(shape[2:]) if len(shape) > 1 else n
     inside = fan_in or 1
     for bound, law in (
         (1 / math.sqrt(inside), "uniform, PyTorch's default"),
@@ -133,12 +136,8 @@ def recognized(values: Tensor, fan_in: int | None) -> tuple[float, str]:
         (math.sqrt(6 / inside), "uniform, He's"),
         (math.sqrt(6 / (inside + fan_out)), "uniform, Xavier's"),
     ):
-        error = 0.9 / math.sqrt(n)
-        if (
-            n >= 4
-            and bound * (1 - 40 / n) <= peak <= bound * (1 + 1e-6)
-            and abs(square / (bound**2 / 3) - 1) < _SIGMAS * error
-        ):
+        near = abs(square / (bound**2 / 3) - 1) < _SIGMAS * _UNIFORM / math.sqrt(n)
+        if n >= _FEWEST and near and bound * (1 - 40 / n) <= peak <= bound * (1 + 1e-6):
             return bound**2 / 3, law
     error = math.sqrt(2 / n)
     if error < _NEAR:
@@ -152,3 +151,43 @@ def recognized(values: Tensor, fan_in: int | None) -> tuple[float, str]:
             if abs(square / variance - 1) < _SIGMAS * error:
                 return variance, law
     return square, f"measured, {100 * error:.2g} %"
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What is known of the initial values of a parameter.
+
+    Attributes:
+        count: Entries seen.
+        square: Their mean square.
+        peak: The largest |entry|.
+        constant: Whether all are equal.
+        shape: Shape of the parameter.
+    """
+
+    count: int
+    square: float
+    peak: float
+    constant: bool
+    shape: tuple[int, ...]
+
+
+def drawn(values: Tensor) -> Draw:
+    """Look at one draw of a parameter."""
+    values = values.double()
+    if values.numel() == 0:
+        return Draw(0, 0.0, 0.0, True, tuple(values.shape))
+    constant = bool((values == values.flatten()[0]).all()) and not (values.numel() == 1 and values.dim() > 1)
+    return Draw(
+        values.numel(),
+        float(values.square().mean()),
+        float(values.abs().max()),
+        constant,
+        tuple(values.shape),
+    )
+
+
+def drawn_often(make: Callable[..., nn.Module], width: int, *, seed: int, size: int) -> dict[str, Draw]:
+    """Look at many draws of every parameter of a family at one width, at which it has `size` parameters."""
+    found = moments(make, width, seed=seed, draws=_DRAWS if size < _SMALL else None)
+    return {name: Draw(m.count, m.square, m.peak, m.constant, m.shape) for name, m in found.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Mapping
@@ -29,6 +28,7 @@ _SIGMAS = 4.0  # of about twenty entries: by chance in fewer than one comparison
 _NOISY = 0.05  # relative standard error above which nothing is said
 _WANTED = 0.02  # relative standard error at which copies are enough
 _FEWEST = 24
+_MOST_FORWARD = 20_000
 _WIDER = 4  # ratio of the two widths
 
 
@@ -116,15 +116,16 @@ def _copies(
     deviations = _deviations(base.scales, at.scales, base.renamed(at))
     rates = {name: base.scales.rate_of(name, d) for name, d in deviations.items()}
     sums: dict[str, list[Tensor]] = {name: [] for name in NAMES}
-    for index in range(copies):
-        net = copy.deepcopy(own)
-        _draw(net, deviations, derive(seed, "copy", index))
-        nngp, ntk = _kernels(net, x, rates, derive(seed, "forward", index))
+    for index in range(_MOST_FORWARD):
+        _draw(own, deviations, derive(seed, "copy", index))
+        gradients = index < copies and (index < _FEWEST or _noise(sums["ntk"]) > _WANTED)
+        nngp, ntk = _kernels(own, x, rates if gradients else {}, derive(seed, "forward", index))
         sums["nngp"].append(nngp)
-        sums["ntk"].append(ntk)
-        if index + 1 >= _FEWEST and (index % 8 == 7):
-            noisy = max(_relative(*_mean(sums[name])) for name in NAMES)
-            if noisy < _WANTED or time.monotonic() - started > seconds:
+        if gradients:
+            sums["ntk"].append(ntk)
+        if index + 1 >= _FEWEST and index % 8 == 7:
+            done = not gradients and _noise(sums["nngp"]) < _WANTED
+            if done or time.monotonic() - started > seconds:
                 break
     stats = {name: _mean(parts) for name, parts in sums.items()}
     return Copies(
@@ -150,13 +151,15 @@ def _draw(net: nn.Module, deviations: Mapping[str, float], seed: int) -> None:
     generator = torch_generator(seed)
     for name, p in net.named_parameters():
         if name in deviations:
-            p.data = torch.randn(p.shape, generator=generator, dtype=p.dtype) * deviations[name]
+            p.data.normal_(generator=generator).mul_(deviations[name])
 
 
 def _kernels(net: nn.Module, x: Any, rates: Mapping[str, float], seed: int) -> tuple[Tensor, Tensor]:
     """Return mean products of one copy's outputs, and the tangent kernel of one of its outputs."""
-    trained = {name: p.requires_grad_(True) for name, p in net.named_parameters() if rates.get(name, 0) > 0}
-    with seeded(seed), torch.enable_grad():
+    for name, p in net.named_parameters():
+        p.requires_grad_(rates.get(name, 0) > 0)
+    trained = {name: p for name, p in net.named_parameters() if p.requires_grad}
+    with seeded(seed), torch.set_grad_enabled(bool(trained)):
         out = _tensor(call_of(x, None)(net))
     n = count(x)
     flat = out.reshape(n, -1)
@@ -189,6 +192,10 @@ def _tensor(output: Any) -> Tensor:
         if isinstance(value, Mapping | tuple | list):
             return _tensor(value)
     raise KernelError("the module returns no tensor.")
+
+
+def _noise(parts: list[Tensor]) -> float:
+    return _relative(*_mean(parts))
 
 
 def _mean(parts: list[Tensor]) -> tuple[Tensor, Tensor]:
