@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from similitude.kernels.labels import NEURON, POSITION, Axis, Factor, Layout, Split, Unmatched, cut, positions
-from similitude.kernels.rules_move import divided, read
+from similitude.kernels.moves import divided, read
 from similitude.kernels.values import Wide
 
 

@@ -7,22 +7,30 @@ Yang 2019 (NETSOR, arXiv:1910.12478) and 2020 (arXiv:2006.14548).
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from similitude.core.errors import KernelError
-from similitude.kernels.contraction import along, contract, contract_data, mixed
+from similitude.kernels.contraction import contract, contract_data, mixed
 from similitude.kernels.duals import Cross, cross
+from similitude.kernels.frames import ZERO, Frame, Pair, Scales
 from similitude.kernels.functions import Function
+from similitude.kernels.reads import (
+    each,
+    equal_positions,
+    fill_diagonal,
+    read_mean,
+    read_pairs,
+    read_where,
+    run_matrix,
+    times_in_place,
+    times_leaves,
+)
 from similitude.kernels.run import Run
 from similitude.kernels.values import (
     Atom,
-    Coefficient,
     Data,
     Dropped,
     Field,
@@ -40,72 +48,9 @@ from similitude.kernels.values import (
     single,
 )
 
-
-class Pair(NamedTuple):
-    """A covariance and the inner product of gradients; None is zero.
-
-    Tensors have axes (samples, samples', positions) or, of all pairs of positions, (samples, samples', positions,
-    positions'); a frame of equal samples has one axis of samples. Axes may have size 1 where nothing depends on them.
-    """
-
-    k: Tensor | None
-    t: Tensor | None = None
-
-
-ZERO = Pair(None, None)
-
 _BOTH = (
     "the parameter '{}' is contracted with finite data and with infinitely many neurons, which has no rule."
 )
-
-
-@dataclass(frozen=True)
-class Scales:
-    """Variances and training of the parameters.
-
-    Attributes:
-        variance: Variance of an entry, times the fan-in for a matrix.
-        rate: What training a parameter adds to the tangent kernel, in units of the covariance it acts on.
-    """
-
-    variance: Mapping[tuple[str, str], float]
-    rate: Mapping[tuple[str, str], float]
-
-
-@dataclass(eq=False)
-class Frame:
-    """Which samples are paired: all of two inputs, or each of one input with itself.
-
-    Attributes:
-        left: The first input.
-        right: The second; the same object where both are the same samples.
-        zipped: Whether samples are paired with themselves alone.
-        tangent: Whether inner products of gradients are wanted.
-        memo: What has been computed.
-    """
-
-    left: Run
-    right: Run
-    zipped: bool
-    tangent: bool
-    memo: dict[tuple[Wide, Wide, bool], Pair] = field(default_factory=dict)
-
-    def first(self, values: Tensor, full: bool) -> Tensor:
-        """Broadcast numbers (n or 1, positions or 1) of the left value."""
-        if not self.zipped:
-            values = values[:, None]
-        return values[..., None] if full else values
-
-    def second(self, values: Tensor, full: bool) -> Tensor:
-        """Broadcast numbers (n or 1, positions or 1) of the right value."""
-        if not self.zipped:
-            values = values[None]
-        return values.unsqueeze(-2) if full else values
-
-    @property
-    def exact(self) -> bool:
-        """Whether the diagonal pairs samples with themselves."""
-        return not self.zipped and self.left is self.right
 
 
 class Covariances:
@@ -141,8 +86,8 @@ class Covariances:
             if mean is None:
                 continue
             if term.where is not None:
-                mean = _read_mean(mean, term.where)
-            mean = _times(mean, term.coefficient, run)
+                mean = read_mean(mean, term.where)
+            mean = times_leaves(mean, term.coefficient, run)
             total = mean if total is None else total + mean
         return total
 
@@ -180,13 +125,13 @@ class Covariances:
         What it returns is shared: nobody may write into it.
         """
         if a.positions == 1 and b.positions == 1 and full:
-            return _each(self.cov(a, b, frame, full=False), lambda x: x[..., None])
+            return each(self.cov(a, b, frame, full=False), lambda x: x[..., None])
         key = (a, b, full)
         found = frame.memo.get(key)
         if found is not None:
             return found
         if not full and (whole := frame.memo.get((a, b, True))) is not None:
-            pair = _each(whole, _equal_positions)
+            pair = each(whole, equal_positions)
         else:
             pair = self._sum(a, b, frame, full)
         frame.memo[key] = pair
@@ -221,7 +166,7 @@ class Covariances:
             and (one.where is two.where or torch.equal(one.where, two.where))
         ):
             pair, new = self.atoms(one.atom, two.atom, frame, False)
-            pair, new = _each(pair, lambda x: _read(x, one.where, -1)), True
+            pair, new = each(pair, lambda x: read_where(x, one.where, -1)), True
         else:
             pair, new = self._read_apart(one, two, frame, full), True
         for coefficient, place, run in (
@@ -229,23 +174,23 @@ class Covariances:
             (two.coefficient, frame.second, frame.right),
         ):
             if coefficient.scale != 1:
-                pair = _each(pair, lambda x, c=coefficient, w=new: x.mul_(c.scale) if w else x * c.scale)
+                pair = each(pair, lambda x, c=coefficient, w=new: x.mul_(c.scale) if w else x * c.scale)
                 new = True
             for leaf in coefficient.leaves:
                 factor = place(run.read(leaf), full)
-                pair, new = _each(pair, lambda x, f=factor, w=new: _times_in_place(x, f, w)), True
+                pair, new = each(pair, lambda x, f=factor, w=new: times_in_place(x, f, w)), True
         return pair, new
 
     def _read_apart(self, one: Term, two: Term, frame: Frame, full: bool) -> Pair:
         """Read different positions of two atoms."""
         pair, _ = self.atoms(one.atom, two.atom, frame, True)
         if full:
-            pair = _each(pair, lambda x: x if one.where is None else _read(x, one.where, -2))
-            return _each(pair, lambda x: x if two.where is None else _read(x, two.where, -1))
+            pair = each(pair, lambda x: x if one.where is None else read_where(x, one.where, -2))
+            return each(pair, lambda x: x if two.where is None else read_where(x, two.where, -1))
         rows = torch.arange(one.atom.positions) if one.where is None else one.where
         columns = torch.arange(two.atom.positions) if two.where is None else two.where
         rows, columns = torch.broadcast_tensors(rows, columns)
-        return _each(pair, lambda x: _read_pairs(x, rows, columns))
+        return each(pair, lambda x: read_pairs(x, rows, columns))
 
     def atoms(self, a: Atom, b: Atom, frame: Frame, full: bool) -> tuple[Pair, bool]:
         """Return K and T of two atoms, and whether their tensors may be written into."""
@@ -265,12 +210,12 @@ class Covariances:
                 return Pair(None if mean is None else frame.first(mean, full)), False
             case Mix(), _:
                 pair = self.cov(a.source, single(b), frame, full=True)
-                pair = _each(pair, lambda x: mixed(x, run_matrix(frame, a, True), -2))
-                return (pair if full else _each(pair, _equal_positions)), full
+                pair = each(pair, lambda x: mixed(x, run_matrix(frame, a, True), -2))
+                return (pair if full else each(pair, equal_positions)), full
             case _, Mix():
                 pair = self.cov(single(a), b.source, frame, full=True)
-                pair = _each(pair, lambda x: mixed(x, run_matrix(frame, b, False), -1))
-                return (pair if full else _each(pair, _equal_positions)), full
+                pair = each(pair, lambda x: mixed(x, run_matrix(frame, b, False), -1))
+                return (pair if full else each(pair, equal_positions)), full
             case Dropped(), Dropped() if a is b:
                 return self._dropped(a, frame, full), True
             case Dropped(), _:
@@ -347,7 +292,7 @@ class Covariances:
         if k is None:
             k = torch.zeros([1] * q1.dim(), dtype=q1.dtype)
         elif frame.exact and a.root is b.root:
-            _fill_diagonal(k, frame.left.variance(a.root), full)
+            fill_diagonal(k, frame.left.variance(a.root), full)
         if a.function == b.function:
             dual = a.function.dual
             if inner.t is None:
@@ -402,13 +347,13 @@ class Covariances:
             if many is left
             else self.cov(other, many[0], frame, full=full)
         )
-        return _each(pair, lambda x: x * place(mean, full))
+        return each(pair, lambda x: x * place(mean, full))
 
     def _dropped(self, a: Dropped, frame: Frame, full: bool) -> Pair:
         pair = self.cov(a.source, a.source, frame, full=full)
         factor = 1 / (1 - a.probability)
         if not frame.zipped and not frame.exact:
-            return _each(pair, torch.clone)
+            return each(pair, torch.clone)
 
         def scale(x: Tensor) -> Tensor:
             n, p = frame.left.samples, a.positions
@@ -420,7 +365,7 @@ class Covariances:
             same.mul_(factor)
             return x
 
-        return _each(pair, scale)
+        return each(pair, scale)
 
     def _heads(self, a: Heads, b: Heads, frame: Frame, full: bool) -> Pair:
         """Return the covariance of neurons cut into groups: groups are independent but of the same law."""
@@ -437,7 +382,7 @@ class Covariances:
                 *head, number * p, number * r
             )
 
-        pair = _each(pair, grouped)
+        pair = each(pair, grouped)
         one, two = self.atom_mean(a.source, frame.left), self.atom_mean(b.source, frame.right)
         if not full or one is None or two is None:
             return pair
@@ -458,69 +403,3 @@ class Covariances:
 @functools.lru_cache(maxsize=256)
 def _cross(f: Function, g: Function) -> Cross:
     return cross(f.dual, g.dual)
-
-
-def run_matrix(frame: Frame, mix: Mix, left: bool) -> Tensor:
-    """Return the matrix of a mix, (positions of the source, positions), with axes of samples where it depends on them."""
-    matrix = (frame.left if left else frame.right).read(mix)
-    if matrix.dim() == 2 or frame.zipped:
-        return matrix
-    return matrix[:, None] if left else matrix[None]
-
-
-def _each(pair: Pair, function: object) -> Pair:
-    return Pair(*(None if x is None else function(x) for x in pair))  # type: ignore[operator]
-
-
-def _equal_positions(x: Tensor) -> Tensor:
-    if x.shape[-1] == 1 or x.shape[-2] == 1:
-        return x[..., 0] if x.shape[-1] == 1 else x[..., 0, :]
-    return x.diagonal(0, -2, -1)
-
-
-def _read(x: Tensor, where: Tensor, dim: int) -> Tensor:
-    there = where >= 0
-    if x.shape[dim] == 1:
-        found = along(x, torch.zeros_like(where), dim)
-    else:
-        found = along(x, where.clamp_min(0), dim)
-    if bool(there.all()):
-        return found
-    mask = there.to(x.dtype)
-    return found.mul_(mask if dim == -1 else mask[:, None])
-
-
-def _read_pairs(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    there = (rows >= 0) & (columns >= 0)
-    i = rows.clamp_min(0) if x.shape[-2] > 1 else torch.zeros_like(rows)
-    j = columns.clamp_min(0) if x.shape[-1] > 1 else torch.zeros_like(columns)
-    found = x[..., i, j]
-    return found if bool(there.all()) else found.mul_(there.to(x.dtype))
-
-
-def _read_mean(mean: Tensor, where: Tensor) -> Tensor:
-    found = mean.expand(mean.shape[0], len(where)) if mean.shape[1] == 1 else mean[:, where.clamp_min(0)]
-    return found if bool((where >= 0).all()) else found * (where >= 0).to(mean.dtype)
-
-
-def _times(x: Tensor, coefficient: Coefficient, run: Run) -> Tensor:
-    x = x * coefficient.scale
-    for leaf in coefficient.leaves:
-        x = x * run.read(leaf)
-    return x
-
-
-def _times_in_place(x: Tensor, factor: Tensor, mine: bool) -> Tensor:
-    if mine and np.broadcast_shapes(x.shape, factor.shape) == x.shape and 0 not in x.stride():
-        return x.mul_(factor)
-    return x * factor
-
-
-def _fill_diagonal(k: Tensor, q: Tensor, full: bool) -> None:
-    """Write variances where a sample meets itself: their sum may round otherwise in a product of matrices."""
-    if k.shape[0] != k.shape[1] or k.shape[0] != q.shape[0] or k.shape[-1] != q.shape[1]:
-        return
-    if 0 in k.stride():
-        return
-    same = k.diagonal(0, 2, 3).diagonal(0, 0, 1) if full and k.shape[2] == k.shape[3] else k.diagonal(0, 0, 1)
-    same.copy_(q.T)

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from similitude.core.citation import cites
 from similitude.core.errors import KernelError
 from similitude.core.verdict import Verdict
-from similitude.kernels.covariance import Covariances, Frame, Scales
+from similitude.kernels.covariance import Covariances
 from similitude.kernels.explain import Explanation, explanation
 from similitude.kernels.facts import Finite
+from similitude.kernels.frames import Frame, Scales
 from similitude.kernels.grams import NAMES, GramOptions
 from similitude.kernels.labels import SAMPLE, flat
 from similitude.kernels.program import converted, record

@@ -64,7 +64,7 @@ class Split:
     parts: Axis
 
 
-class Unmatched(Exception):
+class Unmatched(Exception):  # noqa: N818  (it says what happened)
     """The factors of an axis do not fit the axis that it is to become; the message says why."""
 
 

@@ -196,7 +196,7 @@ def _op(node: Node, more: Node, func: Callable[..., Any] | None, wider: Node | N
 
 
 def _merged(a: Any, b: Any, node: Node) -> Any:
-    if isinstance(a, Ref) or isinstance(a, Tensor):
+    if isinstance(a, Ref | Tensor):
         return a
     if isinstance(a, int) and isinstance(b, int) and not isinstance(a, bool) and a != b:
         slope = (b - a) // (_MORE - _FEW)

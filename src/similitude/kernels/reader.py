@@ -149,7 +149,7 @@ class Reader:
                 return
             self.refuse(op, lost.reason)
         if op.node.op == "alias_write":
-            from similitude.kernels.rules_move import alias_write
+            from similitude.kernels.rules_join import alias_write
 
             try:
                 alias_write(self, op)
@@ -305,7 +305,7 @@ class Reader:
             if not op.node.outputs and op.name in ("item", "_local_scalar_dense"):
                 self._watch(op)
                 return
-        from similitude.kernels.rules_move import finite_layouts
+        from similitude.kernels.layouts import finite_layouts
 
         for index, layout in zip(op.node.outputs, finite_layouts(self, op), strict=True):
             self.facts[index] = Finite(index, layout)

@@ -6,7 +6,6 @@ Logits of 1/sqrt(d) stay random, and average out over infinitely many heads; log
 from __future__ import annotations
 
 import math
-
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,13 +13,14 @@ import torch
 from torch import Tensor
 
 from similitude.kernels.attention import PairCovariance, fixed_weights, softmax_attention
-from similitude.kernels.covariance import Covariances, Frame, Pair
+from similitude.kernels.covariance import Covariances
 from similitude.kernels.facts import Finite, Logits, Lost
+from similitude.kernels.frames import Frame, Pair
 from similitude.kernels.labels import NEURON, POSITION, SAMPLE, Axis, Factor, Layout, Unmatched, count
+from similitude.kernels.moves import grouped, read, reordered
 from similitude.kernels.program import Op
 from similitude.kernels.reader import Reader, rule
 from similitude.kernels.rules_layers import check_growth
-from similitude.kernels.rules_move import grouped, read, reordered
 from similitude.kernels.run import Run, gathered
 from similitude.kernels.values import (
     Atom,
@@ -215,7 +215,9 @@ def scaled_dot_product(reader: Reader, op: Op) -> None:
     q, k, v = (reader.fact(a) for a in op.args[:3])
     if not all(isinstance(f, Wide) for f in (q, k, v)):
         reader.refuse(op, "its queries, keys or values are not wide")
-    assert isinstance(q, Wide) and isinstance(k, Wide) and isinstance(v, Wide), "checked above"
+    assert isinstance(q, Wide), "checked above"
+    assert isinstance(k, Wide), "checked above"
+    assert isinstance(v, Wide), "checked above"
     math_first = op.name != "_scaled_dot_product_flash_attention_for_cpu"
     rest = op.args[3:]
     mask = op.kwargs.get("attn_mask", rest[0] if math_first and rest else None)

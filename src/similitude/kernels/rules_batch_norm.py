@@ -9,13 +9,14 @@ from torch import Tensor
 
 from similitude.core.errors import KernelError
 from similitude.kernels.batch_norm import batch_norm, batch_norm_pair
-from similitude.kernels.covariance import ZERO, Covariances, Frame, Pair
+from similitude.kernels.covariance import Covariances
 from similitude.kernels.duals.rectified import Rectified
+from similitude.kernels.frames import ZERO, Frame, Pair
 from similitude.kernels.functions import IDENTITY, Function
 from similitude.kernels.labels import NEURON, POSITION, SAMPLE
+from similitude.kernels.moves import reordered
 from similitude.kernels.program import Op
 from similitude.kernels.reader import Reader
-from similitude.kernels.rules_move import reordered
 from similitude.kernels.run import Run
 from similitude.kernels.values import Atom, Coefficient, Operator, Term, Wide, shared, single
 

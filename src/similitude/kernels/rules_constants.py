@@ -9,9 +9,10 @@ from torch.utils._pytree import tree_map_only
 
 from similitude.kernels.facts import Finite
 from similitude.kernels.labels import Layout, count
+from similitude.kernels.layouts import expanded
 from similitude.kernels.program import Op, PerSample
 from similitude.kernels.reader import Reader, rule
-from similitude.kernels.rules_move import expanded, wide
+from similitude.kernels.rules_move import wide
 from similitude.kernels.run import Run
 from similitude.kernels.values import Wide
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from similitude.kernels.entries import plus, times
 from similitude.kernels.facts import Finite, Weight
 from similitude.kernels.labels import (
     NEURON,
@@ -21,10 +22,10 @@ from similitude.kernels.labels import (
     count,
     positions,
 )
+from similitude.kernels.moves import reordered
+from similitude.kernels.operands import rows_of, shifted_by
 from similitude.kernels.program import Op
 from similitude.kernels.reader import Reader, rule
-from similitude.kernels.rules_entrywise import plus, rows_of, shifted_by, times
-from similitude.kernels.rules_move import reordered
 from similitude.kernels.run import Run, gathered
 from similitude.kernels.values import Coefficient, Data, Linear, Rows, Taps, Term, Wide, support
 from similitude.scaling.dataflow.trace import Ref

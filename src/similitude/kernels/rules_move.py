@@ -1,17 +1,16 @@
-"""Operations that move entries: views, transposes, slices, concatenations; followed by moving numbers of places."""
+"""Operations that move the entries of one value: views, transposes, slices; followed by moving numbers of places."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map_only
 
-from similitude.kernels.facts import Fact, Finite, Logits, Noise, Weight
+from similitude.kernels.facts import Fact, Finite, Logits, Weight
 from similitude.kernels.labels import (
     NEURON,
     POSITION,
@@ -21,242 +20,23 @@ from similitude.kernels.labels import (
     Layout,
     Split,
     Unmatched,
-    count,
     cut,
-    flat,
     positions,
     regroup,
 )
+from similitude.kernels.layouts import ORDERS, SAME, VIEWS, axis_sizes, expanded, ordered
+from similitude.kernels.moves import decoded, divided, places, read
 from similitude.kernels.program import Op, PerSample
 from similitude.kernels.reader import Reader, rule
-from similitude.kernels.values import Field, Heads, Image, One, Term, Where, Wide, combine, moved
+from similitude.kernels.values import Wide
 from similitude.scaling.dataflow.trace import Ref
 
-VIEWS = ("view", "_unsafe_view", "reshape", "_reshape_alias", "flatten", "unflatten")
-SAME = (
-    "clone", "_to_copy", "to", "detach", "alias", "contiguous", "lift_fresh", "lift_fresh_copy", "positive", "identity",
-)  # fmt: skip
-ORDERS = ("permute", "transpose", "t", "movedim", "swapaxes", "numpy_T")
 ALONG = (
     "slice", "select", "narrow", "split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes", "unbind",
     "chunk", "flip", "roll", "index_select", "constant_pad_nd", "repeat", "unfold", "index", "upsample_nearest1d",
     "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact2d", "reflection_pad1d", "reflection_pad2d",
     "replication_pad1d", "replication_pad2d", "tril", "triu", "im2col", "repeat_interleave",
 )  # fmt: skip
-JOINS = ("cat", "stack")
-
-
-# Layouts -----------------------------------------------------------------------------------------------------------
-
-
-def ordered(layout: Layout, op: Op) -> Layout:
-    """Return the axes after a permutation."""
-    rank = len(layout)
-    name, args = op.name, op.args[1:]
-    if name in ("t", "numpy_T"):
-        dims = list(reversed(range(rank)))
-    elif name == "permute":
-        dims = [d % rank for d in args[0]]
-    elif name == "movedim":
-        dims = _movedim(rank, *args)
-    else:
-        a, b = (d % rank for d in args)
-        dims = list(range(rank))
-        dims[a], dims[b] = dims[b], dims[a]
-    return tuple(layout[d] for d in dims)
-
-
-def _movedim(rank: int, source: Any, target: Any) -> list[int]:
-    sources = [s % rank for s in ([source] if isinstance(source, int) else source)]
-    targets = [t % rank for t in ([target] if isinstance(target, int) else target)]
-    rest = [d for d in range(rank) if d not in sources]
-    found: list[int] = [-1] * rank
-    for s, t in zip(sources, targets, strict=True):
-        found[t] = s
-    for i, d in enumerate(found):
-        if d < 0:
-            found[i] = rest.pop(0)
-    return found
-
-
-def expanded(layout: Layout, shapes: Sequence[Sequence[int]]) -> Layout:
-    """Return the axes after a broadcast to the shapes of all passes."""
-    sizes = list(zip(*shapes, strict=True))
-    axes: list[Axis] = [()] * (len(sizes) - len(layout)) + list(layout)
-    return tuple(
-        axis if axis or all(n == 1 for n in size) else (_new(size),)
-        for axis, size in zip(axes, sizes, strict=True)
-    )
-
-
-def _new(sizes: tuple[int, ...]) -> Factor:
-    if sizes[0] != sizes[1]:
-        return Factor(SAMPLE, sizes)
-    return Factor(NEURON if len(set(sizes)) > 1 else POSITION, sizes)
-
-
-def finite_layouts(reader: Reader, op: Op) -> list[Layout | None]:
-    """Tell the axes of what an operation of finite values gives."""
-    first = next((reader.facts[i] for i in op.node.inputs), None)
-    found: list[Layout | None] = []
-    for index in op.node.outputs:
-        shapes = reader.shapes(index)
-        layout = first.layout if isinstance(first, Finite) else None
-        try:
-            found.append(_finite_layout(reader, op, index, layout, shapes))
-        except Unmatched:
-            found.append(None)
-    return found
-
-
-def _finite_layout(reader: Reader, op: Op, index: int, layout: Layout | None, shapes: Any) -> Layout | None:
-    name = op.name
-    if layout is not None:
-        if name in VIEWS:
-            return regroup(layout, shapes)[0]
-        if name in ORDERS:
-            return ordered(layout, op)
-        if name in SAME:
-            return layout
-    # Axes of the same sizes as an operand's, counted from the last, are the operand's; others by their sizes.
-    known: list[Layout] = [
-        f.layout for i in op.node.inputs if isinstance(f := reader.facts[i], Finite) and f.layout is not None
-    ]
-    axes: list[Axis] = []
-    fresh = reader.fresh(index)
-    rank = len(fresh)
-    for dim, sizes in enumerate(zip(*shapes, strict=True)):
-        axis = fresh[dim]
-        mixed = sizes[0] != sizes[1] and (sizes[0], sizes[1]) != (2, 3)
-        for other in known:
-            for at in {dim, dim - rank + len(other)}:
-                if 0 <= at < len(other) and _axis_sizes(other[at], len(sizes)) == tuple(sizes) and other[at]:
-                    axis, mixed = other[at], False
-        if mixed:
-            return None
-        axes.append(axis)
-    return tuple(axes)
-
-
-def _axis_sizes(axis: Axis, passes: int) -> tuple[int, ...]:
-    return tuple(math.prod(f.sizes[i] for f in axis) for i in range(passes))
-
-
-# Wide values -------------------------------------------------------------------------------------------------------
-
-
-def reordered(value: Wide, order: tuple[Factor, ...]) -> Wide:
-    """Return a value that stores its positions in another order."""
-    if [f.key for f in order] == [f.key for f in value.order]:
-        return value
-    places = {f.key: i for i, f in enumerate(value.order)}
-    where = torch.arange(value.positions).reshape([f.size for f in value.order])
-    where = where.permute([places[f.key] for f in order]).flatten()
-    return read(value, value.layout, order, where)
-
-
-def read(value: Wide, layout: Layout, order: tuple[Factor, ...], where: Tensor) -> Wide:
-    """Return a value read at other positions, `where` by stored position, -1 for zero."""
-    if len(where) == value.positions and torch.equal(where, torch.arange(len(where))):
-        return Wide(layout, order, value.terms, value.root, value.function)
-    terms = combine(moved(value.terms, where))
-    if value.root is None or value.function is None or bool((where < 0).any()):
-        return Wide(layout, order, terms)
-    root = Wide(layout, order, combine(moved(value.root.terms, where)))
-    return Wide(layout, order, terms, root, value.function)
-
-
-def divided(value: Wide, split: Split) -> Wide:
-    """Cut a factor of a value's axes in two; of neurons, the side that does not grow becomes positions."""
-    layout = tuple(
-        tuple(g for f in axis for g in (split.parts if f.key == split.factor.key else (f,)))
-        for axis in value.layout
-    )
-    if split.factor.kind == POSITION:
-        order = tuple(g for f in value.order for g in (split.parts if f.key == split.factor.key else (f,)))
-        return Wide(layout, order, value.terms, value.root, value.function)
-    (groups,) = (f for f in split.parts if f.kind == POSITION)
-    slow = split.parts[0] is groups
-    order = (groups, *value.order)
-    terms = grouped(value.terms, groups.size, value.positions, slow)
-    if value.root is None:
-        return Wide(layout, order, terms)
-    root = Wide(layout, order, grouped(value.root.terms, groups.size, value.positions, slow))
-    return Wide(layout, order, terms, root, value.function)
-
-
-def grouped(terms: tuple[Term, ...], number: int, total: int, slow: bool) -> tuple[Term, ...]:
-    """Cut neurons of a sum into `number` groups, slower than its positions."""
-    found = []
-    for term in terms:
-        atom = _heads(term.atom, number, slow)
-        where = term.where
-        coefficient = (
-            term.coefficient.at(torch.arange(number * total) % total)
-            if term.coefficient.leaves
-            else (term.coefficient)
-        )
-        if isinstance(term.atom, One):
-            moved_to: Where = None if where is None else where.repeat(number)
-        elif where is None and term.atom.positions == total:
-            moved_to = None
-        else:
-            inner = torch.arange(total) if where is None else where
-            if term.atom.positions == 1 and where is None:
-                inner = torch.zeros(total, dtype=torch.long)
-            groups = torch.arange(number)[:, None] * term.atom.positions
-            moved_to = torch.where(inner < 0, inner, inner + groups).flatten()
-        found.append(Term(atom, coefficient, moved_to))
-    return tuple(found)
-
-
-def _heads(atom: Any, number: int, slow: bool) -> Any:
-    if isinstance(atom, One):
-        return atom
-    if isinstance(atom, Field):
-        raise Unmatched("data that differ from neuron to neuron are cut into groups of neurons")
-    cuts = atom.__dict__.setdefault("_cuts", {})
-    made = cuts.get((number, slow))
-    if made is not None:
-        return made
-    if isinstance(atom, Image):
-        root = atom.root
-        order = (Factor(POSITION, (number,)), *root.order)
-        inner = Wide(((),), order, grouped(root.terms, number, root.positions, slow))
-        made = Image(number * atom.positions, atom.support, inner, atom.function)
-    else:
-        made = Heads(number * atom.positions, atom.support, atom, number, slow)
-    cuts[number, slow] = made
-    return made
-
-
-def places(value: Wide) -> Tensor:
-    """Return the stored position, counted from 1, of every entry of a value in the shape of the first pass."""
-    where = torch.arange(1, value.positions + 1).reshape([f.size for f in value.order])
-    factors = flat(value.layout)
-    physical = positions(value.layout)
-    at = {f.key: i for i, f in enumerate(value.order)}
-    where = where.permute([at[f.key] for f in physical])
-    shape = [f.size if f.kind == POSITION else 1 for f in factors]
-    where = where.reshape(shape).expand([f.size for f in factors])
-    return where.reshape([count(axis) for axis in value.layout])
-
-
-def decoded(probe: Tensor, layout: Layout) -> Tensor:
-    """Read what `places` became as stored positions of a new layout, -1 for none.
-
-    Raises:
-        Unmatched: It differs between samples or neurons.
-    """
-    factors = flat(layout)
-    probe = probe.reshape([f.size for f in factors])
-    for i, f in enumerate(factors):
-        if f.kind != POSITION:
-            first = probe.narrow(i, 0, 1)
-            if not torch.equal(probe, first.expand_as(probe)):
-                raise Unmatched(f"it moves entries between {f.kind}s")
-            probe = first
-    return probe.flatten() - 1
 
 
 def _resized(op: Op) -> tuple[Any, dict[str, Any]]:
@@ -358,8 +138,8 @@ def moved_weight(reader: Reader, op: Op, fact: Weight) -> None:
         made = op.func(*args, **kwargs)
     except Exception as error:
         reader.refuse(op, f"it cannot be followed on a parameter ({error})")
-    for i, places in enumerate(t for t in tree_flatten(made)[0] if isinstance(t, Tensor)):
-        reader.put(op, Weight(fact.name, places, fact.scale), i)
+    for i, moved_places in enumerate(t for t in tree_flatten(made)[0] if isinstance(t, Tensor)):
+        reader.put(op, Weight(fact.name, moved_places, fact.scale), i)
 
 
 @rule(*ALONG)
@@ -414,7 +194,7 @@ def _layout_after(reader: Reader, op: Op, value: Wide, shapes: tuple[tuple[int, 
         raise Unmatched(f"it gives {len(sizes)} axes of {len(old)}, in a way that is not followed")
     axes: list[Axis] = []
     for axis, size in zip(old, sizes, strict=True):
-        if _axis_sizes(axis, passes) == tuple(size) and not (len(axis) == 1 and axis[0].kind == POSITION):
+        if axis_sizes(axis, passes) == tuple(size) and not (len(axis) == 1 and axis[0].kind == POSITION):
             axes.append(axis)
         elif all(n == 1 for n in size):
             axes.append(())
@@ -490,182 +270,3 @@ def _bounds(reader: Reader, op: Op, dim: int) -> list[tuple[int, ...]]:
         at = tuple(a + n for a, n in zip(at, size, strict=True))
         found.append(at)
     return found
-
-
-@rule(*JOINS)
-def join(reader: Reader, op: Op) -> None:
-    """Put values side by side along positions, or along neurons."""
-    refs = op.args[0]
-    facts = [reader.fact(ref) for ref in refs]
-    dim = op.args[1] if len(op.args) > 1 else op.kwargs.get("dim", 0)
-    if all(isinstance(f, Weight) for f in facts):
-        reader.refuse(op, "it joins parameters to one matrix")
-    example = next(f for f in facts if isinstance(f, Wide))
-    kept = [
-        (ref, fact) for ref, fact in zip(refs, facts, strict=True) if 0 not in reader.shapes(ref.value)[0]
-    ]
-    rank = len(example.layout) + (op.name == "stack")
-    dim %= rank
-    shapes = reader.shapes(op.node.outputs[0])
-    values = [_as_wide(reader, op, fact, example, reader.shapes(ref.value), dim) for ref, fact in kept]
-    if op.name == "cat" and any(f.kind == NEURON for f in example.layout[dim]):
-        reader.put(op, _side_by_side(values, dim))
-        return
-    if op.name == "cat" and any(f.kind == SAMPLE for f in example.layout[dim]):
-        raise Unmatched("it joins samples")
-    base = [axis for i, axis in enumerate(values[0].layout) if op.name == "stack" or i != dim]
-    base.insert(dim, (Factor(POSITION, tuple(s[dim] for s in shapes)),))
-    if not shapes[0][dim] > 1:
-        base[dim] = ()
-    layout: Layout = tuple(
-        axis if i == dim else tuple(Factor(POSITION, f.sizes) if f.kind == POSITION else f for f in axis)
-        for i, axis in enumerate(base)
-    )
-    terms: list[Term] = []
-    assert op.func is not None, "a recorded operation"
-    for i, value in enumerate(values):
-        parts = [places(v) if j == i else torch.zeros_like(places(v)) for j, v in enumerate(values)]
-        parts = torch.broadcast_tensors(*parts) if op.name == "stack" else parts
-        where = decoded(op.func(list(parts), dim), layout)
-        terms += moved(value.terms, where)
-    if len(values) == 1:
-        reader.put(op, read(values[0], layout, positions(layout), where))
-        return
-    reader.put(op, Wide(layout, positions(layout), combine(terms)))
-    reader.says("side by side")
-
-
-def _as_wide(
-    reader: Reader, op: Op, fact: Any, example: Wide, shapes: tuple[tuple[int, ...], ...], dim: int
-) -> Wide:
-    if isinstance(fact, Weight):
-        from similitude.kernels.rules_entrywise import rows_of
-
-        fact = rows_of(reader, op, fact, against=example, bias=False)
-    if isinstance(fact, Wide):
-        samples = tuple(
-            old if not axis and any(f.kind == SAMPLE for f in old) and i != dim else axis
-            for i, (axis, old) in enumerate(zip(fact.layout, example.layout, strict=True))
-        )
-        return Wide(samples, fact.order, fact.terms, fact.root, fact.function)
-    if not isinstance(fact, Finite):
-        reader.refuse(op, f"it joins a {type(fact).__name__.lower()} to wide values")
-    axes: list[Axis] = []
-    for i, sizes in enumerate(zip(*shapes, strict=True)):
-        old = example.layout[i]
-        if _axis_sizes(old, len(sizes)) == tuple(sizes):
-            axes.append(tuple(Factor(POSITION, f.sizes) if f.kind == POSITION else f for f in old))
-        elif i == dim and any(f.kind == NEURON for f in old):
-            reader.refuse(
-                op,
-                f"it puts {sizes[0]} finite entries beside infinitely many neurons, of which they are a vanishing part",
-                "Give the data a layer of their own and add what it gives.",
-            )
-        else:
-            axes.append(() if all(n == 1 for n in sizes) else (_new(tuple(sizes)),))
-    layout = tuple(axes)
-    order = positions(layout)
-    coefficient = reader.coefficient(op, fact, layout, order)
-    if coefficient is None:
-        reader.refuse(op, "it joins constants that differ from neuron to neuron")
-    terms = (
-        ()
-        if coefficient.scale == 0
-        else (Term(ONE, coefficient, torch.zeros(count(order), dtype=torch.long)),)
-    )
-    return Wide(layout, order, terms)
-
-
-def _side_by_side(values: list[Wide], dim: int) -> Wide:
-    """Put values side by side along their axes of neurons: equal pieces of it become positions."""
-    passes = len(flat((values[0].layout[dim],))[0].sizes)
-    for value in values:
-        if value.layout[dim][-1].kind != NEURON:
-            raise Unmatched("it joins neurons that are cut with a stride")
-    units = tuple(math.gcd(*(v.layout[dim][-1].sizes[i] for v in values)) for i in range(passes))
-    pieces: list[Wide] = []
-    for value in values:
-        neuron = value.layout[dim][-1]
-        groups = tuple(n // u for n, u in zip(neuron.sizes, units, strict=True))
-        if len(set(groups)) != 1:
-            raise Unmatched("it joins numbers of neurons that grow in different ways")
-        pieces.append(divided(value, Split(neuron, cut(neuron, groups))) if groups[0] > 1 else value)
-    numbers = [count(f for f in v.layout[dim] if f.kind == POSITION) for v in pieces]
-    total = Factor(POSITION, (sum(numbers),) * passes)
-    neuron = pieces[0].layout[dim][-1]
-    base = [axis for i, axis in enumerate(pieces[0].layout) if i != dim]
-    base = [tuple(Factor(POSITION, f.sizes) if f.kind == POSITION else f for f in axis) for axis in base]
-    base.insert(dim, (total, neuron))
-    layout = tuple(base)
-    rest = tuple(f for f in positions(layout) if f.key != total.key)
-    order = (total, *rest)
-    inner = count(rest)
-    terms: list[Term] = []
-    offset = 0
-    for value, number in zip(pieces, numbers, strict=True):
-        own = tuple(f for f in value.layout[dim] if f.kind == POSITION)
-        other = tuple(
-            f for i, axis in enumerate(value.layout) if i != dim for f in axis if f.kind == POSITION
-        )
-        value = reordered(value, (*own, *other))
-        where = torch.full((sum(numbers), inner), -1)
-        where[offset : offset + number] = torch.arange(number * inner).reshape(number, inner)
-        terms += moved(value.terms, where.flatten())
-        offset += number
-    return Wide(layout, order, combine(terms))
-
-
-def alias_write(reader: Reader, op: Op) -> None:
-    """Follow a write in place to the other views of its memory."""
-    old, written = (reader.facts[i] for i in op.node.inputs)
-    if isinstance(old, Finite) and isinstance(written, Finite):
-        (index,) = op.node.outputs
-        reader.facts[index] = Finite(index, old.layout)
-        if reader._depends(op.node.inputs[0]) or reader._depends(op.node.inputs[1]):
-            reader._dependent.add(index)
-        source = op.node.inputs[0]
-
-        def step(run: Any) -> None:
-            run.values[index] = run.value(source)  # the same memory
-
-        reader.steps.append(step)
-        return
-    overlap = op.args[0]
-    if bool((overlap < 0).all()):
-        reader.put(op, old)
-        return
-    if isinstance(written, Noise) or not isinstance(written, Wide):
-        reader.refuse(op, "a write in place changes values of other kinds")
-    after = places(written).flatten()
-    there = overlap >= 0
-    layout = _layout_of_view(reader, op, old, written)
-    probe = torch.where(there, after[overlap.clamp_min(0)], torch.zeros_like(overlap))
-    terms = moved(written.terms, decoded(probe, layout))
-    if not bool(there.all()):
-        if isinstance(old, Wide):
-            kept = torch.where(there, torch.zeros_like(overlap), places(old))
-            terms += moved(old.terms, decoded(kept, layout))
-        elif not isinstance(old, Finite) or reader.number(Ref(op.node.inputs[0])) != 0:
-            reader.refuse(op, "a write in place changes a part of a value that is neither wide nor 0")
-    elif (
-        there.all()
-        and overlap.numel() == len(after)
-        and torch.equal(decoded(probe, layout), torch.arange(written.positions))
-    ):
-        reader.put(op, Wide(layout, positions(layout), written.terms, written.root, written.function))
-        return
-    reader.put(op, Wide(layout, positions(layout), combine(terms)))
-
-
-def _layout_of_view(reader: Reader, op: Op, old: Fact, written: Wide) -> Layout:
-    shapes = reader.shapes(op.node.outputs[0])
-    if isinstance(old, Wide):
-        return old.layout
-    neuron = next((f for f in flat(written.layout) if f.kind == NEURON), None)
-    axes: list[Axis] = []
-    for sizes in zip(*shapes, strict=True):
-        if neuron is not None and tuple(sizes) == neuron.sizes and not any(neuron in axis for axis in axes):
-            axes.append((neuron,))
-        else:
-            axes.append(() if all(n == 1 for n in sizes) else (_new(tuple(sizes)),))
-    return tuple(axes)

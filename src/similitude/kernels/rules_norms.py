@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from similitude.kernels.entries import times
 from similitude.kernels.labels import NEURON, SAMPLE
+from similitude.kernels.operands import scaled_by, shifted_by
 from similitude.kernels.program import Op
 from similitude.kernels.reader import Reader, rule
-from similitude.kernels.rules_entrywise import scaled_by, shifted_by, times
 from similitude.kernels.rules_layers import check_growth
 from similitude.kernels.rules_move import wide
 from similitude.kernels.rules_sums import averaged

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+from similitude.kernels.entries import times
 from similitude.kernels.labels import (
     NEURON,
     POSITION,
@@ -20,11 +21,11 @@ from similitude.kernels.labels import (
     count,
     positions,
 )
+from similitude.kernels.moves import reordered
 from similitude.kernels.program import Op
 from similitude.kernels.reader import Reader, rule
-from similitude.kernels.rules_entrywise import times
 from similitude.kernels.rules_layers import check_growth
-from similitude.kernels.rules_move import reordered, wide
+from similitude.kernels.rules_move import wide
 from similitude.kernels.run import Run, spread
 from similitude.kernels.values import Coefficient, Mix, One, Term, Wide
 from similitude.scaling.dataflow.trace import Ref

@@ -1,4 +1,4 @@
-"""Variances of a module's parameters, recognized or measured from its own initialization, and how training weighs them."""
+"""Variances of a module's parameters, told from its own initialization, and how training weighs the parameters."""
 
 from __future__ import annotations
 

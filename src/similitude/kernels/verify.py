@@ -106,7 +106,8 @@ def _copies(
     started = time.monotonic()
     base = kernel.reader(x)
     if module is None:
-        assert kernel.make is not None and width is not None, "a family and its width"
+        assert kernel.make is not None, "a family"
+        assert width is not None, "its width"
         first = build(kernel.make, width, seed=derive(seed, "verify"))
         at = type(kernel)((first,), kernel.rule, kernel.dtype).reader(x)
     else:
