@@ -1,4 +1,4 @@
-"""Tiles of a Gram matrix: which there are, how large they should be for the cache, and the values of one."""
+"""Tiles of a Gram matrix: which there are, how large they should be, and the values of one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from torch import Tensor
 from similitude.core.errors import KernelError
 from similitude.kernels.samples import count, moved, rows
 
-CACHE_BYTES = 2**20
-"""Bytes of one tensor of a tile. Half a dozen of them, which a layer reads and writes, stay in a core's cache."""
+TILE_BYTES = 2**22
+"""Bytes of one tensor of a tile: elementwise work goes over it in pieces that fit a core's cache, and the work that every
+tile has once, some milliseconds, is small beside it. Measured: 1 MB is 1.2 to 2 times slower, 8 MB 1.2 times."""
 
 _LARGEST_SIDE = 512
 
@@ -47,7 +48,7 @@ class Tile(NamedTuple):
 
 
 def side_for(numbers_per_pair: int, itemsize: int) -> int:
-    """Return how many samples a tile has on a side, so that one of its tensors has about `CACHE_BYTES`.
+    """Return how many samples a tile has on a side, so that one of its tensors has about `TILE_BYTES`.
 
     Args:
         numbers_per_pair: Numbers that the widest tensor holds per pair of samples: 1 for an MLP, the number of
@@ -56,9 +57,9 @@ def side_for(numbers_per_pair: int, itemsize: int) -> int:
 
     Example:
         >>> side_for(1, 8), side_for(64, 8), side_for(64 * 64, 4), side_for(10**9, 4)
-        (362, 45, 8, 1)
+        (512, 90, 16, 1)
     """
-    return min(_LARGEST_SIDE, max(1, math.isqrt(CACHE_BYTES // (numbers_per_pair * itemsize))))
+    return min(_LARGEST_SIDE, max(1, math.isqrt(TILE_BYTES // (numbers_per_pair * itemsize))))
 
 
 def tiles(n1: int, n2: int, side: int, *, symmetric: bool) -> list[Tile]:

@@ -71,7 +71,7 @@ def gram_matrices(
     identity: Mapping[str, Any] | None = None,
     progress: Callable[[GramProgress], None] | None = None,
 ) -> dict[str, Tensor]:
-    """Compute Gram matrices in tiles that fit a core's cache.
+    """Compute Gram matrices in tiles.
 
     Without a folder the matrices are in memory and nothing else of their size is. With one they are `.npy` files that
     are mapped into memory, with a ledger of finished tiles: a process that was killed goes on where it was, and a folder
@@ -84,7 +84,7 @@ def gram_matrices(
         names: Which of the matrices that `pair` gives.
         dtype: Type of the matrices: float32 halves memory and disk; what the tiles are computed in is for `pair`.
         numbers_per_pair: Numbers that the widest tensor inside `pair` holds per pair of samples, for the size of tiles.
-        side: Samples on a side of a tile; by default so that one tensor of a tile has a megabyte.
+        side: Samples on a side of a tile; by default so that one tensor of a tile has about four megabytes.
         device: Where tiles are computed, e.g. "cuda"; by default where the samples are. The matrices are on the CPU.
         engine: What computes the tiles: by default this process, with the threads that torch has here;
             `sim.ProcessPool` or `sim.RayEngine` where `pair` can be pickled.
