@@ -52,7 +52,8 @@ def contract(x: Tensor | None, one: Taps | None, two: Taps | None, full: bool) -
         return None
     if one is None and two is None:
         return x.clone()
-    assert one is not None and two is not None, "one matrix has one number of taps"
+    assert one is not None, "one matrix has one number of taps"
+    assert two is not None, "one matrix has one number of taps"
     if not full:
         if one is two or one.key == two.key:
             return _equal(x, one)

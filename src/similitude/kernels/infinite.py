@@ -30,6 +30,9 @@ from similitude.kernels.values import Wide
 from similitude.kernels.verify import verify
 from similitude.scaling.axes import build
 
+RULES = ("ntp", "mup", "sp")
+"""Learning rates that a tangent kernel can have."""
+
 _DTYPES = (torch.float32, torch.float64)
 
 
@@ -187,7 +190,7 @@ class Kernel(TiledKernel):
         return super().grams(x1, x2, names=names, **options)
 
     def numbers_per_pair(self, x: Any = None) -> int:
-        """Return how many numbers the widest tensor of `pair` holds per pair of samples: of inputs like `x`, or any read."""
+        """Return how many numbers the widest tensor of `pair` holds per pair of samples: of inputs like x."""
         readers = self._readers.values() if x is None else [self.reader(x)]
         return max((reader.numbers for reader in readers), default=1)
 
@@ -242,7 +245,12 @@ class Kernel(TiledKernel):
                 program = record(self.modules, x, self.dtype)
                 draws = self.draws or {name: drawn(p) for name, p in program.parameters.items()}
                 scales = ScaleTable(
-                    program.parameters, draws, program.wider, self.weight_variance, self.bias_variance
+                    program.parameters,
+                    draws,
+                    program.wider,
+                    self.weight_variance,
+                    self.bias_variance,
+                    self.rule,
                 )
                 found = Reader(program, scales)
                 found.read()
@@ -260,7 +268,7 @@ class Kernel(TiledKernel):
         if not wides:
             kinds = {type(reader.facts[i]).__name__.lower() for i in reader.program.outputs} or {"no tensor"}
             raise KernelError(
-                f"the module returns {' and '.join(sorted(kinds))} values, none of which is a random function of the inputs. "
+                f"the module returns {' and '.join(sorted(kinds))} values, none of which is a random function. "
                 "Return what its last layer gives."
             )
         output = wides[0]
@@ -313,7 +321,10 @@ def kernel(
             once where given, so that a module without a kernel is refused now and not at the first use.
         widths: Two widths of a family, the smaller one that of your own initialization.
         rule: Learning rates of the tangent kernel. "ntp": each tensor is its standard deviation times one that is
-            trained with rate 1, as in the NTK parametrization.
+            trained with rate 1, as in the NTK parametrization; constants (gains, biases of 0) are not trained. "mup" and
+            "sp": SGD with one learning rate of 1 at the recorded width, the plan's factors at others; of "sp" what is left
+            of the tangent kernel over width / recorded width. Under both gains and biases that start at one number are
+            left out.
         dtype: float64, or float32 for speed.
         weight_variance: Variance of weights times fan-in, for all matrices and filters, instead of what the module's
             own values say.
@@ -336,6 +347,10 @@ def kernel(
 
     Source: Yang 2019 (arXiv:1910.12478) and 2020 (arXiv:2006.14548), Tensor Programs I and II.
     """
+    if rule not in RULES:
+        raise KernelError(
+            f"rule={rule!r} has no tangent kernel here. Pass one of {', '.join(map(repr, RULES))}."
+        )
     if dtype not in _DTYPES:
         raise KernelError(f"dtype={dtype} is not one of {', '.join(map(str, _DTYPES))}.")
     for name, value in (("weight_variance", weight_variance), ("bias_variance", bias_variance)):

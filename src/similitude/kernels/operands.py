@@ -142,8 +142,8 @@ def rows_of(reader: Reader, op: Op, weight: Weight, *, against: Wide | None, bia
     if wide_dim is None:
         reader.refuse(
             op,
-            f"the random parameter '{weight.name}' of shape {tuple(shape)} has no axis of neurons where it is added, so that "
-            "it stays random at infinite width",
+            f"the random parameter '{weight.name}' of shape {tuple(shape)} has no axis of neurons where it is added, so "
+            "that it stays random at infinite width",
         )
     layout: Layout = tuple(axes)
     by_row = weight.places.movedim(wide_dim, -1).reshape(-1, shape[wide_dim])

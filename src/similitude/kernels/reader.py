@@ -333,7 +333,7 @@ class Reader:
             ):
                 self.refuse(
                     op,
-                    f"the module's code reads the number {float(now):g} of these inputs, and read {float(before):g} of the "
+                    f"the module's code reads the number {float(now):g} of these inputs, and {float(before):g} of the "
                     "sample, so that it may take another path",
                     "Make the path the same for all inputs.",
                 )
@@ -383,7 +383,7 @@ class Reader:
     def physical(
         self, values: Callable[[Run], Tensor], layout: Layout, order: Sequence[Factor]
     ) -> Callable[[Run], Tensor]:
-        """Return what computes numbers per sample and position as a tensor of the module, one entry per axis of neurons."""
+        """Return what computes numbers per sample and position as the module's tensor, one entry per axis of neurons."""
         return lambda run: spread(run, values(run), layout, order)
 
 

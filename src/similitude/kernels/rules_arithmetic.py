@@ -104,7 +104,7 @@ def multiply_weight(reader: Reader, op: Op, left: Any, right: Any, divide: bool)
     if number is None or (divide and weight is right):
         reader.refuse(
             op,
-            f"it multiplies values with the random parameter '{fact.name}' entry by entry, which gives neither a Gaussian "
+            f"it multiplies values with the random parameter '{fact.name}' entry by entry, which is neither a Gaussian "
             "nor a function of one",
             "Start it at one number (e.g. 1), as gains are, or contract it.",
         )

@@ -48,7 +48,7 @@ class BatchNorm:
         if self.function == IDENTITY:
             return None
         raise KernelError(
-            f"the mean of {self.function.name} of a batch norm in training mode is needed, and has no rule. Call .eval() on "
+            f"the mean of {self.function.name} of a batch norm in training mode is needed, which has no rule. Call .eval() on "
             "the module, or put a layer after the activation."
         )
 

@@ -93,7 +93,7 @@ def contracted(
         layout = tuple(a for i, a in enumerate(labelled) if i != axis)
     else:
         reader.refuse(op, f"it contracts a {type(fact).__name__.lower()} with a random matrix")
-    reader.scales.matrix(weight.name, fan_in, scale=weight.scale)
+    reader.scales.matrix(weight.name, fan_in, scale=weight.scale, grows=isinstance(fact, Wide))
     atom = Linear(outer, support(weight.name), weight.name, part, source, taps, fan_in)
     made = [*layout]
     made.insert(out_axis if out_axis >= 0 else len(made) + 1 + out_axis, neurons)
@@ -116,7 +116,7 @@ def check_growth(reader: Reader, op: Op, value: Wide, axis: int) -> None:
     if reader.program.wider and len(set(neuron.sizes)) == 1:
         reader.refuse(
             op,
-            f"it sums over {neuron.size} random neurons at every width: a bottleneck, which stays random at infinite width",
+            f"it sums over {neuron.size} random neurons at every width: a bottleneck, random at infinite width",
             "Let it grow with the width.",
         )
 
@@ -130,7 +130,7 @@ def use(reader: Reader, op: Op, weight: Weight, rows: Tensor) -> None:
         if set(other.flatten().tolist()) & set(rows.flatten().tolist()):
             reader.refuse(
                 op,
-                f"the parameter '{weight.name}' is used in two ways (as a matrix and its transpose, as an embedding and a "
+                f"the parameter '{weight.name}' is used in two ways (a matrix and its transpose, an embedding and a "
                 "readout, or in parts that overlap), which has no rule",
                 "Untie the two uses.",
             )
@@ -335,12 +335,12 @@ def convolution(reader: Reader, op: Op) -> None:
     if in_channels // groups == 1 and groups > 1:
         reader.refuse(
             op,
-            f"each of its {groups} groups has one channel: a depthwise convolution multiplies infinitely many neurons with "
+            f"each of its {groups} groups has one channel: a depthwise convolution multiplies the neurons with "
             "random numbers of their own, which gives neither a Gaussian nor a function of one",
         )
     if reader.program.wider and groups > 1:
         _fixed_groups(reader, op, weight, transposed)
-    reader.scales.matrix(weight.name, fan_in, scale=weight.scale)
+    reader.scales.matrix(weight.name, fan_in, scale=weight.scale, grows=isinstance(fact, Wide))
     use(reader, op, weight, places.flatten(1))
     part = places.contiguous().numpy().tobytes()
     neurons = Factor(NEURON, reader.out_sizes(op, 1))

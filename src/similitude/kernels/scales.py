@@ -30,6 +30,7 @@ class ScaleTable:
         wider: Values at the larger width; empty where there is none.
         weight_variance: Variance times fan-in that overrides what is measured.
         bias_variance: Variance of biases that overrides it.
+        rule: Learning rates: "ntp", "mup" or "sp".
         variance: Variances used: by parameter and role ("matrix", "bias", "rows"); of a matrix times the fan-in.
         rate: What training adds per unit of covariance, likewise.
         notes: How each was told.
@@ -42,6 +43,7 @@ class ScaleTable:
     wider: Mapping[str, Tensor]
     weight_variance: float | None = None
     bias_variance: float | None = None
+    rule: str = "ntp"
     variance: dict[tuple[str, str], float] = field(default_factory=dict)
     rate: dict[tuple[str, str], float] = field(default_factory=dict)
     notes: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -55,14 +57,14 @@ class ScaleTable:
         values = self.parameters[name]
         return float(values.flatten()[0]) if values.numel() else 0.0
 
-    def matrix(self, name: str, fan_in: int, *, scale: float = 1.0) -> None:
+    def matrix(self, name: str, fan_in: int, *, scale: float = 1.0, grows: bool = True) -> None:
         """Enter a parameter that is contracted over `fan_in` entries."""
         if self.weight_variance is not None:
             found, note = self.weight_variance, "as given"
         else:
             variance, note = recognized(self.draws[name], fan_in)
             found = variance * fan_in * scale**2
-        self._enter(name, "matrix", found, f"{note}: {found:.4g} / fan-in", fan_in)
+        self._enter(name, "matrix", found, f"{note}: {found:.4g} / fan-in", fan_in, grows=grows)
         self.factors[name, "matrix"] = scale
 
     def bias(self, name: str, fan_in: int, *, grows: bool) -> None:
@@ -92,20 +94,22 @@ class ScaleTable:
         ratio = float(wide.double().square().mean()) / max(variance, 1e-300)
         return ratio < _FALLS and wide.numel() > self.parameters[name].numel()
 
-    def rate_of(self, name: str, deviation: float) -> float:
-        """Return the learning rate of a parameter whose entries have a standard deviation.
-
-        In the NTK parametrization a parameter is its deviation times one that is trained with rate 1.
-        """
-        del name
-        return deviation**2
-
     def rows(self, name: str) -> None:
         """Enter a parameter of which rows are read: embeddings, positions."""
         variance, note = recognized(self.draws[name], None)
         self._enter(name, "rows", variance, f"{note}: {variance:.4g}", 1)
 
-    def _enter(self, name: str, role: str, variance: float, note: str, fan_in: int) -> None:
+    def _rate(self, variance: float, role: str, fan_in: int, grows: bool) -> float:
+        if self.rule == "ntp":  # theta = sigma omega, and omega is trained with rate 1
+            return variance
+        # One learning rate at the recorded width. muP keeps what each tensor does there; without a rule what sums over
+        # infinitely many neurons outgrows the rest.
+        kept = grows or self.rule == "mup"
+        return float(fan_in if role == "matrix" else 1) if kept else 0.0
+
+    def _enter(
+        self, name: str, role: str, variance: float, note: str, fan_in: int, *, grows: bool = False
+    ) -> None:
         self.variance[name, role] = variance
         self.rate[name, role] = (
             variance  # NTK parametrization: theta = sigma omega, omega trained with rate 1

@@ -28,6 +28,7 @@ _SIGMAS = 4.0  # of about twenty entries: by chance in fewer than one comparison
 _NOISY = 0.05  # relative standard error above which nothing is said
 _WANTED = 0.02  # relative standard error at which copies are enough
 _FEWEST = 24
+_SLACK = 4.0  # what one width may differ by, times its inverse
 _MOST_FORWARD = 20_000
 _WIDER = 4  # ratio of the two widths
 
@@ -61,7 +62,7 @@ def verify(
     """Compare both kernels with means over wide copies.
 
     Weights of the copies are drawn anew with the variances that the kernel assumes. A family is built at two widths, and
-    what its copies say is extrapolated to infinite width by their fall as 1/width; a single module has its own width only,
+    what its copies say is extrapolated to infinite width by their fall as 1/width; a single module has one width only,
     and may differ by a few times 1/width.
 
     Args:
@@ -115,7 +116,7 @@ def _copies(
     own = converted(first, kernel.dtype)
     x = tree_map_only(Tensor, lambda t: t.to(kernel.dtype) if t.is_floating_point() else t, x)
     deviations = _deviations(base.scales, at.scales, base.renamed(at))
-    rates = {name: base.scales.rate_of(name, d) for name, d in deviations.items()}
+    rates = _rates(base.scales, at.scales, base.renamed(at))
     sums: dict[str, list[Tensor]] = {name: [] for name in NAMES}
     for index in range(_MOST_FORWARD):
         _draw(own, deviations, derive(seed, "copy", index))
@@ -145,6 +146,16 @@ def _deviations(base: Any, at: Any, names: Mapping[str, str]) -> dict[str, float
         fan = at.fans.get((here, role), base.fans[name, role]) if role == "matrix" else 1
         factor = base.factors.get((name, role), 1.0)
         found[here] = math.sqrt(variance / fan) / factor
+    return found
+
+
+def _rates(base: Any, at: Any, names: Mapping[str, str]) -> dict[str, float]:
+    """Return the learning rate of every parameter at a width."""
+    found: dict[str, float] = {}
+    for (name, role), rate in base.rate.items():
+        here = names.get(name, name)
+        factor = base.factors.get((name, role), 1.0)
+        found[here] = rate / (at.fans.get((here, role), 1) * factor**2 if role == "matrix" else 1)
     return found
 
 
@@ -226,7 +237,7 @@ def _verdict(exact: Mapping[str, Tensor], found: list[Copies], narrow: int) -> V
             share = b.width / (b.width - a.width)
             mean = share * b.mean[name] - (share - 1) * a.mean[name]
             error = torch.hypot(share * b.error[name], (share - 1) * a.error[name])
-        slack = 0.0 if len(found) == 2 else 3 / max(1, narrow)
+        slack = 0.0 if len(found) == 2 else _SLACK / max(1, narrow)
         off = ((mean - k).abs() - slack * size).clamp_min(0) / error.clamp_min(1e-12 * size)
         worst = max(worst, float(off.max()))
         noise = max(noise, float((error / size).max()))
@@ -248,7 +259,9 @@ def _verdict(exact: Mapping[str, Tensor], found: list[Copies], narrow: int) -> V
             )
         )
     how = (
-        "extrapolated to infinite width" if len(found) == 2 else f"at its own width, within 3/{narrow} of it"
+        "extrapolated to infinite width"
+        if len(found) == 2
+        else f"at its own width, within {_SLACK:g}/{narrow} of it"
     )
     if noise > _NOISY:
         return Verdict(
