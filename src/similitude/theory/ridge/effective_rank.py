@@ -12,6 +12,8 @@ from similitude.core.errors import TheoryError
 from similitude.theory.ridge.arrays import positive
 from similitude.theory.ridge.spectrum import Spectrum
 
+_ROUNDING = 1e-12  # relative, of an effective rank
+
 
 @dataclass(frozen=True)
 class EffectiveRanks:
@@ -92,7 +94,7 @@ def coefficient_bound(spectrum: Spectrum, n: float) -> CoefficientBound:
     second = np.cumsum((counts * values**2)[::-1])[::-1]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ranks = np.where(second > 0, first**2 / second, 0.0)
-    able = np.flatnonzero((k < n) & (n < ranks))
+    able = np.flatnonzero((k < n) & (n < ranks * (1 - _ROUNDING)))
     if not able.size:
         return CoefficientBound(math.inf, math.nan)
     bounds = 1 / ((1 - k[able] / n) * (1 - n / ranks[able]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 
 import numpy as np
@@ -17,7 +16,7 @@ from similitude.theory.ridge.arrays import not_negative, pool_kernel
 Array = np.ndarray
 _JITTER = 1e-10  # of the mean eigenvalue
 _SAME = 1e-12  # squared distance in feature space, relative, below which two samples are one
-_ILL = 1e12  # condition number from which rounding shows
+_SHOWS = 0.01  # relative change of the inverse by the jitter, from which it is told
 
 
 @cites(9, "E_0, estimated by leaving one sample out")
@@ -71,15 +70,16 @@ def overfitting_coefficient(K: ArrayLike | Tensor, *, ridge: float = 0.0) -> flo
             "of one set of samples, or ridge=."
         ) from error
     inverse = cho_solve(factor, np.eye(n), check_finite=False)
-    if ridge == 0:
-        condition = float(np.abs(gram).sum(1).max() * np.abs(inverse).sum(1).max()) / math.sqrt(n)
-        if condition > _ILL:
-            warnings.warn(
-                f"K of {n} samples has a condition number of about {condition:.1e}: the {shift:.1e} that was added to "
-                "its diagonal against rounding shows in the overfitting coefficient. Pass ridge= to say what you mean.",
-                stacklevel=2,
-            )
-    return float(np.mean(np.square(inverse).sum(1) / np.square(np.diagonal(inverse))))
+    rows, own = np.square(inverse).sum(1), np.diagonal(inverse)
+    shown = shift * float((rows / own).max())
+    if ridge == 0 and shown > _SHOWS:
+        warnings.warn(
+            f"K of {n} samples is nearly singular: the {shift:.1e} that was added to its diagonal against rounding "
+            f"changes its inverse by {100 * shown:.2g} %, and so the overfitting coefficient. Pass ridge= "
+            "to say what you mean.",
+            stacklevel=2,
+        )
+    return float(np.mean(rows / np.square(own)))
 
 
 def _refuse_equal(gram: Array) -> None:
