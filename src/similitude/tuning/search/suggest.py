@@ -133,8 +133,8 @@ class _View:
             every = np.r_[every, beliefs.waiting]
             every_cost = np.r_[every_cost, beliefs.log_cost(beliefs.waiting)[0]]
         believed, _ = beliefs.value.predict(every)
-        # Without a cap there is always more to be bought: half a decade counts.
-        end = float(log_costs.max()) + 0.5 if cap is None else math.log10(cap)
+        # Without a cap there is always more to be bought: a decade counts.
+        end = float(log_costs.max()) + 1.0 if cap is None else math.log10(cap)
         return cls(
             beliefs,
             cap,
