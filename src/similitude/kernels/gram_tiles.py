@@ -17,7 +17,7 @@ from similitude.kernels.samples import count, moved, rows
 
 TILE_BYTES = 2**22
 """Bytes of one tensor of a tile: elementwise work goes over it in pieces that fit a core's cache, and the work that every
-tile has once, some milliseconds, is small beside it. Measured: 1 MB is up to 1.2 times slower, 8 to 10 MB up to 1.3 times."""
+tile has once, some milliseconds, is small beside it. Measured: 1 MB is up to 1.2 times slower, 8 to 10 MB 1.3 times."""
 
 _LARGEST_SIDE = 512
 

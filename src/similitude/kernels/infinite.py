@@ -11,6 +11,7 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 
+import similitude.kernels.rules  # noqa: F401  (registers them, before the first module is read)
 from similitude.core.citation import cites
 from similitude.core.errors import KernelError
 from similitude.core.verdict import Verdict
@@ -24,7 +25,7 @@ from similitude.kernels.program import converted, record
 from similitude.kernels.reader import Reader
 from similitude.kernels.run import Run
 from similitude.kernels.samples import count, rows, tensors_of
-from similitude.kernels.scales import Draw, ScaleTable, drawn, drawn_often
+from similitude.kernels.scales import Draw, ManyDraws, ScaleTable, drawn
 from similitude.kernels.tiled import TiledKernel
 from similitude.kernels.values import Wide
 from similitude.kernels.verify import verify
@@ -322,8 +323,8 @@ def kernel(
         widths: Two widths of a family, the smaller one that of your own initialization.
         rule: Learning rates of the tangent kernel. "ntp": each tensor is its standard deviation times one that is
             trained with rate 1, as in the NTK parametrization; constants (gains, biases of 0) are not trained. "mup" and
-            "sp": SGD with one learning rate of 1 at the recorded width, the plan's factors at others; of "sp" what is left
-            of the tangent kernel over width / recorded width. Under both gains and biases that start at one number are
+            "sp": SGD with one learning rate of 1 at the recorded width, and the plan's factors at others; of "sp" what is
+            left of the tangent kernel over width / recorded width. Under both gains and biases that start at one number are
             left out.
         dtype: float64, or float32 for speed.
         weight_variance: Variance of weights times fan-in, for all matrices and filters, instead of what the module's
@@ -368,9 +369,7 @@ def kernel(
         modules = tuple(build(module_or_make, width, seed=seed) for width in (small, large))
         found = Kernel(
             modules, rule, dtype, module_or_make, (small, large), weight_variance, bias_variance, sample,
-            drawn_often(
-                module_or_make, small, seed=seed, size=sum(p.numel() for p in modules[0].parameters())
-            ),
+            ManyDraws(module_or_make, small, seed, sum(p.numel() for p in modules[0].parameters())),
         )  # fmt: skip
     else:
         raise KernelError(

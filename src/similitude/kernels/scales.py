@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -52,9 +52,11 @@ class ScaleTable:
 
     def constant(self, name: str) -> float | None:
         """Return the number that all entries of a vector or scalar are, if so: gains of 1, biases of 0."""
-        if not self.draws[name].constant:
-            return None
         values = self.parameters[name]
+        differ = values.numel() > 0 and bool((values != values.flatten()[0]).any())
+        draws = self.draws
+        if differ or not (draws.constant(name) if isinstance(draws, ManyDraws) else draws[name].constant):
+            return None
         return float(values.flatten()[0]) if values.numel() else 0.0
 
     def matrix(self, name: str, fan_in: int, *, scale: float = 1.0, grows: bool = True) -> None:
@@ -111,9 +113,7 @@ class ScaleTable:
         self, name: str, role: str, variance: float, note: str, fan_in: int, *, grows: bool = False
     ) -> None:
         self.variance[name, role] = variance
-        self.rate[name, role] = (
-            variance  # NTK parametrization: theta = sigma omega, omega trained with rate 1
-        )
+        self.rate[name, role] = self._rate(variance, role, fan_in, grows)
         self.notes[name, role] = note
         self.fans[name, role] = fan_in
 
@@ -191,7 +191,47 @@ def drawn(values: Tensor) -> Draw:
     )
 
 
-def drawn_often(make: Callable[..., nn.Module], width: int, *, seed: int, size: int) -> dict[str, Draw]:
-    """Look at many draws of every parameter of a family at one width, at which it has `size` parameters."""
-    found = moments(make, width, seed=seed, draws=_DRAWS if size < _SMALL else None)
-    return {name: Draw(m.count, m.square, m.peak, m.constant, m.shape) for name, m in found.items()}
+@dataclass
+class ManyDraws(Mapping[str, Draw]):
+    """Many draws of every parameter of a family at one width, made when one is first asked for.
+
+    Attributes:
+        make: The family.
+        width: The width.
+        seed: Seed of the builds.
+        size: Number of parameters at the width.
+    """
+
+    make: Callable[..., nn.Module]
+    width: int
+    seed: int
+    size: int
+    _two: dict[str, Draw] = field(default_factory=dict, repr=False)
+    _found: dict[str, Draw] = field(default_factory=dict, repr=False)
+
+    def __getitem__(self, name: str) -> Draw:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __bool__(self) -> bool:
+        return True
+
+    def constant(self, name: str) -> bool:
+        """Whether all entries of a parameter are equal, and the same in two builds."""
+        if not self._two:
+            self._two = self._moments(2)
+        return self._two[name].constant
+
+    def _all(self) -> dict[str, Draw]:
+        if not self._found:
+            self._found = self._moments(_DRAWS if self.size < _SMALL else None)
+        return self._found
+
+    def _moments(self, draws: int | None) -> dict[str, Draw]:
+        found = moments(self.make, self.width, seed=self.seed, draws=draws)
+        return {name: Draw(m.count, m.square, m.peak, m.constant, m.shape) for name, m in found.items()}
