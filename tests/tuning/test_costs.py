@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from similitude.core.errors import TuningError
 from similitude.tuning.carbs import CarbsSampler
 from similitude.tuning.trials.budget import Budget
-from similitude.tuning.trials.costs import check_told, in_cost_units, paid
+from similitude.tuning.trials.costs import check_told, committed, in_cost_units, paid
 from similitude.tuning.trials.history import History
 from tests.tuning.sampler_runs import LADDER, ladder, objective_of, searched
 
@@ -77,6 +77,22 @@ def test_a_budget_of_seconds_counts_running_trials():
     assert began is not None
     assert paid(study.trials, "seconds", now=began.timestamp() + 12.0) == pytest.approx(12.0)
     study.tell(trial, state=TrialState.FAIL)
+
+
+def test_running_trials_are_taken_for_as_dear_as_the_finished_ones():
+    study = optuna.create_study()
+    for cost in (10.0, 30.0, None):  # one tells nothing
+        trial = study.ask()
+        if cost is not None:
+            trial.set_user_attr("cost", cost)
+        study.tell(trial, 1.0)
+    for told in (None, 5.0, 50.0):
+        trial = study.ask()
+        if told is not None:
+            trial.set_user_attr("cost", told)  # so far
+    assert paid(study.trials, "cost", now=0.0) == 40.0 + 55.0
+    assert committed(study.trials, "cost", now=0.0) == 40.0 + 20.0 + 20.0 + 50.0
+    assert committed([], "cost", now=0.0) == 0.0
 
 
 @pytest.mark.parametrize(

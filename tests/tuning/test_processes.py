@@ -51,6 +51,12 @@ def test_the_values_are_those_of_trials_in_this_process(tmp_path):
     assert [(t.params, t.value) for t in apart.trials] == [(t.params, t.value) for t in here.trials]
 
 
+def test_running_trials_count_towards_the_budget_before_they_tell_their_cost(study):
+    tune(objectives.of_one_cost, study, workers=2, trials=2)
+    tune(objectives.of_one_cost, study, workers=4, budget=sim.Budget(total=90))
+    assert [t.user_attrs["cost"] for t in study.trials] == [10.0] * 9
+
+
 def test_a_trial_is_killed_at_its_cap_in_seconds_and_its_last_value_kept(study):
     tune(objectives.endless, study, trials=1, budget=sim.Budget(per_trial=0.5, unit="seconds"))
     trial = study.trials[0]

@@ -15,7 +15,7 @@ from similitude.tuning.arguments import whole
 from similitude.tuning.engines.engine import Cap, Runner, TrialEngine
 from similitude.tuning.engines.turns import FAULTS_KEY, LEASE_SECONDS, Turns
 from similitude.tuning.trials.budget import Budget
-from similitude.tuning.trials.costs import TOLD, check_told, computed, in_cost_units, paid
+from similitude.tuning.trials.costs import TOLD, check_told, committed, computed, in_cost_units, paid
 from similitude.tuning.trials.failures import FAILURE_KEY, learnt
 from similitude.tuning.trials.history import SECONDS_KEY, SPACE_KEY, Cost, stored_space
 from similitude.tuning.trials.outcome import Objective, Outcome
@@ -181,7 +181,7 @@ class _Work:
         running = sum(t.state == TrialState.RUNNING for t in trials)
         if ends.trials is not None and sum(map(_counts, trials)) + running >= ends.trials:
             return False
-        return ends.cost is None or paid(trials, self._cost, now=time.time()) < ends.cost
+        return ends.cost is None or committed(trials, self._cost, now=time.time()) < ends.cost
 
     def _tell(self, trial: optuna.Trial, outcome: Outcome) -> None:
         if outcome.state == "fault":

@@ -220,6 +220,23 @@ def paid(trials: Sequence[FrozenTrial], cost: Cost, *, now: float) -> float:
     return math.fsum(_paid(trial, cost, now) for trial in trials)
 
 
+def committed(trials: Sequence[FrozenTrial], cost: Cost, *, now: float) -> float:
+    """Return what some trials will have cost once those that run have ended.
+
+    A running trial whose cost is not told yet is taken for as dear as the finished ones are on average, or as dear as it
+    is already.
+
+    Args:
+        trials: Trials of a study.
+        cost: Where costs come from.
+        now: Seconds since 1970.
+    """
+    spent = [(_paid(trial, cost, now), trial.state == TrialState.RUNNING) for trial in trials]
+    ended = [amount for amount, running in spent if amount and not running]
+    usual = math.fsum(ended) / len(ended) if ended else 0.0
+    return math.fsum(max(amount, usual) if running else amount for amount, running in spent)
+
+
 def check_told(trials: Sequence[FrozenTrial], cost: Cost, total: float) -> None:
     """Refuse to go on with a study that only its budget ends, where no trial tells what it cost.
 
