@@ -24,7 +24,7 @@ from similitude.kernels.labels import SAMPLE, flat
 from similitude.kernels.program import converted, record
 from similitude.kernels.reader import Reader
 from similitude.kernels.run import Run
-from similitude.kernels.samples import count, rows, tensors_of
+from similitude.kernels.samples import count, digest, rows, tensors_of
 from similitude.kernels.scales import Draw, ManyDraws, ScaleTable, drawn
 from similitude.kernels.tiled import TiledKernel
 from similitude.kernels.values import Wide
@@ -195,18 +195,28 @@ class Kernel(TiledKernel):
         readers = self._readers.values() if x is None else [self.reader(x)]
         return max((reader.numbers for reader in readers), default=1)
 
-    def fingerprint(self) -> Mapping[str, Any]:
-        """Return what tells this kernel from others: operations, variances and learning rates."""
-        readers = [
-            {
-                "inputs": repr(key),
-                "operations": [f"{op.node.op} {op.node.args} {op.node.kwargs}" for op in reader.program.ops],
-                "variances": {f"{name} {role}": v for (name, role), v in reader.scales.variance.items()},
-                "rates": {f"{name} {role}": v for (name, role), v in reader.scales.rate.items()},
-            }
-            for key, reader in self._readers.items()
+    def fingerprint(self, x: Any) -> Mapping[str, Any]:
+        """Return what tells this kernel of inputs like `x` from others: operations, variances, rates, fixed numbers."""
+        reader = self.reader(x)
+        fixed = {
+            value.name: digest(reader.program.parameters[value.name])
+            for value in reader.program.values
+            if value.kind == "parameter" and isinstance(reader.facts.get(value.index), Finite)
+        }
+        constants = [
+            digest(reader.program.seen[value.index])
+            for value in reader.program.values
+            if value.kind == "const" and value.index in reader.program.seen
         ]
-        text = json.dumps(readers, sort_keys=True, default=repr)
+        what = {
+            "inputs": repr(_signature(x)),
+            "operations": [f"{op.node.op} {op.node.args} {op.node.kwargs}" for op in reader.program.ops],
+            "variances": {f"{name} {role}": v for (name, role), v in reader.scales.variance.items()},
+            "rates": {f"{name} {role}": v for (name, role), v in reader.scales.rate.items()},
+            "fixed": fixed,
+            "constants": constants,
+        }
+        text = json.dumps(what, sort_keys=True, default=repr)
         return {"module": type(self.modules[0]).__name__, "digest": hashlib.sha256(text.encode()).hexdigest()}
 
     def frame(
@@ -324,8 +334,8 @@ def kernel(
         rule: Learning rates of the tangent kernel. "ntp": each tensor is its standard deviation times one that is
             trained with rate 1, as in the NTK parametrization; constants (gains, biases of 0) are not trained. "mup" and
             "sp": SGD with one learning rate of 1 at the recorded width, and the plan's factors at others; of "sp" what is
-            left of the tangent kernel over width / recorded width. Under both gains and biases that start at one number are
-            left out.
+            left of the tangent kernel over width / recorded width. Under both gains and biases that start at one number
+            are left out.
         dtype: float64, or float32 for speed.
         weight_variance: Variance of weights times fan-in, for all matrices and filters, instead of what the module's
             own values say.

@@ -33,11 +33,11 @@ class TiledKernel(ABC):
         """Return kernels by name, each (samples of x1, samples of x2); x2 None means x1, with an exact diagonal."""
 
     @abstractmethod
-    def fingerprint(self) -> Mapping[str, Any]:
-        """Return what tells this kernel from others, as plain values by name, for Gram matrices that are kept on disk."""
+    def fingerprint(self, x: Any) -> Mapping[str, Any]:
+        """Return what tells this kernel of samples like `x` from others, as plain values, for matrices on disk."""
 
-    def numbers_per_pair(self) -> int:
-        """Return how many numbers the widest tensor of `pair` holds per pair of samples."""
+    def numbers_per_pair(self, x: Any) -> int:
+        """Return how many numbers the widest tensor of `pair` holds per pair of samples like `x`."""
         return 1
 
     def nngp(self, x1: Any, x2: Any = None, **options: Unpack[GramOptions]) -> Tensor:
@@ -80,8 +80,8 @@ class TiledKernel(ABC):
             x2,
             names=names,
             dtype=self.dtype,
-            numbers_per_pair=self.numbers_per_pair(),
-            identity=self.fingerprint() if options.get("folder") is not None else None,
+            numbers_per_pair=self.numbers_per_pair(x1),
+            identity=self.fingerprint(x1) if options.get("folder") is not None else None,
             **options,
         )
 
