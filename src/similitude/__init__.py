@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from similitude.studies.consistency_records import Consistency
     from similitude.studies.experiment import Experiment, rates
     from similitude.studies.family_records import TunedFamily
+    from similitude.studies.finite_width import finite_width
+    from similitude.studies.finite_width_records import FiniteWidth
     from similitude.studies.forecast import forecast
     from similitude.studies.forecast_records import Forecast
     from similitude.studies.gamma_records import GammaSweep
@@ -87,6 +89,7 @@ _HOMES = {
     "Doctor": "landscape.doctor_records",
     "Experiment": "studies.experiment",
     "FeatureProbe": "landscape.features",
+    "FiniteWidth": "studies.finite_width_records",
     "Forecast": "studies.forecast_records",
     "GammaSweep": "studies.gamma_records",
     "Gram": "landscape.gram",
@@ -126,6 +129,7 @@ _HOMES = {
     "diversity": "checking.diversity",
     "doctor": "landscape.doctor",
     "feature_change": "landscape.features",
+    "finite_width": "studies.finite_width",
     "forecast": "studies.forecast",
     "gamma_sweep": "studies.gamma_sweep",
     "guard": "checking.guard",
@@ -187,6 +191,7 @@ __all__ = [
     "Doctor",
     "Experiment",
     "FeatureProbe",
+    "FiniteWidth",
     "Forecast",
     "GammaSweep",
     "Gram",
@@ -227,6 +232,7 @@ __all__ = [
     "diversity",
     "doctor",
     "feature_change",
+    "finite_width",
     "forecast",
     "gamma_sweep",
     "guard",

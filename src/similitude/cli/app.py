@@ -41,11 +41,15 @@ _COMMANDS = {
     "consistency": "Train your model at several widths or depths; say whether its sharpness is the same at all.\n\n"
     "The exit code is that of the first rule's verdict: 0 consistent, 1 not, 3 not enough evidence.",
     "forecast": "Say what learning rate and loss a stored study expects at a larger size, and what to run to be sure.",
+    "learning-curve": "Predict test errors of your model's kernel on your data, and measure them: what do more data, "
+    "more width and the right ridge buy?",
+    "regime": "Say whether your network is in the regime of infinite width, and its branches those of infinite depth.",
     "report": "Write the report of stored studies again; nothing is trained.",
     "worker": "Join a tuning study of a shared storage: the body of a job array.",
 }
 for _name, _help in _COMMANDS.items():
-    app.command(f"similitude.cli.{_name}:{_name}", name=_name, help=_help)
+    _place = _name.replace("-", "_")
+    app.command(f"similitude.cli.{_place}:{_place}", name=_name, help=_help)
 
 app.command(
     "similitude.cli.tune:tune",
