@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from similitude.kernels.values import Image, Operator
+from similitude.kernels.values import Atom, Image, Operator, Product, Wide
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -114,10 +114,18 @@ def explanation(reader: Reader, *, module: str, limit: str, rule: str, run: Run 
     return Explanation(module, limit, rule, rows, notes)
 
 
+def _atoms(value: Wide) -> Iterator[Atom]:
+    """Yield the atoms of a value, and the factors of products among them."""
+    for term in value.terms:
+        yield term.atom
+        if isinstance(term.atom, Product):
+            yield from _atoms(term.atom.left)
+            yield from _atoms(term.atom.right)
+
+
 def _row(line: Line, run: Run | None) -> Row:
     exactness, bound = line.exactness, None
-    atoms = [] if line.value is None else [term.atom for term in line.value.terms]
-    for atom in atoms:
+    for atom in [] if line.value is None else _atoms(line.value):
         if isinstance(atom, Image) and not atom.function.dual.exact:
             exactness = "bounded"
             if run is not None:

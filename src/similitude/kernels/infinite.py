@@ -306,7 +306,10 @@ class Kernel(TiledKernel):
                     raise KernelError("the inputs have entries that are not finite (nan or infinite).")
                 tensor = tensor.to(self.dtype)
             values[index] = tensor.cpu()
-        return Run(n, self.dtype, reader.steps, values, covariances)
+        run = Run(n, self.dtype, reader.steps, values, covariances)
+        if reader.watches:
+            run.finish()
+        return run
 
 
 def kernel(
@@ -333,7 +336,7 @@ def kernel(
         widths: Two widths of a family, the smaller one that of your own initialization.
         rule: Learning rates of the tangent kernel. "ntp": each tensor is its standard deviation times one that is
             trained with rate 1, as in the NTK parametrization; constants (gains, biases of 0) are not trained. "mup" and
-            "sp": SGD with one learning rate of 1 at the recorded width, and the plan's factors at others; of "sp" what is
+            "sp": SGD of learning rate 1 at the recorded width, with the plan's factors at others; of "sp" what is
             left of the tangent kernel over width / recorded width. Under both gains and biases that start at one number
             are left out.
         dtype: float64, or float32 for speed.

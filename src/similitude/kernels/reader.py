@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map_only
 
 from similitude.core.errors import KernelError
-from similitude.kernels.facts import Fact, Finite, Lost, Noise, Weight
+from similitude.kernels.facts import Fact, Finite, Logits, Lost, Noise, Weight
 from similitude.kernels.labels import (
     NEURON,
     POSITION,
@@ -67,6 +67,7 @@ class Reader:
         steps: What each operation does to a run.
         lines: What each operation became.
         couples: Whether samples of a batch change each other's values.
+        watches: Whether the module's own code reads numbers that depend on the input.
     """
 
     program: Program
@@ -75,6 +76,7 @@ class Reader:
     steps: list[Callable[[Run], None]] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     couples: bool = False
+    watches: bool = False
     _line: tuple[str, str] = ("", "exact")
     _remembered: dict[int, Tensor] = field(default_factory=dict)
 
@@ -155,6 +157,9 @@ class Reader:
                 alias_write(self, op)
             except (Unmatched, KernelError) as error:  # other views of what was written are seldom read again
                 self.put(op, Lost(f"it reads what a write in place changed: {error}"))
+            return
+        if op.name in ("mean", "sum") and any(isinstance(f, Logits) and f.softmax for f in facts):
+            self.put(op, Lost("it reads attention weights, which are random"))
             return
         handler = RULES.get(op.name)
         if any(isinstance(f, Noise) for f in facts) or op.name in ("bernoulli", "native_dropout"):
@@ -322,6 +327,7 @@ class Reader:
         """Refuse inputs for which a number that the module's Python code reads is another one than when recorded."""
         index = op.node.inputs[0]
         before = self.seen(index)
+        self.watches = True
 
         def step(run: Run) -> None:
             now = run.value(index)

@@ -63,9 +63,18 @@ class Attention:
                 raise Unmatched("values of an attention meet themselves without it")
             return Pair(None)
         if not full:
-            pair = covariances.cov(single(a), single(b), frame, full=True)
+            one = a.positions == b.positions == 1  # its one position is all pairs of them
+            pair = (
+                self._pairs(covariances, frame, a, b)
+                if one
+                else covariances.cov(single(a), single(b), frame, full=True)
+            )
             return Pair(*(None if x is None else x.diagonal(0, -2, -1).clone() for x in pair))
+        return self._pairs(covariances, frame, a, b)
+
+    def _pairs(self, covariances: Covariances, frame: Frame, a: Operator, b: Operator) -> Pair:
         assert isinstance(a.rule, Attention), "both are attention"
+        assert isinstance(b.rule, Attention), "both are attention"
         parts = [
             self._parts(covariances, frame, one, two) for one, two in zip(a.sources, b.sources, strict=True)
         ]
@@ -260,6 +269,15 @@ def _causal(queries: int, keys: int) -> Leaf:
 
 def contracted_logits(reader: Reader, op: Op, q: Wide, k: Wide, axis: int) -> Logits:
     """Contract queries with keys over their axis of neurons; `axis` is that of the keys."""
+    if not any(f.kind == NEURON for f in q.layout[-1]) and any(
+        f.kind == NEURON for a in q.layout[:-2] for f in a
+    ):
+        reader.refuse(
+            op,
+            f"its heads grow in number but stay {count(q.layout[-1])} wide: logits of so few are not Gaussian, for "
+            "which there is no rule",
+            "Pass one module instead of a family: its heads are read as infinite in number and width.",
+        )
     check_growth(reader, op, q, len(q.layout) - 1)
     check_growth(reader, op, k, axis % len(k.layout))
     if axis % len(k.layout) != len(k.layout) - 1:
@@ -279,9 +297,6 @@ def bmm(reader: Reader, op: Op) -> None:
     arguments = op.args[1:3] if op.name in ("baddbmm", "addmm", "addbmm") else op.args[:2]
     left, right = (reader.fact(a) for a in arguments)
     if isinstance(left, Wide) and isinstance(right, Wide):
-        inner = left.layout[-1]
-        if not any(f.kind == NEURON for f in inner):
-            reader.refuse(op, "it multiplies two wide values over positions, entry by entry of their neurons")
         logits = contracted_logits(reader, op, left, right, -2)
         if op.name == "baddbmm":
             alpha, beta = float(op.kwargs.get("alpha", 1)), float(op.kwargs.get("beta", 1))

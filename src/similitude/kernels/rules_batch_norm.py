@@ -48,8 +48,8 @@ class BatchNorm:
         if self.function == IDENTITY:
             return None
         raise KernelError(
-            f"the mean of {self.function.name} of a batch norm in training mode is needed, which has no rule. Call .eval() on "
-            "the module, or put a layer after the activation."
+            f"the mean of {self.function.name} of a batch norm in training mode is needed, which has no rule. Call "
+            ".eval() on the module, or put a layer after the activation."
         )
 
     def cov(self, covariances: Covariances, frame: Frame, a: Atom, b: Atom, full: bool) -> Pair:
@@ -67,7 +67,12 @@ class BatchNorm:
             whole = covariances.cov(single(a), single(a), covariances.whole(frame.left), full=True)
             return Pair(None if whole.k is None else _own(whole.k, full))
         if not full:
-            pair = covariances.cov(single(a), single(a), frame, full=True)
+            one = a.positions == 1  # its one position is all pairs of them
+            pair = (
+                self._batches(covariances, frame, a)
+                if one
+                else covariances.cov(single(a), single(a), frame, full=True)
+            )
             return Pair(*(None if x is None else x.diagonal(0, -2, -1).clone() for x in pair))
         return self._batches(covariances, frame, a)
 

@@ -63,6 +63,12 @@ class Run:
             self._done += 1
         return self.values[index]
 
+    def finish(self) -> None:
+        """Run every operation that is left."""
+        for step in self._steps[self._done :]:
+            step(self)
+            self._done += 1
+
     def read(self, part: Readable) -> Tensor:
         """Return what a coefficient, features of data or row numbers are on this input: (n or 1, positions or 1, ...)."""
         found = self._read.get(part)
