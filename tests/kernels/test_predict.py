@@ -129,6 +129,22 @@ def test_wrong_use_is_named(change, said):
         predict(GRAMS, X, labels(), X_TEST, **change)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"y": labels(11)}, r"targets have shape \(11,\), and there are 12 training samples"),
+        ({"y": targets(), "loss": "cross_entropy", "time": 1.0}, "takes class numbers"),
+        ({"y": labels(), "time": -1.0}, "time=-1.0"),
+        ({"y": labels(), "of": "prior"}, "of='prior'"),
+    ],
+)
+def test_what_can_be_told_before_the_kernel_is_computed_is(change, said):
+    pair = Counting()
+    with pytest.raises(KernelError, match=said):
+        predict(partial(gram_matrices, pair), X, change.pop("y"), X_TEST, **change)
+    assert pair.calls == []
+
+
 def test_draws_need_the_covariance_of_the_test_samples():
     nngp, ntk = blocks(test=False).values()
     with pytest.raises(KernelError, match="'test' block"):

@@ -10,14 +10,15 @@ from typing import Any, Literal, Protocol, Unpack
 from torch import Tensor
 
 from similitude.core.errors import KernelError
-from similitude.kernels.ensemble import ensemble
+from similitude.kernels.ensemble import checked_time, ensemble
 from similitude.kernels.ensemble_draws import drawn_ensemble
 from similitude.kernels.gradient_flow import gradient_flow
 from similitude.kernels.grams import GramOptions
 from similitude.kernels.leave_one_out import choose_ridge
-from similitude.kernels.losses import Loss
+from similitude.kernels.losses import Loss, targets_for
 from similitude.kernels.posterior import posterior
 from similitude.kernels.prediction import Prediction
+from similitude.kernels.samples import count
 from similitude.kernels.targets import like_targets
 from similitude.kernels.train_test import TrainTest
 
@@ -118,6 +119,9 @@ def predict(
     if of not in ("ensemble", "posterior"):
         raise KernelError(f"of={of!r} is not known. Pass 'ensemble' or 'posterior'.")
     _check(of, time, loss, jitter, draws, ridge)
+    targets_for(loss, y_train, count(x_train, "x_train"), outputs=None)  # before hours of Gram matrices
+    if time is not None:
+        checked_time(time)
     trained_by = "nngp" if of == "posterior" else "ntk"
     spread = bool(draws) or (cov and loss == "mse")
     names = ("nngp", "ntk") if spread and of == "ensemble" else (trained_by,)

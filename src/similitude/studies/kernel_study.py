@@ -14,11 +14,12 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from similitude.core.seeding import torch_generator
-from similitude.kernels.ensemble import ensemble
+from similitude.kernels.ensemble import checked_time, ensemble
 from similitude.kernels.grams import NAMES, GramProgress
 from similitude.kernels.leave_one_out import choose_ridge
 from similitude.kernels.posterior import posterior
 from similitude.kernels.prediction import Prediction
+from similitude.kernels.targets import target_rows
 from similitude.kernels.train_test import TrainTest
 from similitude.landscape.alignment import alignment, target_matrix
 from similitude.runs.engine import Engine
@@ -75,6 +76,10 @@ def kernel_study(
     Raises:
         KernelError: The kernel cannot be computed on this data, or predictions cannot be solved for.
     """
+    if time is not None:
+        checked_time(time)
+    if y is not None:
+        target_rows(y, len(x))
     started = clock.monotonic()
     options = {"folder": folder, "engine": engine, "progress": progress}
     fitted = y is not None and y_test is not None
