@@ -16,6 +16,7 @@ from similitude.report.files import write_atomically
 from similitude.report.forecast_figures import forecast_figures
 from similitude.report.gamma_figures import gamma_figures
 from similitude.report.laws_figures import laws_figures
+from similitude.report.learning_curve_figures import learning_curve_figures
 from similitude.report.optima import optima
 from similitude.report.sharpness_figures import sharpness_figures
 from similitude.report.svg import Figure
@@ -26,6 +27,7 @@ from similitude.scaling.regime import Regime
 from similitude.studies.consistency_records import Consistency
 from similitude.studies.forecast_records import Forecast
 from similitude.studies.gamma_records import GammaSweep
+from similitude.studies.learning_curve_records import LearningCurveStudy
 from similitude.studies.records import TransferStudy
 from similitude.studies.universality_records import Universality
 from similitude.theory.depth import DepthRegime
@@ -96,6 +98,11 @@ def _sharpness_run(run: SharpnessRun) -> list[Figure]:
 @figures.register
 def _scaling_laws(laws: ScalingLaws) -> list[Figure]:
     return laws_figures(laws)
+
+
+@figures.register
+def _learning_curve_study(study: LearningCurveStudy) -> list[Figure]:
+    return learning_curve_figures(study)
 
 
 @figures.register

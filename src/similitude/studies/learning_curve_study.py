@@ -110,7 +110,7 @@ def learning_curve_study(
         taxonomy=taxonomy(spectrum, [share * found[-1] for share in _DOWN]).kind,
         ridge=sampled[1].points[-1].ridge,
         buys=_buys(spectrum, sampled, wide, middle, noise),
-        verdict=learning_curve_verdict((*sampled, *wide), draws=draws),
+        verdict=learning_curve_verdict((*sampled, *wide), pool=len(K), draws=draws),
         seconds=time.monotonic() - started,
         notes=(*notes, *said),
     )

@@ -8,25 +8,27 @@ from collections.abc import Sequence
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.studies.learning_curve_records import CurvePoint, MeasuredCurve
 
-NEAR = 0.1
-"""Relative distance of predicted and measured errors that counts as agreement."""
+NEAR, FAR = 0.1, 0.2
+"""Relative distances of predicted and measured errors that count as agreement: up to a quarter of the pool, and beyond,
+where the last eigenvectors count, each of a few samples."""
 
 _NOISY = 0.3  # half-width of an interval, relative, from which nothing is said of a point
 
 
-def learning_curve_verdict(curves: Sequence[MeasuredCurve], *, draws: int) -> Verdict:
-    """Judge every point that has a finite prediction: it agrees within 10 %, or within its interval.
+def learning_curve_verdict(curves: Sequence[MeasuredCurve], *, pool: int, draws: int) -> Verdict:
+    """Judge points of finite predictions: within 10 % (20 % beyond a quarter of the pool), or in their intervals.
 
     Args:
         curves: All curves.
+        pool: Samples of the pool.
         draws: Draws per point.
     """
     points = [(curve.label, p) for curve in curves for p in curve.points if math.isfinite(p.predicted)]
     told = [(label, p) for label, p in points if _half(p) <= _NOISY]
-    apart = [(label, p) for label, p in told if not _agrees(p)]
+    apart = [(label, p) for label, p in told if not _agrees(p, _near(p, pool))]
     worst = sorted(told, key=lambda pair: -abs(pair[1].off))[:5]
     evidence = tuple(
-        Evidence(_words(label, p), p.off, _relative(p), f"within {NEAR:g} of 0, or the interval around it")
+        Evidence(_words(label, p), p.off, _relative(p), f"within {_near(p, pool):g} of 0, or in the interval")
         for label, p in worst
     )
     if not told:
@@ -50,9 +52,13 @@ def learning_curve_verdict(curves: Sequence[MeasuredCurve], *, draws: int) -> Ve
     return Verdict(Outcome.INCONSISTENT, summary, evidence, causes, "a larger pool, for the same sizes")
 
 
-def _agrees(point: CurvePoint) -> bool:
+def _near(point: CurvePoint, pool: int) -> float:
+    return NEAR if point.n <= pool / 4 + 1 else FAR
+
+
+def _agrees(point: CurvePoint, near: float) -> bool:
     low, high = point.interval
-    return abs(point.off) <= NEAR or low <= point.predicted <= high
+    return abs(point.off) <= near or low <= point.predicted <= high
 
 
 def _half(point: CurvePoint) -> float:
