@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from similitude.core.errors import KernelError
+from similitude.kernels.duals.angular import Angular
 from similitude.kernels.duals.base import Dual
 from similitude.kernels.duals.closed import Erf, Exponential, Gelu, Wave
 from similitude.kernels.duals.kinks import find_kinks
@@ -94,7 +95,10 @@ def _general(function: Callable[[Tensor], Tensor], name: str) -> Dual:
     polynomial = polynomial_pieces(function, kinks)
     if polynomial is not None:
         return _simplest(polynomial, name)
-    series = Series(function, name=name, kinks=kinks)
+    if all(kink == 0 for kink in kinks):
+        series = Angular(function, name=name, kinked=bool(kinks))
+    else:
+        series = Series(function, name=name, kinks=kinks)
     series.second(
         torch.ones(1, dtype=torch.float64)
     )  # refuses what is not finite or not square integrable, now
