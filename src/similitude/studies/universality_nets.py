@@ -57,7 +57,7 @@ class Transformer(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.embed = nn.Linear(PATCH**2, width, bias=False)
+        self.embed = nn.Conv2d(1, width, PATCH, stride=PATCH, bias=False)
         self.positions = nn.Embedding((SIDE // PATCH) ** 2, width)
         self.norms = nn.ModuleList(nn.LayerNorm(width, elementwise_affine=False) for _ in range(3))
         self.query, self.key, self.value, self.out, self.up, self.down = (
@@ -67,8 +67,8 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (B, 1, 8, 8) to outputs (B, `CLASSES`)."""
-        patches = nn.functional.unfold(x, PATCH, stride=PATCH).transpose(1, 2)
-        x = self.embed(patches) + self.positions(torch.arange(patches.shape[1], device=x.device))
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        x = x + self.positions(torch.arange(x.shape[1], device=x.device))
         y = self.norms[0](x)
         q, k, v = self.query(y), self.key(y), self.value(y)
         mixed = (q @ k.transpose(-2, -1) / q.shape[-1]).softmax(-1) @ v
