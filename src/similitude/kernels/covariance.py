@@ -14,7 +14,7 @@ from torch import Tensor
 
 from similitude.core.errors import KernelError
 from similitude.kernels.contraction import contract, contract_data, mixed
-from similitude.kernels.duals import Cross, cross
+from similitude.kernels.duals import Cross, Dual, cross
 from similitude.kernels.frames import ZERO, Frame, Pair, Scales
 from similitude.kernels.functions import Function
 from similitude.kernels.reads import (
@@ -166,7 +166,8 @@ class Covariances:
             and (one.where is two.where or torch.equal(one.where, two.where))
         ):
             pair, new = self.atoms(one.atom, two.atom, frame, False)
-            pair, new = each(pair, lambda x: read_where(x, one.where, -1)), True
+            where = one.where
+            pair, new = each(pair, lambda x: read_where(x, where, -1)), True
         else:
             pair, new = self._read_apart(one, two, frame, full), True
         for coefficient, place, run in (
@@ -401,5 +402,5 @@ class Covariances:
 
 
 @functools.lru_cache(maxsize=256)
-def _cross(f: Function, g: Function) -> Cross:
+def _cross(f: Function, g: Function) -> Dual | Cross:
     return cross(f.dual, g.dual)

@@ -39,7 +39,9 @@ def add(reader: Reader, op: Op) -> None:
     if isinstance(one, Weight) and isinstance(two, Weight):
         reader.refuse(op, "it adds two random parameters entry by entry")
     if not isinstance(one, Wide) and not isinstance(two, Wide):
-        weight, other, sides = (one, right, signs) if isinstance(one, Weight) else (two, left, signs[::-1])
+        weight, other, sides = (
+            (one, right, signs) if isinstance(one, Weight) else (two, left, (signs[1], signs[0]))
+        )
         assert isinstance(weight, Weight), "a parameter, since all finite values are computed as they are"
         reader.put(op, add_rows(reader, op, weight, other, sides))
         return
@@ -47,7 +49,7 @@ def add(reader: Reader, op: Op) -> None:
         reader.put(op, plus(reader, op, times(one, Coefficient(signs[0])), times(two, Coefficient(signs[1]))))
         return
     value, other, argument, sides = (
-        (one, two, right, signs) if isinstance(one, Wide) else (two, one, left, signs[::-1])
+        (one, two, right, signs) if isinstance(one, Wide) else (two, one, left, (signs[1], signs[0]))
     )
     assert isinstance(value, Wide), "one operand is wide"
     value = times(value, Coefficient(sides[0]))

@@ -246,8 +246,7 @@ def scaled_dot_product(reader: Reader, op: Op) -> None:
         growth = (neurons[-1] / neurons[0]) ** -0.5
         logits = replace(logits, scale=1 / math.sqrt(neurons[0]), growth=growth)
     else:
-        wider = op.wider.kwargs.get("scale") if op.wider is not None else scale
-        logits = replace(logits, scale=float(scale), growth=float(wider) / float(scale))
+        logits = replace(logits, scale=float(scale), growth=_keyword_growth(op, "scale", float(scale)))
     if causal:
         queries, keys = count(q.layout[-2]), count(k.layout[-2])
         logits = replace(logits, mask=(*logits.mask, _causal(queries, keys)))

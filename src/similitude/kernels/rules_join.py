@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from similitude.kernels.facts import Fact, Finite, Noise, Weight
 from similitude.kernels.labels import (
@@ -62,14 +63,15 @@ def join(reader: Reader, op: Op) -> None:
         for i, axis in enumerate(base)
     )
     terms: list[Term] = []
+    wheres: list[Tensor] = []
     assert op.func is not None, "a recorded operation"
     for i, value in enumerate(values):
         parts = [places(v) if j == i else torch.zeros_like(places(v)) for j, v in enumerate(values)]
         parts = torch.broadcast_tensors(*parts) if op.name == "stack" else parts
-        where = decoded(op.func(list(parts), dim), layout)
-        terms += moved(value.terms, where)
+        wheres.append(decoded(op.func(list(parts), dim), layout))
+        terms += moved(value.terms, wheres[-1])
     if len(values) == 1:
-        reader.put(op, read(values[0], layout, positions(layout), where))
+        reader.put(op, read(values[0], layout, positions(layout), wheres[0]))
         return
     reader.put(op, Wide(layout, positions(layout), combine(terms)))
     reader.says("side by side")
