@@ -1,4 +1,4 @@
-"""Record what the original CARBS picks in given states with given random draws: tests/tuning/data/original_states.json.
+"""Record what the original CARBS picks in given states with given random draws: original_states.json of its tests.
 
     python bench/tuning_record.py FOLDER_OF_CARBS [--fast]
 
@@ -33,7 +33,7 @@ from similitude.tuning.problems.on_policy import OnPolicyLearning
 from similitude.tuning.problems.problem import Problem
 from similitude.tuning.problems.runs import Record, run
 
-FILE = Path(__file__).parents[1] / "tests" / "tuning" / "data" / "original_states.json"
+FILE = Path(__file__).parents[1] / "tests" / "tuning" / "original" / "data" / "original_states.json"
 LENGTHS = (2, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 18, 22, 27)
 """Numbers of trials after which a state is taken, of every run."""
 NOISE = 0.02
