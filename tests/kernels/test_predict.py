@@ -101,7 +101,7 @@ def test_draws_of_the_squared_error_have_the_exact_mean_and_covariance():
     def squares(f, t):
         return (f - t).square().sum() / 2
 
-    draws = 400
+    draws = 120
     found = drawn_ensemble(nngp, ntk, targets(), time=1.0, loss=squares, draws=draws, rtol=1e-3)
     error = exact.std[:, None] / draws**0.5
     assert float(((found.mean - exact.mean) / error).abs().max()) < 3.5  # 10 means
