@@ -136,6 +136,14 @@ class Piecewise(Dual):
         return total
 
     @override
+    def second(self, q: Tensor) -> Tensor:
+        return super().second(q).clamp_(min=0)  # a square, whatever rounding makes of it
+
+    @override
+    def steepness(self, q: Tensor) -> Tensor:
+        return super().steepness(q).clamp_(min=0)
+
+    @override
     def error_bound(self, q: Tensor) -> float:
         return _rounding(self.function, q)
 
