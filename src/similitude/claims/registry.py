@@ -106,7 +106,8 @@ def select(names: Sequence[str]) -> list[Entry]:
         return list(entries.values())
     chosen: dict[str, Entry] = {}
     for name in names:
-        matching = [e for e in entries.values() if name in (e.name, str(e.paper))]
+        bare = name.lstrip("0")  # sheets and folders call paper 6 "06"
+        matching = [e for e in entries.values() if bare in (e.name, str(e.paper))]
         if not matching:
             close = difflib.get_close_matches(name, entries, n=3, cutoff=0.3)
             raise SimilitudeError(
