@@ -100,7 +100,7 @@ def test_verification_sees_a_wrong_kernel():
             return {name: 1.5 * block for name, block in found.items()}
 
     wrong = Wrong(**{name: getattr(kernel, name) for name in kernel.__dataclass_fields__})
-    verdict = wrong.verify(VECTORS, seconds=4)
+    verdict = wrong.verify(VECTORS, seconds=2)
     assert verdict.outcome == "inconsistent"
     assert reader.scales.variance == right
 

@@ -305,7 +305,8 @@ class Reader:
         """Compute an operation of finite values as the module does."""
         if op.func is None:
             return
-        if any(self._depends(i) for i in op.node.inputs):
+        shape_alone = op.name.startswith("new_") or op.name.endswith("_like")
+        if any(self._depends(i) for i in op.node.inputs) and not shape_alone:
             self._dependent.update(op.node.outputs)
             if not op.node.outputs and op.name in ("item", "_local_scalar_dense"):
                 self._watch(op)

@@ -85,7 +85,7 @@ def entrywise(reader: Reader, op: Op) -> None:
 
     args, kwargs = tree_map_only(Ref, substitute, (op.args, op.kwargs))
     assert func is not None, "a recorded operation"
-    plain = _out_of_place(func)
+    plain = torch.where if op.name == "where" else _out_of_place(func)  # of numbers too
 
     def make(f: Function) -> Function:
         if len(joint) == 1:

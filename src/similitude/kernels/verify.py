@@ -23,6 +23,8 @@ from similitude.scaling.dataflow.passes import call_of
 
 if TYPE_CHECKING:
     from similitude.kernels.infinite import Kernel
+    from similitude.kernels.reader import Reader
+    from similitude.kernels.scales import ScaleTable
 
 _SIGMAS = 4.0  # of about twenty entries: by chance in fewer than one comparison of five hundred
 _NOISY = 0.05  # relative standard error above which nothing is said
@@ -110,13 +112,13 @@ def _copies(
         assert kernel.make is not None, "a family"
         assert width is not None, "its width"
         first = build(kernel.make, width, seed=derive(seed, "verify"))
-        at = type(kernel)((first,), kernel.rule, kernel.dtype).reader(x)
+        at = _scaled(kernel, type(kernel)((first,), kernel.rule, kernel.dtype), x)
     else:
         first, at = module, base
     own = converted(first, kernel.dtype)
     x = tree_map_only(Tensor, lambda t: t.to(kernel.dtype) if t.is_floating_point() else t, x)
-    deviations = _deviations(base.scales, at.scales, base.renamed(at))
-    rates = _rates(base.scales, at.scales, base.renamed(at))
+    deviations = _deviations(at.scales)
+    rates = _rates(at.scales)
     sums: dict[str, list[Tensor]] = {name: [] for name in NAMES}
     for index in range(_MOST_FORWARD):
         _draw(own, deviations, derive(seed, "copy", index))
@@ -138,24 +140,44 @@ def _copies(
     )
 
 
-def _deviations(base: Any, at: Any, names: Mapping[str, str]) -> dict[str, float]:
-    """Return the standard deviation of an entry of every parameter at a width; parameters left out stay as they are."""
+def _scaled(kernel: Kernel, wide: Kernel, x: Any) -> Reader:
+    """Return a wide member as it was read, with variances for which its own kernel is the family's.
+
+    Those are its own where its initialization keeps the kernel (also where its forward pass has powers of the width in
+    it), else those of the member that was recorded.
+    """
+    base, own = kernel.reader(x), wide.reader(x)
+    wanted = kernel.pair(x, which=("nngp",))["nngp"]
+    names = base.renamed(own)
+    variance = {(names[name], role): v for (name, role), v in base.scales.variance.items()}
+    rate = {(names[name], role): v for (name, role), v in base.scales.rate.items()}
+    before = dict(own.scales.variance), dict(own.scales.rate)
+    far: list[float] = []
+    for each_variance, each_rate in ((variance, rate), before):
+        own.scales.variance.update(each_variance)
+        own.scales.rate.update(each_rate)
+        far.append(float((wide.pair(x, which=("nngp",))["nngp"] - wanted).norm()))
+    if far[0] <= far[1]:
+        own.scales.variance.update(variance)
+        own.scales.rate.update(rate)
+    return own
+
+
+def _deviations(scales: ScaleTable) -> dict[str, float]:
+    """Return the standard deviation of an entry of every parameter; those left out stay as they are."""
     found: dict[str, float] = {}
-    for (name, role), variance in base.variance.items():
-        here = names.get(name, name)
-        fan = at.fans.get((here, role), base.fans[name, role]) if role == "matrix" else 1
-        factor = base.factors.get((name, role), 1.0)
-        found[here] = math.sqrt(variance / fan) / factor
+    for (name, role), variance in scales.variance.items():
+        fan = scales.fans[name, role] if role == "matrix" else 1
+        found[name] = math.sqrt(variance / fan) / abs(scales.factors.get((name, role), 1.0))
     return found
 
 
-def _rates(base: Any, at: Any, names: Mapping[str, str]) -> dict[str, float]:
-    """Return the learning rate of every parameter at a width."""
+def _rates(scales: ScaleTable) -> dict[str, float]:
+    """Return the learning rate of every parameter."""
     found: dict[str, float] = {}
-    for (name, role), rate in base.rate.items():
-        here = names.get(name, name)
-        factor = base.factors.get((name, role), 1.0)
-        found[here] = rate / (at.fans.get((here, role), 1) * factor**2 if role == "matrix" else 1)
+    for (name, role), rate in scales.rate.items():
+        fan = scales.fans[name, role] if role == "matrix" else 1
+        found[name] = rate / (fan * scales.factors.get((name, role), 1.0) ** 2)
     return found
 
 
