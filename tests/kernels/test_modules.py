@@ -15,12 +15,6 @@ from tests.kernels.modules_table import table
 WORKING = {name: case for name, case in CASES.items() if case.becomes in ("exact", "bounded", "estimated")}
 REFUSED = {name: case for name, case in CASES.items() if name not in WORKING}
 FAST = ("two branches through one layer", "gated linear unit")
-    "mlp, ReLU",
-    "two branches through one layer",
-    "gated linear unit",
-    "batch norm in training",
-    "recurrent",
-)
 
 
 def kernel_of(case: Case) -> sim.Kernel:
