@@ -51,7 +51,7 @@ def judge_finite_width(
             Evidence(f"excess kurtosis at {last.name}", last.kurtosis.value, last.kurtosis.interval, "0")
         )
     if profile is None:
-        evidence.append(Evidence("the kernel's in theory for a plain ReLU network", relu_kernel))
+        evidence.append(Evidence("the kernel's in theory for a plain ReLU MLP of these widths", relu_kernel))
     broken, unsure = ([], []) if profile is None else _law(profile)
     evidence += [] if profile is None else _shown(profile)
     if broken:
@@ -114,7 +114,8 @@ def _law(profile: DepthProfile) -> tuple[list[str], list[str]]:
         return broken, unsure
     if profile.exponent is not None and profile.interval is not None:
         low, high = profile.interval
-        both = f"from {profile.compared} to {profile.branches}"
+        few, many = sorted((profile.compared or 0, profile.branches))
+        both = f"from {few} to {many} branches"
         said = f"branches go as L^-gamma with gamma = {profile.exponent:.2f} [{low:.2f}, {high:.2f}] {both}"
         if abs(profile.exponent - _GAMMA) > _OFF:
             (broken if low > _GAMMA or high < _GAMMA else unsure).append(said + ", not 1/2")

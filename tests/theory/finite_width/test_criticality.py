@@ -123,6 +123,19 @@ def test_a_module_that_writes_in_place_is_read_as_it_is():
     assert criticality(torch.nn.ReLU(inplace=True), 2.0) == criticality(torch.relu, 2.0)
 
 
+BOUNDED = (torch.tanh, torch.erf, torch.sin, F.hardtanh, F.elu, F.selu)
+
+
+@pytest.mark.parametrize("count", [15, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.filterwarnings("error")
+def test_the_critical_line_is_critical_at_random_biases(count):
+    rng = np.random.default_rng(88)
+    for _ in range(count):
+        phi, C_b = BOUNDED[rng.integers(len(BOUNDED))], float(np.exp(rng.uniform(-12, 0)))
+        C_W = critical_line(phi, C_b)
+        assert criticality(phi, C_W, C_b=C_b).chi_perp == pytest.approx(1, abs=1e-3)
+
+
 CASES = (
     torch.tanh,
     torch.relu,
@@ -137,7 +150,7 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [60, pytest.param(3000, marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("error")
 def test_random_cases_end_at_a_fixed_point_or_say_why_not(count):
     rng = np.random.default_rng(808)
