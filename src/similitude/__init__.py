@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from similitude.checking.records import Check
     from similitude.core.citation import cite
     from similitude.core.claim import Claim
-    from similitude.core.errors import KernelError, SimilitudeError
+    from similitude.core.errors import KernelError, SimilitudeError, TheoryError
     from similitude.core.verdict import Outcome, Verdict
     from similitude.kernels.infinite import Kernel, kernel
     from similitude.landscape.curvature import Curvature
@@ -113,6 +113,7 @@ _HOMES = {
     "SimilitudeError": "core.errors",
     "Space": "tuning.space.space",
     "StudyInterrupted": "studies.run",
+    "TheoryError": "core.errors",
     "Transfer": "studies.records",
     "TransferStudy": "studies.records",
     "TunedFamily": "studies.family_records",
@@ -215,6 +216,7 @@ __all__ = [
     "SimilitudeError",
     "Space",
     "StudyInterrupted",
+    "TheoryError",
     "Transfer",
     "TransferStudy",
     "TrialFailure",
