@@ -19,7 +19,7 @@ def small(monkeypatch):
     monkeypatch.setattr(paper09, "I", np.arange(1, 601.0))
     monkeypatch.setattr(paper09, "EXPONENTS", (1.5, 2.0))
     monkeypatch.setattr(paper09, "SPHERE_SIZES", (140, 300))
-    monkeypatch.setattr(paper09, "SLOW_MODES", 3000)
+    monkeypatch.setattr(paper09, "SLOW_MODES", 10_000)
     monkeypatch.setattr(paper09, "POOL", 600)
     return monkeypatch
 
