@@ -27,6 +27,7 @@ def test_selection():
     everything = list(registered())
     assert [e.name for e in select([])] == everything
     assert [e.name for e in select(["17"])] == [n for n in everything if n.startswith("17.")]
+    assert select(["01", "8"]) == select(["1", "08"])
     assert [e.name for e in select(["17.transfer", "17.transfer"])] == ["17.transfer"]
     with pytest.raises(SimilitudeError, match=r"no claim '17.transfers'. Did you mean 17.transfer"):
         select(["17.transfers"])
