@@ -19,6 +19,7 @@ from similitude.kernels.covariance import Covariances
 from similitude.kernels.explain import Explanation, explanation
 from similitude.kernels.facts import Finite
 from similitude.kernels.frames import Frame, Scales
+from similitude.kernels.gradients import frozen, reached
 from similitude.kernels.grams import NAMES, GramOptions
 from similitude.kernels.labels import SAMPLE, flat
 from similitude.kernels.program import converted, record
@@ -231,6 +232,11 @@ class Kernel(TiledKernel):
             tangent: Whether the tangent kernel is wanted.
             only: The one parameter that is trained; all where None.
         """
+        if tangent and reader.blocked:
+            raise KernelError(
+                f"{reader.blocked}, of which a tangent kernel has no rule here; nngp() is as it would be. For parameters "
+                "that are not trained use requires_grad_(False)."
+            )
         rate = {key: r if only in (None, key[0]) else 0.0 for key, r in reader.scales.rate.items()}
         covariances = Covariances(Scales(reader.scales.variance, rate))
         left = self._run(reader, x1, covariances)
@@ -262,10 +268,16 @@ class Kernel(TiledKernel):
                     self.weight_variance,
                     self.bias_variance,
                     self.rule,
+                    frozen(self.modules[0]),
                 )
                 found = Reader(program, scales)
                 found.read()
             self.output(found)
+            trained = {name for (name, _), rate in scales.rate.items() if rate}
+            lost = sorted(trained - reached(self.modules[0], x, self.dtype)) if trained else []
+            if lost:
+                names = ", ".join(map(repr, lost))
+                found.blocked = f"the forward pass cuts the gradient of {names} off (detach, no_grad)"
             self._readers[key] = found
         return found
 

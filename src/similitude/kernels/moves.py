@@ -132,3 +132,32 @@ def decoded(probe: Tensor, layout: Layout) -> Tensor:
                 raise Unmatched(f"it moves entries between {f.kind}s")
             probe = first
     return probe.flatten() - 1
+
+
+def numbered(value: Wide, kind: str) -> Tensor:
+    """Return the neuron or the sample, counted from 1, of every entry of a value in the shape of the first pass."""
+    factors = flat(value.layout)
+    found = torch.ones([f.size for f in factors], dtype=torch.long)
+    for i, f in enumerate(factors):
+        if f.kind == kind:
+            found = found * _counted(f.size, i, len(factors))
+    return found.reshape([count(axis) for axis in value.layout])
+
+
+def in_order(probe: Tensor, layout: Layout, kind: str) -> None:
+    """Check that what `numbered` became has every neuron, or sample, in its own place.
+
+    Raises:
+        Unmatched: It mixes them: two neurons of one layer are independent, a neuron and itself are not.
+    """
+    factors = flat(layout)
+    probe = probe.reshape([f.size for f in factors])
+    for i, f in enumerate(factors):
+        if f.kind == kind:
+            here = _counted(f.size, i, len(factors)).expand_as(probe)
+            if not torch.equal(torch.where(probe > 0, probe, here), here):
+                raise Unmatched(f"it puts {kind}s in another order")
+
+
+def _counted(size: int, axis: int, rank: int) -> Tensor:
+    return torch.arange(1, size + 1).reshape([size if i == axis else 1 for i in range(rank)])

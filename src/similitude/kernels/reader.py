@@ -68,6 +68,7 @@ class Reader:
         lines: What each operation became.
         couples: Whether samples of a batch change each other's values.
         watches: Whether the module's own code reads numbers that depend on the input.
+        blocked: Why there is no tangent kernel, where there is none.
     """
 
     program: Program
@@ -77,6 +78,7 @@ class Reader:
     lines: list[Line] = field(default_factory=list)
     couples: bool = False
     watches: bool = False
+    blocked: str = ""
     _line: tuple[str, str] = ("", "exact")
     _remembered: dict[int, Tensor] = field(default_factory=dict)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,7 @@ from similitude.kernels.labels import (
     regroup,
 )
 from similitude.kernels.layouts import ORDERS, SAME, VIEWS, axis_sizes, expanded, ordered
-from similitude.kernels.moves import decoded, divided, places, read
+from similitude.kernels.moves import decoded, divided, in_order, numbered, places, read
 from similitude.kernels.program import Op, PerSample
 from similitude.kernels.reader import Reader, rule
 from similitude.kernels.values import Wide
@@ -65,6 +66,8 @@ def view(reader: Reader, op: Op) -> None:
 @rule(*SAME)
 def same(reader: Reader, op: Op) -> None:
     """Pass a value on."""
+    if op.name == "detach" and isinstance(reader.facts[op.node.inputs[0]], Wide):
+        reader.blocked = f"{op} cuts gradients off"
     reader.put(op, reader.facts[op.node.inputs[0]])
 
 
@@ -156,30 +159,37 @@ def along(reader: Reader, op: Op) -> None:
     ):
         reader.refuse(op, "which entries it reads depends on the input")
     value = _cut_for(reader, op, value)
-    args, kwargs = _resized(op)
-    first = [True]
-
-    def probe(ref: Ref) -> Tensor:
-        if first[0]:
-            first[0] = False
-            return places(value)
-        found = reader.seen(ref.value)
-        assert found is not None, "a finite value was seen"
-        return found
-
-    args, kwargs = tree_map_only(Ref, probe, (args, kwargs))
-    assert op.func is not None, "a recorded operation"
-    try:
-        made = op.func(*args, **kwargs)
-    except RuntimeError:  # operations of floating-point numbers alone
-        first[0] = True
-        args, kwargs = tree_map_only(Tensor, lambda t: t.double(), (args, kwargs))
-        made = op.func(*args, **kwargs)
     if op.name == "constant_pad_nd" and len(op.args) > 2 and op.args[2]:
         reader.refuse(op, f"it pads with {op.args[2]} instead of 0")
-    for i, t in enumerate(t for t in tree_flatten(made)[0] if isinstance(t, Tensor)):
+    order = {kind: _applied(reader, op, numbered(value, kind)) for kind in (SAMPLE, NEURON)}
+    for i, t in enumerate(_applied(reader, op, places(value))):
         layout = _layout_after(reader, op, value, reader.shapes(op.node.outputs[i]))
-        reader.put(op, read(value, layout, positions(layout), decoded(t.round().long(), layout)), i)
+        for kind, made in order.items():
+            in_order(made[i], layout, kind)
+        reader.put(op, read(value, layout, positions(layout), decoded(t, layout)), i)
+
+
+def _applied(reader: Reader, op: Op, probe: Tensor) -> list[Tensor]:
+    """Return what the operation makes of whole numbers in place of its operand."""
+
+    def run(convert: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        operands = iter([probe])
+
+        def argument(ref: Ref) -> Tensor:
+            found = next(operands, None)
+            found = reader.seen(ref.value) if found is None else convert(found)
+            assert found is not None, "a finite value was seen"
+            return found
+
+        args, kwargs = tree_map_only(Ref, argument, _resized(op))
+        assert op.func is not None, "a recorded operation"
+        made = op.func(*args, **kwargs)
+        return [t.round().long() for t in tree_flatten(made)[0] if isinstance(t, Tensor)]
+
+    try:
+        return run(lambda t: t)
+    except RuntimeError:  # operations of floating-point numbers alone
+        return run(lambda t: t.double())
 
 
 def _layout_after(reader: Reader, op: Op, value: Wide, shapes: tuple[tuple[int, ...], ...]) -> Layout:
@@ -205,8 +215,10 @@ def _layout_after(reader: Reader, op: Op, value: Wide, shapes: tuple[tuple[int, 
             if axis[-1].key != neuron.key:
                 raise Unmatched("it reads neurons with a stride")
             groups = tuple(n // m for n, m in zip(size, neuron.sizes, strict=True))
-            if len(set(groups)) != 1:
-                raise Unmatched("it reads a number of neurons that does not grow with the width")
+            if len(set(groups)) != 1 or any(n % m for n, m in zip(size, neuron.sizes, strict=True)):
+                raise Unmatched(
+                    "it reads a number of neurons that is no multiple of what grows with the width"
+                )
             axes.append((neuron,) if groups[0] == 1 else (Factor(POSITION, groups), neuron))
         else:
             axes.append((Factor(POSITION, tuple(size)),))

@@ -31,6 +31,7 @@ class ScaleTable:
         weight_variance: Variance times fan-in that overrides what is measured.
         bias_variance: Variance of biases that overrides it.
         rule: Learning rates: "ntp", "mup" or "sp".
+        frozen: Parameters that are not trained.
         variance: Variances used: by parameter and role ("matrix", "bias", "rows"); of a matrix times the fan-in.
         rate: What training adds per unit of covariance, likewise.
         notes: How each was told.
@@ -44,6 +45,7 @@ class ScaleTable:
     weight_variance: float | None = None
     bias_variance: float | None = None
     rule: str = "ntp"
+    frozen: frozenset[str] = frozenset()
     variance: dict[tuple[str, str], float] = field(default_factory=dict)
     rate: dict[tuple[str, str], float] = field(default_factory=dict)
     notes: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -113,8 +115,8 @@ class ScaleTable:
         self, name: str, role: str, variance: float, note: str, fan_in: int, *, grows: bool = False
     ) -> None:
         self.variance[name, role] = variance
-        self.rate[name, role] = self._rate(variance, role, fan_in, grows)
-        self.notes[name, role] = note
+        self.rate[name, role] = 0.0 if name in self.frozen else self._rate(variance, role, fan_in, grows)
+        self.notes[name, role] = f"{note}, not trained" if name in self.frozen else note
         self.fans[name, role] = fan_in
 
 
