@@ -12,9 +12,12 @@ MOST = 0.03
 
 
 def inputs(name: str) -> torch.Tensor:
-    examples = 8 if name == "batch norm" else 4  # gradients through the norm of a small batch are seldom but large
+    # Gradients through the norm of a small batch are seldom but very large.
+    examples = 8 if name == "batch norm" else 4
     shape = (examples, TOKENS, FEATURES) if NETWORKS[name][1] else (examples, FEATURES)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    # Logits of 1/d are zero in the limit alone: with small inputs they are small in the copies too.
+    scale = 0.5 if "1/d" in name else 1.0
+    return scale * torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
 def limit(name: str) -> dict[str, torch.Tensor]:
@@ -41,7 +44,7 @@ def test_weights_that_are_used_again_and_gates(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NETWORKS if "attention" in name])
 def test_softmax_attention(name):
-    compare(name, 70)
+    compare(name, 120)
 
 
 def test_batch_norm_in_train_mode():

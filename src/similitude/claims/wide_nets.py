@@ -23,7 +23,7 @@ WIDTHS = MappingProxyType(
         "MLP": (64, 128, 256, 512, 1024),
         "ConvNet": (32, 64, 128, 256),
         "ResNet with norms": (32, 64, 128, 256),
-        "transformer": (64, 128, 256, 512),
+        "transformer": (32, 64, 128, 256),
     }
 )
 """Widths at which every architecture is trained."""
