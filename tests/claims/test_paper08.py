@@ -81,4 +81,4 @@ def test_a_batched_ensemble_is_nets_one_by_one():
 
 def test_the_claims_are_registered():
     names = {entry.name for entry in select(["8"])}
-    assert names == {"8.nngp", "8.ntk", "8.ensemble_mean", "8.ensemble_covariance"}
+    assert names >= {"8.nngp", "8.ntk", "8.ensemble_mean", "8.ensemble_covariance"}
