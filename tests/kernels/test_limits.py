@@ -75,3 +75,62 @@ def test_frozen_parameters_are_not_trained():
     torch.testing.assert_close(part.nngp(X), whole.nngp(X))
     torch.testing.assert_close(part.ntk(X), whole.ntk(X) - shares["stem.weight"] - shares["stem.bias"])
     assert "not trained" in str(part.explain())
+
+
+def started(start: Callable[[Any], object]) -> Callable[[int], nn.Module]:
+    def make(width: int) -> nn.Module:
+        made = net(lambda own, h: own.hidden(torch.tanh(h)))(width)
+        start(made)
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (lambda m: nn.init.eye_(m.hidden.weight), "its diagonal has the mean 1,"),
+        (lambda m: nn.init.uniform_(m.hidden.weight), "its mean is"),
+        (lambda m: nn.init.uniform_(m.hidden.bias, 0, 2), "'hidden.bias' .* its mean is"),
+        (lambda m: m.hidden.weight.data[: len(m.hidden.bias) // 2].mul_(4), "its rows have different scales"),
+        (
+            lambda m: m.hidden.weight.data[:, : len(m.hidden.bias) // 2].mul_(4),
+            "its columns have different scales",
+        ),
+    ],
+)
+def test_initial_values_that_are_no_draws_of_one_law_are_refused(start, message):
+    refused(started(start), message)
+
+
+def test_a_variance_that_is_given_needs_no_law():
+    make = started(lambda m: nn.init.eye_(m.hidden.weight))
+    assert sim.kernel(make, sample=X, widths=(32, 48), weight_variance=1.0).nngp(X).shape == (2, 2)
+
+
+@pytest.mark.parametrize("start", [nn.init.orthogonal_, nn.init.trunc_normal_, nn.init.kaiming_uniform_])
+def test_usual_initializations_are_draws(start):
+    sim.kernel(started(lambda m: start(m.hidden.weight)), sample=X, widths=(32, 48))
+
+
+def test_the_padding_row_does_not_count_in_the_variance_of_the_others():
+    def make(padding: int | None) -> Callable[[int], nn.Module]:
+        return lambda width: nn.Sequential(
+            nn.Embedding(5, width, padding_idx=padding), nn.ReLU(), nn.Linear(width, 3, bias=False)
+        )
+
+    tokens = torch.tensor([[1], [2], [0]])
+    kernels = [sim.kernel(make(padding), sample=tokens, widths=(32, 48)) for padding in (None, 0)]
+    without, padded = (k.nngp(tokens) for k in kernels)
+    torch.testing.assert_close(padded[:2, :2], without[:2, :2], rtol=0.02, atol=0)
+    assert padded[2].abs().max() == 0
+
+
+def test_dropout_of_one_half_is_dropout():
+    def make(*between: nn.Module) -> Callable[[int], nn.Module]:
+        return lambda w: nn.Sequential(
+            nn.Linear(4, w, bias=False), *between, nn.Linear(w, 3, bias=False)
+        ).train()
+
+    half, none = (sim.kernel(make(*b), sample=X, widths=(32, 48)).nngp(X) for b in ([nn.Dropout()], []))
+    torch.testing.assert_close(half, none * (1 + torch.eye(2).double()))

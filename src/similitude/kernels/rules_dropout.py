@@ -22,8 +22,8 @@ from similitude.kernels.values import (
 @rule("bernoulli")
 def bernoulli(reader: Reader, op: Op) -> None:
     """Make a mask of dropout."""
-    p = op.args[1] if len(op.args) > 1 and isinstance(op.args[1], float) else None
-    if p is None or op.node.op != "bernoulli_":
+    p = op.args[1] if len(op.args) > 1 else 0.5  # its default, which is not recorded
+    if not isinstance(p, float) or op.node.op != "bernoulli_":
         reader.refuse(op, "random numbers in the forward pass other than dropout have no rule")
     reader.put(op, Noise(p))
 

@@ -27,7 +27,7 @@ from similitude.kernels.operands import rows_of, shifted_by
 from similitude.kernels.program import Op
 from similitude.kernels.reader import Reader, rule
 from similitude.kernels.run import Run, gathered
-from similitude.kernels.values import Coefficient, Data, Linear, Rows, Taps, Term, Wide, support
+from similitude.kernels.values import Coefficient, Data, Leaf, Linear, Rows, Taps, Term, Wide, support
 from similitude.scaling.dataflow.trace import Ref
 
 
@@ -278,7 +278,6 @@ def embedding(reader: Reader, op: Op) -> None:
     if tokens.layout is None:
         raise Unmatched("which axes of its indices count samples cannot be told")
     use(reader, op, weight, weight.places.T)
-    reader.scales.rows(weight.name)
     layout: Layout = (*tokens.layout, (Factor(NEURON, reader.out_sizes(op, -1)),))
     order = positions(layout)
     index, axes = tokens.index, tokens.layout
@@ -286,6 +285,7 @@ def embedding(reader: Reader, op: Op) -> None:
     values = reader.program.parameters[weight.name]
     # A padding row is zero by convention, and untrained: it counts as a row of its own where it is.
     zero = padding if padding is not None and padding >= 0 and not bool(values[padding].any()) else None
+    reader.scales.rows(weight.name, zero)
 
     def read(run: Run) -> Tensor:
         return gathered(run, run.value(index), axes, order)
@@ -294,8 +294,6 @@ def embedding(reader: Reader, op: Op) -> None:
     reader.says(f"rows of '{weight.name}', {reader.scales.notes[weight.name, 'rows']}")
     coefficient = Coefficient()
     if zero is not None:
-        from similitude.kernels.values import Leaf
-
         coefficient = Coefficient(1.0, (Leaf(lambda run: (read(run) != zero).to(run.dtype)),))
     reader.put(op, Wide(layout, order, (Term(rows, coefficient),)))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
+from similitude.kernels.labels import Unmatched
+from similitude.kernels.laws import unlike_draws
 from similitude.scaling.inits.moments import moments
 
 _SIGMAS = 3.0
@@ -66,6 +68,7 @@ class ScaleTable:
         if self.weight_variance is not None:
             found, note = self.weight_variance, "as given"
         else:
+            self._like_draws(name, "weight_variance")
             variance, note = recognized(self.draws[name], fan_in)
             found = variance * fan_in * scale**2
         self._enter(name, "matrix", found, f"{note}: {found:.4g} / fan-in", fan_in, grows=grows)
@@ -82,6 +85,7 @@ class ScaleTable:
         if self.bias_variance is not None:
             self._enter(name, "bias", self.bias_variance, f"as given: {self.bias_variance:.4g}", fan_in)
             return
+        self._like_draws(name, "bias_variance")
         variance, note = recognized(self.draws[name], fan_in)
         if grows and self._vanishes(name, variance, fan_in):
             self._enter(name, "bias", 0.0, "1 / fan-in up to a factor: 0 at infinite width", fan_in)
@@ -98,10 +102,27 @@ class ScaleTable:
         ratio = float(wide.double().square().mean()) / max(variance, 1e-300)
         return ratio < _FALLS and wide.numel() > self.parameters[name].numel()
 
-    def rows(self, name: str) -> None:
-        """Enter a parameter of which rows are read: embeddings, positions."""
-        variance, note = recognized(self.draws[name], None)
+    def rows(self, name: str, padding: int | None = None) -> None:
+        """Enter a parameter of which rows are read: embeddings, positions.
+
+        Args:
+            name: The parameter.
+            padding: A row of zeros that is not drawn.
+        """
+        draw, shape = self.draws[name], self.parameters[name].shape
+        if padding is not None and shape[0] > 1:
+            part = (shape[0] - 1) / shape[0]
+            draw = replace(draw, count=round(draw.count * part), square=draw.square / part)
+        variance, note = recognized(draw, None)
         self._enter(name, "rows", variance, f"{note}: {variance:.4g}", 1)
+
+    def _like_draws(self, name: str, override: str) -> None:
+        found = unlike_draws(self.parameters[name])
+        if found is not None:
+            raise Unmatched(
+                f"the initial values of '{name}' are no independent draws of one law around 0: {found}. Initialize it "
+                f"so, or give its variance with {override}="
+            )
 
     def _rate(self, variance: float, role: str, fan_in: int, grows: bool) -> float:
         if self.rule == "ntp":  # theta = sigma omega, and omega is trained with rate 1
