@@ -134,3 +134,40 @@ def test_dropout_of_one_half_is_dropout():
 
     half, none = (sim.kernel(make(*b), sample=X, widths=(32, 48)).nngp(X) for b in ([nn.Dropout()], []))
     torch.testing.assert_close(half, none * (1 + torch.eye(2).double()))
+
+
+@pytest.mark.parametrize("noise", [torch.randn_like, torch.rand_like])
+def test_random_numbers_of_the_forward_pass_are_refused(noise):
+    refused(lambda w: Noisy(noise, w), "random numbers in the forward pass")
+
+
+class Noisy(nn.Module):
+    def __init__(self, noise: Callable[[Tensor], Tensor], width: int) -> None:
+        super().__init__()
+        self.noise, self.body = noise, nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x + self.noise(x))
+
+
+@pytest.mark.parametrize(
+    "body", [lambda own, h: h / 0.0, lambda own, h: nn.functional.alpha_dropout(h, 0.3, True)]
+)
+def test_what_cannot_be_read_names_its_operation(body):
+    refused(net(body), "cannot be read at infinite width")
+
+
+def test_a_variance_is_a_number():
+    with pytest.raises(sim.KernelError, match="is not a variance"):
+        sim.kernel(net(lambda own, h: h), sample=X, widths=(32, 48), weight_variance="2")  # pyright: ignore[reportArgumentType]
+
+
+def test_verification_takes_two_widths_and_wide_modules():
+    kernel = sim.kernel(net(lambda own, h: h), sample=X, widths=(32, 48))
+    wrong: list[dict[str, Any]] = [{"widths": (64,)}, {"widths": (64, 64)}, {"copies": 0}]
+    for options in wrong:
+        with pytest.raises(sim.KernelError, match=r"widths=|copies="):
+            kernel.verify(X, seconds=1, **options)
+    narrow = sim.kernel(net(lambda own, h: h)(4), sample=X).verify(seconds=1)
+    assert narrow.outcome == "too_noisy"
+    assert "says nothing about infinite width" in narrow.summary

@@ -380,7 +380,7 @@ def kernel(
     if dtype not in _DTYPES:
         raise KernelError(f"dtype={dtype} is not one of {', '.join(map(str, _DTYPES))}.")
     for name, value in (("weight_variance", weight_variance), ("bias_variance", bias_variance)):
-        if value is not None and not 0 <= value < float("inf"):
+        if value is not None and not (isinstance(value, int | float) and 0 <= value < float("inf")):
             raise KernelError(f"{name}={value!r} is not a variance. Pass a number that is 0 or larger.")
     if isinstance(module_or_make, nn.Module):
         if widths is not None:

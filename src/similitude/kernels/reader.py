@@ -30,6 +30,10 @@ from similitude.kernels.values import Coefficient, Leaf, Linear, Mix, Operator, 
 from similitude.scaling.dataflow.trace import Ref
 
 Rule = Callable[["Reader", Op], None]
+_ATTENTION = (
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "scaled_dot_product_attention",
+)  # tagged for their dropout
 RULES: dict[str, Rule] = {}
 """Rules by the name of an operation; operations of finite values alone need none."""
 
@@ -104,6 +108,10 @@ class Reader:
                 self._read(op)
             except Unmatched as error:
                 self.refuse(op, f"{error}")
+            except (AssertionError, ArithmeticError, RuntimeError) as error:
+                raise KernelError(
+                    f"{op}: it cannot be read at infinite width ({type(error).__name__}: {error})."
+                ) from error
             if len(self.steps) == before:
                 self.steps.append(_nothing)
             self._note(op)
@@ -307,6 +315,8 @@ class Reader:
         """Compute an operation of finite values as the module does."""
         if op.func is None:
             return
+        if torch.Tag.nondeterministic_seeded in getattr(op.func, "tags", ()) and op.name not in _ATTENTION:
+            self.refuse(op, "random numbers in the forward pass other than dropout have no rule")
         shape_alone = op.name.startswith("new_") or op.name.endswith("_like")
         if any(self._depends(i) for i in op.node.inputs) and not shape_alone:
             self._dependent.update(op.node.outputs)

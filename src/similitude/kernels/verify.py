@@ -31,6 +31,7 @@ _NOISY = 0.05  # relative standard error above which nothing is said
 _WANTED = 0.02  # relative standard error at which copies are enough
 _FEWEST = 24
 _SLACK = 4.0  # what one width may differ by, times its inverse
+_LOOSE = 0.25  # largest such difference, relative, at which a comparison says something
 _MOST_FORWARD = 20_000
 _WIDER = 4  # ratio of the two widths
 
@@ -79,6 +80,16 @@ def verify(
         "ok" where every entry agrees within 4 standard errors, "inconsistent" where one does not, "too_noisy" where the
         copies do not tell.
     """
+    if copies < 1:
+        raise KernelError(f"copies={copies}: the comparison takes at least one copy of each width.")
+    if widths is not None and kernel.make is None:
+        raise KernelError(
+            "widths= is for families; a single module is compared with copies of its own width."
+        )
+    if widths is not None and (len(widths) != 2 or min(widths) < 1 or widths[0] == widths[1]):
+        raise KernelError(
+            f"widths={widths}: copies are built at two different widths, to follow them to infinite width."
+        )
     exact = kernel.pair(x)
     if kernel.make is None:
         found = [_copies(kernel, kernel.modules[0], None, x, copies, seconds, seed)]
@@ -285,6 +296,14 @@ def _verdict(exact: Mapping[str, Tensor], found: list[Copies], narrow: int) -> V
         if len(found) == 2
         else f"at its own width, within {_SLACK:g}/{narrow} of it"
     )
+    if len(found) == 1 and _SLACK / max(1, narrow) > _LOOSE:
+        return Verdict(
+            Outcome.TOO_NOISY,
+            f"a module with {narrow} neurons says nothing about infinite width: its kernels may differ by a few times "
+            f"1/{narrow}",
+            tuple(evidence),
+            next="verify a wider module, or a family of the width",
+        )
     if noise > _NOISY:
         return Verdict(
             Outcome.TOO_NOISY,
