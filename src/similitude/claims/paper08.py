@@ -42,11 +42,11 @@ STEP_SIZE = 1.8
     statement="The covariance of a random net's preactivations converges to the NNGP kernel (part A: K recursion).",
     claimed="MLPs of 3 hidden layers of ReLUs: the relative distance of one net's covariance to the kernel goes with the "
     "width to the -1/2 within 0.15, and its mean over nets at width 1024 has no bias beyond two standard errors",
-    minutes=1.0,
+    minutes=0.5,
 )
 def nngp() -> Measured:
     """Measure the covariance of the output given the last hidden layer in random nets of five widths."""
-    return _converges(0, "the covariance of preactivations", drawn_covariance, 32)
+    return _converges(0, "the covariance of preactivations", drawn_covariance, 64)
 
 
 @claim(
@@ -55,7 +55,7 @@ def nngp() -> Measured:
     statement="The tangent kernel of a random net converges to a fixed one (part A: Theta recursion).",
     claimed="such nets: the relative distance of one net's tangent kernel to the limit goes with the width to the -1/2 "
     "within 0.15, and its mean over nets at width 1024 has no bias beyond two standard errors",
-    minutes=1.0,
+    minutes=0.2,
 )
 def ntk() -> Measured:
     """Measure the tangent kernel of random nets of five widths."""
@@ -68,7 +68,7 @@ def ntk() -> Measured:
     statement="The mean prediction of trained wide nets is Theta(x, X) Theta(X, X)^-1 y (part A: trained ensembles).",
     claimed=f"{ENSEMBLE} MLPs of width {WIDTH} trained on digits: the mean on every test digit within 3 standard errors "
     "of the formula",
-    minutes=3.0,
+    minutes=0.3,
 )
 def ensemble_mean() -> Measured:
     """Train an ensemble, and compare its mean."""
@@ -96,7 +96,7 @@ def ensemble_mean() -> Measured:
     statement="The covariance of the predictions of trained wide nets is K - A K - K A' + A K A' (part A: trained "
     "ensembles).",
     claimed="the same nets: the root of the mean variance over test digits within 10 % of the formula",
-    minutes=3.0,
+    minutes=0.3,
 )
 def ensemble_covariance() -> Measured:
     """Train an ensemble, and compare its covariance."""

@@ -26,7 +26,7 @@ _UNKNOWN = Slope(math.nan, math.nan, math.nan, math.nan)
     claimed="MLP, ConvNet, ResNet with norms and transformer on digits, full batch: the deviation from kernel gradient "
     "descent from the net's own start, on test digits and largest of all times, goes with the width to a power between "
     "-0.7 and -0.3",
-    minutes=6.0,
+    minutes=3.5,
 )
 def universal() -> Measured:
     """Train four architectures at four or five widths beside their kernels, and fit the powers."""
@@ -38,7 +38,7 @@ def universal() -> Measured:
     paper=21,
     statement="The theorem holds for stochastic gradient descent, whatever the size of the batches (main theorem).",
     claimed="MLP and transformer, one digit per step: the same power of the width between -0.7 and -0.3",
-    minutes=3.0,
+    minutes=1.0,
 )
 def sgd() -> Measured:
     """Train two architectures with single examples beside their kernels, and fit the powers."""
@@ -58,7 +58,7 @@ def sgd() -> Measured:
     "Tensor Programs II, on which this one builds).",
     claimed="the four architectures: the relative error of the kernel at the start goes with the width to a power "
     "between -0.7 and -0.3",
-    minutes=6.0,
+    minutes=3.5,
 )
 def kernel_at_start() -> Measured:
     """Fit the powers of the kernel's error of the nets of `21.universality`."""
@@ -70,7 +70,7 @@ def kernel_at_start() -> Measured:
     paper=21,
     statement="In the NTK parametrization the tangent kernel does not change in training (main theorem).",
     claimed="the four architectures: the relative change of the kernel falls with the width, to a power of at most -0.4",
-    minutes=6.0,
+    minutes=3.5,
 )
 def frozen() -> Measured:
     """Fit the powers of the kernel's change in the training of the nets of `21.universality`."""
@@ -84,7 +84,7 @@ def frozen() -> Measured:
     "discussion; Tensor Programs IV).",
     claimed="the same smallest nets made wider under muP, at richness 4: the change of the kernel goes with the width to "
     f"a power of at least {LEVEL:g}",
-    minutes=6.0,
+    minutes=3.5,
 )
 def feature_learning() -> Measured:
     """Fit the powers of the kernel's change under muP."""
