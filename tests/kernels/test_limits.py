@@ -171,3 +171,18 @@ def test_verification_takes_two_widths_and_wide_modules():
     narrow = sim.kernel(net(lambda own, h: h)(4), sample=X).verify(seconds=1)
     assert narrow.outcome == "too_noisy"
     assert "says nothing about infinite width" in narrow.summary
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda w, h: h @ (2 * w).T,
+        lambda w, h: h @ (-w).T,
+        lambda w, h: (
+            h[:, : len(w) // 4] @ w[:, : len(w) // 4].T + h[:, len(w) // 4 :] @ w[:, len(w) // 4 :].T
+        ),
+    ],
+)
+def test_one_matrix_in_two_scales_is_refused(other):
+    body = net(lambda own, h: own.hidden(torch.relu(h)) + torch.tanh(other(own.hidden.weight, torch.relu(h))))
+    refused(body, "used in two ways|of two laws")

@@ -64,7 +64,17 @@ class ScaleTable:
         return float(values.flatten()[0]) if values.numel() else 0.0
 
     def matrix(self, name: str, fan_in: int, *, scale: float = 1.0, grows: bool = True) -> None:
-        """Enter a parameter that is contracted over `fan_in` entries."""
+        """Enter a parameter that is contracted over `fan_in` entries.
+
+        Raises:
+            Unmatched: It was contracted before with another factor, or over another number of entries.
+        """
+        before = self.factors.get((name, "matrix"), scale), self.fans.get((name, "matrix"), fan_in)
+        if before != (scale, fan_in):
+            raise Unmatched(
+                f"it contracts {scale:g} times '{name}' over {fan_in} entries, and before {before[0]:g} times over "
+                f"{before[1]}; matrices of two laws have no rule. Scale what it gives, or untie them"
+            )
         if self.weight_variance is not None:
             found, note = self.weight_variance, "as given"
         else:
