@@ -186,3 +186,8 @@ def test_verification_takes_two_widths_and_wide_modules():
 def test_one_matrix_in_two_scales_is_refused(other):
     body = net(lambda own, h: own.hidden(torch.relu(h)) + torch.tanh(other(own.hidden.weight, torch.relu(h))))
     refused(body, "used in two ways|of two laws")
+
+
+def test_uniform_first_layers_are_said_to_be_taken_as_gaussian():
+    kernel = sim.kernel(net(lambda own, h: own.hidden(h)), sample=X, widths=(32, 48))
+    assert str(kernel.explain()).count("taken as Gaussian") == 1

@@ -97,7 +97,8 @@ def contracted(
     atom = Linear(outer, support(weight.name), weight.name, part, source, taps, fan_in)
     made = [*layout]
     made.insert(out_axis if out_axis >= 0 else len(made) + 1 + out_axis, neurons)
-    reader.says(f"random matrix '{weight.name}', {reader.scales.notes[weight.name, 'matrix']}")
+    note = f"random matrix '{weight.name}', {reader.scales.notes[weight.name, 'matrix']}"
+    reader.says(note + (", taken as Gaussian" if isinstance(source, Data) and "uniform" in note else ""))
     return Wide(tuple(made), order, (Term(atom, Coefficient()),))
 
 
