@@ -22,6 +22,7 @@ import optuna.storages._rdb.models  # here and not in each of the many children
 from optuna.samplers import BaseSampler
 
 import similitude as sim
+import similitude.tuning.carbs  # likewise
 from similitude.runs.storage import open_store
 from similitude.tuning.tune import tune
 

@@ -104,7 +104,7 @@ def test_twenty_kills_at_random_moments(tmp_path, place):
 @pytest.mark.parametrize("place", ["journal", "sqlite", "postgres"])
 def test_twenty_kills_of_the_search_itself(tmp_path, place):
     with place_of(place, tmp_path) as storage:
-        killed_and_resumed("carbs", storage, tmp_path, kills=20, trials=40)
+        killed_and_resumed("carbs", storage, tmp_path, kills=20, trials=70)
 
 
 @needs_fork
