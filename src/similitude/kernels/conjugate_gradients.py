@@ -147,6 +147,6 @@ def _linear_operator() -> Any:
     except ImportError as error:
         raise ImportError(
             "Gram matrices this large are solved with the package linear_operator, which is not installed: pip install "
-            "linear_operator (it comes with gpytorch). Or take fewer samples."
+            "'similitude[kernels]'. Or take fewer samples."
         ) from error
     return linear_operator
