@@ -81,7 +81,9 @@ FEWER = sorted(set(FUNCTIONS) - {"selu", "softsign"})  # a second each for every
 CASES = [(0.4, 1.0, 1.5), (-0.7, 1.2, 0.6), (1.95, 2.0, 2.0), (0.0, 0.3, 1.0), (-0.199, 0.2, 0.2)]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "softsign" else n for n in FUNCTIONS]
+)
 def test_agrees_with_nested_quadrature(name, duals):
     phi, kinks = duals[name], FUNCTIONS[name][1]
     k, q1, q2 = (tensor(*column) for column in zip(*CASES, strict=True))
@@ -256,6 +258,7 @@ def test_interpolation_in_the_angle_is_the_closed_form():
         assert float((table[0] - phi.covariance(k[3], q[:, None], q)).abs().max()) <= ours.error_bound(q)
 
 
+@pytest.mark.slow
 def test_large_variances_of_a_smooth_function():
     """At variances where 512 terms of the series are too few."""
     phi, q = _cached("tanh"), tensor(9.0, 25.0, 60.0)

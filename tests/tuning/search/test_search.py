@@ -50,6 +50,14 @@ def test_the_first_trial_is_the_center_and_the_next_are_around_it():
     assert 0 < np.abs(near).max() < 1.5
 
 
+def test_who_asks_first_has_the_center_and_nobody_else():
+    assert suggest(history_of(np.zeros((0, 2))), seed=0, number=1).tolist() == [0, 0]
+    taken = history_of(np.zeros((0, 2)), pending=np.zeros((1, 2)))
+    assert 0 < np.abs(suggest(taken, seed=0, number=0)).max() < 1.5
+    elsewhere = history_of(np.zeros((0, 2)), pending=np.full((1, 2), 0.3))
+    assert suggest(elsewhere, seed=0, number=0).tolist() == [0, 0]
+
+
 def test_the_same_arguments_give_the_same_and_another_number_another():
     history = grown(8)
     assert suggest(history, seed=3, number=8).tolist() == suggest(history, seed=3, number=8).tolist()

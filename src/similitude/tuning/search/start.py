@@ -26,7 +26,9 @@ def start(history: History, near: Neighbourhood, number: int, rng: np.random.Gen
     space = near.space
     center = space.point(space.center)
     failed = len(history.failures)
-    if number == 0 or not (len(history.points) or failed or len(history.waiting)):
+    tried = np.concatenate([history.points, history.waiting, *(f.point[None] for f in history.failures)])
+    # A process or thread with a later number may have been first, and have the center already.
+    if not len(tried) or (number == 0 and np.abs(tried - center).max(1).min() > 1e-9):
         return center
     origins, stride = center[None], 1.0
     if len(history.points):
@@ -37,14 +39,13 @@ def start(history: History, near: Neighbourhood, number: int, rng: np.random.Gen
         origins = np.maximum(center - scaled * near.radius * failed, low)[None]
         stride = 1.0 + 0.5 * failed
     drawn = near.draw(origins, _DRAWS, rng, stride=stride)
-    tried = np.concatenate([history.points, history.waiting, *(f.point[None] for f in history.failures)])
     low, high = space.bounds.T
     for j in np.flatnonzero(space.categorical):
         levels = np.arange(low[j], high[j] + 1)
         times = (np.abs(tried[:, j, None] - levels) < 0.5).sum(0)
         drawn[:, j] = levels[int(np.argmin(times))]
     drawn = near.snapped(drawn)
-    if len(tried) and len(drawn):
+    if len(drawn):
         new = np.abs(drawn[:, None] - tried[None]).max(-1).min(1) > 1e-9
         drawn = drawn[new] if new.any() else drawn
     return drawn[0] if len(drawn) else center
