@@ -7,7 +7,6 @@ Yang, Tensor Programs I (2019, arXiv:1910.12478), Appendix A (1/d logits).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +14,8 @@ import torch
 from torch import Tensor
 
 from similitude.core.errors import KernelError
-from similitude.kernels.attention_draws import Factors, Logits, point_set
-
-REPLICATES = 16
-"""Point sets that are scrambled independently of one another: their spread is the standard error."""
+from similitude.kernels.attention_draws import Factors, Logits
+from similitude.kernels.point_sets import averages
 
 ENTRIES = 2**21
 """Entries of attention weights that are held at a time: 16 MB."""
@@ -144,28 +141,20 @@ def softmax_attention(
         scale=scale,
         masks=masks,
     )
-    sources = [point_set(logits.dimensions, seed * REPLICATES + index) for index in range(REPLICATES)]
     pairs = math.prod(np.broadcast_shapes(*(part.cross.shape[:-2] for part in (queries, keys, values))))
     width = sum(queries.cross.shape[-2:]) * max(keys.cross.shape[-2:])
     chunk = min(MOST_POINTS, 2 ** int(math.log2(max(1, ENTRIES // (pairs * width)))))
-    sums: list[Tensor] = []
-    points = 0
-    while True:
-        parts = [_sums(logits, queries, keys, values, source, chunk, scale) for source in sources]
-        stacked = [torch.stack(part) for part in zip(*parts, strict=True)]
-        sums = stacked if not sums else [a + b for a, b in zip(sums, stacked, strict=True)]
-        points += chunk
-        if points & (points - 1):
-            continue  # Sobol points are balanced at powers of two
-        means = [part.mean(0) / points for part in sums]
-        errors = [part.std(0) / (points * math.sqrt(REPLICATES)) for part in sums]
-        sharp = all(
-            float(e.max()) <= tolerance * float(m.abs().max()) for e, m in zip(errors, means, strict=True)
-        )
-        if sharp or 2 * points * REPLICATES > most_draws:
-            break
+    found = averages(
+        lambda points: _sums(logits, queries, keys, values, points, scale),
+        dimensions=logits.dimensions,
+        chunk=chunk,
+        tolerance=tolerance,
+        most_draws=most_draws,
+        seed=seed,
+    )
+    means, errors = found.means, found.errors
     tangent = (means[1], errors[1]) if values.tangent is not None else (None, None)
-    return Attended(means[0], tangent[0], errors[0], tangent[1], points * REPLICATES)
+    return Attended(means[0], tangent[0], errors[0], tangent[1], found.draws)
 
 
 def fixed_attention(weights: tuple[Tensor, Tensor], cross: Tensor) -> Tensor:
@@ -212,12 +201,11 @@ def _sums(
     queries: PairCovariance,
     keys: PairCovariance,
     values: PairCovariance,
-    points: Callable[[int], Tensor],
-    count: int,
+    points: Tensor,
     scale: float,
 ) -> list[Tensor]:
-    """Return sums over `count` points of the covariance and, where there is one, of the tangent kernel."""
-    left, right = logits.softmaxes(points(count))
+    """Return sums over points of the covariance and, where there is one, of the tangent kernel."""
+    left, right = logits.softmaxes(points)
     V = values.cross
     through = left @ V  # P V
     covariance = through @ right.mT

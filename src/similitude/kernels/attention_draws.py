@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
-
-SOBOL_DIMENSIONS = 21201
-"""Dimensions that torch's Sobol sequence has; logits of more normals than this are drawn plainly."""
 
 NEGLIGIBLE = 1e-12
 """Eigenvalue of a covariance, relative to the largest, below which a direction is not drawn."""
@@ -91,26 +85,6 @@ class Logits:
     def _softmax(self, logits: Tensor, sequence: int) -> Tensor:
         logits = logits * self.scale
         return torch.softmax(logits if self.masks is None else logits + self.masks[sequence], -1)
-
-
-def point_set(dimensions: int, seed: int) -> Callable[[int], Tensor]:
-    """Return a function that gives the next n points of standard normals, shape (n, dimensions), float64.
-
-    Args:
-        dimensions: Normals of a point. Up to 21201 of them come from a scrambled Sobol sequence.
-        seed: Of the scrambling.
-    """
-    if dimensions > SOBOL_DIMENSIONS:
-        generator = torch.Generator().manual_seed(seed)
-        return lambda count: torch.randn(count, dimensions, generator=generator, dtype=torch.float64)
-    engine = torch.quasirandom.SobolEngine(dimensions, scramble=True, seed=seed)
-    edge = 2.0**-31
-
-    def points(count: int) -> Tensor:
-        uniform = engine.draw(count, dtype=torch.float64).clamp_(edge, 1 - edge)
-        return torch.erfinv(uniform.mul_(2).sub_(1)).mul_(math.sqrt(2))
-
-    return points
 
 
 def _spectrum(matrix: Tensor, largest: Tensor | None = None) -> tuple[Tensor, Tensor]:

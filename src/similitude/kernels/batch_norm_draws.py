@@ -7,11 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from similitude.kernels.attention_draws import point_set
 from similitude.kernels.duals.base import Dual
-
-REPLICATES = 16
-"""Point sets that are scrambled independently of one another: their spread is the standard error."""
+from similitude.kernels.point_sets import averages
 
 MOST_POINTS = 512
 """Points of a set that are drawn at a time."""
@@ -51,34 +48,26 @@ def sampled(
     values, vectors = torch.linalg.eigh(joint.double())
     kept = values > 1e-13 * values[-1]
     root = (vectors[:, kept] * values[kept].sqrt()).flip(-1)
-    sources = [point_set(root.shape[1], seed * REPLICATES + index) for index in range(REPLICATES)]
-    sums: list[Tensor] = []
-    points, chunk = 0, min(MOST_POINTS, 2 ** max(0, int(math.log2(ENTRIES / len(joint)))))
-    while True:
-        parts = []
-        for source in sources:
-            x = source(chunk) @ root.T
-            left = _Rows(phi, x[:, : sizes[0]], eps, gradients=tangent is not None)
-            right = (
-                left if sizes[1] is None else _Rows(phi, x[:, sizes[0] :], eps, gradients=tangent is not None)
-            )
-            part = [left.values.T @ right.values]
-            if tangent is not None:
-                part.append(_sampled_tangent(left, right, tangent.double(), rates))
-            parts.append(part)
-        stacked = [torch.stack(part) for part in zip(*parts, strict=True)]
-        sums = stacked if not sums else [a + b for a, b in zip(sums, stacked, strict=True)]
-        points += chunk
-        if points & (points - 1):
-            continue  # Sobol points are balanced at powers of two
-        means = [part.mean(0) / points for part in sums]
-        errors = [part.std(0) / (points * math.sqrt(REPLICATES)) for part in sums]
-        sharp = all(
-            float(e.max()) <= tolerance * float(m.abs().max()) for e, m in zip(errors, means, strict=True)
-        )
-        if sharp or 2 * points * REPLICATES > most_draws:
-            break
-    return [mean.to(joint) for mean in means], [error.to(joint) for error in errors]
+    chunk = min(MOST_POINTS, 2 ** max(0, int(math.log2(ENTRIES / len(joint)))))
+
+    def sums_of(points: Tensor) -> list[Tensor]:
+        x = points @ root.T
+        left = _Rows(phi, x[:, : sizes[0]], eps, gradients=tangent is not None)
+        right = left if sizes[1] is None else _Rows(phi, x[:, sizes[0] :], eps, gradients=tangent is not None)
+        products = [left.values.T @ right.values]
+        if tangent is not None:
+            products.append(_sampled_tangent(left, right, tangent.double(), rates))
+        return products
+
+    found = averages(
+        sums_of,
+        dimensions=root.shape[1],
+        chunk=chunk,
+        tolerance=tolerance,
+        most_draws=most_draws,
+        seed=seed,
+    )
+    return [mean.to(joint) for mean in found.means], [error.to(joint) for error in found.errors]
 
 
 class _Rows:

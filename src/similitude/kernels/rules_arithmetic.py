@@ -32,7 +32,7 @@ def add(reader: Reader, op: Op) -> None:
         signs = (-float(alpha), 1.0)
     one, two = reader.fact(left), reader.fact(right)
     if isinstance(one, Logits) or isinstance(two, Logits):
-        from similitude.kernels.rules_attention import add_mask
+        from similitude.kernels.rules_logits import add_mask
 
         add_mask(reader, op, left, right, signs)
         return
@@ -68,7 +68,7 @@ def multiply(reader: Reader, op: Op) -> None:
         dropout(reader, op, one, two, left, right, divide)
         return
     if isinstance(one, Logits) or (isinstance(two, Logits) and not divide):
-        from similitude.kernels.rules_attention import scale_logits
+        from similitude.kernels.rules_logits import scale_logits
 
         scale_logits(reader, op, left, right, divide)
         return

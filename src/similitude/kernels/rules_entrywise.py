@@ -176,7 +176,7 @@ def masked(reader: Reader, op: Op) -> None:
         two, condition, one = op.args
     facts = reader.fact(condition), reader.fact(one), reader.fact(two)
     if isinstance(facts[2], Logits) or isinstance(facts[1], Logits):
-        from similitude.kernels.rules_attention import mask_logits
+        from similitude.kernels.rules_logits import mask_logits
 
         mask_logits(reader, op, condition, one, two)
         return
