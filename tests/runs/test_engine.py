@@ -14,6 +14,7 @@ import pytest
 from similitude.core.errors import StudyError
 from similitude.runs.engine import InProcess, JobsFailedError, available_cores
 from similitude.runs.pool import ProcessPool
+from tests.waiting import running
 
 ENGINES = [InProcess(), ProcessPool(workers=2)]
 HERE = Path(__file__).parent
@@ -106,13 +107,6 @@ def start():
     return subprocess.Popen(
         command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-
-
-def running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")

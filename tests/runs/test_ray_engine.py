@@ -17,6 +17,7 @@ import ray_jobs
 from similitude.core.errors import StudyError
 from similitude.runs.engine import JobsFailedError
 from similitude.runs.ray import RayEngine, pickled
+from tests.waiting import running, soon
 
 HERE = Path(__file__).parent
 
@@ -25,20 +26,6 @@ def compute(engine, function, work, **options):
     done = {}
     engine.map(function, work, on_done=lambda job, result: done.update({job: result}), **options)
     return done
-
-
-def running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def soon(condition, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.02)
-    return condition()
 
 
 def ray_processes():

@@ -24,6 +24,7 @@ from similitude.core.errors import StudyError, TuningError
 from similitude.tuning.engines.ray_trials import RayTrials
 from similitude.tuning.trials.failures import FAILURE_KEY
 from similitude.tuning.tune import trial_engine, tune
+from tests.waiting import running, soon
 
 REASON = f"{FAILURE_KEY}:reason"
 
@@ -31,20 +32,6 @@ REASON = f"{FAILURE_KEY}:reason"
 @pytest.fixture
 def study():
     return optuna.create_study(sampler=RandomSampler(seed=0))
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def soon(condition, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
 
 
 def noted(folder, trial):
@@ -109,7 +96,7 @@ def test_a_trial_is_killed_at_its_cap_with_what_it_started(ray_engine, study, tm
     assert 2 <= trial.user_attrs["cost"] < time.monotonic() - started < 60
     pids = [int(file.name) for file in tmp_path.iterdir()]
     assert len(pids) == 2
-    assert soon(lambda: not any(map(alive, pids)))
+    assert soon(lambda: not any(map(running, pids)))
 
 
 def test_a_trial_is_killed_when_the_cost_that_it_tells_passes_the_cap(ray_engine, study):
