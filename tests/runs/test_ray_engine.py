@@ -267,6 +267,6 @@ def test_jobs_of_a_node_that_dies_are_done_on_another(tmp_path):
         [sys.executable, script, tmp_path], capture_output=True, text=True, timeout=240, check=False
     )
     assert ran.returncode == 0, ran.stderr
-    done, begun = ran.stdout.splitlines()[-1].split()
-    assert int(done) == 12
-    assert int(begun) > 12, "the node died without a job"
+    done, lost, elsewhere = map(int, ran.stdout.splitlines()[-1].split())
+    assert lost > 0, "the node died without a job"
+    assert (done, elsewhere) == (12, 12)
