@@ -18,6 +18,7 @@ from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.kernels.grams import NAMES
 from similitude.kernels.program import converted
 from similitude.kernels.samples import count
+from similitude.kernels.tangent_rates import tangent_rates
 from similitude.scaling.axes import build
 from similitude.scaling.dataflow.passes import call_of
 
@@ -129,7 +130,7 @@ def _copies(
     own = converted(first, kernel.dtype)
     x = tree_map_only(Tensor, lambda t: t.to(kernel.dtype) if t.is_floating_point() else t, x)
     deviations = _deviations(at.scales)
-    rates = _rates(at.scales)
+    rates = tangent_rates(at.scales)
     sums: dict[str, list[Tensor]] = {name: [] for name in NAMES}
     for index in range(_MOST_FORWARD):
         _draw(own, deviations, derive(seed, "copy", index))
@@ -180,15 +181,6 @@ def _deviations(scales: ScaleTable) -> dict[str, float]:
     for (name, role), variance in scales.variance.items():
         fan = scales.fans[name, role] if role == "matrix" else 1
         found[name] = math.sqrt(variance / fan) / abs(scales.factors.get((name, role), 1.0))
-    return found
-
-
-def _rates(scales: ScaleTable) -> dict[str, float]:
-    """Return the learning rate of every parameter."""
-    found: dict[str, float] = {}
-    for (name, role), rate in scales.rate.items():
-        fan = scales.fans[name, role] if role == "matrix" else 1
-        found[name] = rate / (fan * scales.factors.get((name, role), 1.0) ** 2)
     return found
 
 
