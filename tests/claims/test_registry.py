@@ -25,7 +25,7 @@ def test_every_claim_is_whole():
 
 def test_selection():
     everything = list(registered())
-    assert [e.name for e in select([])] == everything
+    assert select([]) == []
     assert [e.name for e in select(["17"])] == [n for n in everything if n.startswith("17.")]
     assert select(["01", "8"]) == select(["1", "08"])
     assert [e.name for e in select(["17.transfer", "17.transfer"])] == ["17.transfer"]

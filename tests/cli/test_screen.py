@@ -9,8 +9,9 @@ import sys
 import pytest
 from rich.console import Console
 
-from similitude.cli.screen import ProgressBar, Screen, finite
+from similitude.cli.screen import ProgressBar, Screen
 from similitude.core.errors import StudyError
+from similitude.core.plain import finite
 from similitude.studies.jobs import Progress
 
 

@@ -50,7 +50,7 @@ def test_a_study_from_end_to_end(transfer, cli):
 
 
 def _strict(data):
-    from similitude.cli.screen import finite
+    from similitude.core.plain import finite
 
     return finite(data)
 

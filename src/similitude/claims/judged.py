@@ -9,6 +9,7 @@ from scipy import stats
 
 from similitude.checking.slopes import Slope
 from similitude.claims.registry import Measured
+from similitude.core.chart import Chart
 from similitude.core.verdict import Evidence, Outcome, Verdict
 
 WIDTH_EXPONENT = "exponent of width"
@@ -21,6 +22,8 @@ def judged(
     summary: str,
     evidence: Sequence[Evidence],
     interval: tuple[float, float] | None = None,
+    *,
+    figures: Sequence[Chart] = (),
 ) -> Measured:
     """Return what was measured, with the verdict that the statement holds or does not.
 
@@ -31,16 +34,24 @@ def judged(
         summary: The measurement in a sentence.
         evidence: The numbers behind it.
         interval: 95 % interval of the value; None where it has none.
+        figures: Figures of the paper redrawn from what was measured.
 
     Example:
         >>> judged(True, 2.0, "ratio", "the ratio is 2", ()).verdict.ok
         True
     """
     outcome = Outcome.OK if holds else Outcome.INCONSISTENT
-    return Measured(value, interval, unit, Verdict(outcome, summary, tuple(evidence)))
+    return Measured(value, interval, unit, Verdict(outcome, summary, tuple(evidence)), tuple(figures))
 
 
-def judged_slopes(holds: bool, summary: str, shown: Slope, rows: Sequence[tuple[str, Slope]]) -> Measured:
+def judged_slopes(
+    holds: bool,
+    summary: str,
+    shown: Slope,
+    rows: Sequence[tuple[str, Slope]],
+    *,
+    figures: Sequence[Chart] = (),
+) -> Measured:
     """Return what was measured where it is exponents of width, of which one is shown.
 
     Args:
@@ -48,9 +59,12 @@ def judged_slopes(holds: bool, summary: str, shown: Slope, rows: Sequence[tuple[
         summary: The measurement in a sentence.
         shown: The exponent that stands for all.
         rows: All exponents by name.
+        figures: Figures of the paper redrawn from what was measured.
     """
     evidence = tuple(Evidence(name, slope.value, (slope.low, slope.high)) for name, slope in rows)
-    return judged(holds, shown.value, WIDTH_EXPONENT, summary, evidence, (shown.low, shown.high))
+    return judged(
+        holds, shown.value, WIDTH_EXPONENT, summary, evidence, (shown.low, shown.high), figures=figures
+    )
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float]:

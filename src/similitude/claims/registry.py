@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import pkgutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from similitude.core.chart import Chart
 from similitude.core.citation import PAPERS, Paper
 from similitude.core.claim import Claim
 from similitude.core.errors import SimilitudeError
@@ -18,12 +20,21 @@ from similitude.core.verdict import Verdict
 
 @dataclass(frozen=True)
 class Measured:
-    """What a measurement gives: a value in `unit` with its 95 % interval, and whether the statement holds."""
+    """What a measurement gives.
+
+    Attributes:
+        value: The number that stands for it.
+        interval: Its 95 % interval, or None where it has none.
+        unit: Its unit.
+        verdict: Whether the statement holds.
+        figures: Figures of the paper redrawn from what was measured.
+    """
 
     value: float
     interval: tuple[float, float] | None
     unit: str
     verdict: Verdict
+    figures: tuple[Chart, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,9 @@ class Entry:
         statement: What the paper says.
         claimed: The value or relation that the measurement is held against.
         minutes: What the measurement takes on two cores, about.
-        measurement: Measures it; a statement that does not hold is reported so.
+        measurement: Measures it; a statement that does not hold is reported so. Where there is a full size it takes
+            `full`, whether to measure at that.
+        full_minutes: What the measurement takes at its full size, about; None where it has one size only.
     """
 
     name: str
@@ -44,7 +57,8 @@ class Entry:
     statement: str
     claimed: str
     minutes: float
-    measurement: Callable[[], Measured]
+    measurement: Callable[..., Measured]
+    full_minutes: float | None = None
 
     @property
     def source(self) -> Paper:
@@ -52,15 +66,20 @@ class Entry:
         return PAPERS[self.paper]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
+        """Return plain data for JSON: the keys of a measured claim, and what it takes."""
         return {
-            "name": self.name,
             "paper": self.paper,
+            "claim": self.name,
+            "claimed": self.claimed,
+            "measured": None,
+            "interval": None,
+            "passed": None,
+            "seconds": None,
+            "statement": self.statement,
             "title": self.source.title,
             "arxiv": self.source.arxiv,
-            "statement": self.statement,
-            "claimed": self.claimed,
             "minutes": self.minutes,
+            "full_minutes": self.full_minutes,
         }
 
 
@@ -68,20 +87,33 @@ _ENTRIES: dict[str, Entry] = {}
 
 
 def claim(
-    name: str, *, paper: int, statement: str, claimed: str, minutes: float
-) -> Callable[[Callable[[], Measured]], Callable[[], Measured]]:
+    name: str, *, paper: int, statement: str, claimed: str, minutes: float, full_minutes: float | None = None
+) -> Callable[[Callable[..., Measured]], Callable[..., Measured]]:
     """Register the decorated function as the measurement of a claim.
 
+    Args:
+        name: "<paper>.<short name>".
+        paper: The paper's number.
+        statement: What the paper says.
+        claimed: The value or relation that the measurement is held against.
+        minutes: What the measurement takes on two cores, about.
+        full_minutes: What it takes at its full size; the function then takes a keyword `full`.
+
     Raises:
-        ValueError: The name is taken, does not begin with the paper's number, or the paper is unknown.
+        ValueError: The name is taken, does not begin with the paper's number, the paper is unknown, or the function
+            takes `full` without full minutes, or not with them.
     """
 
-    def register(measurement: Callable[[], Measured]) -> Callable[[], Measured]:
+    def register(measurement: Callable[..., Measured]) -> Callable[..., Measured]:
         if paper not in PAPERS or not name.startswith(f"{paper}."):
             raise ValueError(f"claim {name!r}: begin with the number of a known paper, e.g. '17.transfer'.")
         if name in _ENTRIES:
             raise ValueError(f"claim {name!r} is registered twice.")
-        _ENTRIES[name] = Entry(name, paper, statement, claimed, minutes, measurement)
+        if ("full" in inspect.signature(measurement).parameters) != (full_minutes is not None):
+            raise ValueError(
+                f"claim {name!r}: a measurement takes a keyword 'full' where full_minutes are given, and only there."
+            )
+        _ENTRIES[name] = Entry(name, paper, statement, claimed, minutes, measurement, full_minutes)
         return measurement
 
     return register
@@ -96,14 +128,15 @@ def registered() -> dict[str, Entry]:
 
 
 def select(names: Sequence[str]) -> list[Entry]:
-    """Return the claims of some names or paper numbers; all of them for no names.
+    """Return the claims of some names or paper numbers.
+
+    Args:
+        names: Names such as "6.errors" or "06.errors", and numbers of papers such as "6" or "06".
 
     Raises:
         SimilitudeError: A name is unknown.
     """
     entries = registered()
-    if not names:
-        return list(entries.values())
     chosen: dict[str, Entry] = {}
     for name in names:
         bare = name.lstrip("0")  # sheets and folders call paper 6 "06"
@@ -119,10 +152,16 @@ def select(names: Sequence[str]) -> list[Entry]:
     return list(chosen.values())
 
 
-def measure(entry: Entry) -> Claim:
-    """Measure a claim."""
+def measure(entry: Entry, *, full: bool = False) -> Claim:
+    """Measure a claim.
+
+    Args:
+        entry: The claim.
+        full: Measure at its full size, where it has one.
+    """
+    full = full and entry.full_minutes is not None
     started = time.monotonic()
-    got = entry.measurement()
+    got = entry.measurement(full=True) if full else entry.measurement()
     return Claim(
         name=entry.name,
         paper=entry.paper,
@@ -133,4 +172,6 @@ def measure(entry: Entry) -> Claim:
         unit=got.unit,
         verdict=got.verdict,
         seconds=time.monotonic() - started,
+        figures=got.figures,
+        full=full,
     )

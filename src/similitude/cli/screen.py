@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from similitude.core.plain import finite
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -26,10 +28,10 @@ RUNS_KEPT = "Finished runs are kept, and the same command continues from them."
 
 
 class Screen:
-    """Where a command prints, as a context: the JSON object is printed when the body ends.
+    """Where a command prints, as a context: the JSON is printed when the body ends.
 
     Args:
-        as_json: Everything but the one JSON object goes to standard error, also what the user's own code
+        as_json: Everything but the one JSON value goes to standard error, also what the user's own code
             prints, here or in worker processes. A body that fails gives `{"error": {"type", "message"}}`.
         kept: What there is to say of finished work when the body is interrupted; nothing where none is kept.
     """
@@ -39,7 +41,7 @@ class Screen:
         # Without markup and emoji: a path or a name may hold brackets and colons.
         self.notes = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self.out = self.notes if as_json else Console(highlight=False, markup=False, emoji=False)
-        self._object: dict[str, Any] | None = None
+        self._object: dict[str, Any] | list[Any] | None = None
 
     def __enter__(self) -> Screen:
         if self.as_json:
@@ -71,8 +73,8 @@ class Screen:
         """Print text or rich renderables for people."""
         self.out.print(*things, soft_wrap=all(isinstance(t, str) for t in things))
 
-    def result(self, data: dict[str, Any]) -> None:
-        """Set the JSON object to print if it was asked for; numbers that JSON lacks become null."""
+    def result(self, data: dict[str, Any] | list[Any]) -> None:
+        """Set the JSON object or list to print if it was asked for; numbers that JSON lacks become null."""
         self._object = data
 
     @contextmanager
@@ -131,15 +133,6 @@ class ProgressBar:
             done = f"{progress.cells_done} of {progress.cells} runs done"
             self._console.print(Text(f"{progress.study}: {progress.label}, {done} {text}"), soft_wrap=True)
         self._label = progress.label
-
-
-def finite(data: Any) -> Any:
-    """Return data with floats that JSON lacks (inf, nan) as None."""
-    if isinstance(data, dict):
-        return {key: finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [finite(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def _divert(stream: Any) -> int | None:

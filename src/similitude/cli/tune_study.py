@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from similitude.cli.exits import GOOD, NOT_ENOUGH
-from similitude.cli.screen import Screen, finite
+from similitude.cli.screen import Screen
 from similitude.core.errors import NotEnoughEvidenceError, ReportError, TuningError
+from similitude.core.plain import finite
 
 if TYPE_CHECKING:
     import optuna

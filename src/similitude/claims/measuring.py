@@ -1,0 +1,90 @@
+"""Measure many claims, here or in other processes; one that fails does not stop the others."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from similitude.claims.registry import Entry, measure, registered
+from similitude.core.claim import Claim
+from similitude.core.verdict import Outcome, Verdict
+from similitude.runs.engine import Engine, InProcess, JobsFailedError, one_line
+
+
+def measure_all(
+    entries: Sequence[Entry],
+    *,
+    full: bool = False,
+    settings: Mapping[str, str] | None = None,
+    engine: Engine | None = None,
+    on_done: Callable[[Claim], None] = lambda claim: None,
+) -> list[Claim]:
+    """Measure claims.
+
+    A measurement that raises, or whose process dies, gives a claim that says so in `error`.
+
+    Args:
+        entries: The claims, as `select` gives them.
+        full: Measure those at their full size that have one.
+        settings: What runs this, by name; kept with every claim.
+        engine: Where; in this process by default.
+        on_done: Called with every claim as soon as it is there.
+
+    Returns:
+        The claims in the order of the entries.
+    """
+    by_name = {entry.name: entry for entry in entries}
+    found: dict[str, Claim] = {}
+
+    def keep(name: str, claim: Claim) -> None:
+        found[name] = replace(claim, settings=dict(settings or {}))
+        on_done(found[name])
+
+    try:
+        (engine or InProcess()).map(functools.partial(attempt, full=full), list(by_name), on_done=keep)
+    except JobsFailedError as failed:  # processes that died: what raises is caught in `attempt`
+        for failure in failed.failures:
+            keep(failure.job, _unmeasured(by_name[failure.job], failure.reason, 0.0))
+    return [found[entry.name] for entry in entries]
+
+
+def attempt(name: str, *, full: bool = False) -> Claim:
+    """Measure a registered claim; what it raises is returned in `Claim.error`.
+
+    Args:
+        name: Its name in the registry.
+        full: Measure at its full size, where it has one.
+    """
+    entry = registered()[name]
+    started = time.monotonic()
+    try:
+        return measure(entry, full=full)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{one_line(error)} ({os.path.basename(where.filename)}, line {where.lineno})"
+        return _unmeasured(entry, reason, time.monotonic() - started)
+
+
+def _unmeasured(entry: Entry, reason: str, seconds: float) -> Claim:
+    verdict = Verdict(
+        Outcome.CANNOT_TELL,
+        f"the measurement failed: {reason}",
+        next=f"similitude claims run {entry.name}",
+    )
+    return Claim(
+        name=entry.name,
+        paper=entry.paper,
+        statement=entry.statement,
+        claimed=entry.claimed,
+        measured=math.nan,
+        interval=None,
+        unit="",
+        verdict=verdict,
+        seconds=seconds,
+        error=reason,
+    )
