@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from similitude.core.plain import finite, number
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Kind = Literal["points", "line", "joined", "guide"]
 Scale = Literal["linear", "log", "log2"]
@@ -19,7 +22,7 @@ class Series:
     Attributes:
         label: Its name in the legend. Series of one label have one colour, and one entry: what was measured and its
             theory.
-        x: Places, as many as `y`.
+        x: Places, as many as `y`; a tuple once it is made.
         y: Values; nan or inf leaves a gap.
         intervals: 95 % intervals of the values, one each, or None where a value has none; empty where none has.
         kind: "points" for what was measured, "line" for theory, "joined" for measured points with a line from one to
@@ -34,8 +37,8 @@ class Series:
     """
 
     label: str
-    x: Sequence[float]
-    y: Sequence[float]
+    x: Sequence[float] | np.ndarray
+    y: Sequence[float] | np.ndarray
     intervals: Sequence[tuple[float, float] | None] = ()
     kind: Kind = "points"
 
@@ -44,7 +47,7 @@ class Series:
             object.__setattr__(self, name, _floats(getattr(self, name)))
         ends = tuple(None if pair is None else (number(pair[0]), number(pair[1])) for pair in self.intervals)
         object.__setattr__(self, "intervals", ends)
-        if not self.x or len(self.x) != len(self.y) or len(ends) not in (0, len(self.x)):
+        if not len(self.x) or len(self.x) != len(self.y) or len(ends) not in (0, len(self.x)):
             raise ValueError(
                 f"series {self.label!r} has {len(self.x)} places, {len(self.y)} values and {len(ends)} intervals: give "
                 "at least one place, as many values, and as many intervals or none."
