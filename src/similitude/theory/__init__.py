@@ -9,6 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from similitude.theory.bottleneck.heads import wide_head
+    from similitude.theory.bottleneck.limit import WideKernels, bottleneck_start, without_bottleneck
+    from similitude.theory.bottleneck.linear import LinearSpeedUp, linear_speed_up
+    from similitude.theory.bottleneck.run import BottleneckRun
+    from similitude.theory.bottleneck.segment import Segment
+    from similitude.theory.bottleneck.training import train_bottlenecks
     from similitude.theory.finite_width.catapult import Catapult, catapult_map, catapult_window
     from similitude.theory.finite_width.criticality import Criticality, critical_line, criticality
     from similitude.theory.finite_width.cumulants import VarianceCumulants, variance_cumulants
@@ -41,17 +47,22 @@ if TYPE_CHECKING:
     from similitude.theory.ridge.taxonomy import Taxonomy
 
 _HOMES = {
+    "BottleneckRun": "bottleneck.run",
     "Catapult": "finite_width.catapult",
     "CostOfOverfitting": "ridge.overfitting",
     "Criticality": "finite_width.criticality",
     "Exponents": "ridge.exponents",
     "LearningCurve": "ridge.curve",
+    "LinearSpeedUp": "bottleneck.linear",
     "LogSize": "finite_width.log_normal",
     "OptimalRidge": "ridge.optimal",
     "RidgeRisk": "ridge.risk",
+    "Segment": "bottleneck.segment",
     "Spectrum": "ridge.spectrum",
     "Taxonomy": "ridge.taxonomy",
     "VarianceCumulants": "finite_width.cumulants",
+    "WideKernels": "bottleneck.limit",
+    "bottleneck_start": "bottleneck.limit",
     "catapult_map": "finite_width.catapult",
     "catapult_window": "finite_width.catapult",
     "coefficient_bound": "ridge.effective_rank",
@@ -62,6 +73,7 @@ _HOMES = {
     "effective_ranks": "ridge.effective_rank",
     "exponents": "ridge.exponents",
     "interpolation_penalty": "ridge.power_law",
+    "linear_speed_up": "bottleneck.linear",
     "noise_risk": "ridge.overfitting",
     "ntk_relative_second_moment": "finite_width.ntk_fluctuation",
     "ntk_relative_second_moment_limit": "finite_width.ntk_fluctuation",
@@ -77,21 +89,29 @@ _HOMES = {
     "rf_risk": "ridge.risk",
     "sample_resnet_covariance": "finite_width.residual_draws",
     "taxonomy": "ridge.overfitting",
+    "train_bottlenecks": "bottleneck.training",
     "variance_cumulants": "finite_width.cumulants",
+    "wide_head": "bottleneck.heads",
+    "without_bottleneck": "bottleneck.limit",
 }
 
 __all__ = [
+    "BottleneckRun",
     "Catapult",
     "CostOfOverfitting",
     "Criticality",
     "Exponents",
     "LearningCurve",
+    "LinearSpeedUp",
     "LogSize",
     "OptimalRidge",
     "RidgeRisk",
+    "Segment",
     "Spectrum",
     "Taxonomy",
     "VarianceCumulants",
+    "WideKernels",
+    "bottleneck_start",
     "catapult_map",
     "catapult_window",
     "coefficient_bound",
@@ -102,6 +122,7 @@ __all__ = [
     "effective_ranks",
     "exponents",
     "interpolation_penalty",
+    "linear_speed_up",
     "noise_risk",
     "ntk_relative_second_moment",
     "ntk_relative_second_moment_limit",
@@ -117,7 +138,10 @@ __all__ = [
     "rf_risk",
     "sample_resnet_covariance",
     "taxonomy",
+    "train_bottlenecks",
     "variance_cumulants",
+    "wide_head",
+    "without_bottleneck",
 ]
 
 
