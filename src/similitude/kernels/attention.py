@@ -1,4 +1,4 @@
-"""Softmax attention of infinitely many, infinitely wide heads: covariance and tangent kernel of what it returns.
+"""Softmax attention of infinitely many heads, wide or of a fixed size: covariance and tangent kernel of what it returns.
 
 Hron, Bahri, Sohl-Dickstein & Novak, Infinite attention: NNGP and NTK for deep attention networks (2020), Theorem 3;
 Yang, Tensor Programs I (2019, arXiv:1910.12478), Appendix A (1/d logits).
@@ -72,6 +72,7 @@ def softmax_attention(
     values: PairCovariance,
     *,
     scale: float = 1.0,
+    size: int | None = None,
     masks: tuple[Tensor, Tensor] | None = None,
     tolerance: float = 0.01,
     most_draws: int = 16384,
@@ -79,8 +80,8 @@ def softmax_attention(
 ) -> Attended:
     """Return covariance and tangent kernel of attention with logits scale * q.k / sqrt(d) and infinitely many heads.
 
-    A head's logits G_ac = scale q_a.k_c / sqrt(d) are Gaussian with covariance scale^2 Q(a, a') K(c, c') (Q, K:
-    covariances of queries and keys), and independent of its values. With P = softmax(G) row by row, V the covariance of
+    The logits G_ac = scale q_a.k_c / sqrt(d) of an infinitely wide head are Gaussian with covariance
+    scale^2 Q(a, a') K(c, c') (Q, K: covariances of queries and keys), and independent of its values. With P = softmax(G) row by row, V the covariance of
     the values, and primes for the second sequence,
 
         covariance(a, a') = E sum_cc' P_ac V(c, c') P'_a'c'.
@@ -99,6 +100,9 @@ def softmax_attention(
 
     which costs L^3 in place of L^4. The projection after the heads adds the covariance: that is the next layer's affair.
 
+    Heads of d neurons, infinitely many of them, have a Gaussian limit too: P is then that of d independent draws of the
+    queries and keys, and Q and K in TG are mean products of these draws, (1/d) sum_i q_i(a) q'_i(a').
+
     Expectations are averages over Sobol points, in 16 sets scrambled independently, whose spread is the standard error.
 
     Args:
@@ -106,6 +110,7 @@ def softmax_attention(
         keys: Over key positions, likewise.
         values: Over key positions, likewise; `left` and `right` are not read.
         scale: Logits in units of q.k / sqrt(d).
+        size: d, neurons of a head; None where it is infinite.
         masks: Added to the logits of the first and of the second sequence, -inf where a query must not attend; broadcast
             with (..., L, keys) and (..., R, keys).
         tolerance: Standard error, relative to the largest entry, at which drawing ends.
@@ -122,7 +127,7 @@ def softmax_attention(
         >>> bool(torch.allclose(attended.covariance, torch.full((3, 3), 1 / 3, dtype=torch.float64)))
         True
 
-    Source: Hron et al. (2020), Theorem 3, for the covariance; the tangent kernel is derived here.
+    Source: Hron et al. (2020), Theorem 3, for the covariance at infinite d; the rest is derived here.
 
     Cost: O(draws x pairs x L^3).
     """
@@ -138,8 +143,10 @@ def softmax_attention(
     logits = Logits(
         Factors(queries.left, queries.right, queries.cross),
         Factors(keys.left, keys.right, keys.cross),
+        (queries.cross, keys.cross),
         scale=scale,
         masks=masks,
+        size=size,
     )
     pairs = math.prod(np.broadcast_shapes(*(part.cross.shape[:-2] for part in (queries, keys, values))))
     width = sum(queries.cross.shape[-2:]) * max(keys.cross.shape[-2:])
@@ -205,7 +212,8 @@ def _sums(
     scale: float,
 ) -> list[Tensor]:
     """Return sums over points of the covariance and, where there is one, of the tangent kernel."""
-    left, right = logits.softmaxes(points)
+    draw = logits.draw(points)
+    left, right = draw.left, draw.right
     V = values.cross
     through = left @ V  # P V
     covariance = through @ right.mT
@@ -219,10 +227,10 @@ def _sums(
         total = left @ (V * M) @ right.mT
         total -= (ahead * through) @ right.mT
         total -= left @ (behind * back)
-        return (total + covariance * (ahead @ right.mT)).sum(0)
+        return total + covariance * (ahead @ right.mT)
 
     if queries.tangent is not None:
-        tangent = tangent + scale**2 * queries.tangent * moved(keys.cross)
+        tangent = tangent + scale**2 * queries.tangent * moved(draw.keys).sum(0)
     if keys.tangent is not None:
-        tangent = tangent + scale**2 * queries.cross * moved(keys.tangent)
+        tangent = tangent + scale**2 * (draw.queries * moved(keys.tangent)).sum(0)
     return [covariance.sum(0), tangent]

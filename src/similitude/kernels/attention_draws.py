@@ -1,6 +1,10 @@
-"""Draws of Gaussian attention logits of two sequences, and of the products of their softmaxes."""
+"""Draws of attention logits of two sequences: Gaussian ones of wide heads, products of Gaussians of narrow ones."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -37,50 +41,113 @@ class Factors:
         values, vectors = _spectrum(rest, largest)
         self.C = vectors * values.sqrt()[..., None, :]
 
+    @property
+    def rank(self) -> int:
+        """Normals of one draw of one component."""
+        return self.A.shape[-1] + self.C.shape[-1]
+
+    def drawn(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return independent components of the value over both sequences, (draws, ..., L, components) and (..., R, ...).
+
+        Args:
+            z: Standard normals, shape (draws, rank, components).
+        """
+        z = z.reshape(len(z), *(1,) * (self.A.dim() - 2), *z.shape[1:])
+        size = self.A.shape[-1]
+        left = self.A @ z[..., :size, :]
+        return left, left if self.same else self.B @ z[..., :size, :] + self.C @ z[..., size:, :]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Attention weights of some draws, and what the gradients through their logits read.
+
+    Attributes:
+        left: Attention weights of the first sequence, shape (draws, ..., L, keys).
+        right: Of the second sequence, shape (draws, ..., R, keys').
+        queries: Mean products of queries of both sequences over the neurons of a head, shape ([draws,] ..., L, R).
+        keys: Mean products of keys of both, shape ([draws,] ..., keys, keys').
+    """
+
+    left: Tensor
+    right: Tensor
+    queries: Tensor
+    keys: Tensor
+
 
 class Logits:
-    """Gaussian logits of two sequences, with covariance Q(a, a') K(c, c').
+    """Logits scale * q.k / sqrt(d) of two sequences.
+
+    Of infinitely wide heads they are Gaussian with covariance scale^2 Q(a, a') K(c, c'), and mean products of queries or
+    keys are their covariances; of heads of d neurons queries and keys are drawn themselves.
 
     Args:
         queries: Factors of the queries.
         keys: Factors of the keys.
+        products: Q and K between both sequences.
         scale: Factor of the logits.
         masks: Added to the logits of either sequence; None for none.
+        size: d; None for infinitely many neurons.
     """
 
     def __init__(
-        self, queries: Factors, keys: Factors, *, scale: float, masks: tuple[Tensor, Tensor] | None
+        self,
+        queries: Factors,
+        keys: Factors,
+        products: tuple[Tensor, Tensor],
+        *,
+        scale: float,
+        masks: tuple[Tensor, Tensor] | None,
+        size: int | None = None,
     ) -> None:
-        self.queries, self.keys, self.scale, self.masks = queries, keys, scale, masks
+        self.queries, self.keys, self.products, self.size = queries, keys, products, size
+        self.scale, self.masks = scale, masks
         self.same = queries.same and keys.same
-        self.rows = queries.A.shape[-1] + queries.C.shape[-1]
-        self.columns = keys.A.shape[-1] + keys.C.shape[-1]
 
     @property
     def dimensions(self) -> int:
         """Normals of one draw."""
-        return self.rows * self.columns
+        if self.size is not None:
+            return (self.queries.rank + self.keys.rank) * self.size
+        return self.queries.rank * self.keys.rank
 
-    def softmaxes(self, normals: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the attention weights of both sequences, shapes (draws, ..., L, keys) and (draws, ..., R, keys').
+    def draw(self, normals: Tensor) -> Draw:
+        """Return attention weights of both sequences.
 
         Args:
             normals: Standard normals, shape (draws, dimensions).
         """
+        return self._wide(normals) if self.size is None else self._narrow(normals, self.size)
+
+    def _narrow(self, normals: Tensor, size: int) -> Draw:
+        cut = self.queries.rank * size
+        q, q2 = self.queries.drawn(normals[:, :cut].reshape(len(normals), -1, size))
+        k, k2 = self.keys.drawn(normals[:, cut:].reshape(len(normals), -1, size))
+        left, right = self._softmaxes(q @ k.mT / math.sqrt(size), lambda: q2 @ k2.mT / math.sqrt(size))
+        return Draw(left, right, q @ q2.mT / size, k @ k2.mT / size)
+
+    def _wide(self, normals: Tensor) -> Draw:
         A, B, C = self.queries.A, self.queries.B, self.queries.C
         a, b, c = self.keys.A, self.keys.B, self.keys.C
         batch = (1,) * (max(A.dim(), a.dim(), B.dim(), b.dim()) - 2)
-        z = normals.reshape(len(normals), *batch, self.rows, self.columns)
+        z = normals.reshape(len(normals), *batch, self.queries.rank, self.keys.rank)
         size, width = A.shape[-1], a.shape[-1]
-        first = A @ z[..., :size, :width] @ a.mT
+
+        def second() -> Tensor:
+            # (B z11 + C z21) b' + (B z12 + C z22) c'
+            rows = B @ z[..., :size, :] + C @ z[..., size:, :]
+            return rows[..., :width] @ b.mT + rows[..., width:] @ c.mT
+
+        left, right = self._softmaxes(A @ z[..., :size, :width] @ a.mT, second)
+        return Draw(left, right, *self.products)
+
+    def _softmaxes(self, first: Tensor, second: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
         left = self._softmax(first, 0)
-        if self.same and (self.masks is None or self.masks[0] is self.masks[1]):
+        if not self.same:
+            return left, self._softmax(second(), 1)
+        if self.masks is None or self.masks[0] is self.masks[1]:
             return left, left
-        if self.same:
-            return left, self._softmax(first, 1)
-        # (B z11 + C z21) b' + (B z12 + C z22) c'
-        second = B @ z[..., :size, :] + C @ z[..., size:, :]
-        return left, self._softmax(second[..., :width] @ b.mT + second[..., width:] @ c.mT, 1)
+        return left, self._softmax(first, 1)
 
     def _softmax(self, logits: Tensor, sequence: int) -> Tensor:
         logits = logits * self.scale

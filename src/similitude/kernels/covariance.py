@@ -325,7 +325,7 @@ class Covariances:
             if any(shared(one.support, two.support) for j, two in enumerate(right) if i != j):
                 raise KernelError(
                     "factors of two products depend on each other crosswise (parameters "
-                    f"{', '.join(sorted({name for v in left for name, _, _ in v.support}))}): an expectation of over "
+                    f"{', '.join(sorted({name for v in left for name, *_ in v.support}))}): an expectation of over "
                     "two Gaussians, which has no rule. Monte Carlo over wide copies is what is left."
                 )
         if len(left) == len(right):

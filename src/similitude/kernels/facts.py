@@ -58,6 +58,7 @@ class Logits:
         mask: Finite values that are added: (n or 1, queries, keys).
         growth: The factor at the larger recorded width over that at the smaller one.
         neurons: Neurons that are contracted, in each pass.
+        heads: Heads of so many neurons, in each pass, where these stay few and the heads grow in number; else empty.
         softmax: Whether the softmax over keys has been taken.
     """
 
@@ -67,6 +68,7 @@ class Logits:
     scale: float
     growth: float
     neurons: tuple[int, ...]
+    heads: tuple[int, ...] = ()
     mask: tuple[Leaf, ...] = ()
     softmax: bool = False
 

@@ -51,6 +51,11 @@ def of_kind(axis: Axis, kind: str) -> Axis:
     return tuple(f for f in axis if f.kind == kind)
 
 
+def grow(factors: Iterable[Factor]) -> bool:
+    """Tell whether one of the factors has other sizes at another width."""
+    return any(len(set(f.sizes)) > 1 for f in factors)
+
+
 def count(factors: Iterable[Factor]) -> int:
     """Return the product of the sizes in the first pass."""
     return math.prod(f.size for f in factors)
@@ -111,8 +116,11 @@ def regroup(layout: Layout, shapes: Sequence[Sequence[int]]) -> tuple[Layout, li
 def cut(factor: Factor, left: Sequence[int]) -> Axis:
     """Cut a factor into one of sizes `left` and the rest; of neurons, the side that does not grow becomes positions.
 
+    Where both grow, as heads in number and width, the first one does: positions of independent neurons, whose number no
+    rule may read.
+
     Raises:
-        Unmatched: Samples cannot be cut, and of neurons one side at least must be the same at every width.
+        Unmatched: Samples cannot be cut.
     """
     right = tuple(f // n for f, n in zip(factor.sizes, left, strict=True))
     left = tuple(left)
@@ -121,10 +129,6 @@ def cut(factor: Factor, left: Sequence[int]) -> Axis:
     if factor.kind == SAMPLE:
         raise Unmatched("samples are put together into groups, which mixes them")
     fixed = [len(set(sizes)) == 1 for sizes in (left, right)]
-    if fixed[0]:  # also where nothing is known of other widths: (heads, head_dim), (3, width)
+    if fixed[0] or not fixed[1]:  # also where nothing is known of other widths: (heads, head_dim), (3, width)
         return Factor(POSITION, left), Factor(NEURON, right)
-    if fixed[1]:
-        return Factor(NEURON, left), Factor(POSITION, right)
-    raise Unmatched(
-        f"{factor.sizes[0]} neurons are viewed as {left[0]} x {right[0]}, and both sides grow with the width"
-    )
+    return Factor(NEURON, left), Factor(POSITION, right)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from similitude.kernels.facts import Finite, Logits, Lost
-from similitude.kernels.labels import NEURON, POSITION, count
+from similitude.kernels.labels import NEURON, POSITION, count, grow
 from similitude.kernels.program import Op
 from similitude.kernels.reader import Reader, rule
 from similitude.kernels.run import Run, gathered
@@ -18,6 +18,8 @@ from similitude.kernels.values import (
     Leaf,
     Wide,
 )
+
+_PER_HEAD = "what it adds to logits differs from head to head, which has no rule"
 
 
 @rule("_softmax", "softmax", "_safe_softmax")
@@ -31,12 +33,18 @@ def softmax(reader: Reader, op: Op) -> None:
         reader.put(op, replace(fact, softmax=True))
         return
     if isinstance(fact, Wide):
-        dim = op.args[1] % len(fact.layout)
-        if any(f.kind == NEURON for f in fact.layout[dim]):
+        axis = fact.layout[op.args[1] % len(fact.layout)]
+        neuron = next((f for f in axis if f.kind == NEURON), None)
+        remedy = "Take the kernel of what comes before it (the logits)."
+        if neuron is not None and grow((neuron,)):
+            reader.refuse(
+                op, "a softmax over infinitely many neurons gives each of them a vanishing share", remedy
+            )
+        if neuron is not None:
             reader.refuse(
                 op,
-                "a softmax over infinitely many neurons gives each of them a vanishing share",
-                "Take the kernel of what comes before it (the logits).",
+                f"a softmax over {neuron.size} neurons is a function of {neuron.size} Gaussians, and no Gaussian itself",
+                remedy,
             )
     reader.refuse(op, "a softmax of random values over positions has no rule")
 
@@ -107,11 +115,14 @@ def mask_of(reader: Reader, op: Op, finite: Finite, logits: Logits, sign: float)
     index = finite.index
 
     def read_mask(run: Run) -> Tensor:
-        found = gathered(run, run.value(index), layout, (*heads, *rest))
+        try:
+            found = gathered(run, run.value(index), layout, (*heads, *rest))
+        except ValueError:
+            reader.refuse(op, _PER_HEAD)
         found = found.expand(len(found), count(heads) * queries * keys)
         found = found.reshape(len(found), count(heads), queries, keys)
         if not torch.equal(found, found[:, :1].expand_as(found)):
-            reader.refuse(op, "what it adds to logits differs from head to head, which has no rule")
+            reader.refuse(op, _PER_HEAD)
         found = found[:, 0]
         if found.dtype == torch.bool:
             return torch.zeros(found.shape, dtype=run.dtype).masked_fill(~found, -math.inf) if sdpa else found

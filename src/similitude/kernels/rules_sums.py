@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from similitude.kernels.labels import (
     Layout,
     Unmatched,
     count,
+    grow,
     positions,
 )
 from similitude.kernels.moves import reordered
@@ -77,10 +78,19 @@ def mean(reader: Reader, op: Op) -> None:
     if any(f.kind == SAMPLE for f in inside):
         reader.refuse(op, "it sums over samples, so that there is no kernel of two of them")
     if not any(f.kind == NEURON for f in inside):
+        _fixed_number(reader, op, inside)
         total = count(inside) if op.name == "mean" else 1
         reader.put(op, summed(reader, value, dims, keep, 1 / total))
         return
     over_neurons(reader, op, value, dims, keep)
+
+
+def _fixed_number(reader: Reader, op: Op, inside: Sequence[Factor]) -> None:
+    if grow(inside):
+        reader.refuse(
+            op,
+            f"it sums over {count(inside)} heads or groups, whose number grows with the width beside their size",
+        )
 
 
 def summed(reader: Reader, value: Wide, dims: list[int], keep: bool, weight: float) -> Wide:
@@ -228,6 +238,7 @@ def pool(reader: Reader, op: Op) -> None:
     inside = tuple(f for d in axes for f in value.layout[d])
     if any(f.kind != POSITION for f in inside):
         raise Unmatched("it sums over samples or neurons")
+    _fixed_number(reader, op, inside)
     rest = tuple(f for f in value.order if f.key not in {g.key for g in inside})
     value = reordered(value, (*rest, *inside))
     number = count(inside)

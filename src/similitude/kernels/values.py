@@ -16,26 +16,43 @@ if TYPE_CHECKING:
     from similitude.kernels.functions import Function
     from similitude.kernels.run import Run
 
-Support = frozenset[tuple[str, Fraction, Fraction]]
-"""Parameters, each with the part of its neurons, from and to, between 0 and 1."""
+Stride = tuple[Fraction, Fraction, int, int]
+"""Every `number`-th neuron of a part, from the `first` on: (from, to, number, first)."""
+
+Support = frozenset[tuple[str, Fraction, Fraction, tuple[Stride, ...]]]
+"""Parameters, each with the part of its neurons, from and to, between 0 and 1, and which of these."""
 
 
 def support(name: str) -> Support:
     """Return all of a parameter."""
-    return frozenset({(name, Fraction(0), Fraction(1))})
+    return frozenset({(name, Fraction(0), Fraction(1), ())})
 
 
 def shared(a: Support, b: Support) -> list[str]:
     """List the parameters of which two supports have common neurons."""
-    return sorted({p for p, low, high in a for q, start, stop in b if p == q and low < stop and start < high})
+    return sorted({
+        p
+        for p, low, high, some in a
+        for q, start, stop, others in b
+        if p == q and low < stop and start < high and not _alternate(some, others)
+    })  # fmt: skip
 
 
-def part_of(whole: Support, group: int, number: int) -> Support:
-    """Return one of `number` equal parts of the neurons."""
+def _alternate(a: tuple[Stride, ...], b: tuple[Stride, ...]) -> bool:
+    """Tell whether two parts take turns, as queries and keys of heads in one matrix do."""
+    one, two = next(((s, t) for s, t in zip(a, b, strict=False) if s != t), (None, None))
+    return one is not None and two is not None and one[:3] == two[:3]
+
+
+def part_of(whole: Support, group: int, number: int, *, slow: bool = True) -> Support:
+    """Return one of `number` equal parts of the neurons: neighbours, or every `number`-th where not `slow`."""
     found = set()
-    for name, low, high in whole:
+    for name, low, high, strides in whole:
         step = (high - low) / number
-        found.add((name, low + group * step, low + (group + 1) * step))
+        if slow:
+            found.add((name, low + group * step, low + (group + 1) * step, strides))
+        else:
+            found.add((name, low, high, (*strides, (low, high, number, group))))
     return frozenset(found)
 
 
@@ -270,11 +287,18 @@ class Term:
     @property
     def support(self) -> Support:
         """Parameters of the last layer that made it Gaussian: of groups of neurons, those that are read."""
-        atom = self.atom
-        if not isinstance(atom, Heads) or not atom.slow or self.where is None:
-            return atom.support
-        groups = (self.where[self.where >= 0] // atom.source.positions).unique().tolist()
-        return frozenset().union(*(part_of(atom.support, int(g), atom.number) for g in groups))
+        return self.atom.support if self.where is None else _read_support(self.atom, self.where)
+
+
+def _read_support(atom: Atom, where: Tensor) -> Support:
+    if not isinstance(atom, Heads):
+        return atom.support
+    size = atom.source.positions
+    found: Support = frozenset()
+    for group in (where[where >= 0] // size).unique().tolist():
+        inner = _read_support(atom.source, where[where // size == group] % size)
+        found |= part_of(inner, int(group), atom.number, slow=atom.slow)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
