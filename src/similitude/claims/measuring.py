@@ -5,15 +5,21 @@ from __future__ import annotations
 import functools
 import math
 import os
+import platform
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
+import numpy as np
+import torch
+
+import similitude
 from similitude.claims.registry import Entry, measure, registered
 from similitude.core.claim import Claim
 from similitude.core.verdict import Outcome, Verdict
-from similitude.runs.engine import Engine, InProcess, JobsFailedError, one_line
+from similitude.runs.engine import Engine, InProcess, JobsFailedError, available_cores, one_line
 
 
 def measure_all(
@@ -51,6 +57,23 @@ def measure_all(
         for failure in failed.failures:
             keep(failure.job, _unmeasured(by_name[failure.job], failure.reason, 0.0))
     return [found[entry.name] for entry in entries]
+
+
+def provenance(command: str) -> dict[str, str]:
+    """Return what runs measurements, by name: the command, the date, and the versions that numbers depend on.
+
+    Args:
+        command: The command line.
+    """
+    return {
+        "command": command,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "similitude": similitude.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {available_cores()} cores",
+    }
 
 
 def attempt(name: str, *, full: bool = False) -> Claim:

@@ -70,7 +70,13 @@ claims.command(
     "similitude.cli.claims:list_", name="list", help="List the claims and the papers that make them."
 )
 claims.command(
-    "similitude.cli.claims:run", name="run", help="Measure claims: claimed, measured, pass or fail."
+    "similitude.cli.claims:run",
+    name="run",
+    help="Measure claims: claimed, measured, pass or fail.\n\n"
+    "The exit code is 0 whenever all were measured, whatever was found; --strict leaves with that of the verdicts.",
+)
+claims.command(
+    "similitude.cli.claims:report", name="report", help="Write the report of measured claims again."
 )
 app.command(claims)
 

@@ -1,7 +1,9 @@
-"""`similitude claims list|run`: what the papers claim, and what is measured here."""
+"""`similitude claims list|run|report`: what the papers claim, and what is measured here."""
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -15,9 +17,12 @@ if TYPE_CHECKING:
 
     from similitude.claims.registry import Entry
     from similitude.core.claim import Claim
+    from similitude.runs.engine import Engine
+
+Switch = Annotated[bool, Parameter(negative="")]
 
 
-def list_(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+def list_(*, json: Switch = False) -> int:
     """List every claim: its paper, its statement and the claimed value.
 
     Parameters
@@ -46,9 +51,15 @@ def list_(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
 
 def run(
     *names: str,
-    all: Annotated[bool, Parameter(negative="")] = False,
-    strict: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    all: Switch = False,
+    full: Switch = False,
+    out: Path | None = None,
+    again: Switch = False,
+    report: Path | None = None,
+    workers: int | None = None,
+    engine: str | None = None,
+    strict: Switch = False,
+    json: Switch = False,
 ) -> int:
     """Measure claims: claimed, measured, pass or fail.
 
@@ -61,20 +72,115 @@ def run(
         Claims as `similitude claims list` names them; a paper's number runs all of its claims.
     all:
         Measure every claim of every paper.
+    full:
+        Measure at full size those claims that have one beside that of a minute.
+    out:
+        A JSON file to add every claim to as soon as it is measured. Those that it holds already, measured by this
+        version at this size, are not measured again.
+    again:
+        Measure also those that --out holds already.
+    report:
+        An HTML file to write, with the figures of the papers redrawn: of all claims in --out, or of those measured.
+    workers:
+        Claims at once, each in a process of its own; 1, in this process, by default.
+    engine:
+        Where claims are measured: inline (this process), process (several of this machine) or ray, perhaps with
+        settings: ray:num_gpus=1. By --workers where it is not given.
     strict:
         Leave with 1 if a claim does not hold here, with 3 if one is undecided.
     json:
         Print a JSON list on standard output, one object per claim, and all else on standard error.
     """
-    with Screen(as_json=json) as screen:
-        from similitude.claims.measuring import measure_all
+    kept = "" if out is None else f"What was measured is in {out}, and the same command goes on from there."
+    with Screen(as_json=json, kept=kept) as screen:
+        from similitude.claims.store import latest, read_claims, still_good
+        from similitude.cli.engines import engine_of
+        from similitude.report.claims_page import write_claims_page
+        from similitude.report.claims_table import counts
 
         entries = _selected(names, everything=all)
-        minutes = sum(entry.minutes for entry in entries)
-        screen.say(f"{len(entries)} claims, about {minutes:.2g} minutes on two cores.")
-        claims = measure_all(entries, on_done=lambda claim: _say(screen, claim))
+        stored = [] if out is None or not out.exists() else read_claims(out)
+        found = {} if again else {c.name: c for c in still_good(stored, entries, full=full)}
+        missing = [entry for entry in entries if entry.name not in found]
+        command = [
+            "similitude",
+            "claims",
+            "run",
+            *(["--all"] if all else names),
+            *(["--full"] if full else []),
+        ]
+        try:
+            with engine_of(engine, workers, alone=True) as where:
+                _measure(screen, missing, found, where, shlex.join(command), full=full, out=out)
+        finally:  # an interrupted run leaves the page of what it has measured
+            shown = latest([*stored, *found.values()])
+            if report is not None and shown:
+                page = write_claims_page(shown, report).resolve()
+                screen.say(f"Report: {page}")
+        claims = [found[entry.name] for entry in entries]
+        screen.say(f"{counts(claims)}.")
         screen.result([claim.to_dict() for claim in claims])
     return _exit_code(claims, strict=strict)
+
+
+def report(*files: Path, report: Path = Path("claims.html"), json: Switch = False) -> int:
+    """Write the report of stored claims again; nothing is measured.
+
+    Parameters
+    ----------
+    files:
+        What `similitude claims run --out` wrote; of a claim that several hold the last is shown.
+    report:
+        The HTML file.
+    json:
+        Print a JSON list on standard output, one object per claim.
+    """
+    with Screen(as_json=json) as screen:
+        from similitude.claims.store import latest, read_claims
+        from similitude.report.claims_page import write_claims_page
+        from similitude.report.claims_table import counts
+
+        if not files:
+            raise GridError(
+                "which claims? Name the files that `similitude claims run --out FILE.json` wrote."
+            )
+        claims = latest(claim for file in files for claim in read_claims(file))
+        page = write_claims_page(claims, report).resolve()
+        screen.say(f"{counts(claims)}.", f"Report: {page}")
+        screen.result([claim.to_dict() for claim in claims])
+    return GOOD
+
+
+def _measure(
+    screen: Screen,
+    entries: Sequence[Entry],
+    found: dict[str, Claim],
+    engine: Engine,
+    command: str,
+    *,
+    full: bool,
+    out: Path | None,
+) -> None:
+    """Measure claims; show, store and put each into `found` as soon as it is there."""
+    from similitude.claims.measuring import measure_all, provenance
+    from similitude.claims.store import add_claim
+    from similitude.report.claims_table import claim_lines
+
+    left = {entry.name: (entry.full_minutes if full else None) or entry.minutes for entry in entries}
+    if found:
+        screen.say(f"{len(found)} claims are measured already; --again measures them anew.")
+    screen.say(f"{len(left)} claims to measure, about {sum(left.values()):.2g} minutes on two cores.")
+
+    def keep(claim: Claim) -> None:
+        found[claim.name] = claim
+        del left[claim.name]
+        if out is not None:
+            add_claim(out, claim)
+        screen.say(claim_lines(claim))
+        status.update(f"{len(left)} to go, about {sum(left.values()):.2g} minutes")
+
+    with screen.notes.status("measuring") as status:
+        measure_all(entries, full=full, settings=provenance(command), engine=engine, on_done=keep)
 
 
 def _selected(names: Sequence[str], *, everything: bool) -> list[Entry]:
@@ -95,24 +201,6 @@ def _selected(names: Sequence[str], *, everything: bool) -> list[Entry]:
             f"{count} claims, about {minutes:.0f} minutes on two cores."
         )
     return list(registered().values()) if everything else select(names)
-
-
-def _say(screen: Screen, claim: Claim) -> None:
-    screen.say(f"{claim.name}: {claim.statement}")
-    screen.say(f"  claimed:  {claim.claimed}")
-    if not claim.error:
-        interval = f" [{claim.interval[0]:.3g}, {claim.interval[1]:.3g}]" if claim.interval else ""
-        screen.say(f"  measured: {claim.measured:.3g}{interval} {claim.unit}")
-    word = (
-        "ERROR"
-        if claim.error
-        else "pass"
-        if claim.passed
-        else "UNDECIDED"
-        if claim.verdict.undecided
-        else "FAIL"
-    )
-    screen.say(f"  {word}: {claim.verdict.summary} ({claim.seconds:.0f} s)")
 
 
 def _exit_code(claims: Sequence[Claim], *, strict: bool) -> int:

@@ -6,9 +6,11 @@ import os
 from functools import singledispatch
 from pathlib import Path
 
+from similitude.core.claim import Claim
 from similitude.core.errors import ReportError
 from similitude.landscape.sharpness_run import SharpnessRun
 from similitude.report.abc_map import abc_map
+from similitude.report.claim_figures import claim_figures
 from similitude.report.consistency_figures import consistency_figures
 from similitude.report.costs import costs
 from similitude.report.depth_map import depth_map
@@ -103,6 +105,11 @@ def _scaling_laws(laws: ScalingLaws) -> list[Figure]:
 @figures.register
 def _learning_curve_study(study: LearningCurveStudy) -> list[Figure]:
     return learning_curve_figures(study)
+
+
+@figures.register
+def _claim(claim: Claim) -> list[Figure]:
+    return claim_figures(claim)
 
 
 @figures.register

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from similitude.report.gamma_table import best_in_words
 from similitude.report.numbers import octaves
 from similitude.report.palette import stand_in
-from similitude.report.scale import decades, loss_ticks
+from similitude.report.scale import decades, log_ticks
 from similitude.report.svg import Figure, Panel, draw
 from similitude.scaling.richness import power_of
 from similitude.studies.gamma_records import GammaSweep
@@ -106,7 +106,7 @@ def _finish(axes: Axes, label: str) -> None:
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     low, high = axes.get_ylim()
     if axes.get_yscale() == "log":
-        ticks = decades(low, high) if high / low > 100 else loss_ticks(low, high)
+        ticks = log_ticks(low, high)
         axes.set_yticks(ticks, [f"{tick:.4g}" for tick in ticks])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from similitude.report.numbers import measured
 from similitude.report.palette import MARKERS, stand_in
-from similitude.report.scale import decades, loss_ticks
+from similitude.report.scale import decades, log_ticks, loss_ticks
 from similitude.report.svg import Figure, Panel, draw
 from similitude.tuning.laws.axes import Axis
 from similitude.tuning.laws.laws import ScalingLaws
@@ -145,7 +145,7 @@ def _dimension(laws: ScalingLaws, axis: Axis, words: str) -> Panel:
             span = shown(column[known])
             axes.set_ylim(span.min() / 1.5, span.max() * 1.5)
             low, high = axes.get_ylim()
-            ticks = decades(low, high) if high / low > 100 else loss_ticks(low, high)
+            ticks = log_ticks(low, high)
             axes.set_yticks(ticks, [f"{tick:.4g}" for tick in ticks])
         elif axis.transform == "log10 odds":
             axes.set_ylim(0, 1)

@@ -10,7 +10,7 @@ from rich.text import Text
 from similitude.core.verdict import Verdict
 from similitude.report.words import mood, outcome_word
 
-_STYLES = {"good": "green", "bad": "red", "unsure": "yellow"}
+STYLES = {"good": "green", "bad": "red", "unsure": "yellow"}
 
 
 def plain_table() -> Table:
@@ -25,4 +25,4 @@ def hanging(text: str, style: str = "") -> RenderableType:
 
 def coloured(verdict: Verdict, text: str | None = None) -> Text:
     """Write the outcome of a verdict, or a text in its place, in the colour of the outcome."""
-    return Text(outcome_word(verdict) if text is None else text, style=f"bold {_STYLES[mood(verdict)]}")
+    return Text(outcome_word(verdict) if text is None else text, style=f"bold {STYLES[mood(verdict)]}")

@@ -69,6 +69,16 @@ def octave_ticks(low: float, high: float, *, most: int = 7) -> list[int]:
     return [octave for octave in range(first, last + 1) if octave % step == 0]
 
 
+def log_ticks(low: float, high: float) -> list[float]:
+    """Choose ticks of a logarithmic axis: powers of ten where it spans more than two of them, else `loss_ticks`.
+
+    Example:
+        >>> log_ticks(0.5, 500), log_ticks(0.5, 5)
+        ([1.0, 10.0, 100.0], [0.5, 1.0, 2.0, 5.0])
+    """
+    return decades(low, high) if high / low > 100 else loss_ticks(low, high)
+
+
 def decades(low: float, high: float, *, most: int = 7) -> list[float]:
     """Return powers of ten between two numbers, at most `most` of them and evenly spaced.
 

@@ -13,7 +13,7 @@ from similitude.landscape.tracker_records import SharpnessRecord
 from similitude.landscape.tracker_verdict import Edge
 from similitude.report.numbers import measured, quantity
 from similitude.report.palette import stand_in
-from similitude.report.scale import decades, loss_ticks
+from similitude.report.scale import decades, log_ticks
 from similitude.report.svg import Figure, Panel, draw
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _finish(axes: Axes, across: str, up: str) -> None:
     axes.minorticks_off()
     low, high = axes.get_ylim()
     if axes.get_yscale() == "log":
-        ticks = decades(low, high) if high / low > 100 else loss_ticks(low, high)
+        ticks = log_ticks(low, high)
         axes.set_yticks(ticks, [f"{tick:.4g}" for tick in ticks])
 
 

@@ -1,0 +1,156 @@
+"""The figures of a claim: its charts, drawn as every other figure of a report is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from similitude.core.chart import Chart, Series
+from similitude.core.claim import Claim
+from similitude.report.numbers import interval, measured
+from similitude.report.palette import LINES, MARKERS, RULE_SLOTS, size_colours, stand_in
+from similitude.report.scale import log_ticks
+from similitude.report.svg import Figure, draw
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_ROOM = 1.15
+_SAID = 12  # points of a series that are said in words; of longer ones the ends and the extremes are
+_LEGEND_LETTERS = 54  # that fit in a line above the axes
+_GUIDES: tuple[Any, ...] = ((0, (1, 2)), (0, (4, 2, 1, 2)), (0, (7, 3)))
+
+
+def claim_figures(claim: Claim) -> list[Figure]:
+    """Draw the charts of a claim, each as a figure of one panel."""
+    return [_figure(chart, str(place)) for place, chart in enumerate(claim.figures, start=1)]
+
+
+def _figure(chart: Chart, key: str) -> Figure:
+    numbers = tuple(_in_words(one) for one in chart.series if one.kind != "guide")
+    lines = {**chart.levels, **chart.places}
+    if lines:
+        numbers += (f"Lines: {', '.join(f'{name} at {measured(value)}' for name, value in lines.items())}.",)
+
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        _draw(axes, chart)
+        _scale(axes, chart)
+        axes.set_xlabel(chart.x)
+        axes.set_ylabel(chart.y)
+        _, labels = axes.get_legend_handles_labels()
+        if len(labels) > 1 or lines:
+            longest = 8 + max(map(len, labels), default=1)
+            columns = min(len(labels), 3, max(1, _LEGEND_LETTERS // longest))
+            figure.legend(loc="outside upper left", ncols=columns, columnspacing=1.2, handletextpad=0.5)
+
+    panel = draw(paint, title=chart.title, description=" ".join(numbers))
+    caption = f"{chart.source}, redrawn. {chart.look_for}" if chart.source else chart.look_for
+    return Figure(key, chart.title, (panel,), caption, numbers)
+
+
+def _draw(axes: Axes, chart: Chart) -> None:
+    labels = list(dict.fromkeys(one.label for one in chart.series if one.kind != "guide"))
+    ramp = size_colours(len(labels)) if chart.ordered else [f"r{i % RULE_SLOTS}" for i in range(len(labels))]
+    guides = 0
+    for one in chart.series:
+        if one.kind == "guide":
+            style = _GUIDES[guides % len(_GUIDES)]
+            axes.plot(one.x, one.y, color=stand_in("muted"), ls=style, lw=1.2, label=one.label)
+            guides += 1
+            continue
+        slot = labels.index(one.label)
+        colour, marker, line = stand_in(ramp[slot]), MARKERS[slot % len(MARKERS)], LINES[slot % len(LINES)]
+        if one.kind == "line":
+            axes.plot(one.x, one.y, color=colour, ls=line)
+            continue
+        if one.intervals:
+            for x, y, ends in zip(one.x, one.y, one.intervals, strict=True):
+                if ends is not None and all(map(math.isfinite, (y, *ends))):
+                    axes.vlines(x, *ends, color=colour, lw=1.2)
+        axes.plot(one.x, one.y, marker, color=colour, ls=line if one.kind == "joined" else "none")
+    for slot, label in enumerate(labels):
+        kinds = {one.kind for one in chart.series if one.label == label}
+        axes.plot(
+            [],
+            [],
+            color=stand_in(ramp[slot]),
+            marker=MARKERS[slot % len(MARKERS)] if kinds - {"line"} else "",
+            ls=LINES[slot % len(LINES)] if kinds & {"line", "joined"} else "none",
+            label=label,
+        )
+    for place, (name, value) in enumerate(chart.levels.items()):
+        style = _GUIDES[(guides + place) % len(_GUIDES)]
+        axes.axhline(value, color=stand_in("muted"), ls=style, lw=1.2, label=name)
+    for name, value in chart.places.items():
+        axes.axvline(value, color=stand_in("muted"), lw=0.9, label=name)
+
+
+def _scale(axes: Axes, chart: Chart) -> None:
+    """Set scales, limits and ticks; ticks are plain text, because text in reports is not set as formulas."""
+    drawn = [one for one in chart.series if one.kind != "guide"]
+    if chart.x_names:
+        axes.set_xticks(range(len(chart.x_names)), chart.x_names)
+        axes.set_xlim(-0.5, len(chart.x_names) - 0.5)
+    elif chart.x_scale != "linear":
+        places = sorted({x for one in drawn for x in one.x if x > 0 and math.isfinite(x)})
+        axes.set_xscale("log", base=2 if chart.x_scale == "log2" else 10)
+        axes.minorticks_off()
+        low, high = (places[0], places[-1]) if places else (1.0, 2.0)
+        axes.set_xlim(low / _edge(low, high), high * _edge(low, high))
+        ticks = _doublings(low, high) if chart.x_scale == "log2" else log_ticks(*axes.get_xlim())
+        axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
+    values = [y for one in drawn for y in _heights(one)] + list(chart.levels.values())
+    positive = [value for value in values if value > 0]
+    if chart.y_scale == "linear" or not positive:
+        low, high = chart.y_range or _linear_range(values)
+        axes.set_ylim(low, high)
+        return
+    axes.set_yscale("log", base=2 if chart.y_scale == "log2" else 10)
+    axes.minorticks_off()
+    low, high = chart.y_range or (min(positive) / _ROOM, max(positive) * _ROOM)
+    axes.set_ylim(low, high)
+    ticks = log_ticks(low, high)
+    axes.set_yticks(ticks, [f"{tick:.4g}" for tick in ticks])
+
+
+def _heights(one: Series) -> list[float]:
+    """Return what a series spans vertically: its values, and the ends of the intervals of values that are there."""
+    ends = [end for pair in one.intervals if pair is not None for end in pair]
+    return [value for value in (*one.y, *ends) if math.isfinite(value)]
+
+
+def _linear_range(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    room = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
+    return low - room, high + room
+
+
+def _edge(low: float, high: float) -> float:
+    """Return the factor by which a logarithmic axis goes beyond its points."""
+    return max((high / low) ** 0.05, 1.05)
+
+
+def _doublings(low: float, high: float, *, most: int = 8) -> list[float]:
+    first, last = math.ceil(math.log2(low) - 1e-9), math.floor(math.log2(high) + 1e-9)
+    if last <= first:
+        return [low, high]
+    step = max(1, math.ceil((last - first + 1) / most))
+    return [2.0**power for power in range(first, last + 1, step)]
+
+
+def _in_words(one: Series) -> str:
+    """Say a series in numbers: all points of a short one, the ends and the extremes of a long one."""
+    kept = range(len(one.x))
+    if len(one.x) > _SAID:
+        finite = [i for i in kept if math.isfinite(one.y[i])]
+        extremes = [f(finite, key=lambda i: one.y[i]) for f in (min, max) if finite]
+        kept = sorted({0, len(one.x) - 1, *extremes})
+    points = []
+    for i in kept:
+        ends = one.intervals[i] if one.intervals else None
+        points.append(f"{measured(one.y[i])} {interval(ends)}".strip() + f" at {one.x[i]:.4g}")
+    kind = {"line": ", theory", "points": "", "joined": ""}[one.kind]
+    more = f" (of {len(one.x)} points)" if len(kept) < len(one.x) else ""
+    return f"{one.label}{kind}: {', '.join(points)}{more}."
