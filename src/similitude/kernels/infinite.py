@@ -24,6 +24,8 @@ from similitude.kernels.grams import NAMES, GramOptions
 from similitude.kernels.labels import SAMPLE, flat
 from similitude.kernels.program import converted, record
 from similitude.kernels.reader import Reader
+from similitude.kernels.readouts import readouts, sums_of_rows
+from similitude.kernels.rule_rates import known_rule
 from similitude.kernels.run import Run
 from similitude.kernels.samples import count, digest, rows, tensors_of
 from similitude.kernels.scales import Draw, ManyDraws, ScaleTable, drawn
@@ -31,9 +33,6 @@ from similitude.kernels.tiled import TiledKernel
 from similitude.kernels.values import Wide
 from similitude.kernels.verify import verify
 from similitude.scaling.axes import build
-
-RULES = ("ntp", "mup", "sp")
-"""Learning rates that a tangent kernel can have."""
 
 _DTYPES = (torch.float32, torch.float64)
 
@@ -140,7 +139,7 @@ class Kernel(TiledKernel):
             reader,
             module=type(self.modules[0]).__name__,
             limit=f"{limit}, {mode}",
-            rule=f"rule {self.rule}",
+            rule=reader.scales.words(str(self.widths[0]) if self.widths else "that of the module"),
             run=frame.left,
         )
 
@@ -272,7 +271,8 @@ class Kernel(TiledKernel):
                 )
                 found = Reader(program, scales)
                 found.read()
-            self.output(found)
+            wides = [fact for fact in found.facts.values() if isinstance(fact, Wide)]
+            scales.weigh(readouts(self.output(found)), sums_of_rows(wides))
             trained = {name for (name, _), rate in scales.rate.items() if rate}
             lost = sorted(trained - reached(self.modules[0], x, self.dtype)) if trained else []
             if lost:
@@ -346,11 +346,11 @@ def kernel(
         sample: Inputs as the module takes them (a tensor, a tuple or a dict), samples along the first axis; read at
             once where given, so that a module without a kernel is refused now and not at the first use.
         widths: Two widths of a family, the smaller one that of your own initialization.
-        rule: Learning rates of the tangent kernel. "ntp": each tensor is its standard deviation times one that is
-            trained with rate 1, as in the NTK parametrization; constants (gains, biases of 0) are not trained. "mup" and
-            "sp": SGD of learning rate 1 at the recorded width, with the plan's factors at others; of "sp" what is
-            left of the tangent kernel over width / recorded width. Under both gains and biases that start at one number
-            are left out.
+        rule: Learning rates of the tangent kernel: a rule of `similitude.plan`. "ntp": each tensor is its standard
+            deviation times one that is trained with rate 1, as in the NTK parametrization; constants (gains, biases of
+            0) are not trained. Others: SGD of learning rate 1 at the recorded width, and at larger ones the plan's
+            factors, tensor by tensor; a power of the width that is left ("sp": width^1) is divided off and `explain()`
+            says so. Gains, and biases of norms that start at 0, are left out.
         dtype: float64, or float32 for speed.
         weight_variance: Variance of weights times fan-in, for all matrices and filters, instead of what the module's
             own values say.
@@ -373,10 +373,7 @@ def kernel(
 
     Source: Yang 2019 (arXiv:1910.12478) and 2020 (arXiv:2006.14548), Tensor Programs I and II.
     """
-    if rule not in RULES:
-        raise KernelError(
-            f"rule={rule!r} has no tangent kernel here. Pass one of {', '.join(map(repr, RULES))}."
-        )
+    known_rule(rule)
     if dtype not in _DTYPES:
         raise KernelError(f"dtype={dtype} is not one of {', '.join(map(str, _DTYPES))}.")
     for name, value in (("weight_variance", weight_variance), ("bias_variance", bias_variance)):

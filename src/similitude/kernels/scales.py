@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
+from similitude.core.errors import KernelError
 from similitude.kernels.labels import Unmatched
 from similitude.kernels.laws import unlike_draws
+from similitude.kernels.readouts import Readouts
+from similitude.kernels.rule_rates import NTP, Use, rule_rates
 from similitude.scaling.inits.moments import moments
 
 _SIGMAS = 3.0
@@ -19,6 +22,7 @@ _UNIFORM = (
     0.9  # standard error of the mean square of uniform entries, relative, times the root of their number
 )
 _DRAWS, _SMALL = 40, 400_000  # builds of a family of fewer parameters
+_DEFAULT = "uniform, PyTorch's default"
 _NEAR = 0.03  # relative standard error up to which a law is recognized from one draw
 
 
@@ -32,13 +36,15 @@ class ScaleTable:
         wider: Values at the larger width; empty where there is none.
         weight_variance: Variance times fan-in that overrides what is measured.
         bias_variance: Variance of biases that overrides it.
-        rule: Learning rates: "ntp", "mup" or "sp".
+        rule: Learning rates: a rule of the plan's table.
         frozen: Parameters that are not trained.
         variance: Variances used: by parameter and role ("matrix", "bias", "rows"); of a matrix times the fan-in.
-        rate: What training adds per unit of covariance, likewise.
+        rate: What training adds per unit of covariance, likewise; once `weigh` was called.
         notes: How each was told.
         fans: Fan-in of each at the recorded width, likewise.
         factors: Number that the module multiplies the parameter with before it uses it, likewise.
+        growth: Power of width / recorded width by which the tangent kernel has been divided.
+        outputs: Power of it that the variance of the initial outputs goes with.
     """
 
     parameters: Mapping[str, Tensor]
@@ -53,6 +59,16 @@ class ScaleTable:
     notes: dict[tuple[str, str], str] = field(default_factory=dict)
     fans: dict[tuple[str, str], int] = field(default_factory=dict)
     factors: dict[tuple[str, str], float] = field(default_factory=dict)
+    growth: float = 0.0
+    outputs: float = 0.0
+    _sums: set[tuple[str, str]] = field(default_factory=set)
+    _fallen: dict[str, float] = field(default_factory=dict)
+    _kept: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def trains_zeros(self) -> bool:
+        """Whether biases that start at zero are trained: under every rule whose rates are not their variances."""
+        return self.rule != NTP
 
     def constant(self, name: str) -> float | None:
         """Return the number that all entries of a vector or scalar are, if so: gains of 1, biases of 0."""
@@ -81,8 +97,10 @@ class ScaleTable:
             self._like_draws(name, "weight_variance")
             variance, note = recognized(self.draws[name], fan_in)
             found = variance * fan_in * scale**2
-        self._enter(name, "matrix", found, f"{note}: {found:.4g} / fan-in", fan_in, grows=grows)
+        self._enter(name, "matrix", found, f"{note}: {found:.4g} / fan-in", fan_in)
         self.factors[name, "matrix"] = scale
+        if grows:
+            self._sums.add((name, "matrix"))
 
     def bias(self, name: str, fan_in: int, *, grows: bool) -> None:
         """Enter a parameter that is added to what a layer gives.
@@ -93,24 +111,77 @@ class ScaleTable:
             grows: Whether that grows with the width.
         """
         if self.bias_variance is not None:
-            self._enter(name, "bias", self.bias_variance, f"as given: {self.bias_variance:.4g}", fan_in)
+            self._enter(name, "bias", self.bias_variance, f"as given: {self.bias_variance:.4g}", 1)
             return
         self._like_draws(name, "bias_variance")
         variance, note = recognized(self.draws[name], fan_in)
+        self._enter(name, "bias", variance, f"{note}: {variance:.4g}", 1)
         if grows and self._vanishes(name, variance, fan_in):
-            self._enter(name, "bias", 0.0, "1 / fan-in up to a factor: 0 at infinite width", fan_in)
-            return
-        self._enter(name, "bias", variance, f"{note}: {variance:.4g}", fan_in)
+            self._enter(name, "bias", 0.0, "1 / fan-in up to a factor: 0 at infinite width", 1)
+            self._fallen[name] = variance
+        elif _DEFAULT not in note or self._falls(name, variance):
+            self._kept[name] = variance
+
+    def _use(self, name: str, role: str, ends: Readouts) -> Use:
+        fan_in, values = self.fans[name, role], self.parameters[name]
+        return Use(
+            role,
+            self.variance[name, role],
+            fan_in,
+            values.numel() // fan_in,
+            grows=(name, role) in self._sums,
+            readout=name in ends.names,
+            table=sum(n > 1 for n in values.shape) > 1,
+            trained=name not in self.frozen,
+            multiplier=self.factors.get((name, role), 1.0),
+        )
+
+    def words(self, width: str) -> str:
+        """Return the rule, with what the kernels were divided by so that they have a limit.
+
+        Args:
+            width: What the recorded width is called.
+        """
+        said = f"rule {self.rule}"
+        if self.growth:
+            does = "grows" if self.growth > 0 else "falls"
+            said += f", r = width / {width}: the tangent kernel {does} as r^{self.growth:g}, ntk() is divided by it"
+        if self.outputs:
+            link = "; " if self.growth else f", r = width / {width}: "
+            said += f"{link}initial outputs go as r^{self.outputs / 2:g}, nngp() is of the recorded width"
+        return said
+
+    def _settle(self, sums: Iterable[frozenset[str]]) -> None:
+        """Treat biases of one sum alike that are drawn alike, and a parameter alike wherever it is a bias.
+
+        Both biases of a recurrent layer have one law, which for the one beside the hidden state is that of a layer whose
+        fan-in grows, and for the one beside the inputs is not: both stay.
+        """
+        for name, other in ((a, b) for names in sums for a in names for b in names):
+            variance, kept = self._fallen.get(name), self._kept.get(other)
+            if variance is None or kept is None:
+                continue
+            errors = math.hypot(*(_UNIFORM / math.sqrt(self.draws[n].count) for n in (name, other)))
+            if abs(variance / kept - 1) < _SIGMAS * errors:
+                self._enter(name, "bias", kept, f"drawn as '{other}': {kept:.4g}", 1)
+        for name, role in list(self.variance):
+            if role == "rows" and (name, "bias") in self.variance:
+                self.variance[name, role] = self.variance[name, "bias"]
+                self.notes[name, role] = self.notes[name, "bias"]
 
     def _vanishes(self, name: str, variance: float, fan_in: int) -> bool:
-        draw, wide = self.draws[name], self.wider.get(name)
+        draw = self.draws[name]
         default = draw.peak <= 1 / math.sqrt(fan_in) * (1 + 1e-6) and math.isclose(
             variance, 1 / (3 * fan_in), rel_tol=_SIGMAS * _UNIFORM / math.sqrt(draw.count) + 1e-3
         )
-        if wide is None or default:
-            return default
-        ratio = float(wide.double().square().mean()) / max(variance, 1e-300)
-        return ratio < _FALLS and wide.numel() > self.parameters[name].numel()
+        return default or self._falls(name, variance)
+
+    def _falls(self, name: str, variance: float) -> bool:
+        """Tell whether a parameter that grows with the width has smaller entries in the larger member."""
+        wide = self.wider.get(name)
+        if wide is None or wide.numel() <= self.parameters[name].numel():
+            return False
+        return float(wide.double().square().mean()) < _FALLS * variance
 
     def rows(self, name: str, padding: int | None = None) -> None:
         """Enter a parameter of which rows are read: embeddings, positions.
@@ -134,19 +205,33 @@ class ScaleTable:
                 f"so, or give its variance with {override}="
             )
 
-    def _rate(self, variance: float, role: str, fan_in: int, grows: bool) -> float:
-        if self.rule == "ntp":  # theta = sigma omega, and omega is trained with rate 1
-            return variance
-        # One learning rate at the recorded width. muP keeps what each tensor does there; without a rule what sums over
-        # infinitely many neurons outgrows the rest.
-        kept = grows or self.rule == "mup"
-        return float(fan_in if role == "matrix" else 1) if kept else 0.0
+    def weigh(self, ends: Readouts, sums: Iterable[frozenset[str]]) -> None:
+        """Set the learning rate of every parameter entered, and the variances at infinite width under the rule.
 
-    def _enter(
-        self, name: str, role: str, variance: float, note: str, fan_in: int, *, grows: bool = False
-    ) -> None:
+        Args:
+            ends: How the module ends.
+            sums: Biases that are added to one another.
+
+        Raises:
+            KernelError: Under the rule the kernel has no limit.
+        """
+        self._settle(sums)
+        uses = {key: self._use(*key, ends) for key in self.variance}
+        found = rule_rates(self.rule, uses, features=ends.features)
+        if found.outputs and ends.bent is not None:
+            raise KernelError(
+                f"rule={self.rule!r}: what '{ends.bent}' gives goes as width^{found.outputs / 2:g}, and something "
+                "nonlinear comes after it, so that the outputs do not scale with it. Return what the last layer gives, "
+                "or take rule='ntp'."
+            )
+        self.growth, self.outputs = found.growth, found.outputs
+        for key, use in found.uses.items():
+            self.rate[key], self.variance[key] = use.rate, use.variance
+            if use.note:
+                self.notes[key] += f", {use.note}"
+
+    def _enter(self, name: str, role: str, variance: float, note: str, fan_in: int) -> None:
         self.variance[name, role] = variance
-        self.rate[name, role] = 0.0 if name in self.frozen else self._rate(variance, role, fan_in, grows)
         self.notes[name, role] = f"{note}, not trained" if name in self.frozen else note
         self.fans[name, role] = fan_in
 
@@ -168,7 +253,7 @@ def recognized(draw: Draw, fan_in: int | None) -> tuple[float, str]:
     fan_out = shape[0] * math.prod(shape[2:]) if len(shape) > 1 else n
     inside = fan_in or 1
     for bound, law in (
-        (1 / math.sqrt(inside), "uniform, PyTorch's default"),
+        (1 / math.sqrt(inside), _DEFAULT),
         (math.sqrt(3 / inside), "uniform, LeCun's"),
         (math.sqrt(6 / inside), "uniform, He's"),
         (math.sqrt(6 / (inside + fan_out)), "uniform, Xavier's"),
