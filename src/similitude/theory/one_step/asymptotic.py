@@ -89,7 +89,7 @@ def one_step_risk(
     """
     eta, ridge = number("eta", eta), number("ridge", ridge)
     at = proportions(student, teacher, n=n, width=width, dimension=dimension, noise=noise)
-    if ridge == 0 and at.student.rest == 0:
+    if ridge == 0 and at.student.rest**2 == 0:
         raise TheoryError(
             "ridge=0 and student is linear: its features are as many as the inputs, and what interpolates is not "
             "predicted. Pass a small ridge, e.g. 1e-6."

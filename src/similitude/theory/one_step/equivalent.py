@@ -99,6 +99,7 @@ def equivalent_risk(net: TwoLayer, task: GaussianTask, *, n: float, ridge: float
     """
     positive(n, "n", "n=1000")
     number("ridge", ridge)
+    spectrum, unexplained = feature_spectrum(net, task)
     share = _largest_share(net, task)
     if share > _DOMINANT:
         warnings.warn(
@@ -107,7 +108,6 @@ def equivalent_risk(net: TwoLayer, task: GaussianTask, *, n: float, ridge: float
             "the inputs, or take a smaller step.",
             stacklevel=2,
         )
-    spectrum, unexplained = feature_spectrum(net, task)
     return rf_risk(spectrum, n, ridge=ridge * n / net.width, noise=unexplained + task.noise)
 
 

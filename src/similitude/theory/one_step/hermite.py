@@ -14,6 +14,7 @@ from similitude.theory.finite_width.quadrature import normal_nodes
 
 Array = np.ndarray
 _ROUNDING = 1e-9  # relative size of a part of an activation that is rounding or quadrature
+_OF_MEAN = 1e-12  # what rounding leaves of a mean in the other parts
 _AT_ONCE = 2_000_000  # values of the activation that are held at once
 
 
@@ -44,8 +45,13 @@ class HermiteMoments:
         for name, value in (("mean", self.mean), ("linear", self.linear), ("rest", self.rest)):
             if not math.isfinite(value):
                 raise TheoryError(f"{name}={value}: pass finite moments of the activation.")
+            object.__setattr__(self, name, float(value))
         if self.rest < 0:
             raise TheoryError(f"rest={self.rest} is a root mean square. Pass a number of at least 0.")
+        if not math.isfinite(self.power):
+            raise TheoryError(
+                f"linear={self.linear:g}, rest={self.rest:g}: their squares are beyond float64. Scale down."
+            )
 
     @property
     def power(self) -> float:
@@ -118,7 +124,9 @@ def moments_at(activation: Activation, location: Array, scale: Array) -> tuple[A
         found[:, part] = mean, linear, rest
     if not np.isfinite(found).all():
         raise TheoryError(
-            "phi has no finite variance under Gaussian inputs. Pass one that grows as a polynomial."
+            "phi has no finite variance under Gaussian inputs. Pass one whose square float64 holds."
         )
-    found[2] = np.where(found[2] > _ROUNDING * np.abs(found[1]), found[2], 0.0)
-    return found[0], found[1], found[2]
+    mean, linear, rest = found
+    least = _OF_MEAN * np.abs(mean)
+    linear = np.where(np.abs(linear) > least, linear, 0.0)
+    return mean, linear, np.where(rest > np.maximum(_ROUNDING * np.abs(linear), least), rest, 0.0)
