@@ -21,6 +21,14 @@ PROGRAM = """
     def wide():
         return MLP(16, 4, width=256, depth=1)
 
+    class Two(MLP):
+        def forward(self, x):
+            y = super().forward(x)
+            return {"y": y, "z": y.square()}
+
+    def two():
+        return Two(16, 4, width=64, depth=1)
+
     def digits(width):
         return MLP(64, 10, width=width, depth=1)
 """
@@ -70,3 +78,23 @@ def test_wrong_use_leaves_with_2(regime):
     assert "takes the width. Give --width 64" in ran.message
     assert regime("wide").code == 2
     assert regime("wide", "--sample=nets.py:x", "--seeds=1").code == 2
+
+
+def test_one_of_several_outputs_is_named(regime):
+    options = ("--sample=nets.py:x", "--seeds=3", "--tangent=1")
+    ran = regime("two", *options)
+    assert ran.code == 2
+    assert "Pass outputs=" in " ".join(ran.err.split())
+    ran = regime("two", *options, "--outputs=z", "--json")
+    assert ran.json["kernel"]["value"] > 0
+    ran = regime("two", *options, "--outputs=logits")
+    assert ran.code == 2
+    assert "--outputs logits: the model returns a dict without it" in " ".join(ran.err.split())
+
+
+def test_kernels_stand_beside_those_at_infinite_width(regime):
+    ran = regime("wide", "--sample=nets.py:x", "--seeds=4")
+    text = " ".join(ran.out.split())
+    assert "tangent kernel beside that at infinite width: squared deviation 0." in text
+    ran = regime("wide", "--sample=nets.py:x", "--seeds=4", "--no-infinite", "--json")
+    assert ran.json["limits"] == []

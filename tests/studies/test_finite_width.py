@@ -18,6 +18,7 @@ from similitude.studies.finite_width import finite_width
 from similitude.studies.finite_width_records import FiniteWidth
 from similitude.studies.seed_spread import relative_variance
 from similitude.theory.finite_width.cumulants import variance_cumulants
+from similitude.theory.finite_width.ntk_fluctuation import ntk_relative_variance
 from similitude.theory.finite_width.residual_flow import resnet_covariance
 
 X = torch.randn(8, 16, generator=torch.Generator().manual_seed(0))
@@ -48,7 +49,9 @@ def residual(gamma: float, **options):
 
 
 def test_fluctuations_of_a_plain_network_are_those_of_theory():
-    found = finite_width(Plain, X, size={"width": 48, "depth": 5}, networks=120, examples=2, tangent=1)
+    found = finite_width(
+        Plain, X, size={"width": 48, "depth": 5}, networks=120, examples=2, tangent=1, infinite=False
+    )
     theory = variance_cumulants(torch.relu, [48] * 5, C_W=2.0)
     for layer, ratio in zip(found.layers[:-1], theory.ratio[:-1], strict=True):
         assert layer.ratio is not None
@@ -62,6 +65,46 @@ def test_fluctuations_of_a_plain_network_are_those_of_theory():
     assert found.profile is None
     assert found.verdict.outcome is Outcome.INCONSISTENT
     assert "5 hidden layers are too many for their widths" in found.verdict.causes[0]
+
+
+def test_kernels_approach_those_of_infinite_width_as_theory_says():
+    # The mean of both is exact for ReLU without biases, so that the squared deviation at one input is a variance.
+    found = finite_width(Plain, X, size={"width": 96, "depth": 2}, networks=80, examples=1, tangent=1)
+    nngp, ntk = found.limits
+    assert (nngp.kernel, ntk.kernel) == ("nngp", "ntk")
+    for row, theory in ((nngp, (1 + 5 / 96) ** 2 - 1), (ntk, ntk_relative_variance([96] * 2))):
+        assert row.deviation.low <= theory <= row.deviation.high
+        assert row.deviation.high - row.deviation.low < theory
+        assert abs(row.bias.value) < 0.8 * (
+            row.bias.high - row.bias.low
+        )  # a bit more than three standard errors
+        assert row.narrow == 24
+        assert row.exponent is not None
+        assert row.exponent.value == pytest.approx(-1, abs=0.5)
+    assert not found.notes
+
+
+def test_biases_of_order_one_over_width_are_a_bias_of_the_kernel():
+    found = finite_width(lambda width: MLP(16, 4, width=width, depth=3), X, size=24, networks=12)
+    assert found.verdict.outcome is Outcome.INCONSISTENT
+    assert any("biases of variance 1/n" in cause for cause in found.verdict.causes)
+    assert found.limits[1].bias.low > 0.1
+    assert found.limits[1].deviation.low > found.limit
+
+
+def test_what_has_no_kernel_at_infinite_width_is_noted():
+    class Odd(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(16, width), nn.Linear(width, 2)
+
+        def forward(self, x):
+            return self.b(self.a(x).cumsum(-1))
+
+    found = finite_width(Odd, X, size=32, networks=3)
+    assert found.limits == ()
+    assert "not compared with infinite width: operation" in found.notes[0]
+    assert finite_width(Odd, X, size=32, networks=3, infinite=False).notes == ()
 
 
 def test_a_wide_network_is_in_the_regime():
@@ -94,7 +137,13 @@ def test_branches_that_are_not_of_one_over_root_depth_are_flagged(gamma, options
 @pytest.mark.parametrize("options", [{}, {"activation": "tanh"}, {"block": "two_layers"}])
 def test_branches_of_one_over_root_depth_follow_the_flow(options):
     found = finite_width(
-        residual(0.5, **options), X, size={"width": 128, "depth": 8}, networks=8, tangent=1, limit=0.6
+        residual(0.5, **options),
+        X,
+        size={"width": 128, "depth": 8},
+        networks=8,
+        tangent=1,
+        infinite=False,
+        limit=0.6,
     )
     assert found.verdict.ok
     profile = found.profile
@@ -153,6 +202,23 @@ def test_results_survive_json():
     assert str(found).startswith(f"{found.verdict.outcome}: ")
     with pytest.raises(StudyError, match="no result of finite_width"):
         FiniteWidth.from_dict({"layers": 3})
+
+
+def test_one_of_several_outputs_is_chosen():
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(16, 64), nn.Linear(64, 4), nn.Linear(64, 1)
+
+        def forward(self, x):
+            h = self.a(x).relu()
+            return self.b(h), self.c(h)
+
+    with pytest.raises(CurvatureError, match=r"2 real tensors.*Pass outputs="):
+        finite_width(Two, X, networks=3)
+    found = finite_width(Two, X, networks=3, outputs=lambda result: result[1])
+    assert found.kernel is not None
+    assert "not compared with infinite width" in found.notes[0]
 
 
 def test_inputs_may_be_tuples_and_mappings():

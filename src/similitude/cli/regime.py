@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -20,15 +21,18 @@ def regime(
     seeds: int = 16,
     examples: int = 8,
     tangent: int = 4,
+    outputs: str | None = None,
+    infinite: bool = True,
     limit: float = 0.1,
     seed: int = 0,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Say whether your network is in the regime of infinite width: how much networks that are drawn alike differ.
 
-    Over several draws: the variance of preactivations given the layer before, their kurtosis, and the tangent kernel. A
-    residual stream is compared with the covariance flow of branches of 1/sqrt(L); with a dial depth at two depths. The
-    exit code is 0 in the regime, 1 outside of it or with other branches, 3 where that cannot be told.
+    Over several draws: the variance of preactivations given the layer before, their kurtosis, and the tangent kernel.
+    Kernels are compared with those of your model at infinite width where it has them, a residual stream with the
+    covariance flow of branches of 1/sqrt(L); with a dial depth at two depths. The exit code is 0 in the regime, 1 outside
+    of it or with other branches, 3 where that cannot be told.
 
     Parameters
     ----------
@@ -47,6 +51,11 @@ def regime(
         Examples that they are run on.
     tangent:
         Examples of the tangent kernel; 0 leaves it out.
+    outputs:
+        Name, or number, of the tensor that the tangent kernel is of, where the model returns several:
+        last_hidden_state.
+    infinite:
+        Compare kernels with those of your model at infinite width.
     limit:
         Relative variance up to which a network counts as wide.
     seed:
@@ -77,9 +86,30 @@ def regime(
             networks=seeds,
             examples=examples,
             tangent=tangent,
+            outputs=None if outputs is None else _part(outputs),
+            infinite=infinite,
             limit=limit,
             seed=seed,
         )
         screen.say(finite_width_table(found))
         screen.result(found.to_dict())
     return found.verdict.exit_code
+
+
+def _part(name: str) -> Callable[[Any], Any]:
+    """Return a function that takes one part of what a model returns, by name or number."""
+
+    def part(result: Any) -> Any:
+        from similitude.core.errors import PlanError
+
+        try:
+            if name.isdigit():
+                return result[int(name)]
+            return getattr(result, name) if hasattr(result, name) else result[name]
+        except (KeyError, IndexError, TypeError) as error:
+            raise PlanError(
+                f"--outputs {name}: the model returns a {type(result).__name__} without it. Give a name or a number of "
+                "what it returns."
+            ) from error
+
+    return part

@@ -11,6 +11,7 @@ from rich.text import Text
 from similitude.report.layout import coloured, hanging, plain_table
 from similitude.studies.depth_profile import DepthProfile
 from similitude.studies.finite_width_records import FiniteWidth
+from similitude.studies.limit_kernels import LimitKernel
 from similitude.studies.seed_spread import Spread
 
 _MOST_ROWS = 12  # layers, or shares of the depth, that are shown
@@ -39,6 +40,7 @@ def finite_width_table(found: FiniteWidth) -> RenderableType:
     shown = "not measured" if found.kernel is None else spread(found.kernel)
     over = f"L/n = {found.depth_over_width:.3g} ({found.depth} hidden layers on the longest way)"
     parts += [Text(""), hanging(over), hanging(f"relative variance of the tangent kernel: {shown}")]
+    parts += [hanging(_beside(row)) for row in found.limits]
     if found.profile is None:
         plain = "of a plain ReLU network of these widths with one output, in the NTK parametrization"
         parts.append(hanging(f"in theory, {plain}: {found.relu_kernel:.3g}"))
@@ -56,6 +58,16 @@ def spread(found: Spread | None) -> str:
         ('0.051 +- 0.029', '-')
     """
     return "-" if found is None else f"{found.value:.2g} +- {found.high - found.value:.2g}"
+
+
+def _beside(row: LimitKernel) -> str:
+    power = (
+        "" if row.exponent is None else f", going as width^({spread(row.exponent)}) from width {row.narrow}"
+    )
+    return (
+        f"{row.name} beside that at infinite width: squared deviation {spread(row.deviation)}{power}, the mean "
+        f"{100 * row.bias.value:+.2g} %"
+    )
 
 
 def _layers(found: FiniteWidth) -> Table:

@@ -13,20 +13,22 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from similitude.checking.preactivations import Sites, find_sites, record_preactivations
 from similitude.core.citation import cites
-from similitude.core.errors import PlanError
+from similitude.core.errors import FactoryError, KernelError, PlanError
 from similitude.core.seeding import derive, seeded
-from similitude.landscape.calls import call, copied
-from similitude.landscape.ntk import ntk_gram
+from similitude.landscape.calls import Outputs, call, copied
 from similitude.scaling.axes import build
-from similitude.scaling.sizes import DEPTH, as_size, takes_width
+from similitude.scaling.sizes import DEPTH, WIDTH, as_size, takes_width
 from similitude.studies.depth_profile import DepthProfile, depth_profile, measure_streams
 from similitude.studies.finite_width_records import FiniteWidth, LayerSizes
 from similitude.studies.finite_width_verdict import judge_finite_width
+from similitude.studies.limit_kernels import LimitKernel, infinite_width, limit_kernels
 from similitude.studies.seed_spread import Spread, relative_variance
+from similitude.studies.tangent_parts import TangentParts, tangent_parts
 from similitude.theory.finite_width.ntk_fluctuation import ntk_relative_variance
 
 _FEWEST = 3  # networks, for a variance with an interval
 _APART = 4  # ratio of the two depths that are compared
+_NARROW, _NARROWEST = 4, 8  # ratio of the two widths that are compared, and the least of them
 _SHALLOW = 8  # branches or blocks below which the other depth is the larger one
 
 
@@ -40,6 +42,8 @@ def finite_width(
     networks: int = 16,
     examples: int = 8,
     tangent: int = 4,
+    outputs: Outputs | None = None,
+    infinite: bool = True,
     limit: float = 0.1,
     seed: int = 0,
 ) -> FiniteWidth:
@@ -47,8 +51,10 @@ def finite_width(
 
     Networks are drawn by the user's own function. Over them, the variance that a unit has given the layer before, and
     the tangent kernel, are random at finite width and fixed in the limit: their relative variances say how far it is,
-    whatever the architecture. Where there is a residual stream, its covariances are compared with the flow that
-    branches of 1 / sqrt(L) have; with a dial `depth` at a second depth, which gives the exponent of the branches.
+    whatever the architecture. Where the module has kernels at infinite width (`similitude.kernel`), its own are held
+    against these, at a quarter of the width too if it has a dial. Where there is a residual stream, its covariances are
+    compared with the flow that branches of 1 / sqrt(L) have; with a dial `depth` at a second depth, which gives the
+    exponent of the branches.
 
     Args:
         make: Function of the width and further dials, or of nothing, that returns a new model with random weights.
@@ -57,11 +63,15 @@ def finite_width(
         networks: Networks that are drawn.
         examples: Of the inputs, the first so many are used.
         tangent: Examples of the tangent kernel; 0 for none.
+        outputs: Takes what the model returns and gives the outputs that the tangent kernel is of; by default the tensor
+            itself, the `logits` of what was returned, or the only real tensor in it.
+        infinite: Whether kernels are compared with those at infinite width. What stands in the way is in `notes`.
         limit: Relative variance up to which a network counts as wide.
         seed: Seeds the networks.
 
     Returns:
-        Fluctuations by layer and of the tangent kernel, the depth profile, and a verdict.
+        Fluctuations by layer and of the tangent kernel, kernels beside those at infinite width, the depth profile, and a
+        verdict.
 
     Raises:
         PlanError: A number is out of range, or no matrix acts on an axis of examples.
@@ -74,11 +84,13 @@ def finite_width(
         >>> found = finite_width(lambda width: MLP(16, 4, width=width, depth=2), x, size=512)
         >>> found.verdict.ok, found.depth, found.depth_over_width
         (True, 2, 0.00390625)
+        >>> [(row.kernel, row.deviation.value < 0.1) for row in found.limits]
+        [('nngp', True), ('ntk', True)]
 
     Source: paper 8 (arXiv 2309.01592), parts on finite width; paper 15 (arXiv 2302.00453).
 
-    Cost: per network two passes, the tangent kernel, and with a residual stream two passes with their gradients at each
-        of two depths.
+    Cost: per network two passes, the tangent kernel (a backward pass per output, 16 for more), again at a quarter of the
+        width, and with a residual stream two passes with their gradients at each of two depths.
     """
     _check(networks, examples, tangent, limit)
     dials = None if size is None else as_size(size, "size")
@@ -89,13 +101,19 @@ def finite_width(
     with torch.no_grad():
         sites = find_sites(makes[0](), lambda net: call(net, given), inputs=given, examples=count)
     layers = _layers(makes, sites, given, count)
-    kernel = _kernel(makes, _first(inputs, min(tangent, count))[0]) if tangent else None
     notes = (
         [f"not measured, for examples are not their first axis: {', '.join(sites.skipped)}"]
         if sites.skipped
         else []
     )
-    profile = None
+    kernel, limits, profile = None, (), None
+    if tangent:
+        few = _first(inputs, min(tangent, count))[0]
+        networks_of = tangent_parts(makes, few, outputs=outputs)
+        kernel = _spread(networks_of.total())
+        if infinite:
+            limits, said = _limits(make, dials, makes, networks_of, few, outputs=outputs, seed=seed)
+            notes += said
     if sites.branches > 1:
         profile, note = _profile(make, dials, makes, given, seed)
         notes += note
@@ -105,6 +123,7 @@ def finite_width(
     verdict = judge_finite_width(
         layers,
         kernel=kernel,
+        limits=limits,
         profile=profile,
         limit=limit,
         depth=len(widths),
@@ -119,6 +138,7 @@ def finite_width(
         depth=len(widths),
         depth_over_width=over,
         kernel=kernel,
+        limits=limits,
         relu_kernel=relu,
         profile=profile,
         limit=limit,
@@ -163,13 +183,47 @@ def _sums(value: Tensor) -> np.ndarray:
     return torch.stack([value.square().sum(-1).flatten(), (value**4).sum(-1).flatten()]).numpy()
 
 
-def _kernel(makes: list[Callable[[], nn.Module]], inputs: Any) -> Spread | None:
-    diagonals = [
-        ntk_gram(make(), copied(inputs), of="trace").matrix.diagonal().double().cpu().numpy()
-        for make in makes
-    ]
-    theta = np.stack(diagonals)
-    return relative_variance(theta**2, theta)
+def _spread(kernels: np.ndarray) -> Spread | None:
+    """Return the relative variance of the diagonal, from kernels of shape (networks, 1 or 2, N, N)."""
+    theta = kernels.diagonal(axis1=2, axis2=3)
+    return relative_variance(theta[:, 0] * theta[:, -1], theta.mean(1))
+
+
+def _limits(
+    make: Callable[..., Any],
+    dials: Mapping[str, int] | None,
+    makes: list[Callable[[], nn.Module]],
+    networks: TangentParts,
+    inputs: Any,
+    *,
+    outputs: Outputs | None,
+    seed: int,
+) -> tuple[tuple[LimitKernel, ...], list[str]]:
+    """Compare kernels with those at infinite width, at a quarter of the width too where there is a dial."""
+    if outputs is not None:
+        return (), [
+            "not compared with infinite width, of which kernels are those of the model's own first output"
+        ]
+
+    def of(width: int) -> Callable[[int], nn.Module]:
+        return lambda there: make(**{**(dials or {}), WIDTH: there})
+
+    width = 0 if dials is None else dials.get(WIDTH, 0)
+    try:
+        family = of(width) if width else makes[0]()
+        limit = infinite_width(family, inputs, widths=(width, 2 * width) if width else None, seed=seed)
+    except (KernelError, FactoryError) as error:
+        return (), [f"not compared with infinite width: {error}"]
+    smaller, notes, narrow = width // _NARROW, [], None
+    if smaller >= _NARROWEST:
+        size = {**(dials or {}), WIDTH: smaller}
+        others = [_maker(make, size, derive(seed, "narrow network", i)) for i in range(len(makes))]
+        try:
+            there = infinite_width(of(smaller), inputs, widths=(smaller, width), seed=seed)
+            narrow = tangent_parts(others, inputs), there
+        except (KernelError, FactoryError) as error:
+            notes.append(f"no power of the width: at width {smaller} {error}")
+    return limit_kernels(networks, limit, narrow, (smaller, width)), notes
 
 
 def _profile(

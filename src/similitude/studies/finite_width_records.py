@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 from similitude.core.errors import StudyError
 from similitude.core.verdict import Verdict
 from similitude.studies.depth_profile import DepthProfile
+from similitude.studies.limit_kernels import LimitKernel
 from similitude.studies.seed_spread import Spread
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+_SPREADS = ("deviation", "bias", "exponent")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class FiniteWidth:
         depth: Hidden layers on the longest way through the network.
         depth_over_width: Sum of 1/n over these: L/n.
         kernel: Var(Theta) / E[Theta]^2 of the tangent kernel at one example; None where it was not taken.
+        limits: Kernels beside those of the same module at infinite width; empty where these were not taken.
         relu_kernel: The same in theory, of a plain ReLU network of these widths.
         profile: The residual stream against the covariance flow; None without one.
         limit: Relative variance up to which a network counts as wide.
@@ -70,6 +75,7 @@ class FiniteWidth:
     limit: float
     verdict: Verdict
     notes: tuple[str, ...] = ()
+    limits: tuple[LimitKernel, ...] = ()
 
     def raise_if_bad(self) -> None:
         """Raise unless the network is in the regime of infinite width.
@@ -100,6 +106,10 @@ class FiniteWidth:
             made = {
                 "layers": layers,
                 "kernel": _spread(data["kernel"]),
+                "limits": tuple(
+                    LimitKernel(**{**row, **{name: _spread(row[name]) for name in _SPREADS}})
+                    for row in data["limits"]
+                ),
                 "profile": None if profile is None else DepthProfile(**_tuples(profile)),
                 "verdict": Verdict.from_dict(data["verdict"]),
                 "notes": tuple(data["notes"]),

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.studies.depth_profile import DepthProfile
 from similitude.studies.finite_width_records import LayerSizes
+from similitude.studies.limit_kernels import LimitKernel
 from similitude.studies.seed_spread import Spread
 
 _GAMMA, _OFF = 0.5, 0.15
 """Exponent of branches that have a limit of infinite depth and width, and how far from it one is called another."""
 _STRONG, _WEAK = 4.0, 0.25
 """L times the share that one branch of 1/sqrt(L) adds, where its own scale is of order 1: between these."""
+_FALLS = -0.5  # power of the width above which a squared deviation does not fall as 1/width
+_MANY = "{} hidden layers are too many for their widths: fluctuations grow with L/n, and faster beyond 1/5"
+_NARROW = "hidden layers are narrow: fluctuations go as 1/width"
 _DEEP = 16  # branches from which one depth alone tells something
 
 
@@ -20,6 +24,7 @@ def judge_finite_width(
     layers: Sequence[LayerSizes],
     *,
     kernel: Spread | None,
+    limits: Sequence[LimitKernel] = (),
     profile: DepthProfile | None,
     limit: float,
     depth: int,
@@ -31,6 +36,7 @@ def judge_finite_width(
     Args:
         layers: Preactivations by layer.
         kernel: Relative variance of the tangent kernel.
+        limits: Kernels beside those at infinite width.
         profile: The residual stream.
         limit: Relative variance up to which a network counts as wide.
         depth: Hidden layers.
@@ -44,7 +50,9 @@ def judge_finite_width(
         spreads.append((f"Var(S)/K^2 of preactivations at {last.name}", last.ratio))
     if kernel is not None:
         spreads.append(("relative variance of the tangent kernel", kernel))
+    spreads += [(f"squared deviation of the {row.name} from infinite width", row.deviation) for row in limits]
     evidence = [Evidence(name, s.value, s.interval, wide) for name, s in spreads]
+    evidence += [line for row in limits for line in _approach(row)]
     evidence.append(Evidence("L/n, sum of 1/width over hidden layers", depth_over_width))
     if last is not None and last.kurtosis is not None:
         evidence.append(
@@ -76,11 +84,7 @@ def judge_finite_width(
             Outcome.INCONSISTENT,
             f"not in the regime of infinite width: {said}, above {limit:g}, with L/n = {depth_over_width:.3g}",
             tuple(evidence),
-            (
-                f"{depth} hidden layers are too many for their widths: fluctuations grow with L/n, and faster beyond 1/5",
-            )
-            if depth > 1
-            else ("hidden layers are narrow: fluctuations go as 1/width",),
+            _reasons(limits, limit) or (_MANY.format(depth) if depth > 1 else _NARROW,),
             next="a larger width, or fewer layers, or residual branches of 1/sqrt(L): theirs do not grow with L",
         )
     if any(s.high > limit for _, s in spreads):
@@ -98,6 +102,41 @@ def judge_finite_width(
             next="a function of width and depth, with --width width=N,depth=L: then branches are compared at two depths",
         )
     return Verdict(Outcome.OK, f"in the regime of infinite width: {said}, within {limit:g}", tuple(evidence))
+
+
+def _approach(row: LimitKernel) -> list[Evidence]:
+    """Show how a kernel approaches that at infinite width."""
+    found = [
+        Evidence(
+            f"share by which the mean {row.name} is larger than at infinite width",
+            row.bias.value,
+            row.bias.interval,
+            "order 1/n",
+        )
+    ]
+    if row.exponent is not None:
+        said = f"power of the width in its squared deviation, from width {row.narrow}"
+        found.append(Evidence(said, row.exponent.value, row.exponent.interval, "-1 to -2"))
+    return found
+
+
+def _reasons(limits: Sequence[LimitKernel], limit: float) -> tuple[str, ...]:
+    """Say why kernels are away from those at infinite width: in the mean, or for good."""
+    found = []
+    for row in limits:
+        if row.deviation.low <= limit:
+            continue
+        if row.exponent is not None and row.exponent.low > _FALLS:
+            found.append(
+                f"the {row.name} does not approach the one that the module has at infinite width: its squared deviation "
+                f"goes as width^{row.exponent.value:.2f}"
+            )
+        elif row.bias.value**2 > limit / 2:
+            found.append(
+                f"the mean {row.name} is {100 * row.bias.value:+.0f} % off: terms of order 1/n that the limit does not "
+                "have, such as biases of variance 1/n"
+            )
+    return tuple(found)
 
 
 def _last(layers: Sequence[LayerSizes]) -> LayerSizes | None:
@@ -159,7 +198,8 @@ def _causes(profile: DepthProfile | None) -> tuple[str, ...]:
         return (
             "branches whose mean is not zero, as x + relu(W x): end a branch in a matrix, or subtract its mean",
         )
-    grows = profile.measured[-1] > 1 and (profile.exponent is None or profile.exponent < _GAMMA)
+    large = profile.branches * profile.strength > 1
+    grows = large if profile.exponent is None else profile.exponent < _GAMMA
     return (
         (
             "branches without a multiplier, and weights that do not shrink with the depth: the stream grows with L",
