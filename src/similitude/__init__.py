@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from similitude.scaling.rules import Cell, Power
     from similitude.scaling.split import split
     from similitude.scaling.unit_scale import unit_scaled
+    from similitude.studies.bottleneck import bottleneck
+    from similitude.studies.bottleneck_records import BottleneckStudy
     from similitude.studies.consistency import consistency
     from similitude.studies.consistency_records import Consistency
     from similitude.studies.experiment import Experiment, rates
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     from similitude.tuning.tune import tune
 
 _HOMES = {
+    "BottleneckStudy": "studies.bottleneck_records",
     "Budget": "tuning.trials.budget",
     "CarbsSampler": "tuning.carbs",
     "Cell": "scaling.rules",
@@ -122,6 +125,7 @@ _HOMES = {
     "Verdict": "core.verdict",
     "abc": "scaling.abc",
     "abc_of": "scaling.abc",
+    "bottleneck": "studies.bottleneck",
     "check": "checking.coordinates",
     "cite": "core.citation",
     "clip_grad_norm_": "scaling.clipping",
@@ -178,6 +182,7 @@ _PACKAGES = frozenset(
 )
 
 __all__ = [
+    "BottleneckStudy",
     "Budget",
     "CarbsSampler",
     "Cell",
@@ -226,6 +231,7 @@ __all__ = [
     "__version__",
     "abc",
     "abc_of",
+    "bottleneck",
     "check",
     "cite",
     "clip_grad_norm_",
