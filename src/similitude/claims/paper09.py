@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from similitude.claims.charts import equality, means, theory
 from similitude.claims.gaussian_designs import (
     gaussian_errors,
     gaussian_noise_risks,
@@ -16,6 +19,7 @@ from similitude.claims.gaussian_designs import (
 )
 from similitude.claims.judged import judged, mean_interval
 from similitude.claims.registry import Measured, claim
+from similitude.core.chart import Chart, Series
 from similitude.core.verdict import Evidence
 from similitude.theory.ridge.leave_one_out import overfitting_coefficient
 from similitude.theory.ridge.overfitting import cost_of_overfitting, noise_risk, taxonomy
@@ -26,6 +30,7 @@ NOISES = (0.0, 0.1, 1.0, 10.0, 1e3)
 SCANNED = (1e-9, *(10.0**p for p in np.arange(-4, 6.01, 0.25)))
 EXPONENTS = (1.5, 2.0, 3.0)
 SLOW_MODES = 20_000  # of 1 / (i log^2 i)
+TEMPERED_SIZES, FAST_SIZES, SLOW_SIZES = (25, 100, 200), (40, 80, 160), (20, 80, 320)
 SPHERE_SIZES = (50, 140, 300, 500, 900)
 POOL = 1500
 
@@ -44,7 +49,7 @@ def agnostic() -> Measured:
     values = I**-1.5
     spectrum = Spectrum(values, values)
     ceiling = noise_risk(spectrum, 100)
-    evidence, off, costs = [], 0.0, []
+    evidence, off, costs, predictions = [], 0.0, [], []
     shown = (0.0, 0.0)
     for noise in NOISES:
         test, _ = gaussian_errors(values, values, 100, math.inf, SCANNED, noise=noise, draws=30, seed=9)
@@ -54,13 +59,29 @@ def agnostic() -> Measured:
         predicted = cost_of_overfitting(spectrum, 100, noise=noise).cost
         off = max(off, abs(cost / predicted - 1))
         costs.append(cost)
+        predictions.append(predicted)
         evidence.append(Evidence(f"cost of interpolation, noise {noise:g}", cost, shown, f"{predicted:.4g}"))
     summary = (
         f"interpolation costs factors of {', '.join(f'{c:.2f}' for c in costs)} at noise "
         f"{', '.join(f'{s:g}' for s in NOISES)}; E_0 is {ceiling:.3f}"
     )
     holds = off <= 0.05 and max(costs) <= 1.05 * ceiling and abs(costs[-1] / ceiling - 1) <= 0.05
-    return judged(holds, costs[-1], "factor at the largest noise", summary, evidence, shown)
+    figure = Chart(
+        "Cost of interpolation against noise",
+        "variance of the noise",
+        "error of interpolation / best error",
+        (
+            Series("cost", range(len(NOISES)), costs, [row.interval for row in evidence]),
+            Series("cost", range(len(NOISES)), predictions, kind="line"),
+        ),
+        "The cost should rise to E_0, the dotted line, as noise comes to be all there is to fit, and never cross it.",
+        source="Theorem 1",
+        x_names=tuple(f"{noise:g}" for noise in NOISES),
+        levels={"E_0": ceiling},
+    )
+    return judged(
+        holds, costs[-1], "factor at the largest noise", summary, evidence, shown, figures=(figure,)
+    )
 
 
 @claim(
@@ -75,21 +96,22 @@ def agnostic() -> Measured:
 )
 def kinds() -> Measured:
     """Interpolate noise on Gaussian designs of three kinds of spectra."""
-    evidence, off, first = [], 0.0, (0.0, (0.0, 0.0))
+    evidence, off, first, tempered = [], 0.0, (0.0, (0.0, 0.0)), {}
     for alpha in EXPONENTS:
-        risks = gaussian_noise_risks(I**-alpha, 100, draws=30, seed=91)
-        predicted = noise_risk(Spectrum(I**-alpha, 0 * I), 100)
+        tempered[alpha] = [gaussian_noise_risks(I**-alpha, n, draws=30, seed=91) for n in TEMPERED_SIZES]
+        risks = tempered[alpha][1]
+        predicted = noise_risk(Spectrum(I**-alpha, 0 * I), TEMPERED_SIZES[1])
         off = max(off, abs(float(risks.mean()) / predicted - 1))
         found = float(risks.mean()), mean_interval(risks)
         first = first if evidence else found
         evidence.append(Evidence(f"E_0 of i^-{alpha:g}, 100 samples", *found, f"{predicted:.4g}"))
     fast = np.exp(-I[:400] / 10)
-    grown = [float(np.median(gaussian_noise_risks(fast, n, draws=40, seed=92))) for n in (40, 160)]
+    fast_risks = [gaussian_noise_risks(fast, n, draws=40, seed=92) for n in FAST_SIZES]
+    grown = [float(np.median(fast_risks[place])) for place in (0, -1)]
     slow_i = np.arange(1.0, SLOW_MODES + 1)
-    slow = [
-        float(gaussian_noise_risks(1 / (slow_i * np.log(slow_i + 1) ** 2), n, draws=6, seed=93).mean())
-        for n in (20, 320)
-    ]
+    benign = 1 / (slow_i * np.log(slow_i + 1) ** 2)
+    slow_risks = [gaussian_noise_risks(benign, n, draws=6, seed=93) for n in SLOW_SIZES]
+    slow = [float(slow_risks[place].mean()) for place in (0, -1)]
     evidence += [
         Evidence("E_0 of exp(-i / 10): at 160 samples over at 40", grown[1] / grown[0], None, "3.6 to 4.4"),
         Evidence("E_0 of 1 / (i log^2 i): at 320 samples over at 20", slow[1] / slow[0], None, "below 1"),
@@ -104,7 +126,39 @@ def kinds() -> Measured:
         f"noise costs {first[0]:.3f} for i^-1.5; for exp(-i / 10) {grown[1] / grown[0]:.2f} times more at 4 times the "
         f"samples; for 1 / (i log^2 i) it falls from {slow[0]:.3f} to {slow[1]:.3f}"
     )
-    return judged(holds, first[0], "E_0 of i^-1.5", summary, evidence, first[1])
+    figure = _kinds_chart(tempered, (fast, fast_risks), (benign, slow_risks))
+    return judged(holds, first[0], "E_0 of i^-1.5", summary, evidence, first[1], figures=(figure,))
+
+
+def _kinds_chart(
+    tempered: dict[float, list[np.ndarray]],
+    fast: tuple[np.ndarray, list[np.ndarray]],
+    slow: tuple[np.ndarray, list[np.ndarray]],
+) -> Chart:
+    """Draw E_0 against samples for three kinds of spectra: measured, and in theory."""
+    ends, series = (SLOW_SIZES[0], SLOW_SIZES[-1]), []
+    for alpha, risks in tempered.items():
+        series += _measured_and_theory(f"i^-{alpha:g}", TEMPERED_SIZES, risks, I**-alpha, ends)
+    series += _measured_and_theory("exp(-i / 10)", FAST_SIZES, fast[1], fast[0], ends)
+    series += _measured_and_theory("1 / (i log² i)", SLOW_SIZES, slow[1], slow[0], ends)
+    return Chart(
+        "Benign, tempered, catastrophic",
+        "samples",
+        "error of interpolated noise",
+        tuple(series),
+        "Power laws should go to a constant, their exponent; exponential decay should go up with the samples; the slow "
+        "law should come down towards 1, and it does so slowly.",
+        x_scale="log2",
+        y_scale="log",
+        levels={"the noise alone": 1.0},
+    )
+
+
+def _measured_and_theory(
+    label: str, sizes: Sequence[int], risks: Sequence[np.ndarray], spectrum: np.ndarray, ends: tuple[int, int]
+) -> list[Series]:
+    zero = Spectrum(spectrum, 0 * spectrum)
+    return [means(label, sizes, risks), theory(label, *ends, lambda n: noise_risk(zero, n))]
 
 
 @claim(
@@ -118,8 +172,8 @@ def kinds() -> Measured:
 )
 def sphere() -> Measured:
     """Interpolate noise at random points of spheres."""
-    spectrum = Spectrum.sphere(np.exp, 20, levels=14)
-    evidence, hits, off = [], [], []
+    spectrum, deep = (Spectrum.sphere(np.exp, dimension, levels=14) for dimension in (20, 30))
+    evidence, hits, off, found = [], [], [], []
     for n in SPHERE_SIZES:
         risks = sphere_noise_risks(np.exp, 20, n, draws=max(6, 1500 // n), seed=94)
         mean, error = float(risks.mean()), float(risks.std(ddof=1)) / math.sqrt(len(risks))
@@ -127,7 +181,9 @@ def sphere() -> Measured:
         off.append(abs(mean / predicted - 1))
         hits.append(abs(mean - predicted) <= max(3 * error, 0.03 * predicted))
         evidence.append(Evidence(f"E_0 at {n} samples", mean, mean_interval(risks), f"{predicted:.4g}"))
-    hump = {n: float(sphere_noise_risks(np.exp, 30, n, draws=12, seed=95).mean()) for n in (60, 170, 500)}
+        found.append(risks)
+    risks_30 = {n: sphere_noise_risks(np.exp, 30, n, draws=12, seed=95) for n in (60, 170, 500)}
+    hump = {n: float(risks.mean()) for n, risks in risks_30.items()}
     evidence += [Evidence(f"E_0 in 30 dimensions, {n} samples", value) for n, value in hump.items()]
     worst = max(off)
     summary = (
@@ -135,7 +191,22 @@ def sphere() -> Measured:
         + ", ".join(f"{value:.3f} at {n}" for n, value in hump.items())
     )
     holds = all(hits) and hump[60] > hump[170] < hump[500]
-    return judged(holds, worst, "largest relative distance", summary, evidence)
+    ends = min(*SPHERE_SIZES, *hump) / 1.5, max(*SPHERE_SIZES, *hump) * 1.1
+    figure = Chart(
+        "Error of interpolated noise on spheres",
+        "samples",
+        "error of interpolated noise",
+        (
+            means("20 dimensions", SPHERE_SIZES, found),
+            theory("20 dimensions", *ends, lambda n: noise_risk(spectrum, n)),
+            means("30 dimensions", list(risks_30), list(risks_30.values())),
+            theory("30 dimensions", *ends, lambda n: noise_risk(deep, n)),
+        ),
+        "The error has a hump where the samples are as many as the harmonics of a degree: near 20 and 230 of them in 20 "
+        "dimensions, 30 and 495 in 30.",
+        x_scale="log",
+    )
+    return judged(holds, worst, "largest relative distance", summary, evidence, figures=(figure,))
 
 
 @claim(
@@ -149,12 +220,14 @@ def sphere() -> Measured:
 def real_images() -> Measured:
     """Interpolate noise on samples of the pool, test on the rest; estimate from the kernel of the samples alone."""
     name, _, _ = images(POOL)
-    evidence, off = [], []
-    for label, gram in image_kernels(POOL).items():
+    evidence, off, estimates = [], [], []
+    grams = image_kernels(POOL)
+    for label, gram in grams.items():
         for n in (100, 400):
             risks, chosen = pool_noise_risks(gram, n, draws=10, seed=96)
             estimate = float(np.mean([overfitting_coefficient(gram[np.ix_(s, s)]) for s in chosen]))
             off.append(abs(estimate / float(risks.mean()) - 1))
+            estimates.append(estimate)
             evidence.append(
                 Evidence(
                     f"{label}, {n} samples: error of noise",
@@ -165,4 +238,23 @@ def real_images() -> Measured:
             )
     worst = max(off)
     summary = f"on {name} the estimate is off by {100 * worst:.2f} % at most, of three kernels"
-    return judged(worst <= 0.02, worst, "largest relative distance", summary, evidence)
+    found = [row.value for row in evidence if row.value is not None]
+    figure = Chart(
+        f"Error of interpolated noise on {name}: estimated and measured",
+        "estimate from kernels of 100 and 400 images, without labels",
+        "measured error of noise",
+        (
+            *(
+                Series(
+                    label,
+                    estimates[start : start + 2],
+                    found[start : start + 2],
+                    [row.interval for row in evidence[start : start + 2]],
+                )
+                for label, start in zip(grams, itertools.count(0, 2), strict=False)
+            ),
+            equality(estimates),
+        ),
+        "Marks should lie on the dotted line, where the estimate is what is measured.",
+    )
+    return judged(worst <= 0.02, worst, "largest relative distance", summary, evidence, figures=(figure,))

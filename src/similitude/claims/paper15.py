@@ -11,6 +11,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from similitude.claims import paper15_charts as charts
 from similitude.claims.judged import judged
 from similitude.claims.random_nets import covariances, plain_preactivations, residual_streams
 from similitude.claims.registry import Measured, claim
@@ -50,7 +51,9 @@ def commute() -> Measured:
     holds = abs(exponent + 0.5) <= 0.1 and all(abs(ratio - 1) <= 0.3 for ratio in ratios.values())
     words = ", ".join(f"{ratio:.2f} at n {n}" for n, ratio in ratios.items())
     summary = f"errors go as width^{exponent:.2f}; from L = 16 to 256 they change by a factor of {words}"
-    return judged(holds, exponent, "exponent of width", summary, evidence, (low, high))
+    intervals = dict(zip(errors, [row.interval for row in evidence], strict=True))
+    figures = (charts.commute(_GRID, errors, intervals),)
+    return judged(holds, exponent, "exponent of width", summary, evidence, (low, high), figures=figures)
 
 
 @claim(
@@ -78,9 +81,10 @@ def depth_rate() -> Measured:
     if min(distances) <= 0:
         return judged(False, math.nan, "exponent of depth", "a mean is beyond the limit", evidence)
     exponent = float(np.polyfit(np.log(depths), np.log(distances), 1)[0])
-    return judged(
-        abs(exponent + 1) <= 0.2, exponent, "exponent of depth", f"distances go as L^{exponent:.2f}", evidence
-    )
+    summary = f"distances go as L^{exponent:.2f}"
+    holds = abs(exponent + 1) <= 0.2
+    figures = (charts.depth_rate(depths, distances, [row.interval for row in evidence]),)
+    return judged(holds, exponent, "exponent of depth", summary, evidence, figures=figures)
 
 
 @claim(
@@ -110,7 +114,9 @@ def gaussian() -> Measured:
         Evidence("kurtosis, plain", _kurtosis(plain)),
     )
     summary = f"coordinates are {residual:.3f} from a Gaussian in the residual network, {other:.2f} in the plain one"
-    return judged(residual < 2.5 / n and other > 0.2, residual, "Wasserstein distance", summary, evidence)
+    holds = residual < 2.5 / n and other > 0.2
+    figures = (charts.coordinates(stream / deviation, plain / math.sqrt(2)),)
+    return judged(holds, residual, "Wasserstein distance", summary, evidence, figures=figures)
 
 
 @claim(
@@ -141,7 +147,8 @@ def correlation() -> Measured:
                 Evidence(f"cosine from {cosine:g} at t = {stop / 64:g}", value, ends, f"{expected:.4f}")
             )
     summary = f"cosines along the depth are at most {worst:.3f} off the flow"
-    return judged(holds, worst, "deviation of a cosine", summary, tuple(evidence))
+    figures = (charts.flow(_COSINES, [stop / 64 for stop in stops], evidence),)
+    return judged(holds, worst, "deviation of a cosine", summary, tuple(evidence), figures=figures)
 
 
 @claim(
@@ -168,7 +175,9 @@ def exponents() -> Measured:
     converges = all(abs(growth[0.5, L] / limit - 1) <= 0.1 for L in (8, 32, 128))
     words = ", ".join(f"{growth[gamma, 128]:.3g} at gamma {gamma:g}" for gamma in (0.25, 0.5, 1.0))
     summary = f"over 128 branches the mean square of the stream grows by a factor of {words}"
-    return judged(blows and stays and converges, growth[0.5, 128], "factor", summary, tuple(evidence))
+    holds = blows and stays and converges
+    figures = (charts.growth(growth, limit),)
+    return judged(holds, growth[0.5, 128], "factor", summary, tuple(evidence), figures=figures)
 
 
 @claim(
@@ -194,8 +203,8 @@ def fluctuations() -> Measured:
         evidence.append(Evidence(f"n Var(q) / q^2, {name}, L {L}", value, (value - half, value + half)))
     plain = plain_preactivations(
         torch.ones(1, 16), [64] * 64, phi=torch.relu, C_W=2.0, networks=600, seed=153
-    )[-1]
-    other, _ = _scaled_variance(covariances(plain).flatten().numpy(), 64)
+    )
+    other, _ = _scaled_variance(covariances(plain[-1]).flatten().numpy(), 64)
     evidence.append(Evidence("n Var(q) / q^2, plain relu, n 64, L 64", other))
     relu, tanh = ([value for (name, _), value in scaled.items() if name == kind] for kind in ("relu", "tanh"))
     holds = all(4 <= v <= 5.9 for v in relu) and all(1.9 <= v <= 3.1 for v in tanh) and other > 12
@@ -203,7 +212,12 @@ def fluctuations() -> Measured:
         f"n Var(q) / q^2 is {min(relu):.2f} to {max(relu):.2f} for ReLU and {min(tanh):.2f} to {max(tanh):.2f} for tanh "
         f"at any depth, {other:.0f} for a plain network"
     )
-    return judged(holds, relu[-1], "n Var(q) / q^2", summary, tuple(evidence))
+    intervals = dict(zip(scaled, [row.interval for row in evidence], strict=False))
+    shallow = {
+        L: _scaled_variance(covariances(plain[L - 1]).flatten().numpy(), 64)[0] for L in (4, 8, 16, 32, 64)
+    }
+    figures = (charts.fluctuations(scaled, intervals, shallow),)
+    return judged(holds, relu[-1], "n Var(q) / q^2", summary, tuple(evidence), figures=figures)
 
 
 @claim(
@@ -232,7 +246,9 @@ def tangent_kernel() -> Measured:
         for i, j in ((0, 0), (0, 1), (1, 1))
     )
     summary = f"mean kernels are within {worst:.1f} standard errors of theory, {100 * deep:.1f} % from the limit of depth"
-    return judged(worst <= 3.5 and deep <= 0.06, worst, "standard errors", summary, evidence)
+    holds = worst <= 3.5 and deep <= 0.06
+    figures = (charts.tangent_kernel(mean, [row.interval for row in evidence], theory, limit),)
+    return judged(holds, worst, "standard errors", summary, evidence, figures=figures)
 
 
 def _tangent(width: int, depth: int, seed: int) -> np.ndarray:

@@ -68,7 +68,7 @@ class Chart:
         y: Name of the vertical axis, with its unit.
         series: What is drawn, in the order of the legend.
         look_for: How to read it: what the paper says one sees, and what would speak against it.
-        source: Which figure of the paper it redraws, e.g. "Figure 2"; empty where the paper has none.
+        source: Where the paper shows or says it, e.g. "Figure 2" or "Section 5"; empty where it does not.
         x_scale: Scale of the horizontal axis.
         y_scale: Scale of the vertical axis.
         levels: Horizontal lines to compare with, by name.

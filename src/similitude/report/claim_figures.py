@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 _ROOM = 1.15
 _SAID = 12  # points of a series that are said in words; of longer ones the ends and the extremes are
-_LEGEND_LETTERS = 54  # that fit in a line above the axes
+_LEGEND_LETTERS = 50  # that fit in a line above the axes
+_LEGEND_HANDLE = 8  # letters that a mark and the space beside it take
+_LEGEND_LINE = 0.2  # inches
+_LABEL_LETTERS = 44  # of an axis, in one line
 _GUIDES: tuple[Any, ...] = ((0, (1, 2)), (0, (4, 2, 1, 2)), (0, (7, 3)))
 
 
@@ -33,32 +37,31 @@ def _figure(chart: Chart, key: str) -> Figure:
     if lines:
         numbers += (f"Lines: {', '.join(f'{name} at {measured(value)}' for name, value in lines.items())}.",)
 
+    labels = list(dict.fromkeys([*(one.label for one in chart.series), *lines]))
+    longest = _LEGEND_HANDLE + max(map(len, labels))
+    columns = min(len(labels), max(1, _LEGEND_LETTERS // longest))
+    rows = math.ceil(len(labels) / columns)
+
     def paint(figure: Any) -> None:
         axes = figure.subplots()
         _draw(axes, chart)
         _scale(axes, chart)
-        axes.set_xlabel(chart.x)
-        axes.set_ylabel(chart.y)
-        _, labels = axes.get_legend_handles_labels()
-        if len(labels) > 1 or lines:
-            longest = 8 + max(map(len, labels), default=1)
-            columns = min(len(labels), 3, max(1, _LEGEND_LETTERS // longest))
+        axes.set_xlabel(textwrap.fill(chart.x, _LABEL_LETTERS))
+        axes.set_ylabel(textwrap.fill(chart.y, _LABEL_LETTERS - 8))
+        if len(labels) > 1:
             figure.legend(loc="outside upper left", ncols=columns, columnspacing=1.2, handletextpad=0.5)
 
-    panel = draw(paint, title=chart.title, description=" ".join(numbers))
-    caption = f"{chart.source}, redrawn. {chart.look_for}" if chart.source else chart.look_for
+    panel = draw(paint, title=chart.title, description=" ".join(numbers), higher=_LEGEND_LINE * (rows - 1))
+    caption = f"After {chart.source} of the paper. {chart.look_for}" if chart.source else chart.look_for
     return Figure(key, chart.title, (panel,), caption, numbers)
 
 
 def _draw(axes: Axes, chart: Chart) -> None:
     labels = list(dict.fromkeys(one.label for one in chart.series if one.kind != "guide"))
     ramp = size_colours(len(labels)) if chart.ordered else [f"r{i % RULE_SLOTS}" for i in range(len(labels))]
-    guides = 0
+    guides = [one for one in chart.series if one.kind == "guide"]
     for one in chart.series:
         if one.kind == "guide":
-            style = _GUIDES[guides % len(_GUIDES)]
-            axes.plot(one.x, one.y, color=stand_in("muted"), ls=style, lw=1.2, label=one.label)
-            guides += 1
             continue
         slot = labels.index(one.label)
         colour, marker, line = stand_in(ramp[slot]), MARKERS[slot % len(MARKERS)], LINES[slot % len(LINES)]
@@ -80,8 +83,12 @@ def _draw(axes: Axes, chart: Chart) -> None:
             ls=LINES[slot % len(LINES)] if kinds & {"line", "joined"} else "none",
             label=label,
         )
-    for place, (name, value) in enumerate(chart.levels.items()):
-        style = _GUIDES[(guides + place) % len(_GUIDES)]
+    for place, one in enumerate(guides):
+        axes.plot(
+            one.x, one.y, color=stand_in("muted"), ls=_GUIDES[place % len(_GUIDES)], lw=1.2, label=one.label
+        )
+    for place, (name, value) in enumerate(chart.levels.items(), start=len(guides)):
+        style = _GUIDES[place % len(_GUIDES)]
         axes.axhline(value, color=stand_in("muted"), ls=style, lw=1.2, label=name)
     for name, value in chart.places.items():
         axes.axvline(value, color=stand_in("muted"), lw=0.9, label=name)
@@ -100,7 +107,7 @@ def _scale(axes: Axes, chart: Chart) -> None:
         low, high = (places[0], places[-1]) if places else (1.0, 2.0)
         axes.set_xlim(low / _edge(low, high), high * _edge(low, high))
         ticks = _doublings(low, high) if chart.x_scale == "log2" else log_ticks(*axes.get_xlim())
-        axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
+        axes.set_xticks(ticks, [f"{tick:.6g}" for tick in ticks])
     values = [y for one in drawn for y in _heights(one)] + list(chart.levels.values())
     positive = [value for value in values if value > 0]
     if chart.y_scale == "linear" or not positive:
@@ -112,7 +119,7 @@ def _scale(axes: Axes, chart: Chart) -> None:
     low, high = chart.y_range or (min(positive) / _ROOM, max(positive) * _ROOM)
     axes.set_ylim(low, high)
     ticks = log_ticks(low, high)
-    axes.set_yticks(ticks, [f"{tick:.4g}" for tick in ticks])
+    axes.set_yticks(ticks, [f"{tick:.6g}" for tick in ticks])
 
 
 def _heights(one: Series) -> list[float]:

@@ -73,6 +73,7 @@ def draw(
     *,
     title: str,
     description: str,
+    higher: float = 0.0,
 ) -> Panel:
     """Draw one panel with matplotlib.
 
@@ -83,12 +84,14 @@ def draw(
         name: What sets the panel apart from its neighbours.
         title: Short name for screen readers.
         description: The figure in words, with its numbers.
+        higher: Inches by which the panel is higher than others, for a long legend.
     """
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
     with matplotlib.rc_context(_style()):
-        figure = Canvas(figsize=_PANEL_SIZE, layout="constrained")
+        width, height = _PANEL_SIZE
+        figure = Canvas(figsize=(width, height + higher), layout="constrained")
         paint(figure)
         buffer = io.StringIO()
         # Naming the format picks the SVG backend without pyplot.
