@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     )
     from similitude.theory.finite_width.residual_draws import sample_resnet_covariance
     from similitude.theory.finite_width.residual_flow import covariance_profile, resnet_covariance, resnet_ntk
+    from similitude.theory.gradient_flows.alternating import AlternatingGradientFlow
+    from similitude.theory.gradient_flows.diagonal import diagonal_linear
+    from similitude.theory.gradient_flows.linear import linear
+    from similitude.theory.gradient_flows.modular import modular_addition
+    from similitude.theory.gradient_flows.own import own_problem, two_layer_problem
+    from similitude.theory.gradient_flows.staircase import Staircase
+    from similitude.theory.gradient_flows.transformer import linear_transformer
     from similitude.theory.one_step.alignment import one_step_alignment, whitened
     from similitude.theory.one_step.asymptotic import OneStepRisk, one_step_risk
     from similitude.theory.one_step.equivalent import equivalent_risk
@@ -56,6 +63,7 @@ if TYPE_CHECKING:
     from similitude.theory.ridge.taxonomy import Taxonomy
 
 _HOMES = {
+    "AlternatingGradientFlow": "gradient_flows.alternating",
     "BottleneckRun": "bottleneck.run",
     "Catapult": "finite_width.catapult",
     "CostOfOverfitting": "ridge.overfitting",
@@ -74,6 +82,7 @@ _HOMES = {
     "RidgeRisk": "ridge.risk",
     "Segment": "bottleneck.segment",
     "Spectrum": "ridge.spectrum",
+    "Staircase": "gradient_flows.staircase",
     "TauStar": "one_step.large_step",
     "Taxonomy": "ridge.taxonomy",
     "TwoLayer": "one_step.network",
@@ -87,12 +96,16 @@ _HOMES = {
     "covariance_profile": "finite_width.residual_flow",
     "critical_line": "finite_width.criticality",
     "criticality": "finite_width.criticality",
+    "diagonal_linear": "gradient_flows.diagonal",
     "effective_ranks": "ridge.effective_rank",
     "equivalent_risk": "one_step.equivalent",
     "exponents": "ridge.exponents",
     "hermite_moments": "one_step.hermite",
     "interpolation_penalty": "ridge.power_law",
+    "linear": "gradient_flows.linear",
     "linear_speed_up": "bottleneck.linear",
+    "linear_transformer": "gradient_flows.transformer",
+    "modular_addition": "gradient_flows.modular",
     "noise_risk": "ridge.overfitting",
     "ntk_relative_second_moment": "finite_width.ntk_fluctuation",
     "ntk_relative_second_moment_limit": "finite_width.ntk_fluctuation",
@@ -104,6 +117,7 @@ _HOMES = {
     "optimal_fitting_ratio": "ridge.power_law",
     "optimal_ridge": "ridge.optimal",
     "overfitting_coefficient": "ridge.leave_one_out",
+    "own_problem": "gradient_flows.own",
     "power_law_error": "ridge.power_law",
     "relu_log_normal": "finite_width.log_normal",
     "relu_log_size": "finite_width.log_normal",
@@ -114,6 +128,7 @@ _HOMES = {
     "tau_star": "one_step.large_step",
     "taxonomy": "ridge.overfitting",
     "train_bottlenecks": "bottleneck.training",
+    "two_layer_problem": "gradient_flows.own",
     "variance_cumulants": "finite_width.cumulants",
     "whitened": "one_step.alignment",
     "wide_head": "bottleneck.heads",
@@ -121,6 +136,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AlternatingGradientFlow",
     "BottleneckRun",
     "Catapult",
     "CostOfOverfitting",
@@ -139,6 +155,7 @@ __all__ = [
     "RidgeRisk",
     "Segment",
     "Spectrum",
+    "Staircase",
     "TauStar",
     "Taxonomy",
     "TwoLayer",
@@ -152,12 +169,16 @@ __all__ = [
     "covariance_profile",
     "critical_line",
     "criticality",
+    "diagonal_linear",
     "effective_ranks",
     "equivalent_risk",
     "exponents",
     "hermite_moments",
     "interpolation_penalty",
+    "linear",
     "linear_speed_up",
+    "linear_transformer",
+    "modular_addition",
     "noise_risk",
     "ntk_relative_second_moment",
     "ntk_relative_second_moment_limit",
@@ -169,6 +190,7 @@ __all__ = [
     "optimal_fitting_ratio",
     "optimal_ridge",
     "overfitting_coefficient",
+    "own_problem",
     "power_law_error",
     "relu_log_normal",
     "relu_log_size",
@@ -179,6 +201,7 @@ __all__ = [
     "tau_star",
     "taxonomy",
     "train_bottlenecks",
+    "two_layer_problem",
     "variance_cumulants",
     "whitened",
     "wide_head",

@@ -1,0 +1,78 @@
+"""Cost minimization: active neurons follow gradient flow to where the loss next stands still."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.integrate import LSODA
+
+from similitude.core.citation import cites
+from similitude.core.errors import TheoryError
+from similitude.theory.gradient_flows.problem import Problem
+
+Array = np.ndarray
+_ACCURACY = 1e-7
+_SETTLED = (
+    1e-9  # of the initial loss: what the loss may still fall by at its present rate in the time gone by
+)
+_PASSED = 3.0  # by how much the loss speeds up again after a saddle
+_SLOW = 1e-2  # of its fastest: how slowly the loss must have fallen for that to have been a saddle
+_STEPS = 20_000
+_HORIZON = 1e12  # time of the flow in units of one over its first speed
+
+
+@cites(4, "Algorithm 1: cost minimization")
+def minimize_cost(problem: Problem, active: Array, awake: Array) -> Array:
+    """Follow gradient flow of the active neurons alone, to a minimum or to the saddle that it slows down at first.
+
+    It has to be a flow. Whatever takes larger steps (a quasi-Newton method) leaves the saddle that the network rests at,
+    and predicts the next drop far too early. A saddle of the active neurons has directions that lead away from it and
+    into which a little is always mixed; so the flow is stopped where it is slowest before it speeds up again.
+
+    Args:
+        problem: Its loss and push.
+        active: Parameters, shape (H, P), rows of zeros for dormant neurons.
+        awake: Which neurons are active, shape (H,).
+
+    Returns:
+        Parameters of all neurons where it stopped, rows of zeros for dormant ones.
+
+    Raises:
+        TheoryError: The integration fails.
+    """
+    initial = problem.loss(np.zeros_like(active))
+
+    def expand(state: Array) -> Array:
+        neurons = np.zeros_like(active)
+        neurons[awake] = state.reshape(-1, active.shape[1])
+        return neurons
+
+    def velocity(_: float, state: Array) -> Array:
+        neurons = expand(state)
+        return problem.push(neurons, neurons)[awake].ravel()
+
+    state = active[awake].ravel()
+    speed = float(np.linalg.norm(velocity(0.0, state)))
+    if speed == 0:
+        return active
+    horizon = _HORIZON * max(float(np.linalg.norm(state)), 1e-12) / speed
+    solver = LSODA(velocity, 0.0, state, horizon, rtol=_ACCURACY, atol=_ACCURACY * problem.small)
+    fastest = slowest = speed**2
+    best = state
+    for _ in range(_STEPS):
+        message = solver.step()
+        if solver.status == "failed":
+            raise TheoryError(
+                f"active neurons could not be followed beyond t={solver.t:.3g}: {message}. Give inputs and targets of "
+                "the order of 1."
+            )
+        fall = float(np.sum(velocity(solver.t, solver.y) ** 2))
+        if fall >= fastest:
+            fastest, slowest = fall, fall
+        if fall <= slowest:
+            slowest, best = fall, solver.y
+        elif slowest < _SLOW * fastest and fall > _PASSED * slowest:
+            break
+        if fall * solver.t <= _SETTLED * initial or solver.status == "finished":
+            best = solver.y
+            break
+    return expand(best)
