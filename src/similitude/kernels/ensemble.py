@@ -7,6 +7,7 @@ from torch import Tensor
 
 from similitude.core.citation import cites
 from similitude.core.errors import KernelError
+from similitude.kernels.arguments import real
 from similitude.kernels.prediction import Prediction
 from similitude.kernels.solve import Method, said_of_jitter, shifts, solve
 from similitude.kernels.spectrum import spectrum
@@ -91,10 +92,8 @@ def checked_time(time: float) -> float:
     """Return a time of gradient flow.
 
     Raises:
-        KernelError: It is negative or not finite.
+        KernelError: It is no number, negative or not finite.
     """
-    if not 0 <= time < float("inf"):
-        raise KernelError(
-            f"time={time}: a time of gradient flow is finite and at least 0. Leave it out (None) for the end of training."
-        )
-    return float(time)
+    return real(
+        "time", time, remedy="Pass learning rate times steps, or leave it out (None) for the end of training."
+    )

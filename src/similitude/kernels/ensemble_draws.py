@@ -7,6 +7,7 @@ from torch import Tensor
 
 from similitude.core.errors import KernelError
 from similitude.core.seeding import torch_generator
+from similitude.kernels.arguments import seeded_by, whole
 from similitude.kernels.gradient_flow import gradient_flow
 from similitude.kernels.losses import Loss, outputs_of, targets_for
 from similitude.kernels.prediction import Prediction
@@ -50,8 +51,8 @@ def drawn_ensemble(
 
     Cost: that of `gradient_flow` for every draw.
     """
-    if draws < 2:
-        raise KernelError(f"draws={draws}: a covariance among nets takes at least 2 of them.")
+    whole("draws", draws, least=2, remedy="A covariance among nets takes at least 2 of them.")
+    seeded_by(seed)
     if nngp.test is None:
         raise KernelError(
             f"draws of the {nngp.name} on test samples need its 'test' block. Pass TrainTest(..., test)."

@@ -13,6 +13,7 @@ from similitude.core.errors import KernelError
 from similitude.kernels.ensemble import checked_time, learned
 from similitude.kernels.gradient_descent import Trajectory, largest_eigenvalue, starts
 from similitude.kernels.losses import BEND, Loss, pull_of, targets_for
+from similitude.kernels.solve import checked_ridge
 from similitude.kernels.spectrum import spectrum
 from similitude.kernels.train_test import TrainTest
 
@@ -67,6 +68,7 @@ def gradient_flow(
         raise KernelError(f"times={at}: give at least one time, in ascending order.")
     for time in at:
         checked_time(time)
+    ridge = checked_ridge(ridge)
     f, f_test = starts(ntk, y, loss, start, start_test)
     targets = targets_for(loss, y, ntk.n, outputs=f.shape[1])
     if loss == "mse":

@@ -119,6 +119,10 @@ class TileFunction:
         return part if self.device is None else moved(part, self.device)
 
     def _kept(self, found: Mapping[str, Tensor], name: str, tile: Tile, *, same: bool) -> np.ndarray:
+        if name not in found:
+            raise KernelError(
+                f"there is no kernel '{name}' here. Name some of {', '.join(map(repr, found))}."
+            )
         block = found[name]
         shape = (tile.row_stop - tile.row, tile.column_stop - tile.column)
         if tuple(block.shape) != shape:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from similitude.core.errors import KernelError
+from similitude.kernels.arguments import whole
 from similitude.kernels.gram_store import GramStore
 from similitude.kernels.gram_tiles import Pair, Tile, TileFunction, numpy_dtype, shape_of, side_for, tiles
 from similitude.kernels.samples import digest
@@ -111,14 +112,19 @@ def gram_matrices(
     """
     n1, n2 = shape_of(x1, x2)
     symmetric = x2 is None
-    if side is not None and side < 1:
-        raise KernelError(
-            f"side={side}: a tile has at least 1 sample on a side. Leave it out for one of the cache's size."
+    names = (names,) if isinstance(names, str) else tuple(names)
+    if side is not None:
+        whole(
+            "side",
+            side,
+            least=1,
+            remedy="Pass the samples on a side of a tile, or leave it out for the cache's size.",
         )
+    _check(names, device, engine, folder, progress)
     kept = numpy_dtype(dtype)
     side = side or side_for(numbers_per_pair, kept.itemsize)
     todo = tiles(n1, n2, side, symmetric=symmetric)
-    compute = TileFunction(pair, x1, x2, tuple(names), dtype, device)
+    compute = TileFunction(pair, x1, x2, names, dtype, device)
     store = None
     if folder is not None:
         if identity is None:
@@ -128,7 +134,7 @@ def gram_matrices(
             )
         data = {"x1": digest(x1), "x2": None if x2 is None else digest(x2)}
         store = GramStore(
-            Path(folder), names=tuple(names), shape=(n1, n2), dtype=dtype, side=side,
+            Path(folder), names=names, shape=(n1, n2), dtype=dtype, side=side,
             identity={"kernel": dict(identity), "data": data},
         )  # fmt: skip
     with nullcontext() if store is None else store.opened():
@@ -158,3 +164,26 @@ def gram_matrices(
         else:
             engine.map(compute, left, on_done=keep, name=lambda tile: f"tile of {tile}")
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _check(names: tuple[str, ...], device: Any, engine: Any, folder: Any, progress: Any) -> None:
+    """Raise where an option is not of its kind."""
+    if not names:
+        raise KernelError(f"names={names}: no kernel is asked for. Name at least one, e.g. {NAMES}.")
+    if device is not None:
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+            raise KernelError(
+                f"device={device!r} cannot be used: {str(error).splitlines()[0]} Pass 'cpu', or a device that is here."
+            ) from error
+    for name, value, right in (
+        ("engine", engine, engine is None or hasattr(engine, "map")),
+        ("folder", folder, folder is None or isinstance(folder, str | Path)),
+        ("progress", progress, progress is None or callable(progress)),
+    ):
+        if not right:
+            raise KernelError(
+                f"{name}={value!r} is a {type(value).__name__}. Pass an engine such as sim.ProcessPool(), a path as "
+                "folder and a function as progress, or leave it out."
+            )

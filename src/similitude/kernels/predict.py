@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, Unpack
 from torch import Tensor
 
 from similitude.core.errors import KernelError
+from similitude.kernels.arguments import real, seeded_by, whole
 from similitude.kernels.ensemble import checked_time, ensemble
 from similitude.kernels.ensemble_draws import drawn_ensemble
 from similitude.kernels.gradient_flow import gradient_flow
@@ -18,7 +19,7 @@ from similitude.kernels.leave_one_out import choose_ridge
 from similitude.kernels.losses import Loss, targets_for
 from similitude.kernels.posterior import posterior
 from similitude.kernels.prediction import Prediction
-from similitude.kernels.samples import count
+from similitude.kernels.samples import count, require_finite
 from similitude.kernels.targets import like_targets
 from similitude.kernels.train_test import TrainTest
 
@@ -118,10 +119,13 @@ def predict(
     """
     if of not in ("ensemble", "posterior"):
         raise KernelError(f"of={of!r} is not known. Pass 'ensemble' or 'posterior'.")
-    _check(of, time, loss, jitter, draws, ridge)
-    targets_for(loss, y_train, count(x_train, "x_train"), outputs=None)  # before hours of Gram matrices
-    if time is not None:
-        checked_time(time)
+    _check_values(time, jitter, draws, seed, ridge)
+    _check(of, time, loss, jitter, draws)
+    # Before hours of Gram matrices:
+    targets_for(loss, y_train, count(x_train, "x_train"), outputs=None)
+    count(x_test, "x_test")
+    require_finite(x_train, "x_train")
+    require_finite(x_test, "x_test")
     trained_by = "nngp" if of == "posterior" else "ntk"
     spread = bool(draws) or (cov and loss == "mse")
     names = ("nngp", "ntk") if spread and of == "ensemble" else (trained_by,)
@@ -158,7 +162,18 @@ def predict(
 _SAID = {"nngp": "NNGP kernel", "ntk": "tangent kernel"}
 
 
-def _check(of: Of, time: float | None, loss: Loss, jitter: float, draws: int, ridge: float | str) -> None:
+def _check_values(time: float | None, jitter: float, draws: int, seed: int, ridge: float | str) -> None:
+    """Raise where an option is no number, or out of its range."""
+    if time is not None:
+        checked_time(time)
+    if ridge != "loo":
+        real("ridge", ridge, remedy="Pass a number of at least 0, or 'loo' for leave-one-out.")
+    real("jitter", jitter, remedy="Pass the share of the mean diagonal that is added, e.g. 1e-8.")
+    whole("draws", draws, least=0, remedy="Pass the number of nets, e.g. 16, or 0 for the one from 0.")
+    seeded_by(seed)
+
+
+def _check(of: Of, time: float | None, loss: Loss, jitter: float, draws: int) -> None:
     """Raise where options have no effect together, or no meaning."""
     if of == "posterior" and (time is not None or loss != "mse"):
         raise KernelError(
@@ -175,5 +190,3 @@ def _check(of: Of, time: float | None, loss: Loss, jitter: float, draws: int, ri
         )
     elif jitter:
         raise KernelError("jitter= has no effect on a flow that is integrated. Leave it out.")
-    if isinstance(ridge, str) and ridge != "loo":
-        raise KernelError(f"ridge={ridge!r}: pass a number of at least 0, or 'loo' for leave-one-out.")

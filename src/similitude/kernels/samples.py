@@ -43,6 +43,12 @@ def count(samples: Any, name: str = "samples") -> int:
         >>> count({"tokens": torch.zeros(3, 7), "mask": torch.ones(3, 7)})
         3
     """
+    for tensor in tensors_of(samples, name):
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex():
+            kind = "has no values (meta)" if tensor.is_meta else f"is of {tensor.layout} and {tensor.dtype}"
+            raise KernelError(
+                f"{name} has a tensor that {kind}. Give dense tensors of real numbers (x.to_dense())."
+            )
     lengths = {tensor.shape[0] if tensor.ndim else -1 for tensor in tensors_of(samples, name)}
     if len(lengths) != 1 or -1 in lengths:
         shapes = (
@@ -56,6 +62,24 @@ def count(samples: Any, name: str = "samples") -> int:
     if found == 0:
         raise KernelError(f"{name} has 0 samples. A kernel is between samples: give at least one.")
     return found
+
+
+def require_finite(samples: Any, name: str) -> None:
+    """Raise where a sample has a number that is not finite, and say which.
+
+    Raises:
+        KernelError: One has, or these are no samples; see `count`.
+    """
+    count(samples, name)
+    for tensor in tensors_of(samples, name):
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor.sum())):
+            bad = ~torch.isfinite(tensor.reshape(len(tensor), -1)).all(1)
+            if bool(bad.any()):  # else the sum alone overflowed
+                first = int(bad.nonzero()[0])
+                raise KernelError(
+                    f"{name} has {int(bad.sum())} of {len(tensor)} samples with numbers that are not finite (nan or "
+                    f"infinite); the first is sample {first}. Drop or mend them."
+                )
 
 
 def rows(samples: Any, start: int, stop: int) -> Any:
@@ -74,6 +98,17 @@ def moved(samples: Any, device: torch.device | str) -> Any:
     if isinstance(samples, Mapping):
         return {key: moved(part, device) for key, part in samples.items()}
     return type(samples)(moved(part, device) for part in samples)
+
+
+def signature(samples: Any) -> Any:
+    """Return what a recorded pass depends on: the nest, and shapes and types without the number of samples."""
+    if isinstance(samples, Tensor):
+        return (tuple(samples.shape[1:]), samples.dtype if not samples.is_floating_point() else "float")
+    if isinstance(samples, Mapping):
+        return tuple((key, signature(part)) for key, part in samples.items())
+    if isinstance(samples, tuple | list):
+        return tuple(signature(part) for part in samples)
+    return repr(samples)
 
 
 def digest(samples: Any) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from similitude.core.errors import KernelError
+from similitude.kernels.arguments import real
 from similitude.kernels.conjugate_gradients import conjugate_gradients
 
 DIRECT = 20_000
@@ -105,14 +106,19 @@ def shifts(gram: Tensor, ridge: float, jitter: float) -> tuple[float, float]:
     """Return ridge and jitter in the unit of the matrix.
 
     Raises:
-        KernelError: One of them is negative or not finite.
+        KernelError: One of them is no number, negative or not finite.
     """
-    for name, value in (("ridge", ridge), ("jitter", jitter)):
-        if not 0 <= value < float("inf"):
-            raise KernelError(
-                f"{name}={value}: what is added to a diagonal is finite and at least 0. Pass such a number."
-            )
-    return float(ridge), float(jitter) * float(gram.diagonal().double().mean())
+    jitter = real("jitter", jitter, remedy="Pass the share of the mean diagonal that is added, e.g. 1e-8.")
+    return checked_ridge(ridge), jitter * float(gram.diagonal().double().mean())
+
+
+def checked_ridge(ridge: float) -> float:
+    """Return a ridge.
+
+    Raises:
+        KernelError: It is no number, negative or not finite.
+    """
+    return real("ridge", ridge, remedy="Pass what is added to the diagonal, e.g. 0.1.")
 
 
 def said_of_jitter(jitter: float, added: float) -> str:

@@ -34,9 +34,13 @@ def target_rows(y: Tensor, n: int, *, classes: int = 1) -> Tensor:
             f"targets have shape {tuple(y.shape)}, and there are {n} training samples. Give one row for each: ({n},) or "
             f"({n}, outputs)."
         )
+    if y.is_complex() or 0 in y.shape:
+        raise KernelError(
+            f"targets have shape {tuple(y.shape)} and type {y.dtype}. Give real numbers, at least one for each sample."
+        )
     y = y.detach()
     if not y.is_floating_point():
-        if y.ndim == 2 or y.is_complex() or int(y.min()) < 0:
+        if y.ndim == 2 or int(y.min()) < 0:
             raise KernelError(
                 f"integer targets are class numbers from 0, one per sample; these have shape {tuple(y.shape)} and go "
                 f"from {y.min().item()} to {y.max().item()}. Pass values as floating point numbers (y.double())."

@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, Unpack
+from typing import Any, ClassVar, Literal, Unpack
 
 import torch
 from torch import Tensor
 
+from similitude.core.errors import KernelError
 from similitude.kernels.grams import NAMES, GramOptions, gram_matrices
 from similitude.kernels.losses import Loss
 from similitude.kernels.predict import Of, predict, train_test
 from similitude.kernels.prediction import Prediction
+from similitude.kernels.samples import require_finite
 from similitude.kernels.train_test import TrainTest
 
 
@@ -24,9 +26,11 @@ class TiledKernel(ABC):
 
     Attributes:
         dtype: Type that the kernel is computed in.
+        gives: Matrices that `pair` can give.
     """
 
     dtype: torch.dtype
+    gives: ClassVar[tuple[str, ...]] = NAMES
 
     @abstractmethod
     def pair(self, x1: Any, x2: Any = None, /, *, which: Sequence[str] = NAMES) -> Mapping[str, Tensor]:
@@ -74,8 +78,16 @@ class TiledKernel(ABC):
         Raises:
             KernelError: See `gram_matrices`.
         """
+        names = (names,) if isinstance(names, str) else tuple(names)
+        unknown = [name for name in names if name not in self.gives]
+        if unknown:
+            known = ", ".join(map(repr, self.gives))
+            raise KernelError(f"there is no kernel {unknown[0]!r} here. Name some of {known}.")
+        for name, samples in (("x1", x1), ("x2", x2)):
+            if samples is not None:
+                require_finite(samples, name)
         return gram_matrices(
-            partial(self.pair, which=tuple(names)),
+            partial(self.pair, which=names),
             x1,
             x2,
             names=names,

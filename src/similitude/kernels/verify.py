@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map_only
 from similitude.core.errors import KernelError
 from similitude.core.seeding import derive, seeded, torch_generator
 from similitude.core.verdict import Evidence, Outcome, Verdict
+from similitude.kernels.arguments import real, seeded_by, two_widths, whole
 from similitude.kernels.grams import NAMES
 from similitude.kernels.program import converted
 from similitude.kernels.samples import count
@@ -81,15 +82,16 @@ def verify(
         "ok" where every entry agrees within 4 standard errors, "inconsistent" where one does not, "too_noisy" where the
         copies do not tell.
     """
-    if copies < 1:
-        raise KernelError(f"copies={copies}: the comparison takes at least one copy of each width.")
+    whole("copies", copies, least=1, remedy="The comparison takes at least one copy of each width.")
+    real("seconds", seconds, remedy="Pass the most time for each width, e.g. 20.")
+    seeded_by(seed)
     if widths is not None and kernel.make is None:
         raise KernelError(
             "widths= is for families; a single module is compared with copies of its own width."
         )
-    if widths is not None and (len(widths) != 2 or min(widths) < 1 or widths[0] == widths[1]):
-        raise KernelError(
-            f"widths={widths}: copies are built at two different widths, to follow them to infinite width."
+    if widths is not None:
+        widths = two_widths(
+            widths, "Copies are built at two different widths, to follow them to infinite width."
         )
     exact = kernel.pair(x)
     if kernel.make is None:
@@ -197,7 +199,7 @@ def _kernels(net: nn.Module, x: Any, rates: Mapping[str, float], seed: int) -> t
         p.requires_grad_(rates.get(name, 0) > 0)
     trained = {name: p for name, p in net.named_parameters() if p.requires_grad}
     with seeded(seed), torch.set_grad_enabled(bool(trained)):
-        out = _tensor(call_of(x, None)(net))
+        out = output_tensor(call_of(x, None)(net))
     n = count(x)
     flat = out.reshape(n, -1)
     place = int(torch.randint(flat.shape[1], (), generator=torch_generator(seed, "output")))
@@ -219,7 +221,12 @@ def _kernels(net: nn.Module, x: Any, rates: Mapping[str, float], seed: int) -> t
     return (flat @ flat.T / flat.shape[1]).detach(), ntk
 
 
-def _tensor(output: Any) -> Tensor:
+def output_tensor(output: Any) -> Tensor:
+    """Return the first tensor of what a module returned.
+
+    Raises:
+        KernelError: There is none.
+    """
     if isinstance(output, Tensor):
         return output
     values = output.values() if isinstance(output, Mapping) else output
@@ -227,7 +234,7 @@ def _tensor(output: Any) -> Tensor:
         if isinstance(value, Tensor):
             return value
         if isinstance(value, Mapping | tuple | list):
-            return _tensor(value)
+            return output_tensor(value)
     raise KernelError("the module returns no tensor.")
 
 
