@@ -81,8 +81,8 @@ def softmax_attention(
     """Return covariance and tangent kernel of attention with logits scale * q.k / sqrt(d) and infinitely many heads.
 
     The logits G_ac = scale q_a.k_c / sqrt(d) of an infinitely wide head are Gaussian with covariance
-    scale^2 Q(a, a') K(c, c') (Q, K: covariances of queries and keys), and independent of its values. With P = softmax(G) row by row, V the covariance of
-    the values, and primes for the second sequence,
+    scale^2 Q(a, a') K(c, c') (Q, K: covariances of queries and keys), and independent of its values. With P = softmax(G)
+    row by row, V the covariance of the values, and primes for the second sequence,
 
         covariance(a, a') = E sum_cc' P_ac V(c, c') P'_a'c'.
 

@@ -34,6 +34,7 @@ from similitude.kernels.values import (
     Data,
     Dropped,
     Field,
+    Filter,
     Heads,
     Image,
     Linear,
@@ -241,6 +242,8 @@ class Covariances:
                 return self._stein(
                     b, self.cov(single(a), b.root, frame, full=full), frame, full, left=False
                 ), True
+            case (Filter(), _) | (_, Filter()):
+                return self._filters(a, b, frame, full), True
             case Linear(), Linear() if a.weight == b.weight and a.part == b.part:
                 return self._linear(a, b, frame, full), True
             case Rows(), Rows() if a.weight == b.weight and a.part == b.part:
@@ -268,9 +271,8 @@ class Covariances:
         else:
             if not isinstance(b.source, Wide):
                 raise KernelError(_BOTH.format(a.weight))
-            inner = self.cov(
-                a.source, b.source, frame, full=full or (a.taps is not b.taps and a.taps != b.taps)
-            )
+            apart = a.taps is not b.taps and (a.taps is None or b.taps is None or a.taps.key != b.taps.key)
+            inner = self.cov(a.source, b.source, frame, full=full or apart)
             k, t = contract(inner.k, a.taps, b.taps, full), contract(inner.t, a.taps, b.taps, full)
         if k is not None and frame.tangent and rate:
             # In place: a tile's tensors stay in the cache.
@@ -278,6 +280,26 @@ class Covariances:
         elif t is not None:
             t = t.mul_(variance)
         return Pair(None if k is None else k.mul_(variance), t if frame.tangent else None)
+
+    def _filters(self, a: Atom, b: Atom, frame: Frame, full: bool) -> Pair:
+        """Return the covariance with a filter, whose mean is 0: nothing, but for what the same filter gave."""
+        for one, other in ((a, b), (b, a)):
+            if isinstance(one, Filter) and one.weight not in {part[0] for part in other.support}:
+                return ZERO
+        if (
+            isinstance(a, Filter)
+            and isinstance(b, Filter)
+            and (a.weight, a.part) == (b.weight, b.part)
+            and not any(
+                isinstance(f.source, Wide) and f.weight in {part[0] for part in f.source.support}
+                for f in (a, b)
+            )
+        ):
+            return self._linear(a, b, frame, full)
+        name = a.weight if isinstance(a, Filter) else b.weight if isinstance(b, Filter) else ""
+        raise KernelError(
+            f"the filter '{name}' of single neurons acts twice on the same ones: powers of it have no rule."
+        )
 
     def _rows(self, a: Rows, b: Rows, frame: Frame, full: bool) -> Pair:
         variance, rate = self.scales.variance[a.weight, a.role], self.scales.rate[a.weight, a.role]

@@ -15,6 +15,7 @@ from similitude.kernels.program import Op
 from similitude.kernels.reader import Reader
 from similitude.kernels.values import (
     Coefficient,
+    Filter,
     Image,
     One,
     Operator,
@@ -109,6 +110,13 @@ def image(reader: Reader, op: Op, value: Wide, make: Any) -> Wide:
     elif (normed := after_batch_norm(value, make)) is not None:
         reader.says(f"function of a batch norm: {normed.rule.function.name}")
         return Wide(value.layout, value.order, (Term(normed, Coefficient()),))
+    elif any(isinstance(t.atom, Filter) for t in value.terms):
+        reader.refuse(
+            op,
+            "it applies a nonlinear function to what a depthwise filter gives, which is Gaussian given the filter alone: "
+            "every neuron has one of its own",
+            "A layer over all neurons between the two makes it Gaussian.",
+        )
     else:
         reader.refuse(
             op,

@@ -28,6 +28,7 @@ from similitude.kernels.values import (
     ONE,
     Coefficient,
     Field,
+    Filter,
     Leaf,
     Linear,
     Rows,
@@ -41,9 +42,7 @@ from similitude.scaling.dataflow.trace import Ref
 def shifted_by(reader: Reader, op: Op, value: Wide, other: Any, argument: Any, sign: float) -> Wide:
     """Add a number, a finite value or a parameter to a wide value."""
     number = reader.number(argument)
-    drawn = number not in (None, 0.0, 1.0)  # the one entry of a bias of one output
-    if isinstance(other, Finite) and (drawn or reader.scales.bias_variance is not None):
-        other = reader.as_weight(other, value) or other
+    other = drawn_bias(reader, value, other, number)
     if isinstance(other, Weight):
         rows = rows_of(reader, op, other, against=value, bias=True)
         return plus(reader, op, value, times(rows, Coefficient(sign * other.scale)))
@@ -55,6 +54,22 @@ def shifted_by(reader: Reader, op: Op, value: Wide, other: Any, argument: Any, s
     if not isinstance(other, Finite):
         reader.refuse(op, f"it adds a {type(other).__name__.lower()} to a wide value")
     return plus(reader, op, value, finite_value(reader, op, other, value, sign))
+
+
+def drawn_bias(reader: Reader, value: Wide, other: Any, number: float | None) -> Any:
+    """Return a constant bias of a layer as a random one where it was drawn, is trained from 0, or has a variance given.
+
+    Args:
+        reader: The reader.
+        value: What the layer gives.
+        other: The bias as it was read; it is returned where it stays a constant.
+        number: The number that it is.
+    """
+    drawn = number not in (None, 0.0, 1.0)  # the one entry of a bias of one output
+    trained = number == 0 and reader.scales.trains_zeros
+    if isinstance(other, Finite) and (drawn or trained or reader.scales.bias_variance is not None):
+        return reader.as_weight(other, value) or other
+    return other
 
 
 def _with_function(total: Wide, value: Wide, shift: float) -> Wide:
@@ -156,7 +171,11 @@ def rows_of(reader: Reader, op: Op, weight: Weight, *, against: Wide | None, bia
     layers = [t.atom for t in against.terms if isinstance(t.atom, Linear)] if against is not None else []
     if bias and layers and sum(n != 1 for n in shape) <= 1:
         role, fan_in = "bias", layers[0].fan_in
-        reader.scales.bias(weight.name, fan_in, grows=isinstance(layers[0].source, Wide))
+        reader.scales.bias(
+            weight.name,
+            fan_in,
+            grows=isinstance(layers[0].source, Wide) and not isinstance(layers[0], Filter),
+        )
     else:
         reader.scales.rows(weight.name)
     rows = by_row[:, 0].clone()

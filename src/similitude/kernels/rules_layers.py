@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,17 +21,28 @@ from similitude.kernels.labels import (
     count,
     positions,
 )
-from similitude.kernels.moves import reordered
-from similitude.kernels.operands import rows_of, shifted_by
+from similitude.kernels.moves import read, reordered
+from similitude.kernels.operands import shifted_by
 from similitude.kernels.program import Op
 from similitude.kernels.reader import Reader, rule
 from similitude.kernels.run import Run, gathered
-from similitude.kernels.values import Coefficient, Data, Leaf, Linear, Rows, Taps, Term, Wide, support
+from similitude.kernels.values import (
+    Coefficient,
+    Data,
+    Leaf,
+    Linear,
+    Rows,
+    Taps,
+    Term,
+    Wide,
+    part_of,
+    support,
+)
 from similitude.scaling.dataflow.trace import Ref
 
 
 def contracted(
-    reader: Reader, op: Op, argument: Any, axis: int, weight: Weight, rows: Tensor, *, out_axis: int
+    reader: Reader, op: Op, argument: Ref | Wide, axis: int, weight: Weight, rows: Tensor, *, out_axis: int
 ) -> Wide:
     """Contract an axis of a value with a random matrix.
 
@@ -45,7 +55,7 @@ def contracted(
         rows: Places of its entries, (neurons, contracted).
         out_axis: Where the axis of neurons is among the result's axes.
     """
-    fact = reader.fact(argument)
+    fact = argument if isinstance(argument, Wide) else reader.fact(argument)
     sizes = reader.out_sizes(op, out_axis)
     if rows.unique().numel() != rows.numel():
         reader.refuse(
@@ -245,18 +255,38 @@ def mv(reader: Reader, op: Op) -> None:
 
 
 def batched(reader: Reader, op: Op, left: Any, right: Any) -> Wide:
-    """Multiply batches of matrices of which one is the same random matrix in all."""
-    weight = reader.fact(right)
-    if not isinstance(weight, Weight):
-        reader.refuse(op, "it multiplies batches with a random matrix on the left")
-    places = weight.places
-    while places.dim() > 2:
-        if not torch.equal(places, places[:1].expand_as(places)):
-            reader.refuse(
-                op, f"it multiplies with another part of '{weight.name}' at each position, which has no rule"
-            )
-        places = places[0]
-    return contracted(reader, op, left, _rank(reader, left) - 1, weight, places.T, out_axis=-1)
+    """Multiply batches of matrices of which one is random: the same in all of them, or one for each position."""
+    on_right = isinstance(reader.fact(right), Weight)
+    value, weight = (left, reader.fact(right)) if on_right else (right, reader.fact(left))
+    if not isinstance(weight, Weight) or isinstance(reader.fact(value), Weight):
+        reader.refuse(op, "it multiplies two random parameters")
+    places = weight.places.mT if on_right else weight.places
+    axis, out_axis = _rank(reader, value) - (1 if on_right else 2), -1 if on_right else -2
+    places = places.reshape(-1, *places.shape[-2:])
+    if torch.equal(places, places[:1].expand_as(places)):
+        return contracted(reader, op, value, axis, weight, places[0], out_axis=out_axis)
+    fact = reader.fact(value)
+    groups = tuple(f for a in fact.layout[:-2] for f in a) if isinstance(fact, Wide) else ()
+    if not isinstance(fact, Wide) or any(f.kind != POSITION for f in groups) or count(groups) != len(places):
+        reader.refuse(op, f"it multiplies with another part of '{weight.name}' at each sample or neuron")
+    rest = tuple(f for f in fact.order if f not in groups)
+    stored = reordered(fact, (*groups, *rest))
+    axes = tuple(() if i < len(fact.layout) - 2 else a for i, a in enumerate(fact.layout))
+    made = [
+        contracted(
+            reader, op, read(stored, axes, rest, torch.arange(count(rest)) + i * count(rest)), axis, weight, rows,
+            out_axis=out_axis,
+        )
+        for i, rows in enumerate(places)
+    ]  # fmt: skip
+    terms: list[Term] = []
+    for i, one in enumerate(made):
+        where = torch.full((len(places), one.positions), -1)
+        where[i] = torch.arange(one.positions)
+        own = part_of(support(weight.name), i, len(places))
+        terms += [Term(replace(t.atom, support=own), t.coefficient, where.flatten()) for t in one.terms]
+    reader.says(f"random matrices '{weight.name}', one for each position")
+    return Wide((*fact.layout[:-2], *made[0].layout[-2:]), (*groups, *made[0].order), tuple(terms))
 
 
 @rule("bmm")
@@ -297,154 +327,3 @@ def embedding(reader: Reader, op: Op) -> None:
     if zero is not None:
         coefficient = Coefficient(1.0, (Leaf(lambda run: (read(run) != zero).to(run.dtype)),))
     reader.put(op, Wide(layout, order, (Term(rows, coefficient),)))
-
-
-@rule("convolution", "_convolution", "convolution_overrideable", "mkldnn_convolution")
-def convolution(reader: Reader, op: Op) -> None:
-    """Contract channels and a window of positions."""
-    x, w, bias, stride, padding, dilation, transposed, output_padding, groups = op.args[:9]
-    weight, fact = reader.fact(w), reader.fact(x)
-    if not isinstance(weight, Weight):
-        reader.refuse(op, "its filter is not a random parameter")
-    if isinstance(padding, str):
-        reader.refuse(op, f"padding={padding!r} has no rule")
-    places = weight.places
-    out_channels, in_channels = (
-        (places.shape[1] * groups, places.shape[0])
-        if transposed
-        else (
-            places.shape[0],
-            places.shape[1] * groups,
-        )
-    )
-    kernel = tuple(places.shape[2:])
-    dims = len(kernel)
-    stride, padding, dilation = (tuple(v) * (dims if len(v) == 1 else 1) for v in (stride, padding, dilation))
-    shapes = reader.shapes(x.value)
-    for s in shapes:
-        if tuple(s[2:]) != tuple(shapes[0][2:]):
-            raise Unmatched("positions of a grid grow with the width or the samples")
-    sizes = tuple(shapes[0][2:])
-    out = tuple(reader.shapes(op.node.outputs[0])[0][2:])
-    index = window(sizes, out, kernel, stride, padding, dilation, transposed=bool(transposed))
-    spatial = None
-    if not transposed:
-        spatial = (sizes, kernel, stride, padding, dilation)
-    fan_in = in_channels // groups * math.prod(kernel)
-    if in_channels // groups == 1 and groups > 1:
-        reader.refuse(
-            op,
-            f"each of its {groups} groups has one channel: a depthwise convolution multiplies the neurons with "
-            "random numbers of their own, which gives neither a Gaussian nor a function of one",
-        )
-    if reader.program.wider and groups > 1:
-        _fixed_groups(reader, op, weight, transposed)
-    reader.scales.matrix(weight.name, fan_in, scale=weight.scale, grows=isinstance(fact, Wide))
-    use(reader, op, weight, places.flatten(1))
-    part = places.contiguous().numpy().tobytes()
-    neurons = Factor(NEURON, reader.out_sizes(op, 1))
-    grid = tuple(Factor(POSITION, (n,) * len(shapes)) for n in out)
-    if isinstance(fact, Wide):
-        check_growth(reader, op, fact, 1)
-        inside = tuple(f for f in fact.layout[1] if f.kind == POSITION)
-        if inside and groups > 1:
-            reader.refuse(op, "its groups read channels of different laws")
-        spatial_factors = tuple(f for axis in fact.layout[2:] for f in axis)
-        value = reordered(fact, (*inside, *spatial_factors))
-        if inside:
-            kinds = count(inside)
-            steps = torch.arange(kinds)[None, :, None] * math.prod(sizes)
-            index = torch.where(index[:, None] < 0, -1, index[:, None] + steps).flatten(1)
-            spatial = None
-        source: Wide | Data = value
-        samples = fact.layout[0]
-        taps: Taps | None = Taps(index, spatial)
-        if (
-            math.prod(kernel) == 1
-            and spatial is not None
-            and torch.equal(index[:, 0], torch.arange(len(index)))
-            and (value.positions == len(index))
-        ):
-            taps = None
-    elif isinstance(fact, Finite):
-        if groups > 1:
-            reader.refuse(
-                op, "groups of a convolution that read different channels of the data have different laws"
-            )
-        if fact.layout is None:
-            raise Unmatched("which axes of its operand count samples cannot be told")
-        channels = Factor(NEURON, tuple(s[1] for s in shapes))
-        labelled = (fact.layout[0], (channels,), *fact.layout[2:])
-        pixels, number = positions(labelled), fact.index
-
-        def read(run: Run) -> Tensor:
-            found = gathered(run, run.value(number), labelled, pixels, neurons=True).to(run.dtype)
-            found = found.expand(found.shape[0], math.prod(sizes), found.shape[2])
-            padded = torch.cat([found, found.new_zeros(found.shape[0], 1, found.shape[2])], 1)
-            return padded[:, index.flatten()].reshape(found.shape[0], len(index), -1)
-
-        source, samples, taps = Data(len(index), channels.size * index.shape[1], read), fact.layout[0], None
-    else:
-        reader.refuse(op, f"it contracts a {type(fact).__name__.lower()} with a random filter")
-    atom = Linear(len(index), support(weight.name), weight.name, part, source, taps, fan_in)
-    layout: Layout = (samples, (neurons,), *((g,) if g.size > 1 else () for g in grid))
-    order = tuple(g for g in grid if g.size > 1)
-    kind = "transposed convolution" if transposed else "convolution"
-    reader.says(f"{kind} with '{weight.name}', {reader.scales.notes[weight.name, 'matrix']}")
-    value = Wide(layout, order, (Term(atom, Coefficient()),))
-    if bias is not None:
-        value = _with_channel_bias(reader, op, value, bias)
-    del out_channels, output_padding
-    reader.put(op, value)
-
-
-def _fixed_groups(reader: Reader, op: Op, weight: Weight, transposed: bool) -> None:
-    wider = reader.program.wider[weight.name].shape
-    if wider[0 if transposed else 1] == weight.places.shape[0 if transposed else 1]:
-        reader.refuse(
-            op, "the channels of a group do not grow with the width, so that each group stays random"
-        )
-
-
-def _with_channel_bias(reader: Reader, op: Op, value: Wide, bias: Any) -> Wide:
-    fact = reader.fact(bias)
-    if isinstance(fact, Weight):
-        shape = (-1, *[1] * (len(value.layout) - 2))
-        fact = Weight(fact.name, fact.places.reshape(shape), fact.scale)
-        rows = rows_of(reader, op, fact, against=value, bias=True)
-        return plus(reader, op, value, times(rows, Coefficient(fact.scale)))
-    number = reader.number(bias)
-    if number == 0:
-        return value
-    if number is None:
-        reader.refuse(op, "its bias is finite and differs between channels")
-    return shifted_by(reader, op, value, number, number, 1.0)
-
-
-def window(
-    sizes: tuple[int, ...],
-    out: tuple[int, ...],
-    kernel: tuple[int, ...],
-    stride: tuple[int, ...],
-    padding: tuple[int, ...],
-    dilation: tuple[int, ...],
-    *,
-    transposed: bool,
-) -> Tensor:
-    """Return which position every position of a convolution reads at every tap, (positions, taps), -1 outside."""
-    rows = []
-    for place in itertools.product(*map(range, out)):
-        row = []
-        for tap in itertools.product(*map(range, kernel)):
-            index = 0
-            for size, q, t, s, p, d in zip(sizes, place, tap, stride, padding, dilation, strict=True):
-                if transposed:
-                    at, left = divmod(q + p - t * d, s)
-                    inside = left == 0 and 0 <= at < size
-                else:
-                    at = q * s - p + t * d
-                    inside = 0 <= at < size
-                index = index * size + at if inside and index >= 0 else -1
-            row.append(index)
-        rows.append(row)
-    return torch.tensor(rows).reshape(len(rows), -1)

@@ -134,6 +134,13 @@ def wide(reader: Reader, op: Op, fact: Fact) -> Wide:
 
 def moved_weight(reader: Reader, op: Op, fact: Weight) -> None:
     """Move the places of a parameter's entries as the operation moves its entries."""
+    if op.name in VIEWS:
+        # It has one entry along axes that count samples, however many it was broadcast to.
+        few, more = reader.shapes(op.node.outputs[0])[:2]
+        sizes = [1 if a != b else a for a, b in zip(few, more, strict=True)]
+        if math.prod(sizes) == fact.places.numel():
+            reader.put(op, Weight(fact.name, fact.places.reshape(sizes), fact.scale))
+            return
     args, kwargs = _resized(op)
     args, kwargs = tree_map_only(Ref, lambda r: fact.places, (args, kwargs))
     assert op.func is not None, "a recorded operation"

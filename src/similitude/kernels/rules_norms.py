@@ -17,7 +17,7 @@ from similitude.kernels.rules_layers import check_growth
 from similitude.kernels.rules_move import wide
 from similitude.kernels.rules_sums import averaged
 from similitude.kernels.run import Run
-from similitude.kernels.values import ONE, Coefficient, Leaf, One, Term, Wide
+from similitude.kernels.values import ONE, Coefficient, Leaf, One, Term, Wide, centred
 
 
 def normalized(reader: Reader, op: Op, value: Wide, inside: set[int], eps: float, *, centre: bool) -> Wide:
@@ -36,29 +36,27 @@ def normalized(reader: Reader, op: Op, value: Wide, inside: set[int], eps: float
                 square = square - averaged(mean, value, inside).square()
         return _back((square + eps).rsqrt(), value, inside)
 
-    centred = value
-    if centre and not _is_centred(value):
+    found = value
+    if centre and not centred(value):
         where = torch.zeros(value.positions, dtype=torch.long)
         term = Term(ONE, Coefficient(-1.0, (Leaf(mean_of),)), where)
-        centred = without_mean(value, inside) or Wide(value.layout, value.order, (*value.terms, term))
-    found = times(centred, Coefficient(1.0, (Leaf(inverse),)))
+        found = without_mean(value, inside) or Wide(value.layout, value.order, (*value.terms, term))
+    found = times(found, Coefficient(1.0, (Leaf(inverse),)))
     reader.says("normalization by expectations over neurons")
     return found
 
 
-def _is_centred(value: Wide) -> bool:
-    return all(t.atom.gaussian and not isinstance(t.atom, One) for t in value.terms)
-
-
 def without_mean(value: Wide, inside: set[int]) -> Wide | None:
     """Return a Gaussian without its mean where that is all in constants that the mean over `inside` takes away."""
+    rest = tuple(t for t in value.terms if not isinstance(t.atom, One))
     if (
         inside
         or not value.gaussian
+        or not centred(Wide(value.layout, value.order, rest))
         or any(t.where is not None and bool((t.where < 0).any()) for t in value.terms)
     ):
         return None
-    return Wide(value.layout, value.order, tuple(t for t in value.terms if not isinstance(t.atom, One)))
+    return Wide(value.layout, value.order, rest)
 
 
 def _back(values: Tensor, value: Wide, inside: set[int]) -> Tensor:

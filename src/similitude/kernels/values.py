@@ -188,6 +188,20 @@ class Linear(Atom):
 
 
 @dataclass(frozen=True, eq=False)
+class Filter(Linear):
+    """Sums over positions, and a fixed number of neurons, with random numbers of every neuron's own: depthwise filters.
+
+    A product of the filter and a Gaussian, so that it is no Gaussian itself, but of the covariance of a `Linear`: neurons
+    are of one law, and apart but for a fixed number. Its support has the source's in it: it depends on the same neurons.
+    """
+
+    @property
+    def gaussian(self) -> bool:
+        """Only given its filter."""
+        return False
+
+
+@dataclass(frozen=True, eq=False)
 class Rows(Atom):
     """Rows of a random parameter, each position its own row: biases, positions, embeddings.
 
@@ -336,6 +350,19 @@ class Wide:
 
 
 ONE = One(1, frozenset())
+
+
+def centred(value: Wide) -> bool:
+    """Tell whether a value has mean 0 whatever the inputs, as sums of random matrices and filters have."""
+    return all(_centred(term.atom) for term in value.terms)
+
+
+def _centred(atom: Atom) -> bool:
+    if isinstance(atom, Mix | Dropped):
+        return centred(atom.source)
+    if isinstance(atom, Heads):
+        return _centred(atom.source)
+    return isinstance(atom, Linear | Rows)
 
 
 def combine(terms: list[Term]) -> tuple[Term, ...]:
