@@ -37,6 +37,7 @@ _COMMANDS = {
     "gamma": "Sweep the richness of your model: which gamma is best, and do learning rates follow it?\n\n"
     "The exit code is 1 where rates do not follow the law, else 0 where the best gamma is bracketed, else 3.",
     "kernel": "Take the kernels of your model at infinite width: Gram matrices, spectra, predictions on data.",
+    "universality": "Train nets beside their kernels; say how fast both come together as the width grows.",
     "sharpness": "Train your model, track its sharpness in the optimizer's units: is it at the edge of stability?",
     "consistency": "Train your model at several widths or depths; say whether its sharpness is the same at all.\n\n"
     "The exit code is that of the first rule's verdict: 0 consistent, 1 not, 3 not enough evidence.",

@@ -7,11 +7,12 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 
-def target_rows(y: Tensor) -> np.ndarray:
+def target_rows(y: Tensor, *, classes: int = 0) -> np.ndarray:
     """Return targets as rows, shape (samples, outputs); C classes become 1 - 1 / C and -1 / C, alike without a bias.
 
     Args:
         y: Class numbers (integers), shape (samples,), or values.
+        classes: Number of classes, where there are more than these samples have.
 
     Example:
         >>> import torch
@@ -20,5 +21,5 @@ def target_rows(y: Tensor) -> np.ndarray:
     """
     if y.is_floating_point():
         return y.double().reshape(len(y), -1).numpy()
-    classes = int(y.max()) + 1
+    classes = max(classes, int(y.max()) + 1)
     return (one_hot(y, classes).double() - 1 / classes).numpy()
