@@ -11,7 +11,7 @@ from similitude.core.errors import SimilitudeError
 
 COMMANDS = [
     [], ["quickstart"], ["plan"], ["abc"], ["explain"], ["diff"], ["transfer"], ["report"], ["data"], ["data", "list"],
-    ["claims"], ["claims", "list"], ["claims", "run"],
+    ["claims"], ["claims", "list"], ["claims", "run"], ["claims", "report"],
 ]  # fmt: skip
 HEAVY = ("torch", "numpy", "polars", "optuna", "matplotlib", "sklearn", "scipy", "jinja2")
 PROGRAM = """

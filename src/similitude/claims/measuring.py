@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 import similitude
-from similitude.claims.registry import Entry, measure, registered
+from similitude.claims.registry import Entry, entry_of, measure
 from similitude.core.claim import Claim
 from similitude.core.verdict import Outcome, Verdict
 from similitude.runs.engine import Engine, InProcess, JobsFailedError, available_cores, one_line
@@ -83,7 +83,7 @@ def attempt(name: str, *, full: bool = False) -> Claim:
         name: Its name in the registry.
         full: Measure at its full size, where it has one.
     """
-    entry = registered()[name]
+    entry = entry_of(name)
     started = time.monotonic()
     try:
         return measure(entry, full=full)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from similitude.checking.slopes import fit
+from similitude.claims.charts import equality, power_guide
 from similitude.claims.judged import judged, mean_interval
 from similitude.claims.registry import Measured, claim
 from similitude.claims.wide_nets import (
@@ -21,6 +22,7 @@ from similitude.claims.wide_nets import (
     rate_of,
     trained_ensemble,
 )
+from similitude.core.chart import Chart, Series
 from similitude.core.seeding import derive, seeded
 from similitude.core.verdict import Evidence
 from similitude.kernels.ensemble import ensemble
@@ -87,7 +89,19 @@ def ensemble_mean() -> Measured:
     summary = (
         f"the means of {len(outputs)} trained nets on test digits are within {worst:.1f} standard errors"
     )
-    return judged(worst <= 3, worst, "standard errors", summary, evidence)
+    means = outputs.mean(0).tolist()
+    figure = Chart(
+        "Mean prediction of trained networks",
+        "mean by the kernels",
+        "mean over networks",
+        (
+            Series("test digits", expected.tolist(), means, [row.interval for row in evidence]),
+            equality(expected.tolist()),
+        ),
+        "Marks should lie on the dotted line within their bars.",
+        source="part A",
+    )
+    return judged(worst <= 3, worst, "standard errors", summary, evidence, figures=(figure,))
 
 
 @claim(
@@ -111,7 +125,21 @@ def ensemble_covariance() -> Measured:
         Evidence("relative distance of the covariance matrices", apart),
     )
     summary = f"the standard deviation of trained nets is {ratio:.3f} of the expected one"
-    return judged(abs(ratio - 1) <= 0.1, ratio, "ratio", summary, evidence, (ratio - half, ratio + half))
+    found, theory = measured.diagonal().sqrt().tolist(), expected.diagonal().sqrt().tolist()
+    wide = 1.96 / math.sqrt(2 * (len(outputs) - 1))  # of a standard deviation of Gaussian draws, relative
+    figure = Chart(
+        "Spread of the predictions of trained networks",
+        "standard deviation by the kernels",
+        "standard deviation over networks",
+        (
+            Series("test digits", theory, found, [(s * (1 - wide), s * (1 + wide)) for s in found]),
+            equality(theory),
+        ),
+        "Marks should lie about the dotted line within their bars; all to one side of it is what finite width does.",
+        source="part A",
+    )
+    holds, ends = abs(ratio - 1) <= 0.1, (ratio - half, ratio + half)
+    return judged(holds, ratio, "ratio", summary, evidence, ends, figures=(figure,))
 
 
 def _converges(place: int, what: str, drawn: Callable[[int, int], Tensor], draws: int) -> Measured:
@@ -134,7 +162,23 @@ def _converges(place: int, what: str, drawn: Callable[[int, int], Tensor], draws
         Evidence(f"distance of the mean at width {last}", bias, None, f"up to twice {error:.2g}"),
     )
     holds = abs(slope.value + 0.5) <= 0.15 and bias <= 2 * error
-    return judged(holds, slope.value, "exponent of width", summary, evidence, (slope.low, slope.high))
+    middles = [sum(apart[width]) / draws for width in WIDTHS]
+    figure = Chart(
+        f"Distance of {what} from the limit",
+        "width",
+        "relative distance",
+        (
+            Series("nets", [w for w in WIDTHS for _ in range(draws)], [d for w in WIDTHS for d in apart[w]]),
+            Series("mean", WIDTHS, middles, kind="joined"),
+            power_guide("width^-1/2", WIDTHS, middles[0], -0.5),
+        ),
+        "The mean should fall along the dotted line.",
+        source="part A",
+        x_scale="log2",
+        y_scale="log",
+    )
+    ends = (slope.low, slope.high)
+    return judged(holds, slope.value, "exponent of width", summary, evidence, ends, figures=(figure,))
 
 
 def drawn_covariance(width: int, draw: int) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from similitude.claims import paper08_charts as charts
 from similitude.claims.judged import judged
 from similitude.claims.random_nets import Phi, plain_preactivations, tangent_kernels
 from similitude.claims.registry import Measured, claim
@@ -51,7 +52,8 @@ def depth_scale() -> Measured:
         Evidence("chi_perp in theory", expected.chi_perp),
     )
     summary = f"inputs grow alike over {measured:.3f} layers, theory says {expected.depth_scale:.3f}"
-    return judged(abs(off) <= 0.04, measured, "layers", summary, evidence, _ends(scales))
+    figures = (charts.depth_scale(apart.mean(1), expected.depth_scale, first=3),)
+    return judged(abs(off) <= 0.04, measured, "layers", summary, evidence, _ends(scales), figures=figures)
 
 
 @claim(
@@ -74,7 +76,8 @@ def critical() -> Measured:
         for share, (factor, ends) in found.items()
     )
     words = ", ".join(f"{factor:.3f} at {share:g} x {line:.3f}" for share, (factor, _) in found.items())
-    return judged(holds, value, "factor per layer", f"squared distances grow by {words}", evidence, interval)
+    summary, figures = f"squared distances grow by {words}", (charts.critical_line(found),)
+    return judged(holds, value, "factor per layer", summary, evidence, interval, figures=figures)
 
 
 @claim(
@@ -88,20 +91,23 @@ def critical() -> Measured:
 )
 def fourth_cumulant() -> Measured:
     """Draw networks with all their weights, and compare the products of squares of two output units."""
-    evidence, worst, holds = [], 0.0, True
+    evidence, theories, worst, holds = [], [], 0.0, True
     cases = [(torch.tanh, 1.0, 0.0, n, L) for n, L in ((32, 4), (32, 8), (64, 16))]
     cases += [(torch.tanh, 1.5, 0.2, n, L) for n, L in ((24, 4), (24, 6))]
     cases += [(torch.relu, 2.0, 0.0, n, L) for n, L in ((24, 2), (24, 6), (48, 8))]
     for phi, C_W, C_b, n, L in cases:
         theory = variance_cumulants(phi, [n] * L, C_W=C_W, C_b=C_b, first=C_W + C_b).ratio[-1]
         value, error = _size_variance(phi, C_W, C_b, n, L)
+        theories.append(theory)
         off = abs(value - theory)
         holds = holds and off <= max(0.06 * theory, 3 * error)
         worst = max(worst, off / theory)
         name = f"Var(S) / K^2, {'relu' if phi is torch.relu else 'tanh'} ({C_W:g}, {C_b:g}), n {n}, L {L}"
         evidence.append(Evidence(name, value, (value - 2 * error, value + 2 * error), f"{theory:.4g}"))
     summary = f"Var(S) / K^2 is at most {100 * worst:.1f} % off the recursion in {len(cases)} cases"
-    return judged(holds, worst, "largest relative deviation", summary, tuple(evidence))
+    labels = [f"{'relu' if phi is torch.relu else 'tanh'}, C_W {C_W:g}" for phi, C_W, *_ in cases]
+    figures = (charts.fourth_cumulant(labels, [L / n for *_, n, L in cases], theories, evidence),)
+    return judged(holds, worst, "largest relative deviation", summary, tuple(evidence), figures=figures)
 
 
 @claim(
@@ -115,13 +121,14 @@ def fourth_cumulant() -> Measured:
 )
 def log_normal() -> Measured:
     """Measure mean and variance of the log size of random ReLU networks."""
-    evidence, holds, variances = [], True, {}
+    evidence, holds, variances, logs = [], True, {}, {}
     for n, L, networks in ((64, 8, 4000), (128, 16, 1500), (96, 24, 1500)):
         beta = relu_log_normal([n] * L)
         (*_, last) = plain_preactivations(
             _pair(1.0)[:1], [n] * L, phi=torch.relu, C_W=2.0, networks=networks, seed=n
         )
         log = last.relu().square().mean((1, 2)).log().numpy()  # a mean square of expectation 1
+        logs[n, L] = log
         spread, shift = float(log.var(ddof=1)), float(-2 * log.mean())
         errors = spread * math.sqrt(2 / networks), 2 * math.sqrt(spread / networks)
         for what, value, error in (("variance", spread, errors[0]), ("mean", shift, errors[1])):
@@ -138,7 +145,8 @@ def log_normal() -> Measured:
     )
     if not holds:
         summary = f"variances of the log at L/n = 1/8 are in the ratio {collapse:.3f}; not all agree with beta = 5 L/n"
-    return judged(holds, collapse, "ratio of variances", summary, tuple(evidence))
+    figures = charts.log_normal(logs, evidence)
+    return judged(holds, collapse, "ratio of variances", summary, tuple(evidence), figures=figures)
 
 
 @claim(
@@ -153,8 +161,7 @@ def log_normal() -> Measured:
 def ntk_fluctuation() -> Measured:
     """Take tangent kernels of thousands of small networks."""
     cases = (([32] * 2, 8000), ([32] * 4, 8000), ([32] * 8, 6000), ([64] * 8, 3000), ([24, 96, 16, 48], 8000))
-    evidence, worst = [], 0.0
-    value, interval = 0.0, (0.0, 0.0)
+    evidence, worst, found = [], 0.0, []
     for widths, networks in cases:
         theta = tangent_kernels(widths, networks=networks, seed=8).numpy()
         ratios = _resampled(theta, _moment)
@@ -162,10 +169,12 @@ def ntk_fluctuation() -> Measured:
         worst = max(worst, abs(value - theory) / float(ratios.std()))
         name = f"E[Theta^2] / E[Theta]^2, widths {widths if len(set(widths)) > 1 else f'{widths[0]} x {len(widths)}'}"
         evidence.append(Evidence(name, value, interval, f"{theory:.4g}"))
+        found.append((widths, value, interval))
     summary = (
         f"second moments of the tangent kernel are within {worst:.1f} standard errors of the closed form"
     )
-    return judged(worst <= 3, worst, "standard errors", summary, tuple(evidence))
+    figures = (charts.tangent_fluctuation(found),)
+    return judged(worst <= 3, worst, "standard errors", summary, tuple(evidence), figures=figures)
 
 
 @claim(
@@ -180,6 +189,7 @@ def ntk_fluctuation() -> Measured:
 def catapult() -> Measured:
     """Train networks of 1,024 units at learning rates on both sides of 2 and 4 over their initial curvature."""
     rates, right, evidence, trained = (0.5, 1.5, 1.9, 2.3, 3.0, 3.7, 4.4, 6.0), 0, [], 0
+    found = {}
     for rate in rates:
         ends = []
         for seed in range(5):
@@ -189,9 +199,11 @@ def catapult() -> Measured:
             trained += 1
             ends.append(end)
         evidence.append(Evidence(f"final eta lambda from {rate:g}, median", float(np.median(ends))))
+        found[rate] = ends
     share = right / trained
     summary = f"{right} of {trained} trained networks do what their window says"
-    return judged(share == 1, share, "share of networks", summary, tuple(evidence))
+    figures = (charts.catapult(found),)
+    return judged(share == 1, share, "share of networks", summary, tuple(evidence), figures=figures)
 
 
 def _pair(size: float, *, cosine: float = 0.0, features: int = 64) -> Tensor:

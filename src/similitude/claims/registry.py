@@ -127,6 +127,11 @@ def registered() -> dict[str, Entry]:
     return dict(sorted(_ENTRIES.items(), key=lambda item: (item[1].paper, item[0])))
 
 
+def entry_of(name: str) -> Entry:
+    """Return the claim of a name; nothing is imported where it is known already."""
+    return _ENTRIES[name] if name in _ENTRIES else registered()[name]
+
+
 def select(names: Sequence[str]) -> list[Entry]:
     """Return the claims of some names or paper numbers.
 

@@ -70,7 +70,7 @@ class Chart:
         look_for: How to read it: what the paper says one sees, and what would speak against it.
         source: Where the paper shows or says it, e.g. "Figure 2" or "Section 5"; empty where it does not.
         x_scale: Scale of the horizontal axis.
-        y_scale: Scale of the vertical axis.
+        y_scale: Scale of the vertical axis, "linear" or "log".
         levels: Horizontal lines to compare with, by name.
         places: Vertical lines to compare with, by name.
         x_names: Names of the places 0, 1, ... where the horizontal axis has no numbers.

@@ -16,6 +16,7 @@ from similitude.report.svg import Figure, draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 _ROOM = 1.15
 _SAID = 12  # points of a series that are said in words; of longer ones the ends and the extremes are
@@ -44,8 +45,8 @@ def _figure(chart: Chart, key: str) -> Figure:
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        _draw(axes, chart)
         _scale(axes, chart)
+        _draw(axes, chart)
         axes.set_xlabel(textwrap.fill(chart.x, _LABEL_LETTERS))
         axes.set_ylabel(textwrap.fill(chart.y, _LABEL_LETTERS - 8))
         if len(labels) > 1:
@@ -97,29 +98,33 @@ def _draw(axes: Axes, chart: Chart) -> None:
 def _scale(axes: Axes, chart: Chart) -> None:
     """Set scales, limits and ticks; ticks are plain text, because text in reports is not set as formulas."""
     drawn = [one for one in chart.series if one.kind != "guide"]
+    positive = sorted({x for one in drawn for x in one.x if 0 < x < math.inf})
     if chart.x_names:
         axes.set_xticks(range(len(chart.x_names)), chart.x_names)
         axes.set_xlim(-0.5, len(chart.x_names) - 0.5)
-    elif chart.x_scale != "linear":
-        places = sorted({x for one in drawn for x in one.x if x > 0 and math.isfinite(x)})
+    elif chart.x_scale != "linear" and positive:
         axes.set_xscale("log", base=2 if chart.x_scale == "log2" else 10)
-        axes.minorticks_off()
-        low, high = (places[0], places[-1]) if places else (1.0, 2.0)
-        axes.set_xlim(low / _edge(low, high), high * _edge(low, high))
-        ticks = _doublings(low, high) if chart.x_scale == "log2" else log_ticks(*axes.get_xlim())
-        axes.set_xticks(ticks, [f"{tick:.6g}" for tick in ticks])
+        edge = max(
+            (positive[-1] / positive[0]) ** 0.05, 1.05
+        )  # the axis goes beyond its points by this factor
+        axes.set_xlim(positive[0] / edge, positive[-1] * edge)
+        log_two = chart.x_scale == "log2"
+        _set_ticks(
+            axes.xaxis, _doublings(positive[0], positive[-1]) if log_two else log_ticks(*axes.get_xlim())
+        )
     values = [y for one in drawn for y in _heights(one)] + list(chart.levels.values())
     positive = [value for value in values if value > 0]
-    if chart.y_scale == "linear" or not positive:
-        low, high = chart.y_range or _linear_range(values)
-        axes.set_ylim(low, high)
-        return
-    axes.set_yscale("log", base=2 if chart.y_scale == "log2" else 10)
-    axes.minorticks_off()
-    low, high = chart.y_range or (min(positive) / _ROOM, max(positive) * _ROOM)
-    axes.set_ylim(low, high)
-    ticks = log_ticks(low, high)
-    axes.set_yticks(ticks, [f"{tick:.6g}" for tick in ticks])
+    if chart.y_scale != "linear" and positive:
+        axes.set_yscale("log")
+        axes.set_ylim(chart.y_range or (min(positive) / _ROOM, max(positive) * _ROOM))
+        _set_ticks(axes.yaxis, log_ticks(*axes.get_ylim()))
+    else:
+        axes.set_ylim(chart.y_range or _linear_range(values))
+
+
+def _set_ticks(axis: Axis, ticks: Sequence[float]) -> None:
+    axis.set_ticks([], minor=True)
+    axis.set_ticks(ticks, [f"{tick:.6g}" for tick in ticks])
 
 
 def _heights(one: Series) -> list[float]:
@@ -132,11 +137,6 @@ def _linear_range(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values, default=0.0), max(values, default=1.0)
     room = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
     return low - room, high + room
-
-
-def _edge(low: float, high: float) -> float:
-    """Return the factor by which a logarithmic axis goes beyond its points."""
-    return max((high / low) ** 0.05, 1.05)
 
 
 def _doublings(low: float, high: float, *, most: int = 8) -> list[float]:
