@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from similitude.core.claim import Claim
     from similitude.core.errors import KernelError, SimilitudeError, TheoryError
     from similitude.core.verdict import Outcome, Verdict
-    from similitude.kernels.infinite import Kernel, kernel
+    from similitude.kernels.entry import kernel
+    from similitude.kernels.infinite import Kernel
     from similitude.landscape.curvature import Curvature
     from similitude.landscape.doctor import doctor
     from similitude.landscape.doctor_records import Doctor
@@ -138,7 +139,7 @@ _HOMES = {
     "forecast": "studies.forecast",
     "gamma_sweep": "studies.gamma_sweep",
     "guard": "checking.guard",
-    "kernel": "kernels.infinite",
+    "kernel": "kernels.entry",
     "measure_optimizer": "scaling.geometry",
     "ntk_gram": "landscape.ntk",
     "plan": "scaling.plan",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from similitude.core.errors import BadVerdictError, GridError, PlanError, TheoryError
 from similitude.core.verdict import Outcome
-from similitude.kernels.infinite import kernel
+from similitude.kernels.entry import kernel
 from similitude.studies.bottleneck import bottleneck
 from similitude.studies.bottleneck_limits import _redrawn, read_parts
 from similitude.studies.bottleneck_records import BottleneckNet, BottleneckStudy

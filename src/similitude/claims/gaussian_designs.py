@@ -13,7 +13,7 @@ from similitude.core.errors import DataError
 from similitude.core.seeding import numpy_generator
 from similitude.data import load
 from similitude.data.sets import ImageSet
-from similitude.kernels.infinite import kernel
+from similitude.kernels.entry import kernel
 from similitude.studies.target_rows import target_rows
 
 Array = np.ndarray

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from similitude.core.seeding import derive, seeded
-from similitude.kernels.infinite import kernel
+from similitude.kernels.entry import kernel
 from similitude.runs.pool import ProcessPool
 from similitude.studies.universality import universality
 from similitude.studies.universality_nets import ARCHITECTURES, PIXELS, WEIGHT_VARIANCE, digits_task

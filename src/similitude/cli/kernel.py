@@ -103,7 +103,7 @@ def kernel(
         from similitude.cli.kernel_data import load_samples
         from similitude.cli.options import at_least
         from similitude.kernels.gram_bar import GramBar
-        from similitude.kernels.infinite import kernel as infinite
+        from similitude.kernels.entry import kernel as infinite
         from similitude.report.kernel_table import kernel_table
         from similitude.studies.kernel_study import kernel_study
 

@@ -83,7 +83,7 @@ def learning_curve(
         from similitude.cli.kernel_data import load_samples
         from similitude.cli.options import at_least, whole_numbers
         from similitude.core.errors import DataError
-        from similitude.kernels.infinite import kernel as infinite
+        from similitude.kernels.entry import kernel as infinite
         from similitude.report.learning_curve_page import write_learning_curve_page
         from similitude.report.learning_curve_table import learning_curve_table
         from similitude.studies.learning_curve_study import learning_curve_study

@@ -18,23 +18,20 @@ from similitude.core.verdict import Verdict
 from similitude.kernels.covariance import Covariances
 from similitude.kernels.explain import Explanation, explanation
 from similitude.kernels.facts import Finite
-from similitude.kernels.frames import Frame, Scales
+from similitude.kernels.frames import Frame, Pair, Scales
 from similitude.kernels.gradients import frozen, reached
 from similitude.kernels.grams import NAMES, GramOptions
 from similitude.kernels.labels import SAMPLE, flat
-from similitude.kernels.program import converted, record
+from similitude.kernels.program import record
 from similitude.kernels.reader import Reader
 from similitude.kernels.readouts import readouts, sums_of_rows
-from similitude.kernels.rule_rates import known_rule
+from similitude.kernels.refusals import NoRuleError, blamed, not_finite, with_way_out
 from similitude.kernels.run import Run
-from similitude.kernels.samples import count, digest, rows, tensors_of
-from similitude.kernels.scales import Draw, ManyDraws, ScaleTable, drawn
+from similitude.kernels.samples import count, digest, rows, signature, tensors_of
+from similitude.kernels.scales import Draw, ScaleTable, drawn
 from similitude.kernels.tiled import TiledKernel
 from similitude.kernels.values import Wide
 from similitude.kernels.verify import verify
-from similitude.scaling.axes import build
-
-_DTYPES = (torch.float32, torch.float64)
 
 
 @cites(21, "Section 2: the NTK at infinite width")
@@ -82,14 +79,14 @@ class Kernel(TiledKernel):
         """
         reader = self.reader(x1)
         frame = self.frame(reader, x1, x2, tangent="ntk" in which)
-        output = self.output(reader)
-        with torch.no_grad():
-            found = frame.left.covariances.cov(output, output, frame, full=False)
+        found = self._of_output(reader, frame)
         shape = (frame.left.samples, frame.right.samples)
         blocks: dict[str, Tensor] = {}
         for name, part in (("nngp", found.k), ("ntk", found.t)):
             if name in which:
                 block = torch.zeros(shape, dtype=self.dtype) if part is None else part.mean(-1).expand(shape)
+                if not bool(torch.isfinite(block).all()) and (error := not_finite(reader, frame)) is not None:
+                    raise error
                 blocks[name] = block.clone() if 0 in block.stride() else block
         return blocks
 
@@ -104,12 +101,10 @@ class Kernel(TiledKernel):
             By name of the parameter, (samples of x1, samples of x2).
         """
         reader = self.reader(x1)
-        output = self.output(reader)
         found: dict[str, Tensor] = {}
         for name in dict.fromkeys(name for name, _ in reader.scales.rate):
             frame = self.frame(reader, x1, x2, tangent=True, only=name)
-            with torch.no_grad():
-                part = frame.left.covariances.cov(output, output, frame, full=False).t
+            part = self._of_output(reader, frame).t
             shape = (frame.left.samples, frame.right.samples)
             found[name] = (
                 torch.zeros(shape, dtype=self.dtype) if part is None else part.mean(-1).expand(shape).clone()
@@ -209,7 +204,7 @@ class Kernel(TiledKernel):
             if value.kind == "const" and value.index in reader.program.seen
         ]
         what = {
-            "inputs": repr(_signature(x)),
+            "inputs": repr(signature(x)),
             "operations": [f"{op.node.op} {op.node.args} {op.node.kwargs}" for op in reader.program.ops],
             "variances": {f"{name} {role}": v for (name, role), v in reader.scales.variance.items()},
             "rates": {f"{name} {role}": v for (name, role), v in reader.scales.rate.items()},
@@ -218,6 +213,14 @@ class Kernel(TiledKernel):
         }
         text = json.dumps(what, sort_keys=True, default=repr)
         return {"module": type(self.modules[0]).__name__, "digest": hashlib.sha256(text.encode()).hexdigest()}
+
+    def _of_output(self, reader: Reader, frame: Frame) -> Pair:
+        output = self.output(reader)
+        with torch.no_grad():
+            try:
+                return frame.left.covariances.cov(output, output, frame, full=False)
+            except KernelError as error:
+                raise with_way_out(blamed(reader, frame, error), family=self.make is not None) from error
 
     def frame(
         self, reader: Reader, x1: Any, x2: Any = None, *, tangent: bool, only: str | None = None
@@ -241,7 +244,7 @@ class Kernel(TiledKernel):
         left = self._run(reader, x1, covariances)
         if x2 is None or x2 is x1:
             return Frame(left, left, zipped=False, tangent=tangent)
-        if _signature(x2) != _signature(x1):
+        if signature(x2) != signature(x1):
             raise KernelError(
                 f"x1 has samples of {_words(x1)} and x2 of {_words(x2)}. Give both the same shapes and types."
             )
@@ -253,7 +256,7 @@ class Kernel(TiledKernel):
 
     def reader(self, x: Any) -> Reader:
         """Return the module as it was read for inputs of these shapes."""
-        key = _signature(x)
+        key = signature(x)
         found = self._readers.get(key)
         if found is None:
             count(x, "x1")
@@ -270,7 +273,10 @@ class Kernel(TiledKernel):
                     frozen(self.modules[0]),
                 )
                 found = Reader(program, scales)
-                found.read()
+                try:
+                    found.read()
+                except NoRuleError as error:
+                    raise with_way_out(error, family=self.make is not None) from error
             wides = [fact for fact in found.facts.values() if isinstance(fact, Wide)]
             scales.weigh(readouts(self.output(found)), sums_of_rows(wides))
             trained = {name for (name, _), rate in scales.rate.items() if rate}
@@ -322,105 +328,6 @@ class Kernel(TiledKernel):
         if reader.watches:
             run.finish()
         return run
-
-
-def kernel(
-    module_or_make: nn.Module | Callable[..., nn.Module],
-    *,
-    sample: Any = None,
-    widths: Sequence[int] | None = None,
-    rule: str = "ntp",
-    dtype: torch.dtype = torch.float64,
-    weight_variance: float | None = None,
-    bias_variance: float | None = None,
-    seed: int = 0,
-) -> Kernel:
-    """Return the kernel of an unmodified module, or of a family of modules, in the limit of infinite width.
-
-    The module runs on the sample while every operation is recorded. Of a family two widths are recorded, and what
-    grows between them is infinite. Of a single module every hidden axis is: all that a random matrix produces.
-
-    Args:
-        module_or_make: A module, or a function of the width that returns one. It is copied, not changed, and stays in
-            its mode: in training mode dropout drops and batch norm normalizes by the batch.
-        sample: Inputs as the module takes them (a tensor, a tuple or a dict), samples along the first axis; read at
-            once where given, so that a module without a kernel is refused now and not at the first use.
-        widths: Two widths of a family, the smaller one that of your own initialization.
-        rule: Learning rates of the tangent kernel: a rule of `similitude.plan`. "ntp": each tensor is its standard
-            deviation times one that is trained with rate 1, as in the NTK parametrization; constants (gains, biases of
-            0) are not trained. Others: SGD of learning rate 1 at the recorded width, and at larger ones the plan's
-            factors, tensor by tensor; a power of the width that is left ("sp": width^1) is divided off and `explain()`
-            says so. Gains, and biases of norms that start at 0, are left out.
-        dtype: float64, or float32 for speed.
-        weight_variance: Variance of weights times fan-in, for all matrices and filters, instead of what the module's
-            own values say.
-        bias_variance: Variance of all biases of layers, likewise.
-        seed: Seed of the builds of a family.
-
-    Returns:
-        The kernel: `.nngp(x1, x2)`, `.ntk(x1, x2)`, `.explain()`, `.verify()`, `.predict(...)`.
-
-    Raises:
-        KernelError: The module has no kernel at infinite width that can be computed; names the operation and why.
-
-    Example:
-        >>> import torch, similitude as sim
-        >>> net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
-        >>> k = sim.kernel(net, weight_variance=2.0, bias_variance=0.0)
-        >>> x = torch.eye(3, dtype=torch.float64)[:1]
-        >>> round(float(k.nngp(x)), 12), round(float(k.ntk(x)), 12)  # |x|^2 / 3 times 2, and twice that
-        (0.666666666667, 1.333333333333)
-
-    Source: Yang 2019 (arXiv:1910.12478) and 2020 (arXiv:2006.14548), Tensor Programs I and II.
-    """
-    known_rule(rule)
-    if dtype not in _DTYPES:
-        raise KernelError(f"dtype={dtype} is not one of {', '.join(map(str, _DTYPES))}.")
-    for name, value in (("weight_variance", weight_variance), ("bias_variance", bias_variance)):
-        if value is not None and not (isinstance(value, int | float) and 0 <= value < float("inf")):
-            raise KernelError(f"{name}={value!r} is not a variance. Pass a number that is 0 or larger.")
-    if isinstance(module_or_make, nn.Module):
-        if widths is not None:
-            raise KernelError(
-                "widths= needs a family: pass the function of the width that builds the module instead of the module."
-            )
-        converted(module_or_make, dtype)
-        found = Kernel((module_or_make,), rule, dtype, None, (), weight_variance, bias_variance, sample)
-    elif callable(module_or_make):
-        small, large = _two_widths(widths)
-        modules = tuple(build(module_or_make, width, seed=seed) for width in (small, large))
-        found = Kernel(
-            modules, rule, dtype, module_or_make, (small, large), weight_variance, bias_variance, sample,
-            ManyDraws(module_or_make, small, seed, sum(p.numel() for p in modules[0].parameters())),
-        )  # fmt: skip
-    else:
-        raise KernelError(
-            f"{module_or_make!r} is neither a module nor a function of the width that builds one."
-        )
-    if sample is not None:
-        found.reader(sample)
-    return found
-
-
-def _two_widths(widths: Sequence[int] | None) -> tuple[int, int]:
-    found = tuple(widths) if widths is not None else ()
-    if len(found) != 2 or not all(isinstance(w, int) and w > 0 for w in found) or found[0] == found[1]:
-        raise KernelError(
-            f"widths={widths!r}: a family needs two different widths to see what grows, e.g. widths=(32, 48)."
-        )
-    small, large = sorted(found)
-    return small, large
-
-
-def _signature(x: Any) -> Any:
-    """Return what a program depends on: the nest, and shapes and types without the number of samples."""
-    if isinstance(x, Tensor):
-        return (tuple(x.shape[1:]), x.dtype if not x.is_floating_point() else "float")
-    if isinstance(x, Mapping):
-        return tuple((key, _signature(part)) for key, part in x.items())
-    if isinstance(x, tuple | list):
-        return tuple(_signature(part) for part in x)
-    return repr(x)
 
 
 def _words(x: Any) -> str:

@@ -24,6 +24,7 @@ from similitude.kernels.labels import (
     positions,
 )
 from similitude.kernels.program import Op, PerSample, Program
+from similitude.kernels.refusals import NoRuleError, no_rule
 from similitude.kernels.run import Run, gathered, spread
 from similitude.kernels.scales import ScaleTable
 from similitude.kernels.values import Coefficient, Leaf, Linear, Mix, Operator, Wide
@@ -106,11 +107,13 @@ class Reader:
             self._line = ("", "exact")
             try:
                 self._read(op)
-            except Unmatched as error:
-                self.refuse(op, f"{error}")
+            except NoRuleError:
+                raise
+            except (Unmatched, KernelError) as error:
+                raise no_rule(op, str(error).rstrip(".")) from error
             except (AssertionError, ArithmeticError, RuntimeError) as error:
-                raise KernelError(
-                    f"{op}: it cannot be read at infinite width ({type(error).__name__}: {error})."
+                raise no_rule(
+                    op, f"it cannot be read at infinite width ({type(error).__name__}: {error})"
                 ) from error
             if len(self.steps) == before:
                 self.steps.append(_nothing)
@@ -174,7 +177,7 @@ class Reader:
         handler = RULES.get(op.name)
         if any(isinstance(f, Noise) for f in facts) or op.name in ("bernoulli", "native_dropout"):
             if handler is None:
-                self.refuse(op, "what it does to random numbers has no rule")
+                self.refuse(op, "what it does to random numbers has no rule", estimable=False)
             handler(self, op)
         elif all(isinstance(f, Finite) for f in facts):
             self.replay(op)
@@ -185,9 +188,9 @@ class Reader:
 
             entrywise(self, op)
 
-    def refuse(self, op: Op, reason: str, remedy: str = "") -> NoReturn:
-        """Refuse an operation."""
-        raise KernelError(f"{op}: {reason}." + (f" {remedy}" if remedy else ""))
+    def refuse(self, op: Op, reason: str, remedy: str = "", *, estimable: bool = True) -> NoReturn:
+        """Refuse an operation; say whether wide copies may tell the kernel all the same."""
+        raise no_rule(op, reason, remedy, estimable=estimable)
 
     # Values ------------------------------------------------------------------------------------------------------
 
@@ -316,7 +319,9 @@ class Reader:
         if op.func is None:
             return
         if torch.Tag.nondeterministic_seeded in getattr(op.func, "tags", ()) and op.name not in _ATTENTION:
-            self.refuse(op, "random numbers in the forward pass other than dropout have no rule")
+            self.refuse(
+                op, "random numbers in the forward pass other than dropout have no rule", estimable=False
+            )
         shape_alone = op.name.startswith("new_") or op.name.endswith("_like")
         if any(self._depends(i) for i in op.node.inputs) and not shape_alone:
             self._dependent.update(op.node.outputs)
@@ -355,6 +360,7 @@ class Reader:
                     f"the module's code reads the number {float(now):g} of these inputs, and {float(before):g} of the "
                     "sample, so that it may take another path",
                     "Make the path the same for all inputs.",
+                    estimable=False,
                 )
 
         self.steps.append(step)

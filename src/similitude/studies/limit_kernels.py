@@ -81,7 +81,7 @@ def infinite_width(
     Raises:
         KernelError: The module has no such kernel, or it is 0 or too large to compute.
     """
-    from similitude.kernels.infinite import kernel
+    from similitude.kernels.entry import kernel
     from similitude.kernels.samples import count
     from similitude.kernels.tangent_rates import tangent_rates
 

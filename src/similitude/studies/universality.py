@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from similitude.core.citation import cites
 from similitude.core.errors import GridError
 from similitude.core.seeding import derive, seeded
-from similitude.kernels.infinite import kernel
+from similitude.kernels.entry import kernel
 from similitude.landscape.ntk import ntk_gram
 from similitude.runs.engine import Engine, InProcess
 from similitude.scaling.centred import Centred
