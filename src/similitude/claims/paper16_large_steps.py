@@ -188,8 +188,8 @@ def _best_risks(
     "labels, regression errors from the features' own spectrum, and a step of the order of sqrt(N) makes features "
     "better.",
     claimed="2,000 whitened images, odd against even classes, ReLU, steps of sqrt(N) / 2 and more, away from the "
-    "threshold: top singular values within 5 % and squared cosines within 0.05 of the prediction, errors within 10 %, and "
-    "lower after steps of sqrt(N) and 3 sqrt(N)",
+    "threshold: top singular values within 5 % and squared cosines within 0.05 of the prediction, errors within 10 %, "
+    "and lower after steps of sqrt(N) and 3 sqrt(N)",
     minutes=0.4,
 )
 def real_images() -> Measured:
