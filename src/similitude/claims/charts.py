@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from similitude.claims.judged import mean_interval
-from similitude.core.chart import Kind, Series
+from similitude.core.chart import Chart, Kind, Series
+from similitude.report.scale import loss_window, mean_losses
+from similitude.studies.records import Transfer
 
 _GRID = 41  # points of a line of theory
 
@@ -60,3 +63,59 @@ def equality(values: Sequence[float]) -> Series:
     """Return the guide on which measured values are those of theory, over a range of values."""
     ends = [min(values), max(values)]
     return Series("equal", ends, ends, kind="guide")
+
+
+def loss_curves(found: Transfer, value: str, *, title: str = "", look_for: str = "") -> Chart:
+    """Draw mean losses against the value of a hyperparameter, a line per size.
+
+    Args:
+        found: The sweep.
+        value: Name of the hyperparameter.
+        title: Heading; by the hyperparameter and the rule where it is empty.
+        look_for: How to read it; that the lowest points should be above one another where it is empty.
+    """
+    window = loss_window(found.curves)
+    series = tuple(
+        Series(
+            f"{curve.dial} {curve.size}",
+            curve.lrs,
+            [math.nan if mean is None else mean for mean in mean_losses(curve)],
+            kind="joined",
+        )
+        for curve in found.curves
+    )
+    return Chart(
+        title or f"Loss against the {value}, {found.rule}",
+        value,
+        "final loss",
+        series,
+        look_for
+        or f"The lowest points should be above one another where the best {value} does not depend on the size.",
+        x_scale="log2",
+        y_scale="log" if window is not None and window[0] > 0 else "linear",
+        y_range=window,
+        ordered=True,
+    )
+
+
+def choices_chart(what: str, choices: Sequence[str], losses: Mapping[int, np.ndarray]) -> Chart:
+    """Draw mean final losses of several choices, a line per width.
+
+    Args:
+        what: What is chosen.
+        choices: Their names.
+        losses: By width: final losses, shape (choices, seeds).
+    """
+    return Chart(
+        f"Loss by {what}",
+        "",
+        "final loss",
+        tuple(
+            Series(f"width {width}", range(len(choices)), table.mean(axis=1), kind="joined")
+            for width, table in losses.items()
+        ),
+        "Lines of all widths should be lowest at the same place, or as low there as anywhere.",
+        y_scale="log",
+        x_names=tuple(choices),
+        ordered=True,
+    )

@@ -9,7 +9,7 @@ from scipy import stats
 
 from similitude.checking.slopes import Slope
 from similitude.claims.registry import Measured
-from similitude.core.chart import Chart
+from similitude.core.chart import Chart, Series
 from similitude.core.verdict import Evidence, Outcome, Verdict
 
 WIDTH_EXPONENT = "exponent of width"
@@ -59,8 +59,10 @@ def judged_slopes(
         summary: The measurement in a sentence.
         shown: The exponent that stands for all.
         rows: All exponents by name.
-        figures: Figures of the paper redrawn from what was measured.
+        figures: Figures of the paper redrawn from what was measured; that of all exponents follows them.
     """
+    look_for = "Marks are fitted exponents with their intervals; what is claimed of each stands above."
+    figures = (*figures, _exponents(rows, look_for))
     evidence = tuple(Evidence(name, slope.value, (slope.low, slope.high)) for name, slope in rows)
     return judged(
         holds, shown.value, WIDTH_EXPONENT, summary, evidence, (shown.low, shown.high), figures=figures
@@ -77,3 +79,33 @@ def mean_interval(values: np.ndarray) -> tuple[float, float]:
     """
     mean, half = float(values.mean()), float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
     return mean - half, mean + half
+
+
+def _exponents(rows: Sequence[tuple[str, Slope]], look_for: str) -> Chart:
+    """Draw growth exponents side by side; behind the last comma of a name stands what tells one series from another."""
+    split = [(name.rpartition(", ")[0], name.rpartition(", ")[2], slope) for name, slope in rows]
+    if any(not first for first, _, _ in split):
+        split = [(name, "exponent", slope) for name, slope in rows]
+    places = list(dict.fromkeys(first for first, _, _ in split))
+    labels = list(dict.fromkeys(label for _, label, _ in split))
+    series = []
+    for i, label in enumerate(labels):
+        mine = [(places.index(first), slope) for first, second, slope in split if second == label]
+        aside = 0.5 * ((i + 0.5) / len(labels) - 0.5)  # marks of one place stand beside each other
+        series.append(
+            Series(
+                label,
+                [place + aside for place, _ in mine],
+                [slope.value for _, slope in mine],
+                [(slope.low, slope.high) for _, slope in mine],
+            )
+        )
+    return Chart(
+        "Exponents of width",
+        "",
+        "exponent of width",
+        tuple(series),
+        look_for,
+        x_names=tuple(places),
+        levels={"no growth": 0.0},
+    )

@@ -96,7 +96,7 @@ def attempt(name: str, *, full: bool = False) -> Claim:
 def _unmeasured(entry: Entry, reason: str, seconds: float) -> Claim:
     verdict = Verdict(
         Outcome.CANNOT_TELL,
-        f"the measurement failed: {reason}",
+        f"the measurement failed: {reason.removesuffix('.')}",
         next=f"similitude claims run {entry.name}",
     )
     return Claim(

@@ -75,6 +75,7 @@ def fourth_cumulant(
         "Var(S) / K²",
         tuple(series),
         "Marks should lie on their lines, the recursion, and go to 0 with L/n.",
+        y_scale="log",
     )
 
 

@@ -11,9 +11,11 @@ import tempfile
 import numpy as np
 from torch import Tensor, nn
 
+from similitude.claims.charts import loss_curves, means
 from similitude.claims.judged import judged, mean_interval
 from similitude.claims.registry import Measured, claim
 from similitude.claims.sweeps import chosen_at_base, finals, moves, stays, sweep, train, tuned
+from similitude.core.chart import Chart, Series
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.data import load
 from similitude.data.batches import ImageBatches
@@ -58,7 +60,16 @@ def transfer() -> Measured:
         return Measured(float("nan"), None, "octaves per doubling of width", verdict)
     holds = sp.shift <= -0.25 and abs(mup.shift) <= min(0.25, 0.4 * abs(sp.shift))
     summary = f"the optimum moves by {mup.shift:+.2f} octave per doubling under muP, {sp.shift:+.2f} under sp"
-    return judged(holds, mup.shift, "octaves per doubling of width", summary, evidence, mup.shift_interval)
+    figures = tuple(loss_curves(found, "learning rate") for found in (mup, sp))
+    return judged(
+        holds,
+        mup.shift,
+        "octaves per doubling of width",
+        summary,
+        evidence,
+        mup.shift_interval,
+        figures=figures,
+    )
 
 
 @claim(
@@ -92,7 +103,18 @@ def wider_is_better() -> Measured:
         outcome, word = Outcome.TOO_NOISY, "not clearly different"
     what = f"the loss at width {ends[1]} is {word} than at width {ends[0]}: {mean:+.4f}"
     summary = f"at learning rate {best:.3g} {what}"
-    return Measured(mean, interval, "nats of test loss", Verdict(outcome, summary, evidence))
+    figure = Chart(
+        "Test loss at one learning rate",
+        "seed",
+        "test loss",
+        tuple(
+            Series(f"width {width}", seeds, losses)
+            for width, losses in zip(ends, (narrow, wide), strict=True)
+        ),
+        "Seed by seed the wider network should have the lower loss.",
+        ordered=True,
+    )
+    return Measured(mean, interval, "nats of test loss", Verdict(outcome, summary, evidence), (figure,))
 
 
 @claim(
@@ -264,9 +286,29 @@ def judged_curves(narrow: np.ndarray, wide: np.ndarray) -> Measured:
     failed = Outcome.INCONSISTENT if worst.interval[0] > 0 else Outcome.TOO_NOISY
     outcome = Outcome.OK if below == len(rows) else failed
     summary = f"the wider network is ahead in {below} of {len(rows)} parts; {worst.name}: {worst.value:+.4f}"
-    return Measured(
-        worst.value, worst.interval, "nats of training loss", Verdict(outcome, summary, tuple(rows))
+    shown = {"narrowest": narrow, "widest": wide}
+    edges = np.linspace(0, narrow.shape[1], WINDOWS + 1)
+    figure = Chart(
+        "Training loss",
+        "steps",
+        f"training loss, mean of {100 // WINDOWS} % of the run",
+        tuple(
+            means(
+                name,
+                (edges[1:] + edges[:-1]) / 2,
+                [part.mean(axis=1) for part in np.array_split(losses, WINDOWS, axis=1)],
+                kind="joined",
+            )
+            for name, losses in shown.items()
+        ),
+        "The wider network should have the lower loss all along, also where the bars of all seeds overlap: seeds are "
+        "compared one by one.",
+        source="Figure 7",
+        y_scale="log",
+        ordered=True,
     )
+    verdict = Verdict(outcome, summary, tuple(rows))
+    return Measured(worst.value, worst.interval, "nats of training loss", verdict, (figure,))
 
 
 def judged_text(mup: Transfer, sp: Transfer) -> Measured:
@@ -303,7 +345,8 @@ def judged_text(mup: Transfer, sp: Transfer) -> Measured:
         f"from width {mup.optima[0].size} to {mup.optima[-1].size} the best rate moves by {octaves:+.2f} octaves under "
         f"muP, and the transferred one costs {100 * cost:.1f} %{beside}"
     )
-    return judged(holds, octaves, "octaves", summary, evidence)
+    figures = tuple(loss_curves(found, "learning rate") for found in (mup, sp))
+    return judged(holds, octaves, "octaves", summary, evidence, figures=figures)
 
 
 def make_random_head(width: int) -> nn.Module:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+import numpy as np
 
 from similitude.checking.slopes import Slope
+from similitude.claims.charts import power_guide
 from similitude.claims.judged import judged_slopes
 from similitude.claims.registry import Measured, claim
 from similitude.claims.wide_nets import WIDTHS, compared
+from similitude.core.chart import Chart, Series
 from similitude.studies.universality_records import Architecture
 from similitude.studies.universality_verdict import BAND
 
@@ -115,6 +119,29 @@ def _powers(
     shown = failed[0] if failed else max(slopes.values(), key=lambda slope: slope.value)
     listed = ", ".join(f"{slope.value:.2f} ({name})" for name, slope in slopes.items())
     rows = [(f"power of the width, {name}", slope) for name, slope in slopes.items()]
-    return judged_slopes(
-        all(map(holds, slopes.values())), f"{what} goes with the width to the {listed}", shown, rows
+    summary, figures = f"{what} goes with the width to the {listed}", (_chart(found, quantity, what),)
+    return judged_slopes(all(map(holds, slopes.values())), summary, shown, rows, figures=figures)
+
+
+def _chart(found: Mapping[str, Architecture], quantity: str, what: str) -> Chart:
+    """Draw a quantity of some architectures against the width: means over seeds."""
+    series = []
+    for name, one in found.items():
+        widths = [each.width for each in one.widths if getattr(each, quantity)]
+        values = [float(np.mean(getattr(each, quantity))) for each in one.widths if getattr(each, quantity)]
+        if values:
+            series.append(Series(name, widths, values, kind="joined"))
+    first = series[0]
+    steep = quantity != "contrast_changes"
+    guide = power_guide("width^-1/2", first.x, first.y[0], -0.5)
+    return Chart(
+        f"{what[:1].upper()}{what[1:]}",
+        "width",
+        "relative distance",
+        (*series, guide),
+        "Lines should fall as steeply as the dotted one, whatever the architecture."
+        if steep
+        else "Lines should stay level, not fall as the dotted one.",
+        x_scale="log2",
+        y_scale="log",
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from similitude.claims.charts import choices_chart, loss_curves
 from similitude.claims.registry import Measured
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.scaling.knobs import Knobs
@@ -162,7 +163,8 @@ def chosen_at_base(what: str, choices: Sequence[str], losses: Mapping[int, np.nd
         outcome = Outcome.CANNOT_TELL
     else:
         outcome = Outcome.OK if cost <= max(COST, 2 * error / scale) else Outcome.INCONSISTENT
-    return Measured(cost, interval, "relative loss", Verdict(outcome, summary, tuple(evidence)))
+    figures = (choices_chart(what, choices, losses),)
+    return Measured(cost, interval, "relative loss", Verdict(outcome, summary, tuple(evidence)), figures)
 
 
 def matters(losses: np.ndarray) -> bool:
@@ -205,4 +207,5 @@ def _measured(what: str, found: Transfer, outcome: Outcome) -> Measured:
         summary += f"; the base's costs {100 * relative:.1f} % at width {found.curves[-1].size}"
     shift = math.nan if found.shift is None else found.shift
     verdict = Verdict(outcome, summary, evidence)
-    return Measured(shift, found.shift_interval, "octaves per doubling of width", verdict)
+    figures = (loss_curves(found, what, title=f"Loss against the {what}"),)
+    return Measured(shift, found.shift_interval, "octaves per doubling of width", verdict, figures)

@@ -91,8 +91,9 @@ def _draw(axes: Axes, chart: Chart) -> None:
     for place, (name, value) in enumerate(chart.levels.items(), start=len(guides)):
         style = _GUIDES[place % len(_GUIDES)]
         axes.axhline(value, color=stand_in("muted"), ls=style, lw=1.2, label=name)
-    for name, value in chart.places.items():
-        axes.axvline(value, color=stand_in("muted"), lw=0.9, label=name)
+    for place, (name, value) in enumerate(chart.places.items()):
+        style = LINES[place % len(LINES)]
+        axes.axvline(value, color=stand_in("muted"), ls=style, lw=0.9, label=name)
 
 
 def _scale(axes: Axes, chart: Chart) -> None:
@@ -100,7 +101,9 @@ def _scale(axes: Axes, chart: Chart) -> None:
     drawn = [one for one in chart.series if one.kind != "guide"]
     positive = sorted({x for one in drawn for x in one.x if 0 < x < math.inf})
     if chart.x_names:
-        axes.set_xticks(range(len(chart.x_names)), chart.x_names)
+        letters = sum(max(map(len, name.split("\n"))) for name in chart.x_names)
+        turned = {"rotation": 35, "ha": "right"} if letters > _LABEL_LETTERS else {}
+        axes.set_xticks(range(len(chart.x_names)), chart.x_names, **turned)
         axes.set_xlim(-0.5, len(chart.x_names) - 0.5)
     elif chart.x_scale != "linear" and positive:
         axes.set_xscale("log", base=2 if chart.x_scale == "log2" else 10)
