@@ -54,8 +54,8 @@ def test_tau_star(once):
 
 
 def test_transfer(once):
-    once.setattr(claims, "LARGE", (48, 192, 480))
-    once.setattr(claims, "TRANSFER_WIDTHS", (96, 384))
+    once.setattr(claims, "LARGE", (32, 128, 320))
+    once.setattr(claims, "TRANSFER_WIDTHS", (64, 256))
     found = claims.transfer()
     assert found.verdict.ok, found.verdict
     for wrong in (0.0, 1.2):
@@ -64,6 +64,8 @@ def test_transfer(once):
 
 
 def test_images(monkeypatch):
+    monkeypatch.setattr(claims, "IMAGES", 1200)
+    monkeypatch.setattr(claims, "IMAGE_SAMPLES", 300)
     monkeypatch.setattr(claims, "IMAGE_WIDTH", 150)
     monkeypatch.setattr(claims, "IMAGE_SHARES", (1.0, 3.0))
     found = claims.real_images()

@@ -57,7 +57,7 @@ IMAGE_SHARES, IMAGE_RIDGES = (0.5, 1.0, 3.0), (0.1, 0.3, 1.0, 3.0)
 def two_regimes() -> Measured:
     """Scan the step from O(1) to beyond sqrt(N) at the best ridge."""
     d, N, n = LARGE
-    found = _best_risks((erf, erf), LARGE, LARGE_SHARES, draws=3)
+    found = _best_risks((erf, erf), LARGE, LARGE_SHARES, draws=6)
     floor = hermite_moments(erf).rest ** 2
     evidence = [
         Evidence(f"risk at eta = {share:g} sqrt(N)", float(values.mean()), mean_interval(values))

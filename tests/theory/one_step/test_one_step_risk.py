@@ -135,7 +135,7 @@ def test_three_thousand_odd_cases():
         ({"n": 0.0}, "n=0: pass a finite number above 0"),
         ({"width": math.inf}, "width=inf"),
         ({"dimension": -1.0}, "dimension=-1"),
-        ({"eta": -1.0}, "eta=-1: pass a finite number at least 0"),
+        ({"eta": -1.0}, "eta=-1: pass a finite number"),
         ({"eta": math.nan}, "eta=nan"),
         ({"ridge": -0.1}, "ridge=-0.1"),
         ({"noise": math.inf}, "noise=inf"),

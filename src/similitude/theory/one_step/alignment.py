@@ -52,7 +52,7 @@ def one_step_alignment(
     eta = number("eta", eta)
     x = net.inputs(X)
     labels = row(y, len(x))
-    z = x @ net.weight.T + net.bias
+    z = net.preactivations(x)
     left = labels - net.phi.values(z) @ net.readout
     v = x.T @ (left * net.phi.derivative(z).mean(1)) / len(x)
     size = float(np.linalg.norm(v))

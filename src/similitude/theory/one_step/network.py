@@ -142,7 +142,7 @@ class TwoLayer:
         eta = number("eta", eta)
         x = self.inputs(X)
         labels = row(y, len(x))
-        z = x @ self.weight.T + self.bias
+        z = self.preactivations(x)
         left = labels - self.phi.values(z) @ self.readout
         gradient = (left[:, None] * self.phi.derivative(z) * self.readout).T @ x / len(x)
         return replace(self, weight=self.weight + eta * math.sqrt(self.width) * gradient)
