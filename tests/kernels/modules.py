@@ -25,7 +25,7 @@ class Case:
     """
 
     make: Callable[[int], nn.Module]
-    x: Tensor
+    x: Any
     becomes: str
     family: bool = True
 
@@ -102,26 +102,85 @@ class Tokens(nn.Module):
 
 
 class Attention(nn.Module):
-    def __init__(self, width: int, *, power: float, causal: bool = False) -> None:
+    def __init__(self, width: int, *, power: float, causal: bool = False, heads: int = 2) -> None:
         super().__init__()
         self.stem, self.head = nn.Linear(4, width), nn.Linear(width, OUTPUTS)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.power, self.causal = power, causal
+        self.power, self.causal, self.heads = power, causal, heads
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.stem(x)
-        q, k, v = (t.unflatten(-1, (2, -1)).transpose(1, 2) for t in self.qkv(h).chunk(3, -1))
+        q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in self.qkv(h).chunk(3, -1))
         scale = q.shape[-1] ** -self.power
         y = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal, scale=scale)
         return self.head(F.relu(h + self.out(y.transpose(1, 2).flatten(2))).mean(1))
 
 
-class Encoder(nn.Module):
+class Padded(nn.Module):
+    """Attention of torch, by fused or by single operations, of sequences of which the last token is padding."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.stem, self.head = nn.Linear(4, width), nn.Linear(width, OUTPUTS)
+        self.fused, self.plain = (
+            nn.MultiheadAttention(width, width // 8, batch_first=True) for _ in range(2)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.stem(x)
+        gone = torch.arange(x.shape[1]).expand(x.shape[:2]) == x.shape[1] - 1
+        h = h + self.fused(h, h, h, key_padding_mask=gone, need_weights=False)[0]
+        return self.head((h + self.plain(h, h, h, key_padding_mask=gone)[0]).mean(1))
+
+
+class Mixer(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.stem, self.tokens, self.head = nn.Linear(4, width), nn.Linear(4, 4), nn.Linear(width, OUTPUTS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.stem(x)
+        return self.head(F.relu(h + self.tokens(h.transpose(1, 2)).transpose(1, 2)).mean(1))
+
+
+class Block(nn.Module):
+    """A block of ConvNeXt."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix, self.norm = nn.Conv2d(width, width, 3, padding=1, groups=width), nn.LayerNorm(width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.mix(x).permute(0, 2, 3, 1))
+        return x + self.down(F.gelu(self.up(y))).permute(0, 3, 1, 2)
+
+
+class Einsum(nn.Module):
+    """Matrices on either side, and one of its own for each of two heads."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.stem, self.left, self.heads, self.head = (
+            nn.Parameter(torch.randn(*shape) / shape[-2 if i in (0, 2) else -1] ** 0.5)
+            for i, shape in enumerate(
+                [(5, width), (2 * width, width), (2, width, width), (OUTPUTS, 2 * width)]
+            )
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.relu(torch.einsum("bi,io->bo", x, self.stem))
+        h = F.relu(torch.einsum("oi,bi->bo", self.left, h)).unflatten(-1, (2, -1))
+        h = F.relu(torch.einsum("bhi,hio->bho", h, self.heads))
+        return torch.einsum("bi,oi->bo", h.flatten(1), self.head)
+
+
+class Encoder(nn.Module):
+    def __init__(self, width: int, *, heads: int = 2) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Linear(4, width), nn.Linear(width, OUTPUTS)
         self.layer = nn.TransformerEncoderLayer(
-            width, 2, 2 * width, dropout=0.0, batch_first=True, norm_first=True
+            width, heads, 2 * width, dropout=0.0, batch_first=True, norm_first=True
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -242,6 +301,39 @@ CASES: dict[str, Case] = {
         IMAGES,
         "exact",
     ),
+    "convolution, resized by bilinear interpolation": Case(
+        conv(
+            lambda w: nn.Upsample(size=(6, 6), mode="bilinear"),
+            lambda w: nn.AdaptiveAvgPool2d(3),
+            lambda w: nn.Conv2d(w, w, 2),
+            lambda w: nn.ReLU(),
+            pixels=4,
+        ),
+        IMAGES,
+        "exact",
+    ),
+    "depthwise convolution": Case(
+        conv(
+            lambda w: nn.Conv2d(w, w, 3, padding=1, groups=w),
+            lambda w: nn.Conv2d(w, w, 1),
+            lambda w: nn.ReLU(),
+            pixels=16,
+        ),
+        IMAGES,
+        "exact",
+    ),
+    "groups of four channels at every width": Case(
+        conv(
+            lambda w: nn.Conv2d(w, w, 3, groups=w // 4),
+            lambda w: nn.Conv2d(w, w, 1),
+            lambda w: nn.ReLU(),
+            pixels=4,
+        ),
+        IMAGES,
+        "exact",
+    ),
+    "ConvNeXt block": Case(conv(Block, lambda w: nn.AdaptiveAvgPool2d(1), pixels=1), IMAGES, "exact"),
+    "linear layers written by einsum": Case(Einsum, VECTORS, "exact"),
     "batch norm in eval mode": Case(
         lambda width: conv(lambda w: nn.Conv2d(w, w, 3), nn.BatchNorm2d, lambda w: nn.ReLU(), pixels=4)(
             width
@@ -266,6 +358,16 @@ CASES: dict[str, Case] = {
         lambda width: Attention(width, power=0.5), SEQUENCES, "estimated", family=False
     ),
     "transformer encoder layer": Case(Encoder, SEQUENCES, "estimated", family=False),
+    "attention, heads of 8 neurons": Case(
+        lambda width: Attention(width, power=0.5, heads=width // 8), SEQUENCES, "estimated"
+    ),
+    "causal attention, heads of 8 neurons": Case(
+        lambda width: Attention(width, power=0.5, causal=True, heads=width // 8), SEQUENCES, "estimated"
+    ),
+    "transformer encoder layer, heads of 8 neurons": Case(
+        lambda width: Encoder(width, heads=width // 8), SEQUENCES, "estimated"
+    ),
+    "attention, padded keys, heads of 8 neurons": Case(Padded, SEQUENCES, "estimated"),
     "two heads at every width, 1/sqrt(d)": Case(
         lambda width: Attention(width, power=0.5), SEQUENCES, "2 heads at every width"
     ),
@@ -297,8 +399,16 @@ CASES: dict[str, Case] = {
     "maximum pooling": Case(
         conv(lambda w: nn.MaxPool2d(2), pixels=4), IMAGES, "maximum of several Gaussians"
     ),
-    "depthwise convolution": Case(
-        lambda width: conv(lambda w: nn.Conv2d(w, w, 3, groups=w), pixels=4)(width), IMAGES, "depthwise"
+    "activation of a depthwise convolution": Case(
+        conv(lambda w: nn.Conv2d(w, w, 3, groups=w), lambda w: nn.ReLU(), pixels=4),
+        IMAGES,
+        "Gaussian given the filter alone",
+    ),
+    "linear over tokens (MLP-Mixer)": Case(Mixer, SEQUENCES, "contracts positions of a wide value"),
+    "softmax over three outputs": Case(
+        lambda width: nn.Sequential(nn.Linear(5, width), nn.ReLU(), nn.Linear(width, 3), nn.Softmax(-1)),
+        VECTORS,
+        "a function of 3 Gaussians",
     ),
     "instance norm": Case(
         conv(lambda w: nn.Conv2d(w, w, 3), nn.InstanceNorm2d, pixels=4), IMAGES, "instance norm"

@@ -69,8 +69,8 @@ def test_against_plain_draws_and_the_dense_sum():
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_against_wide_networks(masked):
-    """Embedding, queries, keys, values and projection trained: mean NNGP and NTK of many networks with 16 wide heads."""
-    length, width, heads, size, nets = 3, 128, 16, 32, 100
+    """Embedding, queries, keys, values and projection trained: mean NNGP and NTK of networks with 32 narrow heads."""
+    length, width, heads, size, nets = 3, 512, 32, 4, 100
     x = sequences(1, length)
     y = like(x)
     generator = torch.Generator().manual_seed(0)
@@ -110,17 +110,32 @@ def test_against_wide_networks(masked):
     # NTK of h: its covariance (the embedding); of W h: that of W and of h.
     queries, keys, values = (covariances(x, y, factor, 2.0) for factor in (2.25, 2.25, 1.0))
     masks = (mask, mask) if masked else None
-    ours = softmax_attention(queries, keys, values, masks=masks, tolerance=0.003)
+    ours = softmax_attention(queries, keys, values, size=size, masks=masks, tolerance=0.003)
+    assert ours.tangent_error is not None
     assert ours.tangent is not None
-    for wanted, drawn in (
-        (ours.covariance[0, 0], torch.stack(grams)),
-        ((ours.tangent + ours.covariance)[0, 0], torch.stack(tangents)),
+    for wanted, own, drawn in (
+        (ours.covariance[0, 0], ours.covariance_error[0, 0], torch.stack(grams)),
+        ((ours.tangent + ours.covariance)[0, 0], ours.tangent_error[0, 0], torch.stack(tangents)),
     ):
-        error = drawn.std(0) / math.sqrt(nets)
-        scale = float(wanted.abs().max())
-        assert float(error.max()) < 0.03 * scale
-        # Heads of size 32 differ from infinite ones by about 1/32 of the kernel.
-        assert float((drawn.mean(0) - wanted).abs().max()) < 3 * float(error.max()) + scale / 32
+        error = torch.hypot(drawn.std(0) / math.sqrt(nets), own)
+        assert float(error.max()) < 0.03 * float(wanted.abs().max())
+        assert float(((drawn.mean(0) - wanted).abs() / error).max()) <= 3
+
+
+def test_large_heads_have_gaussian_logits():
+    """Heads of d neurons differ from infinitely wide ones as 1/d."""
+    x = sequences(1, 3)
+    parts = [covariances(x, x, factor, 1.5) for factor in (2.0, 3.0, 1.0)]
+    wide, *sizes = (softmax_attention(*parts, size=size, tolerance=1e-3) for size in (None, 4, 16, 64))
+    assert wide.tangent is not None
+    scale = float(wide.tangent.abs().max())
+    gaps = [
+        float((found.tangent - wide.tangent).abs().max()) / scale
+        for found in sizes
+        if found.tangent is not None
+    ]
+    assert gaps[0] > 2 * gaps[1] > 4 * gaps[2]
+    assert gaps[2] < 0.02
 
 
 def test_cross_attention_has_lengths_of_its_own():

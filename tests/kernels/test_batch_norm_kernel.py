@@ -72,7 +72,10 @@ def test_against_wide_networks(phi):
             drawn = torch.stack([gram[block] for gram in draws])
             error = drawn.std(0) / math.sqrt(nets)
             assert float(error.max()) < 0.03 * float(value.abs().max())
-            assert float(((value - drawn.mean(0)).abs() / (error + 1e-9)).max()) < 4
+            off = (value - drawn.mean(0)).abs() / (error + 1e-9)
+            # Of 64 entries the largest distance by chance is beyond 3 in one block of six, of four in one of a hundred.
+            assert float(off[:2, :2].max()) <= 3
+            assert float(off.max()) <= 4
 
 
 def test_two_samples_are_always_one_and_minus_one():

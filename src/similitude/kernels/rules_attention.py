@@ -60,7 +60,7 @@ def scaled_dot_product(reader: Reader, op: Op) -> None:
     if mask is not None:
         fact = reader.fact(mask)
         if not isinstance(fact, Finite):
-            reader.refuse(op, "its mask is not finite")
+            reader.refuse(op, "its mask is random (a learned bias of the logits), which has no rule")
         logits = replace(logits, mask=(*logits.mask, mask_of(reader, op, fact, logits, 1.0)))
     layout = (*v.layout[:-2], q.layout[-2], v.layout[-1])
     reader.put(op, attended(reader, op, logits, v, layout))

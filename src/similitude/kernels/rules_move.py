@@ -21,15 +21,17 @@ from similitude.kernels.labels import (
     Layout,
     Split,
     Unmatched,
+    count,
     cut,
     positions,
     regroup,
 )
 from similitude.kernels.layouts import ORDERS, SAME, VIEWS, axis_sizes, expanded, ordered
-from similitude.kernels.moves import decoded, divided, in_order, numbered, places, read
+from similitude.kernels.moves import decoded, divided, in_order, numbered, places, read, reordered
 from similitude.kernels.program import Op, PerSample
 from similitude.kernels.reader import Reader, rule
-from similitude.kernels.values import Wide
+from similitude.kernels.run import Run
+from similitude.kernels.values import Coefficient, Mix, Term, Wide
 from similitude.scaling.dataflow.trace import Ref
 
 ALONG = (
@@ -161,6 +163,9 @@ def along(reader: Reader, op: Op) -> None:
         return
     value = wide(reader, op, fact)
     others = op.node.inputs[1:]
+    if op.name == "index" and _picks(reader, op, value):
+        reader.put(op, picked(reader, op, value))
+        return
     if any(reader._depends(i) for i in others) or any(
         not isinstance(reader.facts[i], Finite) for i in others
     ):
@@ -174,6 +179,39 @@ def along(reader: Reader, op: Op) -> None:
         for kind, made in order.items():
             in_order(made[i], layout, kind)
         reader.put(op, read(value, layout, positions(layout), decoded(t, layout)), i)
+
+
+def _picks(reader: Reader, op: Op, value: Wide) -> bool:
+    """Tell whether an operation reads one position of every sample, as x[torch.arange(len(x)), last] does."""
+    found = [None if index is None else reader.fact(index) for index in op.args[1]]
+    kinds = [{f.kind for f in axis} for axis in value.layout[:2]]
+    shapes = reader.shapes(op.node.outputs[0])
+    return (
+        len(found) == 2
+        and all(isinstance(f, Finite) and len(reader.shapes(f.index)[0]) == 1 for f in found)
+        and kinds == [{SAMPLE}, {POSITION}]
+        and [s[0] for s in shapes] == [s[0] for s in reader.shapes(op.node.inputs[0])]
+    )
+
+
+def picked(reader: Reader, op: Op, value: Wide) -> Wide:
+    """Read the position of every sample that finite values of it say."""
+    rows, columns = op.args[1]
+    inside = value.layout[1]
+    rest = tuple(f for f in value.order if f not in inside)
+    value = reordered(value, (*inside, *rest))
+    number, total = count(inside), count(rest)
+
+    def matrix(run: Run) -> Tensor:
+        place = run.value(columns.value) % number
+        if not torch.equal(run.value(rows.value), torch.arange(run.samples)):
+            reader.refuse(op, "it reads other samples in the place of some")
+        one = torch.nn.functional.one_hot(place, number).to(run.dtype)
+        return torch.einsum("nl,rs->nlrs", one, torch.eye(total, dtype=run.dtype)).flatten(1, 2)
+
+    reader.says("one position of every sample")
+    atom = Mix(total, value.support, value, matrix)
+    return Wide((value.layout[0], *value.layout[2:]), rest, (Term(atom, Coefficient()),))
 
 
 def _applied(reader: Reader, op: Op, probe: Tensor) -> list[Tensor]:
