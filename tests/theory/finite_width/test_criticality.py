@@ -97,7 +97,7 @@ def test_relu_keeps_every_variance_at_its_critical_point():
         (F.gelu, 3.0, 0.0, "the critical C_W is 2"),
         (torch.tanh, 0.0, 0.0, "C_W=0: pass a finite number above 0"),
         (torch.tanh, math.nan, 0.0, "C_W=nan: pass a finite number"),
-        (torch.tanh, 1.0, -1.0, "C_b=-1: pass a finite number at least 0"),
+        (torch.tanh, 1.0, -1.0, "C_b=-1: pass a finite number of at least 0"),
         (torch.tanh, "1", 0.0, "C_W='1' is no number"),
         (torch.zeros_like, 1.0, 0.0, "phi is zero everywhere"),
         (lambda z: z.sum(), 1.0, 0.0, "acts entry by entry"),
@@ -175,3 +175,11 @@ def test_random_cases_end_at_a_fixed_point_or_say_why_not(count):
             again, error = C_W * float(values.mean()) + C_b, C_W * float(values.std()) / 4000**0.5
             assert abs(again - found.variance) <= 5 * error + 0.02 * found.variance
     assert 0 < unbounded == refused < count / 2
+
+
+def test_activations_without_a_slope_at_zero_or_without_a_bound_are_handled():
+    assert critical_line(lambda z: torch.relu(z - 1), 0.05) > 1
+    with pytest.raises(TheoryError, match="phi grows faster than linearly"):
+        criticality(torch.square, 1.0)
+    with pytest.raises(TheoryError, match="Pass C_W below 2"):
+        criticality(F.softplus, 2.0)

@@ -81,7 +81,7 @@ def test_numbers_that_are_too_large_are_infinite():
 
 
 def test_wrong_use_is_explained():
-    with pytest.raises(TheoryError, match="depth_over_width=-1: pass a finite number at least 0"):
+    with pytest.raises(TheoryError, match="depth_over_width=-1: pass a finite number of at least 0"):
         ntk_relative_second_moment_limit(-1.0)
     with pytest.raises(TheoryError, match=r"widths\[0\]=True"):
         ntk_relative_second_moment([True])

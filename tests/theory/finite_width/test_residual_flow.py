@@ -185,7 +185,7 @@ def test_degenerate_inputs():
         (math.nan, 4, {}, "not finite"),
         (1.0, 0, {}, "depth=0: pass a whole number of at least 1"),
         (1.0, 2.5, {}, "depth=2.5"),
-        (1.0, 4, {"branch": -1.0}, "branch=-1: pass a finite number at least 0"),
+        (1.0, 4, {"branch": -1.0}, "branch=-1: pass a finite number of at least 0"),
         (1.0, 4, {"branch": [1.0]}, "branch has 1 numbers for 4 branches"),
         (1.0, math.inf, {"branch": [1.0]}, "a number per branch, and depth is inf"),
         (1.0, 4, {"time": 2.0}, "increasing shares of the depth"),
@@ -229,3 +229,22 @@ def test_random_cases_stay_covariances_or_are_refused(count):
         if depth != math.inf:
             tangent = resnet_ntk(q0, depth, phi=phi, branch=0.5)
             assert (tangent.diagonal() >= 2 * q0.diagonal() * (1 - 1e-9)).all()
+
+
+def test_a_norm_leaves_zero_inputs_zero_and_small_ones_grow():
+    q = resnet_covariance([[0.0, 0.0], [0.0, 1.0]], normalized=True)
+    assert q == pytest.approx(np.array([[0.0, 0.0], [0.0, 1.5]]))
+    small = resnet_covariance(1e-300, normalized=True)
+    assert small[0, 0] == pytest.approx(0.5)
+
+
+def test_multipliers_and_activations_of_other_types_are_taken():
+    assert resnet_covariance(1.0, 4, branch=torch.ones(4)) == resnet_covariance(1.0, 4)
+    draws = sample_resnet_covariance(1.0, 8, depth=2, trials=2, phi=lambda z: z.float().tanh())
+    assert draws.shape == (2, 1, 1)
+
+
+@pytest.mark.parametrize("phi", [torch.nn.Dropout(0.5), torch.nn.Softmax(-1)])
+def test_what_does_not_act_entry_by_entry_is_refused(phi):
+    with pytest.raises(TheoryError, match="phi gives other values for the same numbers"):
+        resnet_covariance(1.0, phi=phi)

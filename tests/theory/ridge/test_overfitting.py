@@ -5,9 +5,11 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 
 from similitude.core.errors import TheoryError
 from similitude.theory.ridge.effective_rank import coefficient_bound, effective_ranks
+from similitude.theory.ridge.exponents import exponents
 from similitude.theory.ridge.implicit import ridgeless
 from similitude.theory.ridge.leave_one_out import overfitting_coefficient
 from similitude.theory.ridge.overfitting import cost_of_overfitting, noise_risk, taxonomy
@@ -166,3 +168,61 @@ def test_three_thousand_coefficients():
             coefficient = noise_risk(spectrum, n)
             assert 1 - 1e-9 <= coefficient <= coefficient_bound(spectrum, n).value * (1 + 1e-9)
             assert rf_risk(spectrum, n, noise=1.0).coefficient == pytest.approx(coefficient)
+
+
+def test_the_bound_holds_where_levels_differ_by_sixty_orders_of_magnitude():
+    # 10^60 modes follow on 200 thousand that matter: R_0 is that of the latter.
+    values, counts = np.array([1e189, 1e122]), np.array([2e5, 1e60])
+    spectrum = Spectrum(values, [0.0, 0.0], counts)
+    assert coefficient_bound(spectrum, 2).value == pytest.approx(1 / (1 - 2 / 2e5), rel=1e-12)
+    assert coefficient_bound(spectrum, 2).value >= noise_risk(spectrum, 2) * (1 - 1e-12)
+    assert pytest.approx(1e60) == effective_ranks(spectrum, 200_000).R
+    tiny = Spectrum(np.array([1.0, 1e-190]), [0.0, 0.0], np.array([1.0, 300.0]))
+    assert pytest.approx(300) == effective_ranks(tiny, 1).R  # squares of 1e-190 are no numbers
+
+
+def test_sizes_behind_the_peak_of_a_finite_rank_say_benign():
+    spectrum = Spectrum([1.0], [0.0], multiplicity=[50])
+    assert taxonomy(spectrum, [50, 100, 200, 400]).kind == "benign"
+    assert taxonomy(spectrum, [20, 40, 50]).kind == "catastrophic"
+    assert taxonomy(spectrum, [50, 100]).kind == "undetermined"
+
+
+def test_the_estimate_does_not_depend_on_units():
+    K = np.eye(4) + 0.2
+    for scale in (1e-300, 1e300):
+        assert overfitting_coefficient(scale * K) == pytest.approx(overfitting_coefficient(K), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda s: rf_risk(s, None), "n=None is no number"),
+        (lambda s: rf_risk(s, 3, ridge="optimal"), "ridge='optimal' is no number"),
+        (lambda s: rf_risk(s, 3, features=[8]), r"features=\[8\] is no number"),
+        (lambda s: rf_risk(np.eye(3), 3), r"spectrum is a ndarray. Pass Spectrum.from_kernel"),
+        (lambda s: noise_risk(np.eye(3), 3), "spectrum is a ndarray"),
+        (lambda s: effective_ranks("a", 3), "spectrum is a str"),
+        (lambda s: overfitting_coefficient(s), "K is a Spectrum. Pass the matrix"),
+        (lambda s: s.learning_curve(n="many"), "n='many' are no numbers"),
+        (lambda s: taxonomy(s, 3), "sizes has shape"),
+        (lambda s: Spectrum([1.0], [1.0], pool=2.5), "pool=2.5: pass the number of samples"),
+        (lambda s: Spectrum.power_law("a", 2), "alpha='a' is no number"),
+        (lambda s: Spectrum.sphere(np.exp, 3.5), "dimension=3.5 is no whole number"),
+        (lambda s: Spectrum.sphere(math.exp, 3), "k failed on an array of 401 inner products"),
+        (lambda s: Spectrum.from_kernel(np.eye(3) + 0j, [1, 2, 3]), "complex numbers"),
+        (lambda s: Spectrum.from_kernel([[1, 2], [1]], [1, 2]), "K is no array of numbers"),
+        (lambda s: Spectrum.from_kernel(torch.eye(3).bfloat16(), [1, 2, 3]), "K is bfloat16, whose rounding"),
+        (lambda s: exponents(np.ones((160, 160)), np.arange(160.0)), "the kernel of 16 samples is singular"),
+    ],
+)
+def test_wrong_use_of_any_function_is_explained(call, says):
+    with pytest.raises(TheoryError, match=says):
+        call(Spectrum.power_law(1.5, 1.5, modes=20))
+
+
+def test_numbers_of_other_libraries_are_numbers():
+    spectrum = Spectrum.power_law(1.5, 1.5, modes=20)
+    found = rf_risk(spectrum, torch.tensor(5), ridge=np.float32(0.5), noise=torch.tensor(0.25)).test
+    assert isinstance(found, float)
+    assert found == rf_risk(spectrum, 5, ridge=0.5, noise=0.25).test

@@ -61,8 +61,8 @@ def read_activation(phi: Phi) -> Activation:
         phi: Nonlinearity of torch operations, applied entry by entry, on float64.
 
     Raises:
-        TheoryError: It cannot be called with a float64 tensor, changes its shape, gives values that are not finite, or
-            is zero everywhere.
+        TheoryError: It cannot be called with a float64 tensor, changes its shape, does not act entry by entry, gives
+            values that are not finite, or is zero everywhere.
 
     Example:
         >>> read_activation(torch.relu).slopes, read_activation(torch.tanh).slopes
@@ -78,6 +78,13 @@ def read_activation(phi: Phi) -> Activation:
     if not np.isfinite(values).all():
         raise TheoryError(
             f"phi({z[~np.isfinite(values)][0]:g}) is not finite. Pass an activation that is finite everywhere."
+        )
+    with torch.no_grad():
+        alone = _called(phi, torch.from_numpy(z[::-2].copy())).numpy()
+    if not np.allclose(alone, values[::-2], rtol=1e-6, atol=0):
+        raise TheoryError(
+            "phi gives other values for the same numbers in another place or call. Pass one that acts entry by entry and "
+            "draws nothing at random, e.g. dropout or softmax left out."
         )
     if not values.any():
         raise TheoryError("phi is zero everywhere. Pass an activation that is not, e.g. torch.relu.")

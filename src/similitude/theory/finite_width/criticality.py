@@ -21,6 +21,7 @@ _NONE, _SMALLEST, _LARGEST = 1e-12, 1e-280, 1e12
 """Variances: below the first it is taken to end at 0, the others are where searches end."""
 _ZERO, _NEAR = 1e-24, 1e-4  # variances at which an activation is as at zero, and is nearly so
 _CRITICAL = 1e-6  # how near to 1 chi_perp is called critical
+_FASTER = 1.5  # growth of <phi^2> / K over a factor of 1,000 in K, from which phi is no longer linear at most
 _FLAT = 1e-9  # relative growth of the variance that is none
 
 
@@ -126,7 +127,7 @@ def critical_line(phi: Phi, C_b: float = 0.0) -> float:
         return 1 / mean_square(activation, 1.0)
     if C_b == 0 and activation.at_zero == 0:
         gain = moments(activation, _ZERO).gain
-        if mean_square(activation, _NEAR) <= gain:  # what is near a variance of 0 ends there
+        if gain > 0 and mean_square(activation, _NEAR) <= gain:  # what is near a variance of 0 ends there
             return 1 / gain
     place = _NONE
     while (found := _crossing(lambda K: bias(K) - C_b, place, up=True, end=_LARGEST)) is not None:
@@ -158,7 +159,13 @@ def _fixed_point(activation: Activation, C_W: float, C_b: float, start: float) -
     if grows > 0:
         found = _crossing(growth, start, up=True, end=min(max(_LARGEST, 1e6 * start), 1 / _SMALLEST))
         if found is None:
-            raise _unbounded(C_W, C_b, 1 / mean_square(activation, _LARGEST))
+            far, near = (mean_square(activation, variance) for variance in (_LARGEST, _LARGEST / 1e3))
+            if far > _FASTER * near:
+                raise TheoryError(
+                    f"C_W={C_W:g}: the variance grows without bound from {start:g} on, for phi grows faster than "
+                    "linearly. Pass a smaller C_W or start, or another activation."
+                )
+            raise _unbounded(C_W, C_b, 1 / far)
         return found
     vanishes = C_b == 0 and activation.at_zero == 0
     found = _crossing(growth, start, up=False, end=_NONE if vanishes else _SMALLEST)
@@ -182,7 +189,8 @@ def _crossing(function: Callable[[float], float], start: float, *, up: bool, end
 def _unbounded(C_W: float, C_b: float, critical: float) -> TheoryError:
     also = f" with C_b={C_b:g}" if C_b else ""
     at_most = critical * (1 + _FLAT)
-    what = f"C_W of at most {critical:.4g}" if at_most < C_W else "C_b=0, or a smaller C_W"
+    less = f"C_W below {critical:.4g}"
+    what = f"C_W of at most {critical:.4g}" if at_most < C_W else f"C_b=0, or {less}" if C_b else less
     return TheoryError(
         f"C_W={C_W:g}{also}: the variance grows without bound with the depth; the critical C_W is {critical:.4g}. "
         f"Pass {what}."

@@ -92,7 +92,10 @@ def variance_cumulants(
                 f"the variance of layer {layer + 2} is {after:g}: it leaves the range of numbers by C_W={C_W:g}. Pass a "
                 "C_W nearer to the critical one, which critical_line(phi) gives, or fewer layers."
             )
-        keeps = (C_W * (K / after)) ** 2  # of a share of K^2 in the next layer's
+        kept = C_W * (K / after)
+        keeps = (
+            kept * kept
+        )  # of a share of K^2 in the next layer's; infinite where it leaves the range of numbers
         second = 1 + ratio[-1] if exact else 1.0  # E S^2 / K^2
         shift.append(C_W * (at.slope * shift[-1] + at.curvature * ratio[-1] * K / 2))
         ratio.append(keeps * (at.spread * second / width + at.slope**2 * ratio[-1]))

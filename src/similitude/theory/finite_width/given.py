@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,10 +22,10 @@ def number(name: str, value: float, *, least: float = 0.0, above: bool = False) 
         TheoryError: It is not.
     """
     if not isinstance(value, int | float | np.floating | np.integer) or isinstance(value, bool):
-        raise TheoryError(f"{name}={value!r} is no number. Pass one, e.g. {least + 1:g}.")
+        raise TheoryError(f"{name}={value!r} is no number. Pass one.")
     if not math.isfinite(value) or value < least or (above and value == least):
-        law = f"above {least:g}" if above else f"at least {least:g}"
-        raise TheoryError(f"{name}={value:g}: pass a finite number {law}, e.g. {least + 1:g}.")
+        law = "" if least == -math.inf else f" above {least:g}" if above else f" of at least {least:g}"
+        raise TheoryError(f"{name}={value:g}: pass a finite number{law}.")
     return float(value)
 
 
@@ -39,13 +40,13 @@ def whole(name: str, value: int, *, least: int = 1) -> int:
     return int(value)
 
 
-def hidden_widths(widths: Sequence[int]) -> np.ndarray:
+def hidden_widths(widths: Sequence[int] | np.ndarray) -> np.ndarray:
     """Return the widths of hidden layers as floats, shape (layers,).
 
     Raises:
         TheoryError: There is none, or one is not a whole number of at least 1.
     """
-    given = list(widths) if isinstance(widths, Sequence | np.ndarray) else [widths]
+    given: list[Any] = list(widths) if np.ndim(widths) or isinstance(widths, str) else [widths]
     if not given:
         raise TheoryError("widths is empty: pass the width of every hidden layer in order, e.g. [128] * 8.")
     return np.array([whole(f"widths[{i}]", w) for i, w in enumerate(given)], dtype=float)
@@ -57,7 +58,10 @@ def covariance(q0: ArrayLike | Tensor, name: str = "q0") -> np.ndarray:
     Raises:
         TheoryError: It is not square, finite, symmetric and positive semidefinite.
     """
-    array = np.asarray(q0.detach().cpu() if isinstance(q0, Tensor) else q0, dtype=float)
+    try:
+        array = np.asarray(q0.detach().cpu().double() if isinstance(q0, Tensor) else q0, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise TheoryError(f"{name} is no array of real numbers: {error}. Pass X @ X.T / features.") from error
     array = array.reshape(1, 1) if array.ndim == 0 else array
     if array.ndim != 2 or array.shape[0] != array.shape[1] or not array.size:
         raise TheoryError(

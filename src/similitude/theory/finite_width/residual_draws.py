@@ -63,7 +63,7 @@ def sample_resnet_covariance(
     with torch.no_grad():
         Y = _root(torch.from_numpy(q)) @ torch.randn(runs, len(q), n, generator=g, dtype=torch.float64)
         for layer in range(L):
-            hidden = activation.phi(Y.clone())
+            hidden = activation.phi(Y.clone()).double()
             noise = torch.randn(Y.shape, generator=g, dtype=torch.float64)
             Y = Y + step * (_root(hidden @ hidden.mT / n) @ noise)
             if not bool(torch.isfinite(Y).all()):

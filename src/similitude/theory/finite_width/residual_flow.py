@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -145,7 +146,10 @@ def resnet_ntk(
 
 
 def _drift(activation: Activation, q: np.ndarray, normalized: bool) -> np.ndarray:
-    return products(activation, correlations(q)[1] if normalized else q)
+    if not normalized:
+        return products(activation, q)
+    scale, c = correlations(q)
+    return products(activation, np.where(scale > 0, c, 0.0))  # a norm leaves zero inputs zero
 
 
 def _recursion(
@@ -178,6 +182,8 @@ def _flow(
     end = max(times)
     if end == 0 or square == 0:
         return np.stack([start] * len(times))
+    # Of normalized branches and of phi(0) != 0, growth has a scale of its own.
+    scale = max(scale, min(end, 1.0) * square * float(np.abs(step(start)).max()))
     with np.errstate(over="ignore", invalid="ignore"):
         run = solve_ivp(
             rate,
@@ -214,17 +220,18 @@ def _times(times: Sequence[float] | None, L: int | None) -> tuple[float, ...]:
     return given
 
 
-def _one(branch: Branch) -> float:
-    if not isinstance(branch, int | float):
+def _one(branch: Any) -> float:
+    if np.ndim(branch) > 0:
         raise TheoryError(
             "branch has a number per branch, and depth is inf. Pass one number, or a finite depth."
         )
     return _square("branch", branch)
 
 
-def _each(branch: Branch, L: int) -> np.ndarray:
-    if isinstance(branch, int | float):
+def _each(branch: Any, L: int) -> np.ndarray:
+    if np.ndim(branch) == 0:
         return np.full(L, _square("branch", branch))
+    branch = np.asarray(branch).tolist()
     if len(branch) != L:
         raise TheoryError(f"branch has {len(branch)} numbers for {L} branches. Pass one, or one for each.")
     return np.array([_square(f"branch[{i}]", a) for i, a in enumerate(branch)])

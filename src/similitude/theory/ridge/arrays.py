@@ -19,10 +19,11 @@ def array(values: ArrayLike | Tensor, name: str) -> Array:
     Raises:
         TheoryError: They are no real numbers, or one is not finite.
     """
-    found = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
     try:
-        made = np.array(found)
-        made = made.astype(np.float64) if made.dtype.kind in "fiub" else np.array(found, dtype=np.float64)
+        made = np.array(values.detach().cpu().numpy() if isinstance(values, Tensor) else values)
+        if made.dtype.kind == "c":
+            raise TypeError("complex numbers")
+        made = made.astype(np.float64) if made.dtype.kind in "fiub" else np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise TheoryError(f"{name} is no array of numbers: {error}. Pass real numbers.") from error
     bad = ~np.isfinite(made)
@@ -51,17 +52,21 @@ def pool_kernel(K: ArrayLike | Tensor) -> tuple[Array, float]:
     """Return a symmetric kernel matrix, and the size relative to its largest eigenvalue that is rounding.
 
     Raises:
-        TheoryError: It is not square, not symmetric, zero or has fewer than two samples.
+        TheoryError: It is not square, not symmetric, zero, of 16 bits, or has fewer than two samples.
     """
-    kind = K.dtype if isinstance(K, Tensor) else np.asarray(K).dtype
-    single = "32" in str(kind) or "16" in str(kind)
+    kind = str(getattr(K, "dtype", "float64"))
+    if "16" in kind:
+        raise TheoryError(
+            f"K is {kind.removeprefix('torch.')}, whose rounding hides all but the largest eigenvalues. Compute the "
+            "kernel in float32 or float64."
+        )
     made = array(K, "K")
     if made.ndim != 2 or made.shape[0] != made.shape[1] or len(made) < 2:
         raise TheoryError(
             f"K has shape {made.shape}. Pass the kernel between all pairs of two or more samples."
         )
     size = float(np.abs(made).max())
-    resolution = len(made) * (2.0**-23 if single else 2.0**-52)
+    resolution = len(made) * (2.0**-23 if "32" in kind else 2.0**-52)
     apart = float(np.abs(made - made.T).max())
     if apart > max(1e-9, resolution) * size:
         raise TheoryError(
@@ -87,15 +92,30 @@ def pool_targets(y: ArrayLike | Tensor, samples: int) -> Array:
     return rows.reshape(samples, -1)
 
 
+def real(value: float, name: str) -> float:
+    """Return a number as a float, infinity and nan included.
+
+    Raises:
+        TheoryError: It is none.
+    """
+    try:
+        if isinstance(value, str) or np.ndim(value) > 0:
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise TheoryError(f"{name}={value!r:.60} is no number that fits a float. Pass one.") from None
+
+
 def positive(value: float, name: str, example: str) -> float:
     """Return a number above 0, infinity included.
 
     Raises:
         TheoryError: It is not above 0.
     """
-    if not value > 0:
+    found = real(value, name)
+    if not found > 0:
         raise TheoryError(f"{name}={value} is not above 0. Pass e.g. {example}.")
-    return float(value)
+    return found
 
 
 def not_negative(value: float, name: str, *, infinite: bool = False) -> float:
@@ -109,6 +129,7 @@ def not_negative(value: float, name: str, *, infinite: bool = False) -> float:
     Raises:
         TheoryError: It is below 0 or not a number.
     """
-    if not value >= 0 or (value == math.inf and not infinite):
+    found = real(value, name)
+    if not found >= 0 or (found == math.inf and not infinite):
         raise TheoryError(f"{name}={value}: pass a {'' if infinite else 'finite '}number of at least 0.")
-    return float(value)
+    return found

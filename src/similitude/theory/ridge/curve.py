@@ -60,7 +60,7 @@ def learning_curve(
     Raises:
         TheoryError: A number is out of range, `ridge` is another word, or lengths differ.
     """
-    samples, widths = (np.atleast_1d(np.asarray(v, float)) for v in (n, features))
+    samples, widths = (np.atleast_1d(_reals(v, name)) for v, name in ((n, "n"), (features, "features")))
     if not samples.size or samples.ndim > 1 or widths.ndim > 1 or len({samples.size, widths.size} - {1}) > 1:
         raise TheoryError(
             f"n has shape {samples.shape} and features {widths.shape}. Pass one number, or lists of one length."
@@ -78,3 +78,11 @@ def learning_curve(
             rows.append((float(ridge), risk.test, risk.train))
     ridges, test, train = np.array(rows).T
     return LearningCurve(samples, widths, ridges, test, train, float(noise))
+
+
+def _reals(values: float | Sequence[float], name: str) -> Array:
+    """Return numbers, infinite ones among them."""
+    try:
+        return np.asarray(values, float)
+    except (TypeError, ValueError) as error:
+        raise TheoryError(f"{name}={values!r:.60} are no numbers: {error}. Pass e.g. [100, 200].") from error

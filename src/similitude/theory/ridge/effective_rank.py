@@ -9,7 +9,8 @@ import numpy as np
 
 from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
-from similitude.theory.ridge.arrays import positive
+from similitude.theory.ridge.arrays import not_negative, positive
+from similitude.theory.ridge.risk import check_spectrum
 from similitude.theory.ridge.spectrum import Spectrum
 
 _ROUNDING = 1e-12  # relative, of an effective rank
@@ -56,16 +57,15 @@ def effective_ranks(spectrum: Spectrum, k: int) -> EffectiveRanks:
         >>> effective_ranks(Spectrum([4.0, 1.0], [0.0, 0.0], multiplicity=[1, 6]), 1)
         EffectiveRanks(r=6.0, R=6.0)
     """
-    if not 0 <= k < spectrum.rank:
+    check_spectrum(spectrum)
+    if not not_negative(k, "k") < spectrum.rank:
         raise TheoryError(f"k={k}: a kernel of rank {spectrum.rank:g} has a tail for k from 0 to below it.")
-    order = np.argsort(-spectrum.eigenvalues, kind="stable")
-    values = spectrum.eigenvalues[order] / float(spectrum.eigenvalues.max())
-    counts = spectrum.multiplicity[order]
-    before = np.cumsum(counts) - counts
+    values, counts, before = _sorted(spectrum)
     left = np.clip(counts - np.clip(k - before, 0.0, None), 0.0, None)
-    first, second = float(left @ values), float(left @ values**2)
-    largest = float(values[left > 0][0])
-    return EffectiveRanks(first / largest, first**2 / second if second > 0 else math.inf)
+    # Relative to the largest of the tail, so that no square is too small.
+    tail = values[left > 0] / values[left > 0][0]
+    first, second = float(left[left > 0] @ tail), float(left[left > 0] @ tail**2)
+    return EffectiveRanks(first, first**2 / second)
 
 
 @cites(9, "Theorem: finite-sample bound by effective ranks")
@@ -85,18 +85,28 @@ def coefficient_bound(spectrum: Spectrum, n: float) -> CoefficientBound:
         >>> coefficient_bound(Spectrum([1.0], [0.0], multiplicity=[400]), 100).value  # k = 0, R_0 = 400
         1.3333333333333333
     """
-    positive(n, "n", "n=100")
-    order = np.argsort(-spectrum.eigenvalues, kind="stable")
-    values = spectrum.eigenvalues[order] / float(spectrum.eigenvalues.max())
-    counts = spectrum.multiplicity[order]
-    k = np.cumsum(counts) - counts
-    first = np.cumsum((counts * values)[::-1])[::-1]
-    second = np.cumsum((counts * values**2)[::-1])[::-1]
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ranks = np.where(second > 0, first**2 / second, 0.0)
+    check_spectrum(spectrum)
+    n = positive(n, "n", "n=100")
+    values, counts, k = _sorted(spectrum)
+    first, second = counts.copy(), counts.copy()
+    for i in range(len(values) - 2, -1, -1):  # each relative to its own largest eigenvalue
+        ratio = values[i + 1] / values[i]
+        first[i] += ratio * first[i + 1]
+        second[i] += ratio * ratio * second[i + 1]
+    ranks = first**2 / second
     able = np.flatnonzero((k < n) & (n < ranks * (1 - _ROUNDING)))
     if not able.size:
         return CoefficientBound(math.inf, math.nan)
     bounds = 1 / ((1 - k[able] / n) * (1 - n / ranks[able]))
     best = int(bounds.argmin())
     return CoefficientBound(float(bounds[best]), float(k[able[best]]))
+
+
+def _sorted(spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return eigenvalues above 0, their multiplicities, and the number of modes before each, the largest first."""
+    present = spectrum.eigenvalues > 0
+    values, counts = spectrum.eigenvalues[present], spectrum.multiplicity[present]
+    order = np.argsort(-values, kind="stable")
+    counts = counts[order]
+    # Summed, not subtracted from a sum: levels of 10^60 modes follow on levels of a few.
+    return values[order], counts, np.concatenate([[0.0], np.cumsum(counts)[:-1]])

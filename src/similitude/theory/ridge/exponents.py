@@ -14,13 +14,14 @@ from similitude.checking.slopes import Slope, fit
 from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
 from similitude.core.seeding import numpy_generator
-from similitude.theory.ridge.arrays import pool_kernel, pool_targets
+from similitude.theory.ridge.arrays import numbers, pool_kernel, pool_targets
 
 Array = np.ndarray
 _SIZES = 8
 _SHARE = 0.25  # of the pool, which the largest size is
 _SMALLEST = 16
 _JITTER = 1e-12  # of the mean eigenvalue
+_SHOWS = 0.1  # relative change of the inverse by the jitter, from which the matrix counts as singular
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +97,17 @@ def _interpolated(gram: Array, rows: Array, train: Array, test: Array) -> tuple[
     """Return 1 / tr K_n^-1 and the test error of the fit that goes through all labels."""
     n = len(train)
     block = gram[np.ix_(train, train)]
+    jitter = _JITTER * float(np.trace(block)) / n
     try:
-        factor = cho_factor(block + _JITTER * np.trace(block) / n * np.eye(n), lower=True)
-    except LinAlgError as error:
+        inverse = cho_solve(cho_factor(block + jitter * np.eye(n), lower=True), np.eye(n))
+        singular = jitter * float(np.square(inverse).sum()) > _SHOWS * float(np.trace(inverse))
+    except LinAlgError:
+        inverse, singular = np.empty(0), True
+    if singular:
         raise TheoryError(
             f"the kernel of {n} samples is singular: some may be duplicates, or the kernel has too few modes. Pass "
             "smaller sizes=."
-        ) from error
-    inverse = cho_solve(factor, np.eye(n))
+        )
     off = gram[np.ix_(test, train)] @ (inverse @ rows[train]) - rows[test]
     return 1 / float(np.trace(inverse)), float(np.square(off).sum(1).mean())
 
@@ -117,7 +121,7 @@ def _sizes(given: Sequence[int] | None, pool: int) -> list[int]:
                 "kernel on more, or pass sizes=."
             )
         return np.unique(np.geomspace(_SMALLEST, top, _SIZES).astype(int)).tolist()
-    found = sorted({int(n) for n in given})
+    found = sorted({int(n) for n in numbers(given, "sizes")})
     if len(found) < 2 or found[0] < 1 or found[-1] >= pool:
         raise TheoryError(
             f"sizes={tuple(given)}: pass two different ones at least, from 1 to below the pool's {pool}."

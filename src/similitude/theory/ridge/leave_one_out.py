@@ -12,6 +12,7 @@ from torch import Tensor
 from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
 from similitude.theory.ridge.arrays import not_negative, pool_kernel
+from similitude.theory.ridge.spectrum import Spectrum
 
 Array = np.ndarray
 _JITTER = 1e-10  # of the mean eigenvalue
@@ -50,8 +51,10 @@ def overfitting_coefficient(K: ArrayLike | Tensor, *, ridge: float = 0.0) -> flo
 
     Cost: one Cholesky factorization and inverse, n^3 operations.
     """
+    if isinstance(K, Spectrum):
+        raise TheoryError("K is a Spectrum. Pass the matrix that it is of, or call noise_risk(spectrum, n).")
     gram, _ = pool_kernel(K)
-    not_negative(ridge, "ridge")
+    ridge = not_negative(ridge, "ridge")
     n = len(gram)
     diagonal = np.diagonal(gram)
     if not float(diagonal.min()) > 0:
@@ -59,23 +62,25 @@ def overfitting_coefficient(K: ArrayLike | Tensor, *, ridge: float = 0.0) -> flo
             f"K[{int(diagonal.argmin())}, {int(diagonal.argmin())}] is {float(diagonal.min()):.3g}: the kernel of a "
             "sample with itself is above 0. Drop samples that the kernel maps to zero."
         )
+    size = float(diagonal.mean())
+    gram, ridge = gram / size, ridge / size  # nothing depends on units, and squares stay numbers
     if ridge == 0:
         _refuse_equal(gram)
-    shift = ridge if ridge > 0 else _JITTER * float(diagonal.mean())
+    shift = ridge if ridge > 0 else _JITTER
     try:
         factor = cho_factor(gram + shift * np.eye(n), lower=True, check_finite=False)
     except LinAlgError as error:
         raise TheoryError(
-            f"K of {n} samples is not positive definite even with {shift:.3g} on its diagonal. Pass float64 and K(x, x) "
-            "of one set of samples, or ridge=."
+            f"K of {n} samples is not positive definite even with {shift:.3g} of its mean on its diagonal. Pass float64, "
+            "and K(x, x) of one set of samples, or ridge=."
         ) from error
     inverse = cho_solve(factor, np.eye(n), check_finite=False)
     rows, own = np.square(inverse).sum(1), np.diagonal(inverse)
     shown = shift * float((rows / own).max())
     if ridge == 0 and shown > _SHOWS:
         warnings.warn(
-            f"K of {n} samples is nearly singular: the {shift:.1e} that was added to its diagonal against rounding "
-            f"changes its inverse by {100 * shown:.2g} %, and so the overfitting coefficient. Pass ridge= "
+            f"K of {n} samples is nearly singular: the {shift:.1e} of its mean that was added to its diagonal against "
+            f"rounding changes its inverse by {100 * shown:.2g} %, and so the overfitting coefficient. Pass ridge= "
             "to say what you mean.",
             stacklevel=2,
         )

@@ -59,9 +59,8 @@ def optimal_ridge(
         >>> round(found.ridge, 4)
         5.0
     """
-    positive(n, "n", "n=100")
-    positive(features, "features", "features=1000")
-    not_negative(noise, "noise")
+    n, features = positive(n, "n", "n=100"), positive(features, "features", "features=1000")
+    noise = not_negative(noise, "noise")
     check_samples(spectrum, n)
 
     def at(log_gamma: float) -> Implicit:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from similitude.core.citation import cites
+from similitude.theory.ridge.arrays import numbers
 from similitude.theory.ridge.effective_rank import coefficient_bound
 from similitude.theory.ridge.optimal import optimal_ridge
-from similitude.theory.ridge.risk import rf_risk
+from similitude.theory.ridge.risk import check_spectrum, rf_risk
 from similitude.theory.ridge.spectrum import Spectrum
 from similitude.theory.ridge.taxonomy import Taxonomy, taxonomy_of
 
@@ -113,6 +114,7 @@ def noise_risk(spectrum: Spectrum, n: float) -> float:
         >>> round(noise_risk(Spectrum([1.0], [0.0], multiplicity=[5]), 20), 9) == round(20 / 15, 9)
         True
     """
+    check_spectrum(spectrum)
     return rf_risk(_without_target(spectrum), n, noise=1.0).test
 
 
@@ -132,7 +134,8 @@ def taxonomy(spectrum: Spectrum, sizes: Sequence[float]) -> Taxonomy:
         >>> [taxonomy(s, sizes).kind for s in (Spectrum(fast, 0 * fast), Spectrum.power_law(2.0, 2.0))]
         ['catastrophic', 'tempered']
     """
-    return taxonomy_of(sizes, [noise_risk(spectrum, n) for n in sizes])
+    given = numbers(sizes, "sizes").tolist()
+    return taxonomy_of(given, [noise_risk(spectrum, n) for n in given])
 
 
 def _without_target(spectrum: Spectrum) -> Spectrum:

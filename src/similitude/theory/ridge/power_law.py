@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 
 from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
-from similitude.theory.ridge.arrays import not_negative, positive
+from similitude.theory.ridge.arrays import not_negative, positive, real
 
 Array = np.ndarray
 _SINGLE = 1024  # modes with a level of their own
@@ -23,11 +23,11 @@ def power_law_levels(alpha: float, beta: float, modes: float) -> tuple[Array, Ar
         TheoryError: An exponent is not above 1, or there is no mode.
     """
     for name, value in (("alpha", alpha), ("beta", beta)):
-        if not 1 < value < math.inf:
+        if not 1 < real(value, name) < math.inf:
             raise TheoryError(
                 f"{name}={value}: the sum of i^-{name} is finite for exponents above 1 alone. Pass e.g. 1.5."
             )
-    if not 1 <= modes < math.inf:
+    if not 1 <= real(modes, "modes") < math.inf:
         raise TheoryError(f"modes={modes}. Pass a number of at least 1.")
     single = np.arange(1.0, min(int(min(modes, _SINGLE)), _SINGLE) + 1)
     edges = np.array([len(single) + 0.5])
@@ -66,7 +66,7 @@ def power_law_error(
     """
     positive(n, "n", "n=1000")
     _check(alpha, beta, noise)
-    if not 0 <= fitting_ratio < 1:
+    if not 0 <= real(fitting_ratio, "fitting_ratio") < 1:
         raise TheoryError(
             f"fitting_ratio={fitting_ratio} is training over test error. Pass a number in [0, 1)."
         )
@@ -136,7 +136,7 @@ def _constant(alpha: float, beta: float) -> float:
 
 
 def _check(alpha: float, beta: float, noise: float) -> None:
-    if not 1 < alpha < math.inf or not 1 < beta < 2 * alpha + 1:
+    if not 1 < real(alpha, "alpha") < math.inf or not 1 < real(beta, "beta") < 2 * alpha + 1:
         raise TheoryError(
             f"alpha={alpha}, beta={beta}: the closed form holds for alpha above 1 and beta between 1 and 2 alpha + 1. "
             "Use Spectrum.power_law and rf_risk elsewhere."

@@ -74,10 +74,8 @@ def rf_risk(
 
     Cost: one root of a function that sums over levels, about 60 such sums.
     """
-    positive(n, "n", "n=100")
-    positive(features, "features", "features=1000")
-    not_negative(ridge, "ridge", infinite=True)
-    not_negative(noise, "noise")
+    n, features = positive(n, "n", "n=100"), positive(features, "features", "features=1000")
+    ridge, noise = not_negative(ridge, "ridge", infinite=True), not_negative(noise, "noise")
     check_samples(spectrum, n)
     return risk_at(spectrum, implicit(spectrum, n, features, ridge), n, features, noise)
 
@@ -122,6 +120,7 @@ def risk_at(spectrum: Spectrum, at: Implicit, n: float, features: float, noise: 
 
 def check_samples(spectrum: Spectrum, n: float) -> None:
     """Raise `TheoryError` unless a pool has more samples than are drawn from it, and the number is finite."""
+    check_spectrum(spectrum)
     if n == math.inf:
         raise TheoryError(
             "n=inf: the error of endless samples is not predicted. Pass a large number, e.g. 1e12."
@@ -130,6 +129,15 @@ def check_samples(spectrum: Spectrum, n: float) -> None:
         raise TheoryError(
             f"n={n:g} samples of a pool of {spectrum.pool}: none is left to test on. Pass fewer, best up to half of it, "
             "or measure the kernel on a larger pool."
+        )
+
+
+def check_spectrum(spectrum: Spectrum) -> None:
+    """Raise `TheoryError` unless it is a spectrum."""
+    if not isinstance(spectrum, Spectrum):
+        raise TheoryError(
+            f"spectrum is a {type(spectrum).__name__}. Pass Spectrum.from_kernel(K, y) of a kernel and targets, or "
+            "Spectrum(eigenvalues, coefficients_squared)."
         )
 
 

@@ -86,6 +86,10 @@ class Spectrum:
         if not float(counts.min()) > 0:
             raise TheoryError(f"multiplicity has {float(counts.min()):.3g}: leave out levels without modes.")
         modes = float(counts.sum())
+        if pool is not None and (
+            isinstance(pool, bool) or not isinstance(pool, int | np.integer) or pool < 1
+        ):
+            raise TheoryError(f"pool={pool!r}: pass the number of samples of the pool, or None.")
         if pool is not None and modes > pool * (1 + 1e-9):
             raise TheoryError(f"{modes:g} modes in a pool of {pool} samples, which has no more than these.")
         for name, found in (

@@ -37,6 +37,9 @@ def sphere_levels(
     Raises:
         TheoryError: A number is out of range, or k is not finite or no kernel.
     """
+    for name, value in (("dimension", dimension), ("levels", levels)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TheoryError(f"{name}={value!r} is no whole number. Pass one.")
     if not 2 <= dimension <= _HIGHEST_DIMENSION or levels < 0:
         raise TheoryError(
             f"dimension={dimension}, levels={levels}: pass a dimension from 2 to {_HIGHEST_DIMENSION} and levels of at "
@@ -94,7 +97,13 @@ def _polynomials(t: Array, dimension: int, levels: int) -> list[Array]:
 
 
 def _evaluated(kernel: Callable[[Array], Array], t: Array) -> tuple[Array, float]:
-    made = np.asarray(kernel(np.append(t, 1.0)), float)
+    try:
+        made = np.asarray(kernel(np.append(t, 1.0)), float)
+    except Exception as error:
+        raise TheoryError(
+            f"k failed on an array of {len(t) + 1} inner products with {type(error).__name__}: {error}. Pass a function "
+            "of a numpy array, such as numpy.exp."
+        ) from error
     if made.shape != (len(t) + 1,) or not np.isfinite(made).all() or not made[-1] > 0:
         raise TheoryError(
             f"k of {len(t) + 1} inner products has shape {made.shape} and k(1) = {made.flat[-1] if made.size else None}. "

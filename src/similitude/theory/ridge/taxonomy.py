@@ -23,8 +23,9 @@ class Taxonomy:
 
     Attributes:
         kind: "benign" (goes to 1), "tempered" (to a constant), "catastrophic" (to infinity), or "undetermined": by the
-            slope alone, below -0.05, up to 0.05, above 0.3, and in between.
-        slope: d log(E_0 - 1) / d log n over the sizes; nan where E_0 is infinite or 1.
+            slope alone, below -0.05, up to 0.05, above 0.3, and in between. A kernel of finite rank has a peak at as many
+            samples: sizes behind it alone count then.
+        slope: d log(E_0 - 1) / d log n over the sizes; nan where E_0 is infinite at the last, or 1.
         sizes: Numbers of samples.
         coefficients: E_0 at each. A finite range says no more than where it is heading: judge these numbers too.
     """
@@ -59,12 +60,18 @@ def taxonomy_of(sizes: Sequence[float], coefficients: Sequence[float]) -> Taxono
     if not (excess >= -_NOTHING).all():
         raise TheoryError(f"coefficients={tuple(coefficients)}: E_0 is at least 1.")
     numbers = tuple(map(float, sizes)), tuple(map(float, coefficients))
-    if np.isinf(excess).any():
+    order = np.argsort(np.array(sizes, float), kind="stable")
+    n, excess = np.array(sizes, float)[order], excess[order]
+    if np.isinf(excess[-1]):
         return Taxonomy("catastrophic", math.nan, *numbers)
+    behind = int(np.flatnonzero(np.isinf(excess)).max(initial=-1)) + 1
+    n, excess = n[behind:], excess[behind:]
+    if len(set(n)) < 2:
+        return Taxonomy("undetermined", math.nan, *numbers)
     if float(excess.max()) <= _NOTHING:
         return Taxonomy("benign", math.nan, *numbers)
     logs = np.log(np.maximum(excess, _NOTHING))
-    slope = float(np.polyfit(np.log(np.array(sizes, float)), logs, 1)[0])
+    slope = float(np.polyfit(np.log(n), logs, 1)[0])
     kind: Kind = "undetermined"
     if slope < -_FLAT:
         kind = "benign"
