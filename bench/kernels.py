@@ -3,6 +3,7 @@
 Every measurement is a process of its own that is bound to one core, and does nothing but one case:
 
 - "imports": CPU seconds of the interpreter's start and of imports,
+- "process": these and "first" together, what a user waits for in a fresh process,
 - "first": CPU seconds from the network's definition to its kernels, tracing or compilation included,
 - "steady": CPU seconds of the fastest of further calls,
 - "peak": the process's largest resident memory, imports included.
@@ -83,13 +84,13 @@ def inputs(n: int) -> np.ndarray:
     return images[np.arange(n) % len(images)] + noise * (np.arange(n) >= len(images))[:, None, None]
 
 
-def measure(case: str, results: str | None) -> dict[str, Any]:
+def measure(case: str, data: str, results: str) -> dict[str, Any]:
     """Run one case with similitude in this process."""
-    from similitude.kernels.infinite import kernel
+    from similitude import kernel
 
-    net, n, repeat, double = CASES[case]
+    net, _, repeat, double = CASES[case]
     dtype = torch.float64 if double else torch.float32
-    x = torch.tensor(inputs(n), dtype=dtype)[:, None]
+    x = torch.tensor(np.load(data), dtype=dtype)[:, None]
     torch.set_num_threads(1)
     times = []
     imports = time.process_time()
@@ -106,8 +107,7 @@ def measure(case: str, results: str | None) -> dict[str, Any]:
         both = made.grams(x)
         times.append((time.process_time() - started, time.perf_counter() - wall))
         started, wall = time.process_time(), time.perf_counter()
-    if results:
-        np.savez(results, **{name: gram.numpy() for name, gram in both.items()})
+    np.savez(results, **{name: gram.numpy() for name, gram in both.items()})
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     return {"imports": imports, "first": times[0], "steady": min(times[1:], default=times[0]), "peak": peak}
 
@@ -149,25 +149,29 @@ def main() -> None:
     parser.add_argument("--peer-python", help="interpreter of an environment with neural-tangents 0.6.5")
     parser.add_argument("--core", type=int, default=0, help="the core that everything is bound to")
     parser.add_argument("--timeout", type=float, default=550, help="seconds for one measurement")
-    parser.add_argument("--one", nargs="+", metavar=("CASE", "FILE"), help="one measurement of ours, as JSON")
+    parser.add_argument("--one", nargs=3, metavar=("CASE", "DATA", "RESULTS"), help="one of ours, as JSON")
     options = parser.parse_args()
     if options.one:
-        case, *results = options.one
-        print(json.dumps(measure(case, results[0] if results else None)))
+        print(json.dumps(measure(*options.one)))
         return
     print(f"torch {torch.__version__}, one core; CPU seconds (wall)", flush=True)
-    print(f"{'case':<17}{'':<17}{'imports':>9}{'first':>18}{'steady':>18}{'peak GB':>9}", flush=True)
+    print(
+        f"{'case':<17}{'':<17}{'imports':>9}{'process':>9}{'first':>18}{'steady':>18}{'peak GB':>9}",
+        flush=True,
+    )
     peer = Path(__file__).with_name("kernels_peer.py")
     for case in options.cases:
         net, n, repeat, double = CASES[case]
         with tempfile.TemporaryDirectory() as folder:
             files = {who: Path(folder) / f"{who}.npz" for who in ("similitude", "neural-tangents")}
-            commands = {"similitude": [sys.executable, __file__, "--one", case, str(files["similitude"])]}
+            data = str(Path(folder) / "inputs.npy")
+            np.save(data, inputs(n))
+            commands = {
+                "similitude": [sys.executable, __file__, "--one", case, data, str(files["similitude"])]
+            }
             if options.peer_python:
-                np.save(Path(folder) / "inputs.npy", inputs(n))
                 settings = ["--repeat", str(repeat), *(["--double"] if double else [])]
                 settings += ["--results", str(files["neural-tangents"])]
-                data = str(Path(folder) / "inputs.npy")
                 commands["neural-tangents"] = [options.peer_python, str(peer), net, data, *settings]
                 if repeat == 0:
                     commands["the same, plain"] = [*commands["neural-tangents"], "--plain"]
@@ -177,17 +181,19 @@ def main() -> None:
             ours = found["similitude"]
             for who, row in found.items():
                 if row is not ours and not isinstance(row, str) and not isinstance(ours, str):
+                    process = (row["imports"] + row["first"][0]) / (ours["imports"] + ours["first"][0])
                     ratios = [row[key][0] / ours[key][0] for key in ("first", "steady")]
-                    times = "".join(f"{ratio:.1f} x".rjust(18) for ratio in ratios)
+                    times = f"{process:.1f} x".rjust(9) + "".join(f"{r:.1f} x".rjust(18) for r in ratios)
                     print(
-                        f"{case:<17}{'ratio, ' + who:<24}  {times}  {difference(*files.values())}", flush=True
+                        f"{case:<17}{'ratio, ' + who:<26}{times}  {difference(*files.values())}", flush=True
                     )
 
 
 def shown(row: dict[str, Any]) -> str:
     """Return a measurement as text."""
     times = "".join(f"{row[key][0]:.3f} ({row[key][1]:.2f})".rjust(18) for key in ("first", "steady"))
-    return f"{row['imports']:>9.1f}{times}{row['peak']:>9.2f}"
+    process = row["imports"] + row["first"][0]
+    return f"{row['imports']:>9.2f}{process:>9.2f}{times}{row['peak']:>9.2f}"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ TILE_BYTES = 2**22
 tile has once, some milliseconds, is small beside it. Measured: 1 MB is up to 1.2 times slower, 8 to 10 MB 1.3 times."""
 
 _LARGEST_SIDE = 512
+_WORTH_HALVES = 2**17
+"""Numbers of a tensor from which a quarter of the work is more than two more tiles cost by themselves."""
 
 
 class Pair(Protocol):
@@ -60,6 +62,22 @@ def side_for(numbers_per_pair: int, itemsize: int) -> int:
         (512, 90, 16, 1)
     """
     return min(_LARGEST_SIDE, max(1, math.isqrt(TILE_BYTES // (numbers_per_pair * itemsize))))
+
+
+def symmetric_side(n: int, side: int, numbers_per_pair: int) -> int:
+    """Return the side of tiles of a symmetric matrix: at most half of it where the work of a quarter is worth two tiles.
+
+    Args:
+        n: Rows.
+        side: Samples on a side that a tile may have.
+        numbers_per_pair: See `side_for`.
+
+    Example:
+        >>> symmetric_side(500, 512, 1), symmetric_side(100, 512, 1), symmetric_side(2000, 512, 1)
+        (250, 100, 512)
+    """
+    whole = min(n, side)
+    return -(-n // 2) if whole == n and n * n * numbers_per_pair >= _WORTH_HALVES else whole
 
 
 def tiles(n1: int, n2: int, side: int, *, symmetric: bool) -> list[Tile]:

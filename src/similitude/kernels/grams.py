@@ -16,7 +16,16 @@ from torch import Tensor
 from similitude.core.errors import KernelError
 from similitude.kernels.arguments import whole
 from similitude.kernels.gram_store import GramStore
-from similitude.kernels.gram_tiles import Pair, Tile, TileFunction, numpy_dtype, shape_of, side_for, tiles
+from similitude.kernels.gram_tiles import (
+    Pair,
+    Tile,
+    TileFunction,
+    numpy_dtype,
+    shape_of,
+    side_for,
+    symmetric_side,
+    tiles,
+)
 from similitude.kernels.samples import digest
 from similitude.runs.engine import Engine
 
@@ -122,7 +131,9 @@ def gram_matrices(
         )
     _check(names, device, engine, folder, progress)
     kept = numpy_dtype(dtype)
-    side = side or side_for(numbers_per_pair, kept.itemsize)
+    if side is None:
+        side = side_for(numbers_per_pair, kept.itemsize)
+        side = symmetric_side(n1, side, numbers_per_pair) if symmetric else side
     todo = tiles(n1, n2, side, symmetric=symmetric)
     compute = TileFunction(pair, x1, x2, names, dtype, device)
     store = None
