@@ -67,11 +67,9 @@ def test_claims_pass_through_json():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Series("a", [], []), "0 places"),
         (lambda: Series("a", [1, 2], [1]), "2 places, 1 values"),
         (lambda: Series("a", [1, 2], [1, 2], [(0, 1)]), "1 intervals"),
         (lambda: Series("a", [1], [1], kind="bar"), "choose one of"),  # type: ignore[arg-type]
-        (lambda: chart(series=()), "has no series"),
         (lambda: chart(x_scale="cubic"), "x_scale is 'cubic'"),
     ],
 )

@@ -122,3 +122,11 @@ def test_logarithmic_ticks_are_few_and_inside(low, high):
     ticks = log_ticks(low, high)
     assert 2 <= len(ticks) <= 12
     assert all(low <= tick <= high for tick in ticks)
+
+
+def test_what_is_empty_is_left_out():
+    empty = cases.chart(series=(Series("a", [], []),))
+    claim = cases.claim(figures=(empty, cases.chart(series=(*empty.series, *cases.chart().series))))
+    (figure,) = figures(claim)
+    assert figure.key == "2"
+    assert "a" not in texts(figure)

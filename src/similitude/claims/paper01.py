@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 
+from similitude.claims.charts import means
 from similitude.claims.gamma_nets import swept
 from similitude.claims.judged import judged, mean_interval
 from similitude.claims.registry import Measured, claim
+from similitude.core.chart import Chart, Series
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.scaling.optimizers import OptimizerLike
+from similitude.scaling.richness import power_of
+from similitude.studies.gamma_records import GammaSweep
 
 LAYERS = (2, 3, 4)
 STEPS = 300
@@ -75,9 +81,18 @@ def large_gamma() -> Measured:
     outcome = Outcome.OK if mean < 0 and excess >= 2 else Outcome.INCONSISTENT
     if outcome is Outcome.OK and high >= 1:
         outcome = Outcome.CANNOT_TELL
-    return Measured(
-        float(np.exp(mean)), (low, high), "loss over that at gamma 1", Verdict(outcome, summary, evidence)
+    gammas = [point.gamma for point in sweep.points]
+    figure = Chart(
+        f"Loss after {STEPS} steps on inputs never seen before",
+        "gamma",
+        "loss at the best rate",
+        (means("SGD", gammas, [kernel, usual, rich], kind="joined"),),
+        "The loss should be lower at a large gamma than at 1, and much higher in the kernel regime on the left.",
+        x_scale="log",
+        y_scale="log",
     )
+    verdict = Verdict(outcome, summary, evidence)
+    return Measured(float(np.exp(mean)), (low, high), "loss over that at gamma 1", verdict, (figure,))
 
 
 def _rates(optimizer: OptimizerLike, *, tolerance: float) -> Measured:
@@ -93,9 +108,42 @@ def _rates(optimizer: OptimizerLike, *, tolerance: float) -> Measured:
     evidence = tuple(Evidence(name, e.value, e.interval, f"{law:.3g}") for name, e, law in known)
     if missing or not known:
         verdict = Verdict(Outcome.CANNOT_TELL, f"no stable rates at {', '.join(missing)}", evidence)
-        return Measured(float("nan"), None, UNIT, verdict)
+        return Measured(float("nan"), None, UNIT, verdict, (_rates_chart(sweeps),))
     name, worst, law = max(known, key=lambda row: abs(row[1].value - row[2]))
     holds = abs(worst.value - law) <= tolerance
     summary = f"of {len(known)} exponents the farthest off is {worst.value:.2f} at {name}, where the law has {law:.2f}"
     interval = (worst.interval[0] - law, worst.interval[1] - law)
-    return judged(holds, worst.value - law, f"{UNIT}, off the law", summary, evidence, interval)
+    figures = (_rates_chart(sweeps),)
+    return judged(
+        holds, worst.value - law, f"{UNIT}, off the law", summary, evidence, interval, figures=figures
+    )
+
+
+def _rates_chart(sweeps: Mapping[int, GammaSweep]) -> Chart:
+    """Draw the largest stable rate against gamma for every number of layers, with the law's slopes."""
+    series = []
+    for layers, sweep in sweeps.items():
+        points = [(p.gamma, [lr for lr in p.stable if lr is not None]) for p in sweep.points]
+        middles = [(gamma, math.exp(float(np.log(lrs).mean()))) for gamma, lrs in points if lrs]
+        series.append(Series(f"L = {layers}", [gamma for gamma, _ in middles], [lr for _, lr in middles]))
+        for side in ([m for m in middles if m[0] < 1], [m for m in middles if m[0] > 1]):
+            if len(side) > 1:
+                first = side[0]
+                powers = [power_of(gamma, layers, sweep.family) for gamma, _ in side]
+                law = [
+                    first[1] * (gamma / first[0]) ** power
+                    for (gamma, _), power in zip(side, powers, strict=True)
+                ]
+                series.append(Series(f"L = {layers}", [gamma for gamma, _ in side], law, kind="line"))
+    return Chart(
+        "Largest stable learning rate against gamma",
+        "gamma",
+        "learning rate",
+        tuple(series),
+        "Lines have the slopes of the law and go through the first mark of their side. On the left all networks should "
+        "go alike, on the right the flatter the deeper.",
+        source="the abstract",
+        x_scale="log",
+        y_scale="log",
+        ordered=True,
+    )

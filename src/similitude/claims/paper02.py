@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from similitude.claims import paper02_charts as charts
 from similitude.claims.judged import judged, mean_interval
 from similitude.claims.landscapes import CLASSES, PIXELS, edge, over_depth
 from similitude.claims.linear_sharpness import POWERS, largest_difference, sharpness_before_and_after, task
@@ -26,6 +27,8 @@ SEEDS = (0, 1, 2)
 _NAMES = {"mup": "muP", "ntp": "NTP"}
 _WIDTHS = (16, 64, 256, 1024)
 _EDGE_OF_ADAM = (32.0, 42.0)
+_EDGE_STEPS = (0, *range(20, 200, 20), *range(200, 301, 10))
+_ADAM_STEPS = (10, *range(20, 300, 20), *range(300, 401, 5))
 MLP_LR, ADAM_LR = 90.0, 0.01
 DEPTHS, DEPTH_SEEDS, DEPTH_STEPS = (8, 16, 48), tuple(range(8)), 40
 ONE_LAYER_LR, TWO_LAYERS_LR = 6.0, 2.2
@@ -55,7 +58,8 @@ def theorem() -> Measured:
         for (name, width), off in rows.items()
     )
     summary = f"over 200 steps w, e and v are off by at most {worst:.1e} at widths 4, 16 and 256"
-    return judged(worst <= 1e-10, worst, "largest difference of an entry", summary, evidence)
+    figures = (charts.differences(rows),)
+    return judged(worst <= 1e-10, worst, "largest difference of an entry", summary, evidence, figures=figures)
 
 
 @claim(
@@ -94,7 +98,8 @@ def sharpening() -> Measured:
         f"limit's {law:.3f} from width 64 on; under NTP it changes by {100 * changes['ntp', 16]:.0f} % at width 16 and "
         f"by {100 * lazy:.1f} % at 1024"
     )
-    return judged(holds, off, "relative deviation", summary, tuple(evidence))
+    figures = (charts.final_sharpness(ends, law),)
+    return judged(holds, off, "relative deviation", summary, tuple(evidence), figures=figures)
 
 
 @claim(
@@ -112,24 +117,26 @@ def edge_of_stability() -> Measured:
             functools.partial(torch.optim.SGD, lr=MLP_LR),
             images=256,
             steps=300,
-            at=(0, *range(200, 301, 10)),
+            at=_EDGE_STEPS,
             seed=seed,
         )
         for seed in SEEDS
     ]
-    means = [float(np.mean(run[1:])) for run in runs]
+    late = [run[_EDGE_STEPS.index(200) :] for run in runs]
+    means = [float(np.mean(run)) for run in late]
     worst = max(means, key=lambda mean: abs(mean - 2) if math.isfinite(mean) else math.inf)
     evidence = tuple(
         Evidence(
             f"eta x lambda over steps 200 to 300, seed {seed} (start {run[0]:.2f})",
             mean,
-            (min(run[1:]), max(run[1:])),
+            (min(after), max(after)),
             "2",
         )
-        for seed, run, mean in zip(SEEDS, runs, means, strict=True)
+        for seed, run, after, mean in zip(SEEDS, runs, late, means, strict=True)
     )
     summary = f"eta x lambda hovers around {', '.join(f'{mean:.2f}' for mean in means)} (three seeds)"
-    return judged(abs(worst - 2) <= 0.16, worst, "eta x lambda", summary, evidence)
+    figures = (charts.edge(_EDGE_STEPS, dict(zip(SEEDS, runs, strict=True)), 2.0),)
+    return judged(abs(worst - 2) <= 0.16, worst, "eta x lambda", summary, evidence, figures=figures)
 
 
 @claim(
@@ -145,23 +152,24 @@ def adam_edge() -> Measured:
     """Train a tanh MLP by Adam, and follow its sharpness in Adam's own geometry."""
     make = functools.partial(MLP, PIXELS, CLASSES, width=64, depth=2, activation="tanh")
     adam = functools.partial(torch.optim.Adam, lr=ADAM_LR)
-    runs = [
-        edge(make, adam, images=256, steps=400, at=(10, *range(300, 401, 5)), seed=seed) for seed in SEEDS[:2]
-    ]
-    found = [float(np.percentile(run[1:], 90)) for run in runs]
+    runs = [edge(make, adam, images=256, steps=400, at=_ADAM_STEPS, seed=seed) for seed in SEEDS[:2]]
+    late = [run[_ADAM_STEPS.index(300) :] for run in runs]
+    found = [float(np.percentile(run, 90)) for run in late]
     low, high = _EDGE_OF_ADAM
     evidence = tuple(
         Evidence(
             f"90th percentile of eta x lambda over steps 300 to 400, seed {seed} (step 10: {run[0]:.1f})",
             value,
-            (min(run[1:]), max(run[1:])),
+            (min(after), max(after)),
             "38",
         )
-        for seed, run, value in zip(SEEDS, runs, found, strict=False)
+        for seed, run, after, value in zip(SEEDS, runs, late, found, strict=False)
     )
     worst = max(found, key=lambda value: abs(value - 38) if math.isfinite(value) else math.inf)
     summary = f"the 90th percentile is {' and '.join(f'{value:.1f}' for value in found)} (two seeds)"
-    return judged(all(low <= value <= high for value in found), worst, "eta x lambda", summary, evidence)
+    figures = (charts.edge(_ADAM_STEPS, dict(zip(SEEDS, runs, strict=False)), 38.0),)
+    holds = all(low <= value <= high for value in found)
+    return judged(holds, worst, "eta x lambda", summary, evidence, figures=figures)
 
 
 @claim(
@@ -210,7 +218,8 @@ def no_depth_rule() -> Measured:
         Evidence(f"eta x lambda at the start, {depth} branches", start)
         for depth, start in zip(DEPTHS, starts, strict=True)
     )
-    return judged(twice >= 2 and ratio >= 10, ratio, "ratio", summary, evidence)
+    figures = (charts.starts(DEPTHS, starts),)
+    return judged(twice >= 2 and ratio >= 10, ratio, "ratio", summary, evidence, figures=figures)
 
 
 @claim(
@@ -265,7 +274,10 @@ def loss_gap() -> Measured:
         f"under NTP, that of the sharpness {values['mup', 'sharpness']:.1f}-fold under muP"
     )
     interval = growth["mup", "loss"].interval
-    return judged(holds, values["mup", "loss"], "growth of the loss gap", summary, evidence, interval)
+    figures = charts.gaps(study)
+    return judged(
+        holds, values["mup", "loss"], "growth of the loss gap", summary, evidence, interval, figures=figures
+    )
 
 
 @claim(
@@ -284,7 +296,8 @@ def convnet() -> Measured:
     )
     evidence = (*mup.verdict.evidence, *ntp.verdict.evidence)
     summary = f"{mup.verdict.summary}; {ntp.verdict.summary}"
-    return judged(mup.verdict.ok and ntp.verdict.ok, mup.value, mup.unit, summary, evidence, mup.interval)
+    holds, figures = mup.verdict.ok and ntp.verdict.ok, (*mup.figures, *ntp.figures)
+    return judged(holds, mup.value, mup.unit, summary, evidence, mup.interval, figures=figures)
 
 
 def _over_depth(block: Block, rule: str, *, lr: float, steps: int = DEPTH_STEPS) -> dict[int, np.ndarray]:
@@ -319,7 +332,9 @@ def _depths(found: dict[int, np.ndarray], what: str, *, holds: Callable[[float],
         f"with {what} eta x lambda differs over 8 to 48 branches by up to a factor {ratio:.2f}; it rises "
         f"{', '.join(f'{r:.2f}' for r in rise)}-fold at 8, 16 and 48"
     )
-    return judged(math.isfinite(ratio) and holds(ratio), ratio, "largest over smallest", summary, evidence)
+    figures = (charts.over_depth(found, (0, DEPTH_STEPS // 2, DEPTH_STEPS), what),)
+    good = math.isfinite(ratio) and holds(ratio)
+    return judged(good, ratio, "largest over smallest", summary, evidence, figures=figures)
 
 
 def _alike(study: Consistency, *, at_most: float, after: int = 0) -> Measured:
@@ -338,7 +353,8 @@ def _alike(study: Consistency, *, at_most: float, after: int = 0) -> Measured:
         f"window from step {after} on ({found.verdict.outcome})"
     )
     interval = next((spread.interval for spread in late if spread.value == worst), None)
-    return judged(worst <= at_most, worst, "relative spread", summary, evidence, interval)
+    figures = (charts.over_width(found),)
+    return judged(worst <= at_most, worst, "relative spread", summary, evidence, interval, figures=figures)
 
 
 def _apart(study: Consistency, *, at_least: float, after: int) -> Measured:
@@ -358,4 +374,5 @@ def _apart(study: Consistency, *, at_least: float, after: int) -> Measured:
         f"({found.verdict.outcome})"
     )
     interval = next((spread.interval for spread in late if spread.value == least), None)
-    return judged(least >= at_least, least, "relative spread", summary, evidence, interval)
+    figures = (charts.over_width(found),)
+    return judged(least >= at_least, least, "relative spread", summary, evidence, interval, figures=figures)

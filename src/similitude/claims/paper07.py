@@ -19,6 +19,7 @@ from similitude.claims.norms import (
     slopes,
 )
 from similitude.claims.registry import Measured, claim
+from similitude.core.chart import Chart, Series
 from similitude.core.verdict import Evidence
 
 WIDTHS = (64, 128, 256, 512, 1024)
@@ -125,7 +126,27 @@ def init() -> Measured:
         f"natural norms at initialization are within {100 * worst[last]:.1f} % of the limits at width {last}, within "
         f"{100 * worst[WIDTHS[0]]:.1f} % at width {WIDTHS[0]}"
     )
-    return judged(worst[last] <= 0.05, worst[last], "relative deviation", summary, evidence)
+    layers = len(expected_norms(BASE))
+    found = [row.value for row in evidence if row.value is not None]
+    series = []
+    for layer in range(layers):
+        label = f"layer {layer + 1}"
+        series += [
+            Series(label, WIDTHS, found[layer::layers]),
+            Series(label, WIDTHS, [expected_norms(width)[layer] for width in WIDTHS], kind="line"),
+        ]
+    figure = Chart(
+        "Natural norms of weights at initialization",
+        "width",
+        "natural spectral norm",
+        tuple(series),
+        "Marks should come to their lines, the limits, as the width grows.",
+        x_scale="log2",
+        y_scale="log",
+    )
+    return judged(
+        worst[last] <= 0.05, worst[last], "relative deviation", summary, evidence, figures=(figure,)
+    )
 
 
 @claim(
@@ -147,7 +168,7 @@ def low_rank() -> Measured:
     holds = flat.verdict.ok and largest <= 16
     summary = f"stable ranks are at most {largest:.1f}; {flat.verdict.summary}"
     first = Evidence("largest stable rank of a first update", largest, None, "at most 16")
-    return judged(holds, largest, "rank", summary, (first, *flat.verdict.evidence))
+    return judged(holds, largest, "rank", summary, (first, *flat.verdict.evidence), figures=flat.figures)
 
 
 @claim(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from similitude.claims.judged import judged, mean_interval
 from similitude.claims.registry import Measured, claim
 from similitude.claims.tuned import laws_of, tuned_digits
+from similitude.core.chart import Chart, Series
 from similitude.core.verdict import Evidence, Outcome
 from similitude.tuning.laws.records import Exponent
 from similitude.tuning.problems.chinchilla import ChinchillaLaw
+from similitude.tuning.problems.digits import DigitsTraining
+from similitude.tuning.problems.quality import incumbents
+from similitude.tuning.problems.runs import Record
 
 SEEDS = (0, 1, 2, 3, 4)
 NEAR = {"parameters": 0.02, "lr": 0.03}
@@ -44,7 +50,13 @@ def exponents() -> Measured:
         f"parameters go as C^{_mean(found['parameters']):.3f} and the learning rate as C^{lr.mean():.3f} in the mean of "
         f"five seeds; intervals cover the law's {covered['parameters']} and {covered['lr']} times of 5"
     )
-    return judged(holds, float(lr.mean()), "exponent of lr", summary, evidence, mean_interval(lr))
+    figures = tuple(
+        _exponents_chart(f"Exponent of {name} over compute", {"law of all trials": values}, truth[name])
+        for name, values in found.items()
+    )
+    return judged(
+        holds, float(lr.mean()), "exponent of lr", summary, evidence, mean_interval(lr), figures=figures
+    )
 
 
 @claim(
@@ -72,8 +84,17 @@ def naive() -> Measured:
         f"{as_ours:.3f} as a law of all trials of ours"
     )
     holds = as_published >= max(0.05, 3 * as_ours)
+    shown = {"Pareto set, published search": published, "law of all trials, ours": ours}
+    figure = _exponents_chart("Exponent of the learning rate over compute", shown, truth)
+    interval = mean_interval(errors[0])
     return judged(
-        bool(holds), float(as_published), "error of the exponent", summary, evidence, mean_interval(errors[0])
+        bool(holds),
+        float(as_published),
+        "error of the exponent",
+        summary,
+        evidence,
+        interval,
+        figures=(figure,),
     )
 
 
@@ -106,7 +127,17 @@ def transfer() -> Measured:
         "verdicts are wrong"
     )
     holds = wrong == 0 and min(hits.values()) >= COVERING
-    return judged(holds, float(sum(hits.values())), "right verdicts of 10", summary, evidence)
+    figures = tuple(
+        _exponents_chart(
+            f"Exponent of the learning rate where it goes as N^{d:g}",
+            {"found": [laws_of(d, seed=seed).exponents["lr"] for seed in SEEDS]},
+            ChinchillaLaw(drift=d).exponents["lr"],
+        )
+        for d in right
+    )
+    return judged(
+        holds, float(sum(hits.values())), "right verdicts of 10", summary, evidence, figures=figures
+    )
 
 
 @claim(
@@ -121,7 +152,8 @@ def transfer() -> Measured:
 )
 def front() -> Measured:
     """Tune with three seeds, train what is chosen again, and compare with brute force."""
-    found = [tuned_digits(seed=seed)[0] for seed in SEEDS[:3]]
+    runs = [tuned_digits(seed=seed) for seed in SEEDS[:3]]
+    found = [worth for worth, _ in runs]
     shares = np.array([q.hypervolume for q in found])
     off = float(np.mean([q.gap_at_cap for q in found]))
     evidence = tuple(
@@ -144,6 +176,47 @@ def front() -> Measured:
         summary,
         evidence,
         mean_interval(shares),
+        figures=(_front_chart([records for _, records in runs]),),
+    )
+
+
+def _exponents_chart(title: str, found: Mapping[str, Sequence[Exponent]], truth: float) -> Chart:
+    """Draw exponents with their intervals by seed, beside the one that the law was made with."""
+    return Chart(
+        title,
+        "seed",
+        "exponent",
+        tuple(
+            Series(name, SEEDS, [e.value for e in row], [(e.low, e.high) for e in row])
+            for name, row in found.items()
+        ),
+        "Intervals should cover the dotted line, the exponent that the law was made with.",
+        x_names=tuple(str(seed) for seed in SEEDS),
+        levels={"the law": truth},
+    )
+
+
+def _front_chart(runs: Sequence[Sequence[Record]]) -> Chart:
+    """Draw losses of what a user would choose at every cost, beside the frontier of brute force."""
+    problem = DigitsTraining()
+    costs = np.geomspace(*problem.costs, 41)
+    searches = (
+        Series(f"search, seed {seed}", [p.cost for p in points], [p.value for p in points], kind="joined")
+        for seed, points in zip(SEEDS, map(incumbents, runs), strict=False)
+        if points
+    )
+    return Chart(
+        "The frontier of real training",
+        "cost of a training, GFLOP",
+        "test loss, mean of new trainings",
+        (
+            Series("brute force", costs, [problem.front(float(cost)) for cost in costs], kind="line"),
+            *searches,
+        ),
+        "Marks are what a user would choose at each cost, trained again. They should come near the line of brute force "
+        "at every cost.",
+        x_scale="log",
+        y_scale="log",
     )
 
 

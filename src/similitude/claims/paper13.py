@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from similitude.checking.diversity import diversity
 from similitude.checking.diversity_records import FAR, Diversity
+from similitude.claims import paper13_charts as charts
+from similitude.claims.charts import loss_curves
 from similitude.claims.depths import (
     BRANCHES_ALONE,
     TOLERANCE,
@@ -24,6 +26,7 @@ from similitude.claims.judged import judged
 from similitude.claims.linear_nets import biases, example_task
 from similitude.claims.registry import Measured, claim
 from similitude.claims.valley import best_multipliers, valley_slope
+from similitude.core.chart import Chart
 from similitude.core.seeding import seeded, torch_generator
 from similitude.core.verdict import Evidence
 from similitude.models import ResMLP
@@ -53,11 +56,12 @@ def init() -> Measured:
     evidence = tuple(
         Evidence(f"size at depth 256 over that at 16, alpha {a:g}", r) for a, r in ratios.items()
     )
+    figures = (charts.growth(ratios),)
     summary = (
         f"from depth 16 to 256 the stream grows by {ratios[0.5]:.3f} at alpha 1/2 and {ratios[1.0]:.3f} at 1, by "
         f"{ratios[0.25]:.2f} at 1/4 and {ratios[0.0]:.2g} at 0"
     )
-    return judged(holds, worst, "ratio", summary, evidence)
+    return judged(holds, worst, "ratio", summary, evidence, figures=figures)
 
 
 @claim(
@@ -81,7 +85,9 @@ def gradient_diversity() -> Measured:
             Evidence(f"W {activation}(x), neighbours", first[0], None, "1"),
         ]
     summary = f"cosines are within {off:.3f} of theory for phi(W x), and at least {least:.3f} for W phi(x)"
-    return judged(off <= 0.03 and least >= 0.95, off, "deviation of a cosine", summary, tuple(evidence))
+    figures = (charts.cosines(_CORRELATIONS, [row.value for row in evidence]),)
+    holds = off <= 0.03 and least >= 0.95
+    return judged(holds, off, "deviation of a cosine", summary, tuple(evidence), figures=figures)
 
 
 @claim(
@@ -114,7 +120,10 @@ def feature_diversity() -> Measured:
         f"from depth 32 to 128 the exponent goes from {slopes[0.5, 32]:.2f} to {diverse:.2f} at alpha 1/2, from "
         f"{slopes[1.0, 32]:.2f} to {redundant:.2f} at alpha 1"
     )
-    return judged(holds, redundant - diverse, "difference of exponents", summary, tuple(evidence))
+    figures = (charts.distances(found),)
+    return judged(
+        holds, redundant - diverse, "difference of exponents", summary, tuple(evidence), figures=figures
+    )
 
 
 @claim(
@@ -146,7 +155,8 @@ def linear_width() -> Measured:
         f"all steps agree within {apart.max():.1f} standard errors"
     )
     low, high = small[step] - 2 * e1[step], small[step] + 2 * e1[step]
-    return judged(holds, float(small[step]), "n x bias", summary, evidence, (float(low), float(high)))
+    figures, ends = (charts.biases({64: (small, e1), 256: (large, e2)}),), (float(low), float(high))
+    return judged(holds, float(small[step]), "n x bias", summary, evidence, ends, figures=figures)
 
 
 @claim(
@@ -169,7 +179,8 @@ def linear_depth() -> Measured:
         for depth, change in zip(depths, changes, strict=False)
     )
     summary = f"doubling the depth changes the outputs as depth^{exponent:.2f}"
-    return judged(abs(exponent + 1) <= 0.1, exponent, "exponent of depth", summary, evidence)
+    figures = (charts.doublings(depths[:-1], changes),)
+    return judged(abs(exponent + 1) <= 0.1, exponent, "exponent of depth", summary, evidence, figures=figures)
 
 
 @claim(
@@ -183,10 +194,10 @@ def linear_depth() -> Measured:
 )
 def depth_transfer() -> Measured:
     """Sweep the learning rate on noisy digits at depths 4, 8 and 16 under Depth-muP and without a rule."""
-    shifts = _shifts(noisy_digits(), "depth_mup", "sp")
+    shifts, figures = _shifts(noisy_digits(), "depth_mup", "sp")
     ours, standard = shifts["depth_mup"][0], shifts["sp"][0]
     holds = abs(ours) <= TOLERANCE and standard <= -0.25
-    return _moved(holds, shifts)
+    return _moved(holds, shifts, figures)
 
 
 @claim(
@@ -200,10 +211,10 @@ def depth_transfer() -> Measured:
 )
 def wrong_exponents() -> Measured:
     """Sweep the learning rate of memorisation at depths 4 and 16 under the right exponents and three wrong pairs."""
-    shifts = _shifts(memorised_digits(), "depth_mup", BRANCHES_ALONE, "complete_p", "sp")
+    shifts, figures = _shifts(memorised_digits(), "depth_mup", BRANCHES_ALONE, "complete_p", "sp")
     right, alone, smooth, standard = (shift for shift, _ in shifts.values())
     holds = abs(right) <= TOLERANCE and alone <= -TOLERANCE and smooth >= 0.1 and standard <= -0.5
-    return _moved(holds, shifts)
+    return _moved(holds, shifts, figures)
 
 
 @claim(
@@ -231,7 +242,8 @@ def absolute_value() -> Measured:
         for name, row in losses.items()
     )
     words = ", ".join(f"{mean:.3f} for {name}" for name, mean in zip(losses, means, strict=True))
-    return judged(holds, ratio, "loss of |W x| over that of relu(W x)", f"final losses are {words}", evidence)
+    summary, figures = f"final losses are {words}", (charts.kinds(losses),)
+    return judged(holds, ratio, "loss of |W x| over that of relu(W x)", summary, evidence, figures=figures)
 
 
 @claim(
@@ -246,6 +258,7 @@ def absolute_value() -> Measured:
 def two_layers() -> Measured:
     """Find the valley of (rate, multiplier) of both kinds of blocks at depths 1 and 16."""
     found: dict[tuple[Block, int], float] = {}
+    valleys: dict[tuple[str, int], Mapping[float, float]] = {}
     evidence = []
     for block, depth in itertools.product(("two_layers", "act_last"), (1, 16)):
         valley = best_multipliers(
@@ -257,7 +270,7 @@ def two_layers() -> Measured:
             steps=120,
             seeds=(0, 1),
         )
-        found[block, depth] = valley_slope(valley)
+        found[block, depth], valleys[block, depth] = valley_slope(valley), valley
         evidence.append(Evidence(f"slope of the valley, {block}, depth {depth}", found[block, depth]))
     shallow, deep = found["two_layers", 1], found["two_layers", 16]
     single = found["act_last", 1], found["act_last", 16]
@@ -267,16 +280,24 @@ def two_layers() -> Measured:
         f"the valley's slope goes from {shallow:.2f} at depth 1 to {deep:.2f} at 16 with two matrices per block, from "
         f"{single[0]:.2f} to {single[1]:.2f} with one"
     )
-    return judged(holds, deep - shallow, "change of the slope", summary, tuple(evidence))
+    figures = (charts.valleys(valleys),)
+    return judged(holds, deep - shallow, "change of the slope", summary, tuple(evidence), figures=figures)
 
 
-def _shifts(task: DepthTask, *rules: str) -> dict[str, tuple[float, tuple[float, float] | None]]:
-    """Return octaves per doubling of depth and their interval by rule; nan where a depth has no best rate."""
+_Shifts = dict[str, tuple[float, tuple[float, float] | None]]
+
+
+def _shifts(task: DepthTask, *rules: str) -> tuple[_Shifts, list[Chart]]:
+    """Return octaves per doubling of depth and their interval by rule, and the losses of each drawn.
+
+    A shift is nan where a depth has no best rate.
+    """
     found = {rule: task.sweep(rule) for rule in rules}
-    return {rule: (math.nan if t.shift is None else t.shift, t.shift_interval) for rule, t in found.items()}
+    shifts = {rule: (math.nan if t.shift is None else t.shift, t.shift_interval) for rule, t in found.items()}
+    return shifts, [loss_curves(one, "learning rate") for one in found.values()]
 
 
-def _moved(holds: bool, shifts: Mapping[str, tuple[float, tuple[float, float] | None]]) -> Measured:
+def _moved(holds: bool, shifts: _Shifts, figures: Sequence[Chart] = ()) -> Measured:
     evidence = tuple(
         Evidence(f"shift under {rule}, octaves per doubling of depth", shift, interval)
         for rule, (shift, interval) in shifts.items()
@@ -284,7 +305,7 @@ def _moved(holds: bool, shifts: Mapping[str, tuple[float, tuple[float, float] | 
     words = ", ".join(f"{shift:+.2f} under {rule}" for rule, (shift, _) in shifts.items())
     summary = f"the best rate moves by {words}, in octaves per doubling of depth"
     value, interval = shifts["depth_mup"]
-    return judged(holds, value, "octaves per doubling of depth", summary, evidence, interval)
+    return judged(holds, value, "octaves per doubling of depth", summary, evidence, interval, figures=figures)
 
 
 @functools.cache

@@ -17,8 +17,10 @@ from similitude.claims.abcd_nets import (
     three_points,
     train,
 )
+from similitude.claims.charts import equality
 from similitude.claims.judged import WIDTH_EXPONENT, judged, judged_slopes
 from similitude.claims.registry import Measured, claim
+from similitude.core.chart import Chart, Series
 from similitude.core.verdict import Evidence
 from similitude.scaling.abcd import Parametrization, abcd, layer
 
@@ -156,7 +158,17 @@ def symmetry() -> Measured:
     evidence.append(Evidence("adam, mup, shifted without eps", control, None, "at least 1e-4"))
     holds = worst <= 1e-12 and control >= 1e-4
     summary = f"outputs differ by at most {worst:.1e}; by {control:.1e} where eps is not shifted"
-    return judged(holds, worst, "difference of outputs", summary, evidence)
+    figure = Chart(
+        "Outputs of one net in shifted forms",
+        "",
+        "largest difference of outputs",
+        (Series("shifted", range(len(evidence)), [row.value or 1e-17 for row in evidence]),),
+        "Shifted forms should differ by rounding alone, the control whose eps was left behind by much more.",
+        y_scale="log",
+        x_names=tuple(row.name.replace(", shifted", "") for row in evidence),
+        levels={"at most": 1e-12},
+    )
+    return judged(holds, worst, "difference of outputs", summary, evidence, figures=(figure,))
 
 
 @claim(
@@ -273,4 +285,29 @@ def _near(rows: Sequence[_Row], tolerance: Callable[[str], float]) -> Measured:
         Evidence(name, slope.value, (slope.low, slope.high), f"{expected:g} +- {tolerance(name):g}")
         for name, slope, expected in rows
     )
-    return judged(holds, worst.value, WIDTH_EXPONENT, summary, evidence, (worst.low, worst.high))
+    figures = (_near_chart(rows),)
+    return judged(
+        holds, worst.value, WIDTH_EXPONENT, summary, evidence, (worst.low, worst.high), figures=figures
+    )
+
+
+def _near_chart(rows: Sequence[_Row]) -> Chart:
+    """Draw measured exponents against those of theory, a series for each word before the first comma of a name."""
+    series = []
+    for label in dict.fromkeys(name.partition(",")[0] for name, _, _ in rows):
+        mine = [(slope, expected) for name, slope, expected in rows if name.partition(",")[0] == label]
+        series.append(
+            Series(
+                label,
+                [expected for _, expected in mine],
+                [slope.value for slope, _ in mine],
+                [(slope.low, slope.high) for slope, _ in mine],
+            )
+        )
+    return Chart(
+        "Exponents of width, measured and in theory",
+        "exponent in theory",
+        "measured exponent",
+        (*series, equality([-1.0 if min(e for *_, e in rows) < -0.6 else -0.5, 0.0])),
+        "Marks should lie on the dotted line.",
+    )

@@ -119,22 +119,23 @@ def _powers(
     shown = failed[0] if failed else max(slopes.values(), key=lambda slope: slope.value)
     listed = ", ".join(f"{slope.value:.2f} ({name})" for name, slope in slopes.items())
     rows = [(f"power of the width, {name}", slope) for name, slope in slopes.items()]
-    summary, figures = f"{what} goes with the width to the {listed}", (_chart(found, quantity, what),)
+    summary, figures = f"{what} goes with the width to the {listed}", _charts(found, quantity, what)
     return judged_slopes(all(map(holds, slopes.values())), summary, shown, rows, figures=figures)
 
 
-def _chart(found: Mapping[str, Architecture], quantity: str, what: str) -> Chart:
-    """Draw a quantity of some architectures against the width: means over seeds."""
+def _charts(found: Mapping[str, Architecture], quantity: str, what: str) -> tuple[Chart, ...]:
+    """Draw a quantity of some architectures against the width: means over seeds; nothing where none was measured."""
     series = []
     for name, one in found.items():
         widths = [each.width for each in one.widths if getattr(each, quantity)]
         values = [float(np.mean(getattr(each, quantity))) for each in one.widths if getattr(each, quantity)]
         if values:
             series.append(Series(name, widths, values, kind="joined"))
-    first = series[0]
+    if not series:
+        return ()
     steep = quantity != "contrast_changes"
-    guide = power_guide("width^-1/2", first.x, first.y[0], -0.5)
-    return Chart(
+    guide = power_guide("width^-1/2", series[0].x, series[0].y[0], -0.5)
+    chart = Chart(
         f"{what[:1].upper()}{what[1:]}",
         "width",
         "relative distance",
@@ -145,3 +146,4 @@ def _chart(found: Mapping[str, Architecture], quantity: str, what: str) -> Chart
         x_scale="log2",
         y_scale="log",
     )
+    return (chart,)

@@ -29,7 +29,7 @@ class Series:
             the next, "guide" for a muted line to compare slopes with.
 
     Raises:
-        ValueError: There are no points, or not as many values or intervals as places.
+        ValueError: There are not as many values or intervals as places, or the kind is unknown.
 
     Example:
         >>> Series("theory", [1, 2], [1.0, 0.5], kind="line").y
@@ -47,10 +47,10 @@ class Series:
             object.__setattr__(self, name, _floats(getattr(self, name)))
         ends = tuple(None if pair is None else (number(pair[0]), number(pair[1])) for pair in self.intervals)
         object.__setattr__(self, "intervals", ends)
-        if not len(self.x) or len(self.x) != len(self.y) or len(ends) not in (0, len(self.x)):
+        if len(self.x) != len(self.y) or len(ends) not in (0, len(self.x)):
             raise ValueError(
                 f"series {self.label!r} has {len(self.x)} places, {len(self.y)} values and {len(ends)} intervals: give "
-                "at least one place, as many values, and as many intervals or none."
+                "as many values as places, and as many intervals or none."
             )
         if self.kind not in get_args(Kind):
             raise ValueError(
@@ -66,7 +66,7 @@ class Chart:
         title: What is drawn, e.g. "Test error against samples".
         x: Name of the horizontal axis, with its unit.
         y: Name of the vertical axis, with its unit.
-        series: What is drawn, in the order of the legend.
+        series: What is drawn, in the order of the legend; one without points is left out, a chart without any too.
         look_for: How to read it: what the paper says one sees, and what would speak against it.
         source: Where the paper shows or says it, e.g. "Figure 2" or "Section 5"; empty where it does not.
         x_scale: Scale of the horizontal axis.
@@ -78,7 +78,7 @@ class Chart:
         ordered: The labels are sizes in order, coloured from faint to strong.
 
     Raises:
-        ValueError: There is no series, or a scale is unknown.
+        ValueError: A scale is unknown.
     """
 
     title: str
@@ -99,8 +99,6 @@ class Chart:
         object.__setattr__(self, "series", tuple(self.series))
         for name in ("levels", "places"):
             object.__setattr__(self, name, {k: float(v) for k, v in getattr(self, name).items()})
-        if not self.series:
-            raise ValueError(f"chart {self.title!r} has no series: give what is to be drawn.")
         for name in ("x_scale", "y_scale"):
             if getattr(self, name) not in get_args(Scale):
                 raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from similitude.core.chart import Chart, Series
@@ -28,8 +29,9 @@ _GUIDES: tuple[Any, ...] = ((0, (1, 2)), (0, (4, 2, 1, 2)), (0, (7, 3)))
 
 
 def claim_figures(claim: Claim) -> list[Figure]:
-    """Draw the charts of a claim, each as a figure of one panel."""
-    return [_figure(chart, str(place)) for place, chart in enumerate(claim.figures, start=1)]
+    """Draw the charts of a claim, each as a figure of one panel; those without a point are left out."""
+    filled = [replace(chart, series=[one for one in chart.series if one.x]) for chart in claim.figures]
+    return [_figure(chart, str(place)) for place, chart in enumerate(filled, start=1) if chart.series]
 
 
 def _figure(chart: Chart, key: str) -> Figure:
