@@ -62,40 +62,36 @@ def image(width: int, **more: Any) -> dict[str, Any]:
     return encoder(width, image_size=8, patch_size=4, **more)
 
 
+def built(model: Any, config: Any, **fields: Any) -> nn.Module:
+    return model(config(**fields))
+
+
 def gpt2(width: int, *, tied: bool = False) -> nn.Module:
-    return hf.GPT2LMHeadModel(
-        hf.GPT2Config(
-            vocab_size=WORDS, n_positions=8, n_embd=width, n_layer=2, n_head=width // HEAD, tie_word_embeddings=tied,
-            initializer_range=1.0,
-        )
+    return built(
+        hf.GPT2LMHeadModel, hf.GPT2Config, vocab_size=OUTPUTS, n_positions=8, n_embd=width, n_layer=2,
+        n_head=width // HEAD, tie_word_embeddings=tied, initializer_range=1.0,
     )  # fmt: skip
 
 
 def opt(width: int) -> nn.Module:
-    return hf.OPTForCausalLM(
-        hf.OPTConfig(
-            vocab_size=WORDS, max_position_embeddings=8, hidden_size=width, num_hidden_layers=2,
-            num_attention_heads=width // HEAD, ffn_dim=2 * width, word_embed_proj_dim=width, tie_word_embeddings=False,
-            init_std=1.0,
-        )
+    return built(
+        hf.OPTForCausalLM, hf.OPTConfig, vocab_size=OUTPUTS, max_position_embeddings=8, hidden_size=width,
+        num_hidden_layers=2, num_attention_heads=width // HEAD, ffn_dim=2 * width, word_embed_proj_dim=width,
+        tie_word_embeddings=False, init_std=1.0,
     )  # fmt: skip
 
 
 def distilbert(width: int) -> nn.Module:
-    return hf.DistilBertForSequenceClassification(
-        hf.DistilBertConfig(
-            vocab_size=WORDS, max_position_embeddings=8, dim=width, n_layers=2, n_heads=width // HEAD,
-            hidden_dim=2 * width, num_labels=OUTPUTS, initializer_range=1.0,
-        )
+    return built(
+        hf.DistilBertForSequenceClassification, hf.DistilBertConfig, vocab_size=WORDS, max_position_embeddings=8,
+        dim=width, n_layers=2, n_heads=width // HEAD, hidden_dim=2 * width, num_labels=OUTPUTS, initializer_range=1.0,
     )  # fmt: skip
 
 
 def convnext(width: int) -> nn.Module:
-    return hf.ConvNextForImageClassification(
-        hf.ConvNextConfig(
-            hidden_sizes=[width, 2 * width], depths=[1, 1], num_stages=2, patch_size=2, num_labels=OUTPUTS,
-            layer_scale_init_value=1.0,
-        )
+    return built(
+        hf.ConvNextForImageClassification, hf.ConvNextConfig, hidden_sizes=[width, 2 * width], depths=[1, 1],
+        num_stages=2, patch_size=2, num_labels=OUTPUTS, layer_scale_init_value=1.0,
     )  # fmt: skip
 
 
@@ -117,34 +113,45 @@ def padded() -> dict[str, Tensor]:
 
 
 CASES: dict[str, Case] = {
-    "BERT": Case(lambda w: hf.BertForSequenceClassification(hf.BertConfig(**text(w))), TOKENS),
+    "BERT": Case(lambda w: built(hf.BertForSequenceClassification, hf.BertConfig, **text(w)), TOKENS),
     "BERT, padded": Case(
-        lambda w: hf.BertForSequenceClassification(hf.BertConfig(**text(w))), TOKENS, extra=padded
+        lambda w: built(hf.BertForSequenceClassification, hf.BertConfig, **text(w)), TOKENS, extra=padded
     ),
-    "RoBERTa": Case(lambda w: hf.RobertaForSequenceClassification(hf.RobertaConfig(**text(w))), TOKENS),
+    "RoBERTa": Case(
+        lambda w: built(hf.RobertaForSequenceClassification, hf.RobertaConfig, **text(w)), TOKENS
+    ),
     "DistilBERT": Case(distilbert, TOKENS),
     "ELECTRA": Case(
-        lambda w: hf.ElectraForSequenceClassification(hf.ElectraConfig(**text(w), embedding_size=w)), TOKENS
+        lambda w: built(hf.ElectraForSequenceClassification, hf.ElectraConfig, **text(w), embedding_size=w),
+        TOKENS,
     ),
     "ALBERT": Case(
-        lambda w: hf.AlbertForSequenceClassification(hf.AlbertConfig(**text(w), embedding_size=w)), TOKENS
+        lambda w: built(hf.AlbertForSequenceClassification, hf.AlbertConfig, **text(w), embedding_size=w),
+        TOKENS,
     ),
     "GPT-2, untied": Case(gpt2, TOKENS, _last),
     "OPT, untied": Case(opt, TOKENS, _last),
     "CLIP, text": Case(
-        lambda w: hf.CLIPTextModelWithProjection(
-            hf.CLIPTextConfig(**text(w), projection_dim=OUTPUTS, bos_token_id=0, eos_token_id=WORDS - 1)
+        lambda w: built(
+            hf.CLIPTextModelWithProjection,
+            hf.CLIPTextConfig,
+            **text(w),
+            projection_dim=OUTPUTS,
+            bos_token_id=0,
+            eos_token_id=WORDS - 1,
         ),
         ENDED,
         lambda out: out.text_embeds,
     ),
     "CLIP, images": Case(
-        lambda w: hf.CLIPVisionModelWithProjection(hf.CLIPVisionConfig(**image(w), projection_dim=OUTPUTS)),
+        lambda w: built(
+            hf.CLIPVisionModelWithProjection, hf.CLIPVisionConfig, **image(w), projection_dim=OUTPUTS
+        ),
         IMAGES,
         lambda out: out.image_embeds,
     ),
-    "ViT": Case(lambda w: hf.ViTForImageClassification(hf.ViTConfig(**image(w))), IMAGES),
-    "DeiT": Case(lambda w: hf.DeiTForImageClassification(hf.DeiTConfig(**image(w))), IMAGES),
+    "ViT": Case(lambda w: built(hf.ViTForImageClassification, hf.ViTConfig, **image(w)), IMAGES),
+    "DeiT": Case(lambda w: built(hf.DeiTForImageClassification, hf.DeiTConfig, **image(w)), IMAGES),
     "ConvNeXt": Case(convnext, IMAGES),
 }
 
@@ -152,25 +159,30 @@ REFUSED: dict[str, tuple[Case, str]] = {
     "GPT-2, tied": (Case(lambda w: gpt2(w, tied=True), TOKENS, _last), "used in two ways"),
     "BERT, two heads at every width": (
         Case(
-            lambda w: hf.BertForSequenceClassification(
-                hf.BertConfig(**{**text(w), "num_attention_heads": 2})
+            lambda w: built(
+                hf.BertForSequenceClassification, hf.BertConfig, **{**text(w), "num_attention_heads": 2}
             ),
             TOKENS,
         ),
         "2 heads at every width",
     ),
     "GPT-NeoX": (
-        Case(lambda w: hf.GPTNeoXForCausalLM(hf.GPTNeoXConfig(**text(w))), TOKENS, _last),
+        Case(lambda w: built(hf.GPTNeoXForCausalLM, hf.GPTNeoXConfig, **text(w)), TOKENS, _last),
         "rotated positions",
     ),
     "MPNet": (
-        Case(lambda w: hf.MPNetForSequenceClassification(hf.MPNetConfig(**text(w))), TOKENS),
+        Case(lambda w: built(hf.MPNetForSequenceClassification, hf.MPNetConfig, **text(w)), TOKENS),
         "adds random values to logits",
     ),
     "ConvNeXt V2": (
         Case(
-            lambda w: hf.ConvNextV2ForImageClassification(
-                hf.ConvNextV2Config(hidden_sizes=[w, w], depths=[1, 1], num_stages=2, patch_size=2)
+            lambda w: built(
+                hf.ConvNextV2ForImageClassification,
+                hf.ConvNextV2Config,
+                hidden_sizes=[w, w],
+                depths=[1, 1],
+                num_stages=2,
+                patch_size=2,
             ),
             IMAGES,
         ),
@@ -178,8 +190,13 @@ REFUSED: dict[str, tuple[Case, str]] = {
     ),
     "ResNet": (
         Case(
-            lambda w: hf.ResNetForImageClassification(
-                hf.ResNetConfig(embedding_size=w, hidden_sizes=[w], depths=[1], layer_type="basic")
+            lambda w: built(
+                hf.ResNetForImageClassification,
+                hf.ResNetConfig,
+                embedding_size=w,
+                hidden_sizes=[w],
+                depths=[1],
+                layer_type="basic",
             ),
             IMAGES,
         ),

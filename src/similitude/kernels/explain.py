@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from similitude.kernels.first_layers import gap
 from similitude.kernels.values import Atom, Image, Operator, Product, Wide
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from similitude.kernels.reader import Line, Reader
     from similitude.kernels.run import Run
+    from similitude.kernels.scales import ScaleTable
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Row:
         rule: What it became at infinite width.
         exactness: "exact", "bounded" or "estimated".
         bound: Bound on the error of its covariances, where they are bounded.
+        law: Of a function of a first layer with uniform weights, by how much its second moments differ from those of the
+            Gaussian layer that it is taken for, relative to the largest; measured on some of the inputs.
     """
 
     node: int
@@ -36,6 +40,7 @@ class Row:
     rule: str
     exactness: str
     bound: float | None = None
+    law: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,10 @@ class Explanation:
 
 
 def _words(row: Row) -> str:
-    return row.exactness if row.bound is None else f"{row.exactness}, error below {row.bound:.1g}"
+    said = row.exactness if row.bound is None else f"{row.exactness}, error below {row.bound:.1g}"
+    if row.law is not None:
+        said += f" of Gaussian weights; its own, uniform on few inputs, differ by {100 * row.law:.2g} %"
+    return said
 
 
 def explanation(reader: Reader, *, module: str, limit: str, rule: str, run: Run | None) -> Explanation:
@@ -106,7 +114,7 @@ def explanation(reader: Reader, *, module: str, limit: str, rule: str, run: Run 
         rule: Learning rates of the tangent kernel.
         run: Inputs at whose variances error bounds are taken; none are where None.
     """
-    rows = tuple(_row(line, run) for line in reader.lines)
+    rows = tuple(_row(line, run, reader.scales) for line in reader.lines)
     notes = {
         name if role == "matrix" else f"{name} ({role})": note
         for (name, role), note in reader.scales.notes.items()
@@ -123,9 +131,11 @@ def _atoms(value: Wide) -> Iterator[Atom]:
             yield from _atoms(term.atom.right)
 
 
-def _row(line: Line, run: Run | None) -> Row:
-    exactness, bound = line.exactness, None
+def _row(line: Line, run: Run | None, scales: ScaleTable) -> Row:
+    exactness, bound, law = line.exactness, None, None
     for atom in [] if line.value is None else _atoms(line.value):
+        if isinstance(atom, Image) and run is not None:
+            law = gap(atom, run, scales)
         if isinstance(atom, Image) and not atom.function.dual.exact:
             exactness = "bounded"
             if run is not None:
@@ -133,4 +143,4 @@ def _row(line: Line, run: Run | None) -> Row:
                     bound = atom.function.dual.error_bound(run.variance(atom.root))
         elif isinstance(atom, Operator) and not atom.rule.exact:
             exactness = "estimated"
-    return Row(line.index, line.op, line.module, line.rule, exactness, bound)
+    return Row(line.index, line.op, line.module, line.rule, exactness, bound, law)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from similitude.kernels.entries import plus, times
 from similitude.kernels.facts import Finite, Weight
+from similitude.kernels.first_layers import FEW_INPUTS, is_uniform
 from similitude.kernels.labels import (
     NEURON,
     POSITION,
@@ -108,7 +110,15 @@ def contracted(
     made = [*layout]
     made.insert(out_axis if out_axis >= 0 else len(made) + 1 + out_axis, neurons)
     note = f"random matrix '{weight.name}', {reader.scales.notes[weight.name, 'matrix']}"
-    reader.says(note + (", taken as Gaussian" if isinstance(source, Data) and "uniform" in note else ""))
+    if isinstance(source, Data) and is_uniform(reader.scales, weight.name):
+        note += ", taken as Gaussian"
+        if fan_in <= FEW_INPUTS:
+            warnings.warn(
+                f"'{weight.name}' is uniform and reads {fan_in} input{'s' if fan_in > 1 else ''}; the kernel takes it as "
+                "Gaussian, which functions of such a layer are not. explain() tells by how much they differ.",
+                stacklevel=2,
+            )
+    reader.says(note)
     return Wide(tuple(made), order, (Term(atom, Coefficient()),))
 
 
