@@ -45,6 +45,13 @@ class PairCovariance:
     cross: Tensor
     tangent: Tensor | None = None
 
+    def double(self) -> PairCovariance:
+        """Return it in float64, what is one tensor as one tensor."""
+        left = self.left.double()
+        right = left if self.right is self.left else self.right.double()
+        cross = left if self.cross is self.left else self.cross.double()
+        return PairCovariance(left, right, cross, None if self.tangent is None else self.tangent.double())
+
 
 @dataclass(frozen=True)
 class Attended:
@@ -140,6 +147,12 @@ def softmax_attention(
             raise KernelError(
                 "A query attends to no key: its mask is -inf throughout. Let it attend to one, e.g. itself."
             )
+    # In double precision also for a kernel in single: the draws are, and the logits' factors are roots of differences.
+    dtype = queries.cross.dtype
+    queries, keys, values = queries.double(), keys.double(), values.double()
+    if masks is not None:
+        first = masks[0].double()
+        masks = first, first if masks[1] is masks[0] else masks[1].double()
     logits = Logits(
         Factors(queries.left, queries.right, queries.cross),
         Factors(keys.left, keys.right, keys.cross),
@@ -159,7 +172,7 @@ def softmax_attention(
         most_draws=most_draws,
         seed=seed,
     )
-    means, errors = found.means, found.errors
+    means, errors = ([part.to(dtype) for part in parts] for parts in (found.means, found.errors))
     tangent = (means[1], errors[1]) if values.tangent is not None else (None, None)
     return Attended(means[0], tangent[0], errors[0], tangent[1], found.draws)
 

@@ -93,16 +93,17 @@ class BatchNorm:
                 self.function.dual, left, right, _matrix(k, n, m, p), tangent=tangent, eps=self.eps
             )
         back = [
-            None if x is None else x.reshape(n, p, m, p).transpose(1, 2).contiguous()
+            None if x is None else x.to(frame.left.dtype).reshape(n, p, m, p).transpose(1, 2).contiguous()
             for x in (found.covariance, found.tangent)
         ]
         return Pair(back[0], back[1])
 
 
 def _matrix(x: Tensor | None, n: int, m: int, p: int) -> Tensor:
+    """Return it in double precision, also for a kernel in single: the integral takes differences of what it sums."""
     if x is None:
         return torch.zeros(n * p, m * p, dtype=torch.float64)
-    return x.expand(n, m, p, p).transpose(1, 2).reshape(n * p, m * p)
+    return x.double().expand(n, m, p, p).transpose(1, 2).reshape(n * p, m * p)
 
 
 def _own(x: Tensor, full: bool) -> Tensor:
