@@ -5,14 +5,14 @@ import json
 import pytest
 
 from similitude.claims import registry
-from similitude.claims.registry import Measured, claim, measure, registered, select
+from similitude.claims.registry import Measured, claim, expected_minutes, groups, measure, registered, select
 from similitude.core.citation import PAPERS
 from similitude.core.claim import Claim
 from similitude.core.errors import SimilitudeError
 from similitude.core.verdict import Outcome, Verdict
 from similitude.report.figures import figures
 
-LONGEST = 5.0  # minutes; what takes longer is measured by `similitude claims run` alone
+LONGEST = 5.0  # minutes; what takes longer is a full size
 
 
 def test_every_claim_is_whole():
@@ -35,10 +35,20 @@ def test_every_paper_has_claims():
 
 
 def test_a_default_size_takes_minutes():
-    """What takes hours is the full size; the study of a paper's large model on text has no smaller one."""
-    for name, entry in registered().items():
-        assert entry.minutes <= LONGEST or name == "17.text_transfer"
+    for entry in registered().values():
+        assert entry.minutes <= LONGEST
         assert entry.full_minutes is None or entry.full_minutes > entry.minutes
+
+
+def test_what_is_shared_is_counted_once():
+    shared = [registered()[name] for name in ("21.frozen", "7.init", "21.universality")]
+    assert [[entry.name for entry in group] for group in groups(shared)] == [
+        ["21.frozen", "21.universality"],
+        ["7.init"],
+    ]
+    assert expected_minutes(shared) == pytest.approx(shared[0].minutes + shared[1].minutes)
+    (text,) = select(["17.text_transfer"])
+    assert expected_minutes([text], full=True) == text.full_minutes
 
 
 def test_selection():
@@ -75,7 +85,7 @@ def test_a_claim_begins_with_its_paper(name, paper):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [n for n, entry in registered().items() if entry.minutes <= LONGEST])
+@pytest.mark.parametrize("name", list(registered()))
 def test_the_claim_holds_here(name):
     result = measure(registered()[name])
     assert result.passed, result.verdict

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 import similitude
-from similitude.claims.registry import Entry, entry_of, measure
+from similitude.claims.registry import Entry, entry_of, groups, measure
 from similitude.core.claim import Claim
 from similitude.core.verdict import Outcome, Verdict
 from similitude.runs.engine import Engine, InProcess, JobsFailedError, available_cores, one_line
@@ -51,11 +51,18 @@ def measure_all(
         found[name] = replace(claim, settings=dict(settings or {}))
         on_done(found[name])
 
+    def keep_all(names: tuple[str, ...], claims: list[Claim]) -> None:
+        for name, claim in zip(names, claims, strict=True):
+            keep(name, claim)
+
+    jobs = [tuple(entry.name for entry in group) for group in groups(list(by_name.values()))]
+    attempted = functools.partial(_attempt_all, full=full)
     try:
-        (engine or InProcess()).map(functools.partial(attempt, full=full), list(by_name), on_done=keep)
+        (engine or InProcess()).map(attempted, jobs, on_done=keep_all, name=", ".join)
     except JobsFailedError as failed:  # processes that died: what raises is caught in `attempt`
         for failure in failed.failures:
-            keep(failure.job, _unmeasured(by_name[failure.job], failure.reason, 0.0))
+            for name in failure.job:
+                keep(name, _unmeasured(by_name[name], failure.reason, 0.0))
     return [found[entry.name] for entry in entries]
 
 
@@ -91,6 +98,10 @@ def attempt(name: str, *, full: bool = False) -> Claim:
         where = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{one_line(error)} ({os.path.basename(where.filename)}, line {where.lineno})"
         return _unmeasured(entry, reason, time.monotonic() - started)
+
+
+def _attempt_all(names: tuple[str, ...], *, full: bool) -> list[Claim]:
+    return [attempt(name, full=full) for name in names]
 
 
 def _unmeasured(entry: Entry, reason: str, seconds: float) -> Claim:

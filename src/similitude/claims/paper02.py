@@ -229,6 +229,7 @@ def no_depth_rule() -> Measured:
     claimed="tanh MLPs on digits, full batch: learning rate times sharpness differs over widths 256 to 1024 by at most "
     "12 % in every window of 300 steps",
     minutes=4.0,
+    together="MLPs of five widths",
 )
 def consistency() -> Measured:
     """Train five widths with three seeds, and compare their sharpness window by window."""
@@ -241,6 +242,7 @@ def consistency() -> Measured:
     statement="Under NTP the sharpness depends on the width: the wider, the less it rises (Section 3).",
     claimed="the same networks under NTP: a difference of at least 25 % over widths 256 to 1024 from step 100 on",
     minutes=4.0,
+    together="MLPs of five widths",
 )
 def ntp_inconsistent() -> Measured:
     """Train five widths with three seeds under NTP, and compare their sharpness window by window."""
@@ -255,6 +257,7 @@ def ntp_inconsistent() -> Measured:
     claimed="distance to width 1024, last window over the first after the start: of the loss at least 1.5 under both "
     "rules; of the sharpness under muP at most 1.5",
     minutes=4.0,
+    together="MLPs of five widths",
 )
 def loss_gap() -> Measured:
     """Compare how distances of loss and sharpness to the widest network grow."""

@@ -35,7 +35,7 @@ POOL, IMAGE_SIZES, IMAGE_RIDGES = 2000, (50, 100, 200), (0.0, 0.5, 5.0)
     "target's coefficients by two coupled equations (Section 3).",
     claimed="power law of exponent 3/2, 8 pairs of samples and features, 5 ridges: mean test errors of 24 draws within "
     "three standard errors or 5 % of the prediction in at least 95 % of the cases, with a median distance of at most 2 %",
-    minutes=1.0,
+    minutes=0.2,
 )
 def errors() -> Measured:
     """Fit regressions on Gaussian features and compare with the prediction."""
@@ -112,7 +112,7 @@ def _range(values: list[float]) -> tuple[float, float]:
     claimed="power law of exponent 3/2: along growing samples and features the measured error at the measured best "
     "ridge never rises by more than its standard error, and at ridge 1e-3 with 256 samples 256 features are worse than "
     "64",
-    minutes=0.7,
+    minutes=0.2,
 )
 def more_is_better() -> Measured:
     """Scan ridges by brute force at growing sizes, in the same draws for all ridges."""
@@ -193,7 +193,7 @@ def _more(scans: list[np.ndarray]) -> tuple[Chart, Chart]:
     "where noise is at most (beta - alpha) / (alpha (alpha - 1)) of the error without it (Section 5).",
     claimed="alpha = beta = 3/2, 300 samples, noise 0, 1 and 5 times the error without it: training over test error at "
     "the measured best ridge within 0.05 of the root of the paper's equation",
-    minutes=0.7,
+    minutes=0.1,
 )
 def obligatory() -> Measured:
     """Find the best ridge by brute force, and the ratio of training and test error there."""
@@ -264,7 +264,7 @@ def _fitting(label: str, noise: float, test: np.ndarray, train: np.ndarray) -> t
     statement="The equations predict kernel regression on real images from the spectrum of a pool (Section 5).",
     claimed="tangent kernel of a ReLU network on 2,000 images, samples up to a tenth of them, ridges 0, 0.5 and 5, "
     "labels with and without noise: all 18 mean test errors within 10 % of the prediction",
-    minutes=0.7,
+    minutes=0.1,
 )
 def real_images() -> Measured:
     """Fit regressions on samples of the pool, test on the rest."""

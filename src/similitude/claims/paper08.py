@@ -71,6 +71,7 @@ def ntk() -> Measured:
     claimed=f"{ENSEMBLE} MLPs of width {WIDTH} trained on digits: the mean on every test digit within 3 standard errors "
     "of the formula",
     minutes=0.3,
+    together="trained ensemble",
 )
 def ensemble_mean() -> Measured:
     """Train an ensemble, and compare its mean."""
@@ -111,6 +112,7 @@ def ensemble_mean() -> Measured:
     "ensembles).",
     claimed="the same nets: the root of the mean variance over test digits within 10 % of the formula",
     minutes=0.3,
+    together="trained ensemble",
 )
 def ensemble_covariance() -> Measured:
     """Train an ensemble, and compare its covariance."""

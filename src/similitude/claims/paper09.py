@@ -42,7 +42,7 @@ POOL = 1500
     "1).",
     claimed="power law of exponent 3/2, 100 samples, noise 0 to 1000: measured costs within 5 % of the prediction, none "
     "above E_0 by more than 5 %, and within 5 % of it at the largest noise",
-    minutes=0.5,
+    minutes=0.1,
 )
 def agnostic() -> Measured:
     """Divide measured errors of interpolation by those at the measured best ridge."""
@@ -92,7 +92,7 @@ def agnostic() -> Measured:
     claimed="measured errors of interpolated noise: within 5 % of the predicted E_0 for alpha 3/2, 2 and 3 at 100 "
     "samples, growing by a factor of 3.6 to 4.4 from 40 to 160 samples for exp(-i / 10), and falling from 20 to 320 "
     "samples for 1 / (i log^2 i)",
-    minutes=0.5,
+    minutes=0.2,
 )
 def kinds() -> Measured:
     """Interpolate noise on Gaussian designs of three kinds of spectra."""
@@ -168,7 +168,7 @@ def _measured_and_theory(
     "where the samples are as many as the harmonics of a degree.",
     claimed="exp(x'z) in 20 dimensions, 50 to 900 samples: measured errors of interpolated noise within three standard "
     "errors or 3 % of E_0; in 30 dimensions they fall from 60 samples to 170 and rise to 500",
-    minutes=1.0,
+    minutes=0.1,
 )
 def sphere() -> Measured:
     """Interpolate noise at random points of spheres."""
@@ -215,7 +215,7 @@ def sphere() -> Measured:
     statement="E_0 of real data can be estimated from the kernel of the training samples alone, without labels.",
     claimed="tangent kernel of a ReLU network, Laplace and Gaussian kernels on images, 100 and 400 samples: the "
     "estimate by leaving one out within 2 % of the measured error of interpolated noise on images that were not drawn",
-    minutes=0.5,
+    minutes=0.1,
 )
 def real_images() -> Measured:
     """Interpolate noise on samples of the pool, test on the rest; estimate from the kernel of the samples alone."""

@@ -32,6 +32,7 @@ ENOUGH, OFF_AT_CAP = 0.90, 0.03
     claimed="60 noisy trials on Chinchilla's law, five seeds: exponent of parameters over compute within 0.02 of 0.4516 "
     "and of the best learning rate within 0.03 of -0.2258 in the mean; 90 % intervals cover each in at least four",
     minutes=1.5,
+    together="searches on Chinchilla's law",
 )
 def exponents() -> Measured:
     """Tune on the law with five seeds, and compare the exponents that are found with those that it was made with."""
@@ -66,6 +67,7 @@ def exponents() -> Measured:
     claimed="it does not for the learning rate: over the trials of the published search its error of the exponent is, in "
     "the mean of five seeds, at least 0.05 and at least three times that of a law of all trials of ours",
     minutes=1.5,
+    together="searches on Chinchilla's law",
 )
 def naive() -> Measured:
     """Read exponents off the Pareto set of the published search, and off a law of all trials of ours."""
@@ -105,6 +107,7 @@ def naive() -> Measured:
     claimed="where the best learning rate goes as N^-0.5 it is said to shift, and where it does not move, to transfer: "
     "in at least four of five seeds each, and never the other way round",
     minutes=2.5,
+    together="searches on Chinchilla's law",
 )
 def transfer() -> Measured:
     """Tune on the law with and without drift, and collect the verdicts on the learning rate."""

@@ -31,6 +31,7 @@ _UNKNOWN = Slope(math.nan, math.nan, math.nan, math.nan)
     "descent from the net's own start, on test digits and largest of all times, goes with the width to a power between "
     "-0.7 and -0.3",
     minutes=3.5,
+    together="four architectures",
 )
 def universal() -> Measured:
     """Train four architectures at four or five widths beside their kernels, and fit the powers."""
@@ -63,6 +64,7 @@ def sgd() -> Measured:
     claimed="the four architectures: the relative error of the kernel at the start goes with the width to a power "
     "between -0.7 and -0.3",
     minutes=3.5,
+    together="four architectures",
 )
 def kernel_at_start() -> Measured:
     """Fit the powers of the kernel's error of the nets of `21.universality`."""
@@ -75,6 +77,7 @@ def kernel_at_start() -> Measured:
     statement="In the NTK parametrization the tangent kernel does not change in training (main theorem).",
     claimed="the four architectures: the relative change of the kernel falls with the width, to a power of at most -0.4",
     minutes=3.5,
+    together="four architectures",
 )
 def frozen() -> Measured:
     """Fit the powers of the kernel's change in the training of the nets of `21.universality`."""
@@ -89,6 +92,7 @@ def frozen() -> Measured:
     claimed="the same smallest nets made wider under muP, at richness 4: the change of the kernel goes with the width to "
     f"a power of at least {LEVEL:g}",
     minutes=3.5,
+    together="four architectures",
 )
 def feature_learning() -> Measured:
     """Fit the powers of the kernel's change under muP."""

@@ -50,6 +50,8 @@ class Entry:
         measurement: Measures it; a statement that does not hold is reported so. Where there is a full size it takes
             `full`, whether to measure at that.
         full_minutes: What the measurement takes at its full size, about; None where it has one size only.
+        together: Name of what is computed once for several claims of a process, so that the first one that is measured
+            takes the time of all; empty where nothing is shared.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Entry:
     minutes: float
     measurement: Callable[..., Measured]
     full_minutes: float | None = None
+    together: str = ""
 
     @property
     def source(self) -> Paper:
@@ -87,7 +90,14 @@ _ENTRIES: dict[str, Entry] = {}
 
 
 def claim(
-    name: str, *, paper: int, statement: str, claimed: str, minutes: float, full_minutes: float | None = None
+    name: str,
+    *,
+    paper: int,
+    statement: str,
+    claimed: str,
+    minutes: float,
+    full_minutes: float | None = None,
+    together: str = "",
 ) -> Callable[[Callable[..., Measured]], Callable[..., Measured]]:
     """Register the decorated function as the measurement of a claim.
 
@@ -98,6 +108,7 @@ def claim(
         claimed: The value or relation that the measurement is held against.
         minutes: What the measurement takes on two cores, about.
         full_minutes: What it takes at its full size; the function then takes a keyword `full`.
+        together: Name of what it shares with other claims, which are then measured in one process.
 
     Raises:
         ValueError: The name is taken, does not begin with the paper's number, the paper is unknown, or the function
@@ -113,7 +124,7 @@ def claim(
             raise ValueError(
                 f"claim {name!r}: a measurement takes a keyword 'full' where full_minutes are given, and only there."
             )
-        _ENTRIES[name] = Entry(name, paper, statement, claimed, minutes, measurement, full_minutes)
+        _ENTRIES[name] = Entry(name, paper, statement, claimed, minutes, measurement, full_minutes, together)
         return measurement
 
     return register
@@ -155,6 +166,23 @@ def select(names: Sequence[str]) -> list[Entry]:
             )
         chosen.update({e.name: e for e in matching})
     return list(chosen.values())
+
+
+def groups(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Return claims by what they share, in their order; what shares nothing stands alone."""
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(entry.together or entry.name, []).append(entry)
+    return list(found.values())
+
+
+def expected_minutes(entries: Sequence[Entry], *, full: bool = False) -> float:
+    """Return what some claims take on two cores, about, where what they share is computed once."""
+
+    def minutes(entry: Entry) -> float:
+        return (entry.full_minutes if full else None) or entry.minutes
+
+    return sum(max(map(minutes, group)) for group in groups(entries))
 
 
 def measure(entry: Entry, *, full: bool = False) -> Claim:

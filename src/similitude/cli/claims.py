@@ -163,13 +163,18 @@ def _measure(
 ) -> None:
     """Measure claims; show, store and put each into `found` as soon as it is there."""
     from similitude.claims.measuring import measure_all, provenance
+    from similitude.claims.registry import expected_minutes
     from similitude.claims.store import add_claim
     from similitude.report.claims_table import claim_lines
 
-    left = {entry.name: (entry.full_minutes if full else None) or entry.minutes for entry in entries}
+    left = {entry.name: entry for entry in entries}
+
+    def ahead() -> str:
+        return f"about {expected_minutes(list(left.values()), full=full):.2g} minutes"
+
     if found:
         screen.say(f"{len(found)} claims are measured already; --again measures them anew.")
-    screen.say(f"{len(left)} claims to measure, about {sum(left.values()):.2g} minutes on two cores.")
+    screen.say(f"{len(left)} claims to measure, {ahead()} on two cores.")
 
     def keep(claim: Claim) -> None:
         found[claim.name] = claim
@@ -177,7 +182,7 @@ def _measure(
         if out is not None:
             add_claim(out, claim)
         screen.say(claim_lines(claim))
-        status.update(f"{len(left)} to go, about {sum(left.values()):.2g} minutes")
+        status.update(f"{len(left)} to go, {ahead()}")
 
     with screen.notes.status("measuring") as status:
         measure_all(entries, full=full, settings=provenance(command), engine=engine, on_done=keep)
@@ -190,12 +195,12 @@ def _selected(names: Sequence[str], *, everything: bool) -> list[Entry]:
         GridError: None are named, or some beside --all.
         SimilitudeError: A name is unknown.
     """
-    from similitude.claims.registry import registered, select
+    from similitude.claims.registry import expected_minutes, registered, select
 
     if everything and names:
         raise GridError(f"--all measures every claim, and {names[0]} is one of them. Drop one of the two.")
     if not everything and not names:
-        count, minutes = len(registered()), sum(entry.minutes for entry in registered().values())
+        count, minutes = len(registered()), expected_minutes(list(registered().values()))
         raise GridError(
             f"which claims? Name some, e.g. 6 or 6.errors (`similitude claims list` has them), or pass --all: "
             f"{count} claims, about {minutes:.0f} minutes on two cores."
