@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from similitude.core.verdict import Outcome, Verdict
     from similitude.kernels.entry import kernel
     from similitude.kernels.infinite import Kernel
+    from similitude.kernels.monte_carlo import EstimatedKernel
     from similitude.landscape.curvature import Curvature
     from similitude.landscape.doctor import doctor
     from similitude.landscape.doctor_records import Doctor
@@ -91,6 +92,7 @@ _HOMES = {
     "Curve": "studies.records",
     "Diversity": "checking.diversity_records",
     "Doctor": "landscape.doctor_records",
+    "EstimatedKernel": "kernels.monte_carlo",
     "Experiment": "studies.experiment",
     "FeatureProbe": "landscape.features",
     "FiniteWidth": "studies.finite_width_records",
@@ -196,6 +198,7 @@ __all__ = [
     "Curve",
     "Diversity",
     "Doctor",
+    "EstimatedKernel",
     "Experiment",
     "FeatureProbe",
     "FiniteWidth",

@@ -28,6 +28,14 @@ NETS = """
         def forward(self, x):
             return self.last(self.first(x.flatten(1)).softmax(-1))
 
+    class Tied(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.first, self.hidden, self.last = nn.Linear(64, width), nn.Linear(width, width), nn.Linear(width, 10)
+
+        def forward(self, x):
+            return self.last(self.hidden(self.first(x.flatten(1)).relu()).relu() @ self.hidden.weight)
+
     def columns(width):
         return nn.Sequential(nn.Linear(3, width), nn.Tanh(), nn.Linear(width, 1))
 """
@@ -164,6 +172,20 @@ def test_a_model_without_a_kernel_leaves_with_2_and_names_the_operation(kernel):
     error = json.loads(ran.out)["error"]
     assert error["type"] == "KernelError"
     assert "softmax" in error["message"]
+
+
+def test_kernels_without_a_rule_are_estimated_where_asked_for(kernel):
+    refused = kernel(factory="user_nets.py:Tied")
+    assert refused.code == 2
+    assert "fallback='monte carlo'" in refused.message
+    ran = kernel(
+        "--json", "--fallback=monte carlo", "--copies=16", "--copy-widths=24,96", factory="user_nets.py:Tied"
+    )
+    assert ran.code == 0, ran.message
+    explanation = ran.json["explanation"]
+    assert explanation["exact"] is False
+    assert "mean over 16 copies of width 96" in explanation["limit"]
+    assert [row["exactness"] for row in explanation["rows"]] == ["estimated"]
 
 
 def test_widths_of_a_model_without_a_width_are_in_vain(kernel):

@@ -25,6 +25,9 @@ def kernel(
     standardize: bool | None = None,
     weight_variance: float | None = None,
     bias_variance: float | None = None,
+    fallback: Literal["monte carlo"] | None = None,
+    copies: int | None = None,
+    copy_widths: str | None = None,
     time: float | None = None,
     ridge: str = "loo",
     explain: bool = True,
@@ -68,6 +71,13 @@ def kernel(
         Variance of weights times fan-in, in place of what the model's own initialization has.
     bias_variance:
         Variance of biases, likewise.
+    fallback:
+        What to do where an operation has no rule: "monte carlo" estimates the kernels from wide copies; by default the
+        model is refused.
+    copies:
+        Wide copies of each width that kernels are estimated from; 64 by default.
+    copy_widths:
+        Their two widths, e.g. 96,384.
     time:
         Learning rate times steps that nets are trained for, the loss half the sum of squared errors; by default to
         the end.
@@ -102,8 +112,8 @@ def kernel(
         from similitude.cli.engines import engine_of
         from similitude.cli.kernel_data import load_samples
         from similitude.cli.options import at_least
-        from similitude.kernels.gram_bar import GramBar
         from similitude.kernels.entry import kernel as infinite
+        from similitude.kernels.gram_bar import GramBar
         from similitude.report.kernel_table import kernel_table
         from similitude.studies.kernel_study import kernel_study
 
@@ -114,9 +124,11 @@ def kernel(
         for note in samples.notes:
             screen.say(f"Note: {note}.")
         model, sizes = _model(factory, widths, seed=seed)
+        given: dict[str, Any] = {"copies": copies, "copy_widths": _pair(copy_widths)}
         made = infinite(
-            model, sample=samples.x[:2], widths=sizes, rule=rule, dtype=getattr(torch, dtype),
-            weight_variance=weight_variance, bias_variance=bias_variance, seed=seed,
+            model, sample=samples.x[:_LOOKED_AT], widths=sizes, rule=rule, dtype=getattr(torch, dtype),
+            weight_variance=weight_variance, bias_variance=bias_variance, seed=seed, fallback=fallback,
+            **{name: value for name, value in given.items() if value is not None},
         )  # fmt: skip
         explanation = made.explain()
         if explain:
@@ -158,6 +170,12 @@ def _model(factory: str, widths: str | None, *, seed: int) -> tuple[Any, tuple[i
     return build_model(make, None, factory, seed=seed), None
 
 
+def _pair(text: str | None) -> tuple[int, ...] | None:
+    from similitude.cli.options import whole_numbers
+
+    return None if text is None else whole_numbers(text, "--copy-widths")
+
+
 def _ridge(text: str) -> Any:
     """Read a ridge: a number, or "loo".
 
@@ -178,3 +196,4 @@ def _ridge(text: str) -> Any:
 
 
 _WIDTHS = (32, 48)
+_LOOKED_AT = 2  # samples that a model is read on, and whether wide copies have a limit

@@ -12,7 +12,6 @@ from similitude.core.errors import KernelError
 from similitude.kernels.infinite import Kernel
 from similitude.kernels.monte_carlo import EstimatedKernel, estimated_kernel
 from similitude.kernels.program import converted
-from similitude.kernels.refusals import NoRuleError
 from similitude.kernels.rule_rates import known_rule
 from similitude.kernels.samples import count, rows
 from similitude.kernels.scales import ManyDraws
@@ -156,7 +155,7 @@ def kernel(
     try:
         found.pair(rows(sample, 0, min(2, count(sample))))
     except KernelError as error:
-        if isinstance(error, NoRuleError) and not error.estimable:
+        if error.refusal is not None and not error.refusal.estimable:
             raise
         return _estimated(found, error, copies, copy_widths, seed)
     return found
@@ -174,16 +173,8 @@ def _estimated(
             bias_variance=exact.bias_variance, seed=seed,
         )  # fmt: skip
     except KernelError as error:
-        said = reason.reason if isinstance(reason, NoRuleError) else str(reason).rstrip(".")
-        raise KernelError(f"{error} (It has no exact kernel either: {_where(reason)}{said}.)") from reason
-
-
-def _where(reason: KernelError) -> str:
-    if not isinstance(reason, NoRuleError):
-        return ""
-    return f"operation {reason.index} ({reason.op}) in " + (
-        f"module '{reason.module}': " if reason.module else "the module's own forward: "
-    )
+        said = str(reason.refusal or reason).rstrip(".")
+        raise KernelError(f"{error} (It has no exact kernel either: {said}.)") from reason
 
 
 def _two_widths(widths: Sequence[int] | None) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from similitude.kernels.labels import SAMPLE, flat
 from similitude.kernels.program import record
 from similitude.kernels.reader import Reader
 from similitude.kernels.readouts import readouts, sums_of_rows
-from similitude.kernels.refusals import NoRuleError, blamed, not_finite, with_way_out
+from similitude.kernels.refusals import blamed, not_finite, of_output, with_way_out
 from similitude.kernels.run import Run
 from similitude.kernels.samples import count, digest, rows, signature, tensors_of
 from similitude.kernels.scales import Draw, ScaleTable, drawn
@@ -130,13 +130,16 @@ class Kernel(TiledKernel):
         )
         modes = {m.training for m in self.modules[0].modules()}
         mode = "training mode" if modes == {True} else "eval mode" if modes == {False} else "mixed modes"
-        return explanation(
-            reader,
-            module=type(self.modules[0]).__name__,
-            limit=f"{limit}, {mode}",
-            rule=reader.scales.words(str(self.widths[0]) if self.widths else "that of the module"),
-            run=frame.left,
-        )
+        try:
+            return explanation(
+                reader,
+                module=type(self.modules[0]).__name__,
+                limit=f"{limit}, {mode}",
+                rule=reader.scales.words(str(self.widths[0]) if self.widths else "that of the module"),
+                run=frame.left,
+            )
+        except KernelError as error:
+            raise blamed(reader, frame, error) from error
 
     def verify(
         self,
@@ -275,7 +278,7 @@ class Kernel(TiledKernel):
                 found = Reader(program, scales)
                 try:
                     found.read()
-                except NoRuleError as error:
+                except KernelError as error:
                     raise with_way_out(error, family=self.make is not None) from error
             wides = [fact for fact in found.facts.values() if isinstance(fact, Wide)]
             scales.weigh(readouts(self.output(found)), sums_of_rows(wides))
@@ -296,14 +299,15 @@ class Kernel(TiledKernel):
         wides = [f for i in reader.program.outputs if isinstance(f := reader.facts[i], Wide)]
         if not wides:
             kinds = {type(reader.facts[i]).__name__.lower() for i in reader.program.outputs} or {"no tensor"}
-            raise KernelError(
-                f"the module returns {' and '.join(sorted(kinds))} values, none of which is a random function. "
-                "Return what its last layer gives."
+            raise of_output(
+                reader,
+                f"the module returns {' and '.join(sorted(kinds))} values, none of which is a random function",
+                "Return what its last layer gives.",
             )
         output = wides[0]
         if not any(f.kind == SAMPLE for f in flat(output.layout)):
-            raise KernelError(
-                "the module's output has no axis of samples, so that it has no kernel of two of them."
+            raise of_output(
+                reader, "the module's output has no axis of samples, so that it has no kernel of two of them"
             )
         return output
 

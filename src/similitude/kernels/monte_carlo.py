@@ -20,7 +20,6 @@ from similitude.kernels.monte_carlo_copies import WideCopies, wide_copies
 from similitude.kernels.monte_carlo_law import WidthLaw, width_law
 from similitude.kernels.monte_carlo_limit import Limit, limits
 from similitude.kernels.prediction import Prediction
-from similitude.kernels.refusals import NoRuleError
 from similitude.kernels.samples import count, digest, rows, signature, tensors_of
 from similitude.kernels.tiled import TiledKernel
 from similitude.scaling.axes import build_shapes
@@ -212,9 +211,9 @@ class EstimatedKernel(TiledKernel):
         """
         found = self.limits if x is None else limits(self.narrow, self.wide, x, self.copies)
         said = "; ".join(f"{name.upper()}: {limit}" for name, limit in found.items())
-        why = self.reason
-        row = Row(-1, "forward", "", str(why), "estimated")
-        if isinstance(why, NoRuleError):
+        why = self.reason.refusal
+        row = Row(-1, "forward", "", str(self.reason), "estimated")
+        if why is not None:
             row = Row(why.index, why.op, why.module, f"no rule: {why.reason}", "estimated")
         return Explanation(
             module=type(self.wide.net).__name__,

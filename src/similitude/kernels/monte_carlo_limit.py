@@ -112,8 +112,9 @@ def _comes_together(narrow: WideCopies, wide: WideCopies, x: Any, copies: int, o
     raise KernelError(
         f"no limit: tangent kernels of single copies spread by {math.sqrt(v):.1%} about their mean at width {n}, and by "
         f"{math.sqrt(w):.1%} at width {m}, of which {math.sqrt(rest):.1%} stays at infinite width. The kernel is random "
-        "there, as with attention of a fixed number of heads and logits of 1/sqrt(d): let the number of heads grow with "
-        "the width, or take logits of 1/d."
+        "there, as behind a bottleneck or attention of a fixed number of heads and logits of 1/sqrt(d): let these "
+        "numbers grow with the width, or take logits of 1/d. If the spread falls, but slower than the root of the width, "
+        "as with gradients through norms of few numbers, pass wider copy_widths=."
     )
 
 

@@ -177,9 +177,12 @@ def _same_operations(one: Trace, two: Trace, how: str) -> None:
                 "the module's path depends on its input or size, so that it has no one kernel."
             )
     if len(one.nodes) != len(two.nodes):
+        longer = max(one.nodes, two.nodes, key=len)
+        first = longer[min(len(one.nodes), len(two.nodes))]
         raise KernelError(
-            f"the module does {len(one.nodes)} operations, and {how} {len(two.nodes)}: its path depends on its input or "
-            "size, so that it has no one kernel."
+            f"the module does {len(one.nodes)} operations, and {how} {len(two.nodes)} (the first that is more: operation "
+            f"{first.index}, {first.op}, of module '{first.module}'): its path depends on its input or size, so that "
+            "it has no one kernel."
         )
 
 

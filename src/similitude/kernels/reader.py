@@ -24,7 +24,7 @@ from similitude.kernels.labels import (
     positions,
 )
 from similitude.kernels.program import Op, PerSample, Program
-from similitude.kernels.refusals import NoRuleError, no_rule
+from similitude.kernels.refusals import no_rule
 from similitude.kernels.run import Run, gathered, spread
 from similitude.kernels.scales import ScaleTable
 from similitude.kernels.values import Coefficient, Leaf, Linear, Mix, Operator, Wide
@@ -107,9 +107,9 @@ class Reader:
             self._line = ("", "exact")
             try:
                 self._read(op)
-            except NoRuleError:
-                raise
             except (Unmatched, KernelError) as error:
+                if isinstance(error, KernelError) and error.refusal is not None:
+                    raise
                 raise no_rule(op, str(error).rstrip(".")) from error
             except (AssertionError, ArithmeticError, RuntimeError) as error:
                 raise no_rule(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from similitude.core.errors import KernelError
+from similitude.core.errors import KernelError, Refusal
 from similitude.kernels.values import Wide
 
 if TYPE_CHECKING:
@@ -15,32 +15,7 @@ if TYPE_CHECKING:
     from similitude.kernels.reader import Reader
 
 
-class NoRuleError(KernelError):
-    """An operation of a module has no rule at infinite width.
-
-    Attributes:
-        index: Number of the operation in the recorded pass.
-        op: The operation, as PyTorch calls it.
-        module: Name of the module that ran it; empty for the outermost one.
-        reason: Why there is no rule.
-        estimable: Whether wide copies may tell the kernel all the same.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        index: int = -1,
-        op: str = "",
-        module: str = "",
-        reason: str = "",
-        estimable: bool = True,
-    ) -> None:
-        super().__init__(message)
-        self.index, self.op, self.module, self.reason, self.estimable = index, op, module, reason, estimable
-
-
-def no_rule(op: Op, reason: str, remedy: str = "", *, estimable: bool = True) -> NoRuleError:
+def no_rule(op: Op, reason: str, remedy: str = "", *, estimable: bool = True) -> KernelError:
     """Return the refusal of an operation.
 
     Args:
@@ -49,9 +24,9 @@ def no_rule(op: Op, reason: str, remedy: str = "", *, estimable: bool = True) ->
         remedy: What to do, as a sentence.
         estimable: Whether wide copies may tell the kernel all the same.
     """
-    text = f"{op}: {reason}." + (f" {remedy}" if remedy else "")
-    return NoRuleError(
-        text, index=op.node.index, op=op.node.op, module=op.node.module, reason=reason, estimable=estimable
+    return _refusing(
+        f"{op}: {reason}." + (f" {remedy}" if remedy else ""),
+        Refusal(op.node.index, op.node.op, op.node.module, reason, estimable),
     )
 
 
@@ -62,13 +37,26 @@ def with_way_out(error: KernelError, *, family: bool) -> KernelError:
         error: The refusal.
         family: Whether the kernel is that of a family, which can be built at other widths.
     """
-    if not isinstance(error, NoRuleError) or not error.estimable:
+    if error.refusal is None or not error.refusal.estimable:
         return error
     way = "fallback='monte carlo' with sample= estimates the kernel from wide copies"
     way += "." if family else ", of a function of the width that builds the module."
-    return NoRuleError(
-        f"{error} {way}", index=error.index, op=error.op, module=error.module, reason=error.reason
-    )
+    return _refusing(f"{error} {way}", error.refusal)
+
+
+def _refusing(text: str, refusal: Refusal) -> KernelError:
+    error = KernelError(text)
+    error.refusal = refusal
+    return error
+
+
+def of_output(reader: Reader, reason: str, remedy: str = "") -> KernelError:
+    """Return the refusal of what a module returns, with the operation that makes it."""
+    made = (op for op in reader.program.ops if set(op.node.outputs) & set(reader.program.outputs))
+    op = next(made, None)
+    if op is None:
+        return KernelError(f"{reason}." + (f" {remedy}" if remedy else ""))
+    return no_rule(op, reason, remedy, estimable=False)
 
 
 def blamed(reader: Reader, frame: Frame, error: KernelError) -> KernelError:
@@ -79,19 +67,17 @@ def blamed(reader: Reader, frame: Frame, error: KernelError) -> KernelError:
         frame: The pairs of samples whose covariances were computed.
         error: What happened.
     """
-    if isinstance(error, NoRuleError):
+    if error.refusal is not None:
         return error
     for op, value in _wides(reader):
         try:
             frame.left.covariances.cov(value, value, frame, full=False)
-        except NoRuleError as own:
-            return own
         except KernelError as own:
-            return no_rule(op, str(own).rstrip("."))
+            return own if own.refusal is not None else no_rule(op, str(own).rstrip("."))
     return error
 
 
-def not_finite(reader: Reader, frame: Frame) -> NoRuleError | None:
+def not_finite(reader: Reader, frame: Frame) -> KernelError | None:
     """Return the refusal of the first operation whose values have a variance or tangent kernel that is not finite."""
     for op, value in _wides(reader):
         pair = frame.left.covariances.cov(value, value, frame, full=False)

@@ -27,6 +27,7 @@ from similitude.studies.kernel_records import KernelFit, KernelSpectrum, KernelS
 
 if TYPE_CHECKING:
     from similitude.kernels.infinite import Kernel
+    from similitude.kernels.monte_carlo import EstimatedKernel
 
 _VERIFIED = 4  # samples that wide copies are compared on
 _TOP = 10
@@ -34,7 +35,7 @@ _RESAMPLES = 2000
 
 
 def kernel_study(
-    kernel: Kernel,
+    kernel: Kernel | EstimatedKernel,
     x: Tensor,
     y: Tensor | None,
     x_test: Tensor,
