@@ -68,3 +68,9 @@ def test_wrong_use(learning_curve, factory, options, words):
     ran = learning_curve(*options, factory=f"user_models.py:{factory}")
     assert ran.code == 2
     assert words in ran.message
+
+
+def test_noise_is_refused_in_the_users_own_numbers(learning_curve):
+    ran = learning_curve("--noise=-1")
+    assert ran.code == 2
+    assert "--noise -1 is no variance" in ran.message

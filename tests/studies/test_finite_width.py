@@ -256,6 +256,8 @@ def test_what_is_no_model_or_no_input_is_refused():
         finite_width(lambda width: 3, X, size=3)
     with pytest.raises(PlanError, match="inputs has no examples"):
         finite_width(lambda: MLP(16, 4, width=3), ())
+    with pytest.raises(PlanError, match=r"MLP cannot be called with inputs of shape \(8, 16\): RuntimeError"):
+        finite_width(lambda: MLP(7, 4, width=3), X)
     with pytest.raises(CurvatureError, match="inputs is a list"):
         finite_width(lambda: MLP(16, 4, width=3), [X])
 

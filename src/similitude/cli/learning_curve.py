@@ -82,7 +82,7 @@ def learning_curve(
     with Screen(as_json=json) as screen:
         from similitude.cli.kernel_data import load_samples
         from similitude.cli.options import at_least, whole_numbers
-        from similitude.core.errors import DataError
+        from similitude.core.errors import DataError, GridError
         from similitude.kernels.entry import kernel as infinite
         from similitude.report.learning_curve_page import write_learning_curve_page
         from similitude.report.learning_curve_table import learning_curve_table
@@ -90,6 +90,8 @@ def learning_curve(
         from similitude.studies.network_features import network_features
         from similitude.studies.target_rows import target_rows
 
+        if not 0 <= noise < float("inf"):
+            raise GridError(f"--noise {noise:g} is no variance. Give a number of at least 0.")
         samples = load_samples(
             data, labels=labels, examples=at_least(examples, 2, "--examples"), test=1, context=None,
             standardize=standardize, seed=seed,

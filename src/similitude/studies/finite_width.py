@@ -13,9 +13,10 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from similitude.checking.preactivations import Sites, find_sites, record_preactivations
 from similitude.core.citation import cites
-from similitude.core.errors import FactoryError, KernelError, PlanError
+from similitude.core.errors import FactoryError, KernelError, PlanError, SimilitudeError
 from similitude.core.seeding import derive, seeded
 from similitude.landscape.calls import Outputs, call, copied
+from similitude.landscape.undisturbed import undisturbed
 from similitude.scaling.axes import build
 from similitude.scaling.sizes import DEPTH, WIDTH, as_size, takes_width
 from similitude.studies.depth_profile import DepthProfile, depth_profile, measure_streams
@@ -74,7 +75,8 @@ def finite_width(
         verdict.
 
     Raises:
-        PlanError: A number is out of range, or no matrix acts on an axis of examples.
+        PlanError: A number is out of range, the model cannot be called with the inputs, or no matrix acts on an axis of
+            examples.
         FactoryError: The function fails, or returns no model.
         CurvatureError: The tangent kernel cannot be taken.
 
@@ -98,6 +100,7 @@ def finite_width(
         raise PlanError('the function takes the width, and no size is given. Pass size=, e.g. {"width": 64}.')
     given, count = _first(inputs, examples)
     makes = [_maker(make, dials, derive(seed, "network", i)) for i in range(networks)]
+    _try(makes[0](), given)
     with torch.no_grad():
         sites = find_sites(makes[0](), lambda net: call(net, given), inputs=given, examples=count)
     layers = _layers(makes, sites, given, count)
@@ -244,6 +247,21 @@ def _profile(
             f"{streams.others} residual branches of other stages or towers are outside the longest stream"
         )
     return depth_profile(streams, other), notes
+
+
+def _try(model: nn.Module, inputs: Any) -> None:
+    """Raise `PlanError` where a model cannot be called with the inputs."""
+    try:
+        with undisturbed(model), torch.no_grad():
+            call(model, copied(inputs))
+    except SimilitudeError:
+        raise
+    except Exception as error:
+        shapes = ", ".join(str(tuple(t.shape)) for t in tree_flatten(inputs)[0] if isinstance(t, Tensor))
+        raise PlanError(
+            f"{type(model).__name__} cannot be called with inputs of shape {shapes}: {type(error).__name__}: {error}. "
+            "Pass what the model takes: a tensor, a tuple of arguments or a dict of keyword arguments."
+        ) from error
 
 
 def _maker(make: Callable[..., Any], dials: Mapping[str, int] | None, seed: int) -> Callable[[], nn.Module]:
