@@ -11,7 +11,7 @@ from tests.kernels.modules import CASES
 
 KINDS = (
     "mlp, ReLU", "mlp, Tanh", "mlp, ELU", "mlp, ReLU6", "residual, LayerNorm", "SwiGLU", "convolutions, global average",
-    "convolution, GroupNorm", "recurrent", "embeddings with positions", "attention, heads of 8 neurons",
+    "convolution, GroupNorm", "recurrent", "embeddings with positions",
     "batch norm in training",
 )  # fmt: skip
 
@@ -32,7 +32,9 @@ def worst(make, x: Tensor) -> dict[str, float]:
     return found
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    "name", [*KINDS, pytest.param("attention, heads of 8 neurons", marks=pytest.mark.slow)]
+)
 def test_float32_is_float64_to_six_digits(name):
     found = worst(CASES[name].make, CASES[name].x)
     assert max(found.values()) < 1e-6
@@ -48,8 +50,8 @@ def close(act: type[nn.Module]):
 
 @pytest.mark.parametrize(("act", "bound"), [(nn.ReLU, 1e-3), (nn.GELU, 2e-6), (nn.Tanh, 2e-6)])
 def test_close_samples_cost_digits_of_the_tangent_kernel_of_kinks_alone(act, bound):
-    # Samples that differ by 1e-1 to 1e-8 of themselves: angles below 4e-4 are rounding in float32, and what a kink adds to
-    # the tangent kernel goes with the angle.
+    # Samples that differ by 1e-1 to 1e-8 of themselves: angles below 4e-4 are rounding in float32, and what a kink
+    # adds to the tangent kernel goes with the angle.
     generator = torch.Generator().manual_seed(1)
     start, moves = (torch.randn(n, 5, generator=generator, dtype=torch.float64) for n in (1, 8))
     x = start + moves * 10.0 ** -torch.arange(1, 9, dtype=torch.float64)[:, None]
