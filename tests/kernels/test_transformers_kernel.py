@@ -15,7 +15,7 @@ from tests.kernels.wide_nets import Estimate, wide_kernels
 
 WIDTHS = (4 * HEAD, 6 * HEAD)
 COPIES = {64: 160, 192: 160}
-COMPARED = ("BERT, padded", "ALBERT", "CLIP, text", "ConvNeXt")
+COMPARED = ("BERT, padded", "GPT-2, untied", "ViT", "ConvNeXt")
 """For all of them see experiments/LOG.md."""
 
 MOST = 0.03
