@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from similitude.core.seeding import torch_generator
-from similitude.kernels.gradient_descent import gradient_descent
 from similitude.kernels.entry import kernel
+from similitude.kernels.gradient_descent import gradient_descent
 from similitude.kernels.infinite import Kernel
 from similitude.kernels.tangent_rates import tangent_rates
 from similitude.kernels.train_test import TrainTest
