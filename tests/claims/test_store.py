@@ -51,6 +51,9 @@ def test_several_processes_add_to_one_file(tmp_path):
 def test_the_last_measurement_counts():
     other = dataclasses.replace(claim("17.a"), paper=17)
     assert latest([other, claim(), claim(measured=3.0)]) == [claim(measured=3.0), other]
+    failed = claim(error="ValueError: no")
+    assert latest([claim(), failed]) == latest([failed, claim()]) == [claim()]
+    assert latest([claim(error="first"), failed]) == [failed]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def read_claims(path: str | os.PathLike[str]) -> list[Claim]:
 
 
 def add_claim(path: str | os.PathLike[str], claim: Claim) -> None:
-    """Put a claim into a file, in the place of an earlier measurement of it; several processes may do so at once.
+    """Put a claim into a file, in the place of an earlier one (see `latest`); several processes may do so at once.
 
     Raises:
         StudyError: The file holds something else.
@@ -59,8 +59,14 @@ def add_claim(path: str | os.PathLike[str], claim: Claim) -> None:
 
 
 def latest(claims: Iterable[Claim]) -> list[Claim]:
-    """Return the last measurement of every claim, in the order of papers and names."""
-    by_name = {claim.name: claim for claim in claims}
+    """Return the last measurement of every claim, in the order of papers and names.
+
+    One that failed does not take the place of one that did not.
+    """
+    by_name: dict[str, Claim] = {}
+    for claim in claims:
+        if not claim.error or by_name.get(claim.name, claim).error:
+            by_name[claim.name] = claim
     return sorted(by_name.values(), key=lambda claim: (claim.paper, claim.name))
 
 
