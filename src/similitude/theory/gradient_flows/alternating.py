@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 Array = np.ndarray
 _RETURNED = 1e-2  # norm over the threshold at which an active neuron has gone back to sleep
 _SEEN = 1e-7  # of the initial loss: a smaller drop is counted to the one before
+_FAINT = 0.05  # of the largest feature: below this relative growth does not count
 _LEARNED = 1e-8  # of the initial loss: nothing is left to learn
-_PATIENCE = 1e4  # how many times the first wait, without `until`, the search for further drops lasts
+_PATIENCE = 1e3  # how many times the first wait, without `until`, the search for further drops lasts
+_DRAWN = 1e-3  # of the initial loss: the last drop that gradient flow is simulated to by default
 _BEYOND = 1.15  # how far past the last drop gradient flow is simulated by default
 
 
@@ -39,7 +41,7 @@ class AlternatingGradientFlow:
         problem: `diagonal_linear`, `linear`, `linear_transformer`, `modular_addition`, or `own_problem` and
             `two_layer_problem` for utility and cost of one's own.
         threshold: Norm at which a neuron becomes active. As the initialization vanishes it does not matter.
-        until: Time to stop at; by default what is left when nothing grows any more, or no drop comes for 10^4 times as
+        until: Time to stop at; by default what is left when nothing grows any more, or no drop comes for 10^3 times as
             long as the first took.
         numerical: Run the neurons even where the staircase has a closed form.
 
@@ -99,7 +101,7 @@ class AlternatingGradientFlow:
             TheoryError: No time was given and no drop is predicted, or the integration fails.
         """
         if until is None:
-            last = float(self.run().times[-1])
+            last = float(self.run().merged(least=_DRAWN).times[-1])
             if not last > 0:
                 raise TheoryError(
                     "no drop is predicted, so there is no time to simulate gradient flow to. Give until=..."
@@ -144,11 +146,12 @@ class AlternatingGradientFlow:
             time, dormant, woken = wait.time, wait.dormant, list(wait.woken)
             active[woken] = dormant.neurons(degree)[woken]
             asleep[woken] = False
-            active = minimize_cost(problem, active, ~asleep)
+            active = minimize_cost(problem, active, ~asleep, horizon=time)
             dormant, asleep, active = self._put_to_sleep(dormant, asleep, active)
             level, found = problem.loss(active), problem.features(active)
-            change = np.abs(found - features[-1]) / np.maximum(np.abs(found), np.abs(features[-1])).max(
-                initial=1e-300
+            sizes = np.maximum(np.abs(found), np.abs(features[-1]))
+            growth = (np.abs(found) - np.abs(features[-1])) / np.maximum(
+                sizes, _FAINT * sizes.max(initial=1e-300)
             )
             if abs(levels[-1] - level) < _SEEN * initial and order:
                 levels[-1], features[-1] = level, found
@@ -158,7 +161,9 @@ class AlternatingGradientFlow:
             times.append(time)
             levels.append(level)
             features.append(found)
-            order.append(int(np.argmax(change)))
+            order.append(int(np.argmax(growth)))
+        if not asleep.any() and levels[-1] > _LEARNED * initial:
+            notes.append("all neurons are active; what their own small parts learn later is not predicted")
         return Staircase(
             np.array(times),
             np.array(levels),

@@ -101,12 +101,9 @@ def compare_runs(staircase: Staircase, run: Run, *, lr: float | None, time: floa
         )
         for k, name in enumerate(stairs.learned)
     )
-    inside = staircase.loss_at(ran.times)
-    difference = float(
-        np.trapezoid(np.abs(ran.losses - inside), ran.times) / np.ptp(ran.times) / stairs.levels[0]
-    )
+    inside, initial = staircase.loss_at(ran.times), float(stairs.levels[0]) or 1.0
+    difference = float(np.trapezoid(np.abs(ran.losses - inside), ran.times) / np.ptp(ran.times) / initial)
     order = _same_order(drops)
-    initial = float(stairs.levels[0])
     return Comparison(drops, difference, order, _verdict(drops, order, ran, initial, time=time, size=size))
 
 

@@ -17,11 +17,10 @@ _SETTLED = (
 _PASSED = 3.0  # by how much the loss speeds up again after a saddle
 _SLOW = 1e-2  # of its fastest: how slowly the loss must have fallen for that to have been a saddle
 _STEPS = 20_000
-_HORIZON = 1e12  # time of the flow in units of one over its first speed
 
 
 @cites(4, "Algorithm 1: cost minimization")
-def minimize_cost(problem: Problem, active: Array, awake: Array) -> Array:
+def minimize_cost(problem: Problem, active: Array, awake: Array, *, horizon: float) -> Array:
     """Follow gradient flow of the active neurons alone, to a minimum or to the saddle that it slows down at first.
 
     It has to be a flow. Whatever takes larger steps (a quasi-Newton method) leaves the saddle that the network rests at,
@@ -32,6 +31,8 @@ def minimize_cost(problem: Problem, active: Array, awake: Array) -> Array:
         problem: Its loss and push.
         active: Parameters, shape (H, P), rows of zeros for dormant neurons.
         awake: Which neurons are active, shape (H,).
+        horizon: Longest time of the flow. As the initialization vanishes waits become endless; before, a slow drift along
+            a valley that would take longer than dormant neurons take does not come to its end.
 
     Returns:
         Parameters of all neurons where it stopped, rows of zeros for dormant ones.
@@ -51,12 +52,8 @@ def minimize_cost(problem: Problem, active: Array, awake: Array) -> Array:
         return problem.push(neurons, neurons)[awake].ravel()
 
     state = active[awake].ravel()
-    speed = float(np.linalg.norm(velocity(0.0, state)))
-    if speed == 0:
-        return active
-    horizon = _HORIZON * max(float(np.linalg.norm(state)), 1e-12) / speed
     solver = LSODA(velocity, 0.0, state, horizon, rtol=_ACCURACY, atol=_ACCURACY * problem.small)
-    fastest = slowest = speed**2
+    fastest = slowest = float(np.sum(velocity(0.0, state) ** 2))
     best = state
     for _ in range(_STEPS):
         message = solver.step()
@@ -69,10 +66,11 @@ def minimize_cost(problem: Problem, active: Array, awake: Array) -> Array:
         if fall >= fastest:
             fastest, slowest = fall, fall
         if fall <= slowest:
-            slowest, best = fall, solver.y
+            slowest, best = fall, solver.y.copy()
         elif slowest < _SLOW * fastest and fall > _PASSED * slowest:
             break
-        if fall * solver.t <= _SETTLED * initial or solver.status == "finished":
-            best = solver.y
+        settled = fall < _SLOW * fastest and fall * solver.t <= _SETTLED * initial
+        if settled or solver.status == "finished":
+            best = solver.y.copy()
             break
     return expand(best)

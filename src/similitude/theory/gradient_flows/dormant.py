@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ Array = np.ndarray
 _ACCURACY = 1e-8  # relative, of directions and of accumulated utility, per step
 _DIRECTION = 1e-13  # absolute: parts of a unit direction that are this small are noise
 _TIE = 1e-6  # relative difference of accumulated utility at which neurons become active together
+_MOST = 100_000  # evaluations of the push in one wait
 _CHUNK = 2.0  # by how much the time that is looked ahead grows
 
 
@@ -104,7 +106,14 @@ def maximize_utility(
         neurons[rows] = directions
         return problem.push(neurons, active)[rows]
 
-    def velocity(_: float, state: Array) -> Array:
+    evaluations = itertools.count(1)
+
+    def velocity(at: float, state: Array) -> Array:
+        if next(evaluations) > _MOST:
+            raise TheoryError(
+                f"dormant neurons stick to a kink of their utility at t={at:.4g}: {_MOST} evaluations did not lead "
+                "beyond it. Smooth the activation, give fewer samples, or an earlier `until`."
+            )
         directions, utilities = state[count:].reshape(count, width), state[:count]
         gradient = push(directions)
         along = (gradient * directions).sum(1) / (directions**2).sum(1)

@@ -148,7 +148,8 @@ def find_staircase(
     for k in range(len(found) - 1):
         (a, b), (c, d) = found[k], found[k + 1]
         before, after = plateaus[k].level, plateaus[k + 1].level
-        half = int(np.argmax(calm <= (before + after) / 2))
+        below = np.flatnonzero(calm[b : c + 1] <= (before + after) / 2)
+        half = b + int(below[0]) if below.size else c
         learned = _changed(named, slice(a, b + 1), slice(c, d + 1))
         drops.append(LossDrop(float(at[half]), float(at[b]), float(at[c]), before, after, learned))
     notes = []
