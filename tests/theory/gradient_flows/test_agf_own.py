@@ -8,7 +8,13 @@ import torch
 
 from similitude.core.citation import cite
 from similitude.core.errors import TheoryError
-from similitude.theory import AlternatingGradientFlow, linear_transformer, own_problem, two_layer_problem
+from similitude.theory import (
+    AlternatingGradientFlow,
+    linear,
+    linear_transformer,
+    own_problem,
+    two_layer_problem,
+)
 from similitude.theory.gradient_flows import dormant
 from similitude.theory.gradient_flows.cost import minimize_cost
 
@@ -63,16 +69,12 @@ def test_utility_and_cost_of_one_s_own_are_the_instance():
 
 
 def test_the_cost_step_stops_at_the_saddle():
-    """One neuron that could fit either of two samples, near the line to the smaller one, ends there."""
-
-    def neuron(n, x):
-        return n[:, :1] * n[:, 1:] @ x.T
-
-    problem = two_layer_problem(neuron, np.eye(2), [1.0, 3.0], start=[[1e-6, 1e-6, 1e-9]], degree=2)
-    at = np.array([[0.7, 0.7, 1e-6]])
-    ended = minimize_cost(problem, at, np.array([True]), horizon=1e9)
-    assert problem.loss(ended) == pytest.approx(9 / 4, abs=1e-4)
-    assert problem.loss(minimize_cost(problem, at + 0.5, np.array([True]), horizon=1e9)) < 0.5
+    """One neuron that could learn either of two modes, near the weaker one, ends there; far from it, at the stronger."""
+    problem = linear(np.eye(2), np.diag([1.0, 3.0]), width=1)
+    for rest, level in ((1e-6, 9 / 2), (0.5, 1 / 2)):
+        at = np.array([[0.7, rest, 0.7, rest]])
+        ended = minimize_cost(problem, at, np.array([True]), horizon=1e9)
+        assert problem.loss(ended) == pytest.approx(level, abs=1e-3)
 
 
 def test_nothing_to_learn_has_no_drops():
