@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-_ROOM = 1.15
+_ROOM = 1.15  # of a logarithmic axis, at least
 _SAID = 12  # points of a series that are said in words; of longer ones the ends and the extremes are
 _LEGEND_LETTERS = 50  # that fit in a line above the axes
 _LEGEND_HANDLE = 8  # letters that a mark and the space beside it take
@@ -121,7 +121,9 @@ def _scale(axes: Axes, chart: Chart) -> None:
     positive = [value for value in values if value > 0]
     if chart.y_scale != "linear" and positive:
         axes.set_yscale("log")
-        axes.set_ylim(chart.y_range or (min(positive) / _ROOM, max(positive) * _ROOM))
+        low, high = min(positive), max(positive)
+        room = max(_ROOM, (high / low) ** 0.04) if high / low < math.inf else _ROOM
+        axes.set_ylim(chart.y_range or (low / room, high * room))
         _set_ticks(axes.yaxis, log_ticks(*axes.get_ylim()))
     else:
         axes.set_ylim(chart.y_range or _linear_range(values))
