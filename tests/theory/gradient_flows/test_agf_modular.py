@@ -104,7 +104,7 @@ def test_random_encodings_are_learned_in_order(seed):
     p = int(rng.choice([7, 8, 9]))
     first, second = (int(k) for k in rng.permutation(np.arange(1, p // 2 + 1))[:2])
     problem = modular_addition(
-        template(p, {first: 5.0, second: 2.8}, seed), neurons=16, alpha=0.01, seed=seed
+        template(p, {first: 5.0, second: 2.8}, seed), neurons=12, alpha=0.003, seed=seed
     )
     judged(problem)
 
