@@ -33,7 +33,7 @@ _NOISY = 0.05  # relative standard error above which nothing is said
 _WANTED = 0.02  # relative standard error at which copies are enough
 _FEWEST = 24
 _SLACK = 4.0  # what one width may differ by, times its inverse
-_LOOSE = 1.0  # largest such difference, relative, at which a comparison says something
+_LOOSE = 0.5  # largest such difference, relative, at which a comparison says something
 _MOST_FORWARD = 20_000
 _WIDER = 4  # ratio of the two widths
 
@@ -69,7 +69,7 @@ def verify(
     Weights of the copies are drawn anew with the variances that the kernel assumes. A family is built at two widths, and
     what its copies say is extrapolated to infinite width by their fall as 1/width. A single module has one width only and
     cannot be made wider: means over its draws know its own kernels to 2 %, which may differ from those at infinite width
-    by 4/width, and an error below that is not seen. With fewer than four neurons nothing is said.
+    by 4/width, and an error below that is not seen. With fewer than eight neurons nothing is said.
 
     Args:
         kernel: The kernel.
