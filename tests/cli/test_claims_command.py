@@ -125,6 +125,53 @@ def test_an_interrupted_run_keeps_what_it_measured(cli, claimed, tmp_path, monke
     assert claimed == ["good", "bad"]
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--report", "{}"], "it is a folder"),
+        (["--report", "{}/file/page.html"], "a part of the path is a file"),
+        (["--out", "{}/file/claims.json"], "a part of the path is a file"),
+        (["--out", "{}/a.json", "--report", "{}/b/../a.json"], "the page would replace the claims in"),
+    ],
+)
+def test_nothing_is_measured_that_cannot_be_kept(cli, claimed, tmp_path, options, words):
+    (tmp_path / "file").write_text("kept")
+    ran = cli("claims", "run", "20.good", *(option.format(tmp_path) for option in options))
+    assert (ran.code, claimed) == (2, [])
+    assert words in ran.message
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_a_page_holds_what_another_run_added(cli, claimed, tmp_path):
+    out, page = tmp_path / "claims.json", tmp_path / "page.html"
+
+    @registry.claim("20.meanwhile", paper=20, statement="meanwhile!", claimed="below 1", minutes=0.1)
+    def measurement() -> registry.Measured:
+        assert cli("claims", "run", "20.good", "--out", out).code == 0
+        return registry.Measured(2.0, None, "octaves", Verdict(Outcome.OK, "2 is what it is"))
+
+    assert cli("claims", "run", "20.meanwhile", "--out", out, "--report", page).code == 0
+    assert claimed == ["good"]
+    assert "good!" in page.read_text()
+    assert "meanwhile!" in page.read_text()
+
+
+@pytest.mark.usefixtures("claimed")
+def test_a_page_escapes_what_claims_say(cli, tmp_path):
+    @registry.claim("20.marked", paper=20, statement="a <b> & c", claimed="<script>1</script>", minutes=0.1)
+    def measurement() -> registry.Measured:
+        raise ValueError("<img src=x> [bold]")
+
+    page = tmp_path / "page.html"
+    ran = cli("claims", "run", "20.marked", "--report", page)
+    assert "<img src=x> [bold]" in ran.out
+    text = page.read_text()
+    assert "a &lt;b&gt; &amp; c" in text
+    assert "&lt;img src=x&gt;" in text
+    for raw in ("<script>1", "<img src=x>", "a <b>"):
+        assert raw not in text
+
+
 @pytest.mark.usefixtures("claimed")
 def test_pages(cli, tmp_path):
     first, second, page = (tmp_path / name for name in ("a.json", "b.json", "page.html"))
@@ -144,6 +191,8 @@ def test_pages(cli, tmp_path):
     assert [c["claim"] for c in cli("claims", "report", first, second, "--json").json] == [
         "20.bad", "20.crash", "20.good",
     ]  # fmt: skip
+    assert cli("claims", "report", first, second, "--report", second).code == 2
+    assert json.loads(second.read_text())  # not replaced by the page
     assert (cli("claims", "report").code, cli("claims", "report", tmp_path / "none.json").code) == (2, 2)
 
 

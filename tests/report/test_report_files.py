@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from similitude.core.errors import ReportError
-from similitude.report.files import write_atomically
+from similitude.report.files import check_writable, write_atomically
 
 
 def test_makes_folders_and_replaces_the_old_file(tmp_path):
@@ -79,14 +79,14 @@ def test_a_disk_that_fails_half_way_keeps_the_old_file(tmp_path, monkeypatch, nu
 
 LIMITED = """
 import resource, sys
-from similitude.report.files import write_atomically
+from similitude.report.files import check_writable, write_atomically
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 write_atomically(sys.argv[1], "x" * 100_000)
 """
 
 KILLED = """
 import os, signal, sys
-from similitude.report.files import write_atomically
+from similitude.report.files import check_writable, write_atomically
 os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 write_atomically(sys.argv[1], "new")
 """
@@ -110,3 +110,26 @@ def test_a_kill_before_the_rename_keeps_the_old_file(tmp_path):
     run = subprocess.run([sys.executable, "-c", KILLED, path], check=False)
     assert run.returncode == -signal.SIGKILL
     assert path.read_text() == "old"
+
+
+def test_what_cannot_be_written_is_told_before(tmp_path):
+    kept = tmp_path / "kept.html"
+    kept.write_text("kept")
+    check_writable(kept)
+    check_writable(tmp_path / "new" / "report.html")
+    assert (kept.read_text(), os.listdir(tmp_path / "new")) == ("kept", [])
+    for path, words in (
+        (tmp_path, "it is a folder"),
+        (kept / "report.html", "a part of the path is a file"),
+        (tmp_path / ("x" * 300), "shorter path"),
+    ):
+        with pytest.raises(ReportError, match=words):
+            check_writable(path)
+
+
+def test_a_pipe_is_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ReportError, match="a device or a pipe"):
+        write_atomically(pipe, "text")
+    assert pipe.is_fifo()

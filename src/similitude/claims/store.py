@@ -12,6 +12,7 @@ from similitude.claims.registry import Entry
 from similitude.core.claim import Claim
 from similitude.core.errors import StudyError
 from similitude.report.files import write_atomically
+from similitude.runs.faults import storage_fault
 from similitude.runs.lock import FileLock
 
 VERSION = "similitude"
@@ -47,11 +48,14 @@ def add_claim(path: str | os.PathLike[str], claim: Claim) -> None:
     """Put a claim into a file, in the place of an earlier one (see `latest`); several processes may do so at once.
 
     Raises:
-        StudyError: The file holds something else.
+        StudyError: The file holds something else, or its folder cannot be made.
         ReportError: The file cannot be written.
     """
     file = Path(path)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_fault(file, error) from error
     with FileLock(file.with_name(f".{file.name}.lock")).held():
         known = latest([*(read_claims(file) if file.exists() else []), claim])
         text = json.dumps([one.to_dict() for one in known], indent=1, allow_nan=False, ensure_ascii=False)

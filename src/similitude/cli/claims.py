@@ -99,6 +99,7 @@ def run(
         from similitude.report.claims_table import counts
 
         entries = _selected(names, everything=all)
+        _check_paths([] if out is None else [out], report)
         stored = [] if out is None or not out.exists() else read_claims(out)
         found = {} if again else {c.name: c for c in still_good(stored, entries, full=full)}
         missing = [entry for entry in entries if entry.name not in found]
@@ -113,6 +114,8 @@ def run(
             with engine_of(engine, workers, alone=True) as where:
                 _measure(screen, missing, found, where, shlex.join(command), full=full, out=out)
         finally:  # an interrupted run leaves the page of what it has measured
+            if out is not None and out.exists():  # another run may have added to it
+                stored = read_claims(out)
             shown = latest([*stored, *found.values()])
             if report is not None and shown:
                 page = write_claims_page(shown, report).resolve()
@@ -144,6 +147,7 @@ def report(*files: Path, report: Path = Path("claims.html"), json: Switch = Fals
             raise GridError(
                 "which claims? Name the files that `similitude claims run --out FILE.json` wrote."
             )
+        _check_paths(files, report, written=False)
         claims = latest(claim for file in files for claim in read_claims(file))
         page = write_claims_page(claims, report).resolve()
         screen.say(f"{counts(claims)}.", f"Report: {page}")
@@ -206,6 +210,31 @@ def _selected(names: Sequence[str], *, everything: bool) -> list[Entry]:
             f"{count} claims, about {minutes:.0f} minutes on two cores."
         )
     return list(registered().values()) if everything else select(names)
+
+
+def _check_paths(files: Sequence[Path], report: Path | None, *, written: bool = True) -> None:
+    """See that what is measured can be kept, before it is.
+
+    Args:
+        files: Files of claims.
+        report: The page.
+        written: Whether claims are added to the files.
+
+    Raises:
+        GridError: The page would replace the claims.
+        ReportError: A path cannot be written.
+    """
+    from similitude.report.files import check_writable
+
+    for file in files:
+        if report is not None and report.resolve() == file.resolve():
+            raise GridError(
+                f"the page would replace the claims in {file}. Pass another file, e.g. --report "
+                f"{shlex.quote(str(file.with_suffix('.html')))}."
+            )
+    for path in (*(files if written else ()), report):
+        if path is not None:
+            check_writable(path)
 
 
 def _exit_code(claims: Sequence[Claim], *, strict: bool) -> int:

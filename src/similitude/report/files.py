@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from similitude.core.errors import ReportError
@@ -35,28 +37,52 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
         The path as given.
 
     Raises:
-        ReportError: The path is a folder, or cannot be written; nothing is left behind.
+        ReportError: The path is a folder or a device, or cannot be written; nothing is left behind.
     """
     given = Path(path)
+    with _replacement(given) as (target, temporary):
+        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    return given
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Find out whether `write_atomically` can write here, before work that would be lost if not; nothing is changed.
+
+    A missing folder is made.
+
+    Raises:
+        ReportError: The path is a folder or a device, or cannot be written.
+    """
+    with _replacement(Path(path)) as (_, temporary):
+        temporary.touch()
+        temporary.unlink()
+
+
+@contextmanager
+def _replacement(given: Path) -> Iterator[tuple[Path, Path]]:
+    """Give the file that is to be replaced, and a temporary one beside it that is gone in the end."""
     if os.path.isdir(given):
         raise ReportError(
             f"cannot write {str(given)!r}: it is a folder. Pass the path of a file, "
             f"e.g. {str(given / 'report.html')!r}."
+        )
+    if os.path.exists(given) and not os.path.isfile(given):
+        raise ReportError(
+            f"cannot write {str(given)!r}: it is a device or a pipe, which a file would replace. Pass the path of a file."
         )
     target = Path(os.path.realpath(given))
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
+            yield target, temporary
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
         why = _REMEDIES.get(error.errno or 0, f"{error.strerror or error}. Pass a path elsewhere")
         raise ReportError(f"cannot write {str(given)!r}: {why}.") from error
-    return given
