@@ -1,4 +1,4 @@
-"""Claims of paper 5 hold, and turn red with a wrong law."""
+"""Claims of paper 5 turn red with a wrong law or where the theory is not at home."""
 
 from __future__ import annotations
 
@@ -8,14 +8,6 @@ import pytest
 
 from similitude.claims import paper05
 from similitude.core.verdict import Outcome
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["growth", "two_directions", "never_falls", "ranks", "landing", "saddles"])
-def test_claims_hold(name):
-    measured = getattr(paper05, name)()
-    assert measured.verdict.ok, measured.verdict.summary
-    assert measured.figures
 
 
 def test_another_norm_law_turns_growth_red(monkeypatch):
