@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from similitude.theory.bottleneck.run import BottleneckRun
     from similitude.theory.bottleneck.segment import Segment
     from similitude.theory.bottleneck.training import train_bottlenecks
+    from similitude.theory.embedding_steps.history import EmbeddingHistory
+    from similitude.theory.embedding_steps.losses import barlow_twins, simclr, spectral_contrastive, vicreg
+    from similitude.theory.embedding_steps.modes import ViewModes, view_modes
+    from similitude.theory.embedding_steps.overlap import kernel_pca, subspace_overlap
+    from similitude.theory.embedding_steps.steps import EmbeddingSteps, embedding_steps
+    from similitude.theory.embedding_steps.tracker import EmbeddingTracker
+    from similitude.theory.embedding_steps.training import train_encoder
     from similitude.theory.finite_width.catapult import Catapult, catapult_map, catapult_window
     from similitude.theory.finite_width.criticality import Criticality, critical_line, criticality
     from similitude.theory.finite_width.cumulants import VarianceCumulants, variance_cumulants
@@ -73,6 +80,9 @@ _HOMES = {
     "Catapult": "finite_width.catapult",
     "CostOfOverfitting": "ridge.overfitting",
     "Criticality": "finite_width.criticality",
+    "EmbeddingHistory": "embedding_steps.history",
+    "EmbeddingSteps": "embedding_steps.steps",
+    "EmbeddingTracker": "embedding_steps.tracker",
     "Escape": "saddle_escape.direction",
     "Exponents": "ridge.exponents",
     "FeatureErrors": "one_step.report",
@@ -95,7 +105,9 @@ _HOMES = {
     "Taxonomy": "ridge.taxonomy",
     "TwoLayer": "one_step.network",
     "VarianceCumulants": "finite_width.cumulants",
+    "ViewModes": "embedding_steps.modes",
     "WideKernels": "bottleneck.limit",
+    "barlow_twins": "embedding_steps.losses",
     "bottleneck_rank": "saddle_escape.layer_ranks",
     "bottleneck_start": "bottleneck.limit",
     "catapult_map": "finite_width.catapult",
@@ -107,6 +119,7 @@ _HOMES = {
     "criticality": "finite_width.criticality",
     "diagonal_linear": "gradient_flows.diagonal",
     "effective_ranks": "ridge.effective_rank",
+    "embedding_steps": "embedding_steps.steps",
     "equivalent_risk": "one_step.equivalent",
     "escape": "saddle_escape.direction",
     "escape_of": "saddle_escape.direction",
@@ -117,6 +130,7 @@ _HOMES = {
     "hermite_moments": "one_step.hermite",
     "homogeneous_task": "saddle_escape.task",
     "interpolation_penalty": "ridge.power_law",
+    "kernel_pca": "embedding_steps.overlap",
     "layer_ranks": "saddle_escape.layer_ranks",
     "linear": "gradient_flows.linear",
     "linear_speed_up": "bottleneck.linear",
@@ -142,11 +156,17 @@ _HOMES = {
     "resnet_ntk": "finite_width.residual_flow",
     "rf_risk": "ridge.risk",
     "sample_resnet_covariance": "finite_width.residual_draws",
+    "simclr": "embedding_steps.losses",
+    "spectral_contrastive": "embedding_steps.losses",
+    "subspace_overlap": "embedding_steps.overlap",
     "tau_star": "one_step.large_step",
     "taxonomy": "ridge.overfitting",
     "train_bottlenecks": "bottleneck.training",
+    "train_encoder": "embedding_steps.training",
     "two_layer_problem": "gradient_flows.own",
     "variance_cumulants": "finite_width.cumulants",
+    "vicreg": "embedding_steps.losses",
+    "view_modes": "embedding_steps.modes",
     "whitened": "one_step.alignment",
     "wide_head": "bottleneck.heads",
     "without_bottleneck": "bottleneck.limit",
@@ -158,6 +178,9 @@ __all__ = [
     "Catapult",
     "CostOfOverfitting",
     "Criticality",
+    "EmbeddingHistory",
+    "EmbeddingSteps",
+    "EmbeddingTracker",
     "Escape",
     "Exponents",
     "FeatureErrors",
@@ -180,7 +203,9 @@ __all__ = [
     "Taxonomy",
     "TwoLayer",
     "VarianceCumulants",
+    "ViewModes",
     "WideKernels",
+    "barlow_twins",
     "bottleneck_rank",
     "bottleneck_start",
     "catapult_map",
@@ -192,6 +217,7 @@ __all__ = [
     "criticality",
     "diagonal_linear",
     "effective_ranks",
+    "embedding_steps",
     "equivalent_risk",
     "escape",
     "escape_of",
@@ -202,6 +228,7 @@ __all__ = [
     "hermite_moments",
     "homogeneous_task",
     "interpolation_penalty",
+    "kernel_pca",
     "layer_ranks",
     "linear",
     "linear_speed_up",
@@ -227,11 +254,17 @@ __all__ = [
     "resnet_ntk",
     "rf_risk",
     "sample_resnet_covariance",
+    "simclr",
+    "spectral_contrastive",
+    "subspace_overlap",
     "tau_star",
     "taxonomy",
     "train_bottlenecks",
+    "train_encoder",
     "two_layer_problem",
     "variance_cumulants",
+    "vicreg",
+    "view_modes",
     "whitened",
     "wide_head",
     "without_bottleneck",

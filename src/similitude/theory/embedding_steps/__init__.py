@@ -1,0 +1,1 @@
+"""When the dimensions of a joint-embedding self-supervised model switch on, and what they will be (paper 11)."""

@@ -1,0 +1,171 @@
+"""The embedding spectrum of a self-supervised model along training, with one line in any loop (paper 11)."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from similitude.core.citation import cites
+from similitude.core.errors import TheoryError
+from similitude.core.seeding import seeded
+from similitude.core.verdict import Verdict
+from similitude.theory.embedding_steps.history import EmbeddingHistory, EmbeddingStep, effective_rank
+from similitude.theory.embedding_steps.losses import cross_correlation
+from similitude.theory.finite_width.given import whole
+
+Embed = Callable[[nn.Module, Any], Tensor]
+
+
+@cites(11, "Figure 1: stepwise growth of embedding eigenvalues")
+class EmbeddingTracker:
+    """Log the eigenvalues of the embedding's cross-correlation along training: one line in any loop.
+
+    Call `update` after every step. Every `every` steps it embeds a fixed pair of views in evaluation mode and keeps the
+    eigenvalues of C = (a'b + b'a) / 2n. The training is not disturbed: modes, gradients and random numbers stay.
+
+    Args:
+        probe: Two views of the same samples, (A, B), as the model takes them.
+        every: Steps between records.
+        embed: `embed(model, view) -> Tensor` of shape (n, dim), where the model itself gives something else.
+        center: Take the mean over both views from the embeddings first.
+        log: A file that gets each record at once, one JSON object per line: step, loss, rank, eigenvalue_1, ... as
+            `similitude staircase` reads them.
+
+    Raises:
+        TheoryError: An argument is out of range.
+
+    Example:
+        >>> model = nn.Linear(2, 2, bias=False)
+        >>> _ = nn.init.eye_(model.weight)
+        >>> views = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+        >>> tracker = EmbeddingTracker((views, views))
+        >>> tracker.update(model, 0)
+        [2.0, 0.5]
+
+    Cost: two forward passes on the probe, and one eigendecomposition of a dim x dim matrix, per record.
+    """
+
+    def __init__(
+        self,
+        probe: tuple[Any, Any],
+        *,
+        every: int = 1,
+        embed: Embed | None = None,
+        center: bool = False,
+        log: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if not isinstance(probe, tuple | list) or len(probe) != 2:
+            raise TheoryError("EmbeddingTracker: probe is a pair of views of the same samples: pass (A, B).")
+        self.probe, self.every = (probe[0], probe[1]), whole("every", every)
+        self.embed, self.center, self.log = embed or _call, center, log
+        self._rows: list[tuple[float, list[float], float]] = []
+
+    @property
+    def history(self) -> EmbeddingHistory:
+        """The records as a history, with steps and a verdict.
+
+        Raises:
+            TheoryError: There is no record yet.
+        """
+        if not self._rows:
+            raise TheoryError(
+                "EmbeddingTracker: no record yet. Call update(model, step) in the training loop."
+            )
+        times, eigenvalues, losses = zip(*self._rows, strict=True)
+        return EmbeddingHistory.of(times, eigenvalues, losses)
+
+    def steps(self) -> tuple[EmbeddingStep, ...]:
+        """Return the dimensions that switched on so far: `EmbeddingHistory.steps`."""
+        return self.history.steps()
+
+    def verdict(self) -> Verdict:
+        """Say whether the dimensions switched on one by one: `EmbeddingHistory.verdict`."""
+        return self.history.verdict()
+
+    def update(
+        self, model: nn.Module, step: int, *, loss: float | Tensor | None = None, lr: float = 1.0
+    ) -> list[float] | None:
+        """Record the spectrum if the step is one of those: call this after every optimizer step, or at step 0.
+
+        Args:
+            model: The model that is trained.
+            step: Optimizer steps made so far. A step that is not after the last record replaces what is not before it.
+            loss: Of this step, to be kept beside.
+            lr: Length of a step in time: the learning rate of gradient descent, to compare with `embedding_steps`.
+
+        Returns:
+            The eigenvalues, falling; None between records. They are nan where the embedding is not finite.
+
+        Raises:
+            TheoryError: The model gives no matrix of embeddings, or the log cannot be written.
+        """
+        if step % self.every:
+            return None
+        values = self._spectrum(model)
+        time = step * lr
+        while self._rows and self._rows[-1][0] >= time:
+            self._rows.pop()
+        lost = float("nan") if loss is None else float(loss)
+        if loss is not None and not math.isfinite(lost):
+            lost = math.inf
+        self._rows.append((time, values, lost))
+        if self.log is not None:
+            self._write(step, time, values, lost)
+        return values
+
+    def _spectrum(self, model: nn.Module) -> list[float]:
+        modes = {module: module.training for module in model.modules()}
+        model.eval()
+        try:
+            with torch.no_grad(), seeded(0):
+                a, b = (self._embedded(model, view) for view in self.probe)
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+        if a.shape != b.shape:
+            raise TheoryError(
+                f"EmbeddingTracker: the views' embeddings have shapes {tuple(a.shape)}, {tuple(b.shape)}."
+            )
+        if self.center:
+            mean = (a.mean(0) + b.mean(0)) / 2
+            a, b = a - mean, b - mean
+        C = cross_correlation(a, b)
+        if not bool(torch.isfinite(C).all()):
+            return [float("nan")] * len(C)
+        return torch.linalg.eigvalsh(C).flip(0).tolist()
+
+    def _embedded(self, model: nn.Module, view: Any) -> Tensor:
+        given = self.embed(model, view)
+        if not isinstance(given, Tensor) or given.ndim != 2:
+            what = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
+            raise TheoryError(
+                f"EmbeddingTracker: the model gives {what} for a view, not (samples, dim). Pass embed=, e.g. "
+                "lambda model, view: model(view).flatten(1)."
+            )
+        return given.double()
+
+    def _write(self, step: int, time: float, values: list[float], loss: float) -> None:
+        row: dict[str, float | None] = {"step": step, "time": time}
+        if np.isfinite(loss):
+            row["loss"] = loss
+        row["rank"] = effective_rank(np.nan_to_num(values))
+        row |= {f"eigenvalue_{j}": v if np.isfinite(v) else None for j, v in enumerate(values, 1)}
+        try:
+            with open(self.log, "a", encoding="utf-8") as file:  # type: ignore[arg-type]
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise TheoryError(
+                f"EmbeddingTracker: log={os.fspath(self.log)!r} cannot be written: {error.strerror}. Choose another "  # type: ignore[arg-type]
+                "place."
+            ) from error
+
+
+def _call(model: nn.Module, view: Any) -> Tensor:
+    return model(view)
