@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from similitude.studies.tune_family import tune_family
     from similitude.studies.universality import universality
     from similitude.studies.universality_records import Universality
+    from similitude.theory import signal
     from similitude.training.ensemble import Replica, train_ensemble
     from similitude.training.loop import train
     from similitude.tuning.carbs import CarbsSampler
@@ -184,6 +185,8 @@ _PACKAGES = frozenset(
     }
 )
 
+_NAMESPACES = {"signal": "theory.signal"}
+
 __all__ = [
     "BottleneckStudy",
     "Budget",
@@ -259,6 +262,7 @@ __all__ = [
     "register_optimizer",
     "register_rule",
     "run",
+    "signal",
     "split",
     "train",
     "train_ensemble",
@@ -275,6 +279,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return import_module(f"similitude.{name}")
+    if name in _NAMESPACES:
+        return import_module(f"similitude.{_NAMESPACES[name]}")
     if name in _HOMES:
         value = getattr(import_module(f"similitude.{_HOMES[name]}"), name)
         globals()[name] = value

@@ -45,6 +45,7 @@ _COMMANDS = {
     "learning-curve": "Predict test errors of your model's kernel on your data, and measure them: what do more data, "
     "more width and the right ridge buy?",
     "regime": "Say whether your network is in the regime of infinite width, and its branches those of infinite depth.",
+    "signal": "Measure how the signal and the gradients of your model change with depth, and say what to change.",
     "staircase": "Find the plateaus and drops of a loss curve in a file, and what was learned at each.",
     "report": "Write the report of stored studies again; nothing is trained.",
     "worker": "Join a tuning study of a shared storage: the body of a job array.",

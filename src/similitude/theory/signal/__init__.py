@@ -1,0 +1,68 @@
+"""How a signal passes through a deep network, forwards and backwards: `sim.signal`.
+
+Public names are loaded when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from similitude.theory.batch_norm.gaps import isometry_gap, isometry_rate, orthogonality_gap
+    from similitude.theory.batch_norm.network import RowNorm, batch_norm_net
+    from similitude.theory.batch_norm.orthogonal import haar_orthogonal, orthogonal_
+    from similitude.theory.batch_norm.rank import RankCondition, gradient_rate, rank_condition
+    from similitude.theory.batch_norm.shaping import ShapedActivation, Shaping, choose_shaping
+    from similitude.theory.signal.measure import profile
+    from similitude.theory.signal.records import Profile, SignalLayer
+
+_HOMES = {
+    "Profile": "signal.records",
+    "RankCondition": "batch_norm.rank",
+    "RowNorm": "batch_norm.network",
+    "ShapedActivation": "batch_norm.shaping",
+    "Shaping": "batch_norm.shaping",
+    "SignalLayer": "signal.records",
+    "batch_norm_net": "batch_norm.network",
+    "choose_shaping": "batch_norm.shaping",
+    "gradient_rate": "batch_norm.rank",
+    "haar_orthogonal": "batch_norm.orthogonal",
+    "isometry_gap": "batch_norm.gaps",
+    "isometry_rate": "batch_norm.gaps",
+    "orthogonal_": "batch_norm.orthogonal",
+    "orthogonality_gap": "batch_norm.gaps",
+    "profile": "signal.measure",
+    "rank_condition": "batch_norm.rank",
+}
+
+__all__ = [
+    "Profile",
+    "RankCondition",
+    "RowNorm",
+    "ShapedActivation",
+    "Shaping",
+    "SignalLayer",
+    "batch_norm_net",
+    "choose_shaping",
+    "gradient_rate",
+    "haar_orthogonal",
+    "isometry_gap",
+    "isometry_rate",
+    "orthogonal_",
+    "orthogonality_gap",
+    "profile",
+    "rank_condition",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(f"similitude.theory.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
