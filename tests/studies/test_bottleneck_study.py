@@ -176,7 +176,7 @@ def test_what_cannot_be_split_is_refused():
         bottleneck(net, x, targets=y, bottlenecks=("6",))
     tied = nn.Sequential(*layers(6, 2, 6, 2, 6, 1))
     tied[4].weight = tied[0].weight
-    with pytest.raises(PlanError, match=r"parts 0 and 1 of the network share the parameter '3\.weight'"):
+    with pytest.raises(PlanError, match=r"parts 0 and 1 of the network share the parameter '4\.weight'"):
         bottleneck(tied, x, targets=y, bottlenecks=("0",))
 
 
@@ -189,6 +189,12 @@ def test_what_cannot_be_split_is_refused():
         ({"widths": (64,)}, GridError, "takes two different ones"),
         ({"widths": (64, 64)}, GridError, "each once"),
         ({"steps": 0}, GridError, "steps"),
+        ({"goal": 1.0}, GridError, "goal=1: pass a share"),
+        ({"goal": math.nan}, GridError, "goal=nan"),
+        ({"limit": 0.0}, GridError, "limit=0"),
+        ({"bottlenecks": ()}, PlanError, "bottlenecks is empty"),
+        ({"targets": torch.tensor([1.0, math.nan])}, TheoryError, r"targets\[1\] is nan"),
+        ({"targets": ["a"]}, TheoryError, "targets is no array of numbers"),
         ({"seeds": ()}, GridError, "seed"),
         ({"targets": torch.ones(4, 2)}, TheoryError, "the net has 1 outputs and targets has 2"),
     ],
@@ -197,6 +203,29 @@ def test_errors(change, error, words):
     x, y = examples()
     with pytest.raises(error, match=words):
         bottleneck(make, x, **{"targets": y, "widths": (32, 64), "seeds": (0,), "steps": 2} | change)
+
+
+def test_inputs_are_a_tensor():
+    x, y = examples()
+    with pytest.raises(PlanError, match="inputs is a list"):
+        bottleneck(make(64), x.tolist(), targets=y)  # type: ignore[arg-type]
+
+
+def test_parts_keep_the_names_of_the_network():
+    net = nn.Sequential(nn.Sequential(*layers(6, 64, 2)), nn.Sequential(*layers(2, 64, 1)))
+    below, above = split(net, find_necks(net, examples()[0]))
+    assert [name for part in (below, above) for name, _ in part.named_parameters()] == [
+        name for name, _ in net.named_parameters()
+    ]
+    x, _ = examples()
+    torch.testing.assert_close(above(below(x)), net(x))
+
+
+def test_whole_numbers_are_targets():
+    (x, _), net = examples(), make(64)
+    found = bottleneck(net, x, targets=[1, 2, 0, -1], steps=3)
+    same = bottleneck(net, x, targets=torch.tensor([1.0, 2.0, 0.0, -1.0]), steps=3)
+    assert found.nets == same.nets
 
 
 def test_a_single_net_has_no_widths():

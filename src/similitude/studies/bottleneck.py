@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
@@ -24,6 +23,7 @@ from similitude.studies.bottleneck_verdict import judge_bottleneck
 from similitude.studies.grid_checks import check_runs
 from similitude.studies.jobs import Progress
 from similitude.studies.universality_runs import Task
+from similitude.theory.bottleneck.given import rows
 
 
 @cites(19, "wide nets with bottlenecks against their function-space training")
@@ -75,10 +75,11 @@ def bottleneck(
         the deviation goes with a power of the width between -0.3 and -0.7, or of a single network is within `limit`.
 
     Raises:
-        PlanError: The network is not sequential, has no bottleneck, or its outputs are not those of the targets.
-        GridError: Widths, seeds, steps or the step size are no study.
+        PlanError: The network is not sequential, has no bottleneck, or targets are not those of the examples.
+        GridError: Widths, seeds, steps, the step size, goal or limit are no study.
         KernelError: A part has no kernel at infinite width; names the operation and why.
-        TheoryError: Function space leaves all bounds: the step size is too large.
+        TheoryError: Targets are no finite numbers or not of the outputs' shape, or function space leaves all bounds: the
+            step size is too large.
         JobsFailedError: Training failed.
 
     Example:
@@ -98,6 +99,10 @@ def bottleneck(
     task = _task(inputs, targets)
     if not 0 < step_size < 2:
         raise GridError(f"step_size={step_size:g}: pass a number between 0 and 2, e.g. 0.3.")
+    if not 0 < goal < 1:
+        raise GridError(f"goal={goal:g}: pass a share of the squared error between 0 and 1, e.g. 0.1.")
+    if not limit > 0:
+        raise GridError(f"limit={limit:g}: pass a deviation above 0, e.g. 0.1.")
     make = None if isinstance(model_or_make, nn.Module) else model_or_make
     if isinstance(model_or_make, nn.Module):
         if widths is not None:
@@ -161,8 +166,11 @@ def bottleneck(
 
 
 def _task(inputs: Tensor, targets: ArrayLike | Tensor) -> Task:
-    y = torch.as_tensor(targets).detach()
-    y = y[:, None] if y.dim() == 1 else y
+    if not isinstance(inputs, Tensor):
+        raise PlanError(
+            f"inputs is a {type(inputs).__name__}. Pass a tensor of examples as the network takes them."
+        )
+    y = rows(targets, "targets", "one target, or one row of them, per training example")
     if y.dim() != 2 or not 0 < len(y) <= len(inputs) or not bool(y.any()):
         raise PlanError(
             f"targets has shape {tuple(y.shape)} for {len(inputs)} examples. Pass one target, or one row of them, for "

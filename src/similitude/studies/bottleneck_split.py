@@ -52,6 +52,10 @@ def find_necks(
     outputs = _outputs(model, inputs)
     names, sizes = list(outputs), [found.size for found in outputs.values()]
     if named is not None:
+        if not named:
+            raise PlanError(
+                "bottlenecks is empty. Name one layer at least, or leave it out to have them found."
+            )
         for name in named:
             _check_name(name, outputs)
         return tuple(Neck(name, outputs[name].size) for name in names if name in named)
@@ -82,18 +86,17 @@ def find_necks(
 
 
 def split(model: nn.Module, necks: Sequence[Neck]) -> list[nn.Sequential]:
-    """Return the parts of a network between its bottlenecks, which share the network's own parameters.
+    """Return the parts of a network between its bottlenecks, which share the network's own parameters and their names.
 
     Raises:
         PlanError: Two parts share a parameter, so that they are not independent.
     """
-    parts: list[list[nn.Module]] = [[]]
+    found = [nn.Sequential()]
     ends = {neck.name for neck in necks}
     for name, child in _children(model):
-        parts[-1].append(child)
+        _put(found[-1], name, child)
         if name in ends:
-            parts.append([])
-    found = [nn.Sequential(*part) for part in parts]
+            found.append(nn.Sequential())
     seen: dict[int, int] = {}
     for i, part in enumerate(found):
         for name, p in part.named_parameters():
@@ -116,6 +119,16 @@ def _children(model: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Modu
             yield from _children(child, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", child
+
+
+def _put(part: nn.Sequential, name: str, child: nn.Module) -> None:
+    """Add a child under the name that it has in the network."""
+    *path, last = name.split(".")
+    for step in path:
+        if step not in part._modules:
+            part.add_module(step, nn.Sequential())
+        part = part.get_submodule(step)  # type: ignore[assignment]
+    part.add_module(last, child)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
 
 from similitude.core.errors import TheoryError
 from similitude.theory.bottleneck.linear import linear_speed_up
@@ -44,6 +46,25 @@ def test_small_targets_are_slower_through_a_narrow_bottleneck():
     median = np.median([float(a @ a) / 4 for a in rates])
     assert linear_speed_up(0.01, 4, features=20).missed == pytest.approx(median / 2, rel=0.02)
     assert linear_speed_up(0.01, 4, features=4).missed == 1
+
+
+@pytest.mark.parametrize("norm", [0.3, 5.0, 1e4])
+@pytest.mark.parametrize("remaining", [1e-12, 0.1, 0.999999])
+def test_the_time_is_the_integral_of_the_rate(norm, remaining):
+    def speed(error: float) -> float:
+        return math.sqrt((2 + 3) ** 2 + 4 * 2 * 3 * (norm - error) ** 2 / 7) * error
+
+    ends = norm * np.geomspace(remaining, 1.0, 30)
+    parts = [quad(lambda error: 1 / speed(error), a, b, epsrel=1e-11)[0] for a, b in itertools.pairwise(ends)]
+    found = linear_speed_up(norm, 7, upper=2, lower=3, remaining=remaining)
+    assert found.time == pytest.approx(sum(parts), rel=1e-8)
+    assert found.end_rate == pytest.approx(math.sqrt(25 + 24 * norm**2 / 7) / 5, rel=1e-12)
+
+
+def test_extreme_targets():
+    huge = linear_speed_up(1e300, 1, remaining=1e-200)
+    assert huge.time == pytest.approx((math.log(1e200) + math.log(2e300)) / 2e300, rel=1e-9)
+    assert linear_speed_up(1e-300, 10**9).factor == pytest.approx(1, abs=1e-12)
 
 
 def test_limits():

@@ -54,7 +54,7 @@ def first_gram(ntk: ArrayLike | Tensor, points: int, train: int) -> Tensor:
     """Return the tangent kernel of the first part of a net between all points and those of training, (P, N).
 
     Raises:
-        TheoryError: It has another shape, or is not symmetric between the points of training.
+        TheoryError: It has another shape, or is no kernel between the points of training.
     """
     found = real(ntk, "ntk")
     if found.dim() != 2 or len(found) != points or found.shape[1] not in (points, train):
@@ -68,5 +68,11 @@ def first_gram(ntk: ArrayLike | Tensor, points: int, train: int) -> Tensor:
         raise TheoryError(
             f"ntk is not symmetric: entries differ by up to {apart:.3g}, the largest is {size:.3g}. Pass the kernel of "
             "the same examples in the same order, those that are trained on first."
+        )
+    low = float(torch.linalg.eigvalsh((own + own.T) / 2)[0])
+    if low < -1e-6 * size * train:
+        raise TheoryError(
+            f"ntk has the eigenvalue {low:.3g}, its largest entry is {size:.3g}: a tangent kernel has none below 0, and "
+            "the loss would grow. Pass sums of products of gradients."
         )
     return found[:, :train]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.integrate import quad
+import numpy as np
 from scipy.stats import chi2
 
 from similitude.core.citation import cites
@@ -85,13 +85,14 @@ def linear_speed_up(
     if not 0 < remaining < 1:
         raise TheoryError(f"remaining={remaining}: pass a share of the error between 0 and 1, e.g. 0.1.")
     scale, slowest = size / math.sqrt(d), c_a + c_b
-    gain = 2 * math.sqrt(c_a) * math.sqrt(c_b) * scale
-
-    def rate(share: float) -> float:
-        return math.hypot(slowest, gain * share)
-
-    # In the log of what remains, u = -log(1 - w / |w*|), the integrand 1 / kappa is smooth.
-    end = -math.log(remaining)
-    time = quad(lambda u: slowest / rate(-math.expm1(-u)), 0, end, epsabs=0, epsrel=1e-10, limit=200)[0]
+    gain = (
+        2 * math.sqrt(c_a) * math.sqrt(c_b) / slowest * scale
+    )  # kappa^2 = slowest^2 (1 + gain^2 (w / |w*|)^2)
+    end_rate = math.hypot(1.0, gain)
+    # The integral of 1 / (kappa (1 - w)) to w = 1 - remaining, in terms that are not negative.
+    learned = gain * (1 - remaining)
+    bend = gain / (1 + end_rate) * (learned / (1 + math.hypot(1.0, learned)))
+    grown = math.log1p(-remaining) - math.log(remaining) + math.log(end_rate) + math.log1p(bend)
+    time = float(np.logaddexp(0.0, grown)) / end_rate
     missed = c_b / slowest * float(chi2.median(d)) / d if d < n0 else 1.0
-    return LinearSpeedUp(scale, time / slowest, end / slowest, rate(1.0) / slowest, missed)
+    return LinearSpeedUp(scale, time / slowest, -math.log(remaining) / slowest, end_rate, missed)

@@ -107,7 +107,13 @@ class Moving:
         self.pulls.append(pulls)
 
     def _start(self, h: Tensor) -> Tensor:
-        found = self.segment.start(h)
+        try:
+            found = self.segment.start(h)
+        except RuntimeError as error:
+            raise TheoryError(
+                f"the start of {self.name} fails on points of shape {tuple(h.shape)}: {error}. Pass a function of points "
+                f"with {h.shape[1]} numbers, the units of the bottleneck before it."
+            ) from error
         if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != len(h):
             got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise TheoryError(

@@ -89,6 +89,11 @@ def train_bottlenecks(
     parts = [segments] if isinstance(segments, Segment) else list(segments)
     if not parts:
         raise TheoryError("segments is empty. Pass the part behind every bottleneck, one at least.")
+    for i, part in enumerate(parts):
+        if not isinstance(part, Segment):
+            raise TheoryError(
+                f"segments[{i}] is a {type(part).__name__}. Pass `wide_head(...)` or Segment(kernel, start)."
+            )
     moving = [Moving(part, f"segments[{i}]") for i, part in enumerate(parts)]
     outputs, hidden, kernels, losses = [], [[] for _ in moving], {}, []
     for t in range(steps + 1):
@@ -99,6 +104,11 @@ def train_bottlenecks(
         for kept, layer in zip(hidden, layers, strict=False):
             kept.append(layer)
         value, slopes = _loss(loss, F[:N], y)
+        if not math.isfinite(value) or not bool(slopes.isfinite().all()):
+            raise TheoryError(
+                f"the loss at step {t} is {value:.4g} and its slopes reach {float(slopes.abs().max()):.4g}, of outputs "
+                f"up to {float(F.abs().max()):.4g}. Pass a loss that is finite there, and has a finite slope."
+            )
         losses.append(value)
         if t in (0, steps) or (every is not None and t % every == 0):
             kernels[t] = _kernel(theta, moving, layers, N)
