@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from similitude.core.errors import BadVerdictError, GridError, PlanError, TheoryError
 from similitude.core.verdict import Outcome
 from similitude.kernels.entry import kernel
+from similitude.runs.engine import JobsFailedError
 from similitude.studies.bottleneck import bottleneck
 from similitude.studies.bottleneck_limits import _redrawn, read_parts
 from similitude.studies.bottleneck_records import BottleneckNet, BottleneckStudy
@@ -211,6 +212,21 @@ def test_inputs_are_a_tensor():
         bottleneck(make(64), x.tolist(), targets=y)  # type: ignore[arg-type]
 
 
+def test_networks_that_draw_at_random_are_refused():
+    x, y = examples()
+    net, before = make(64).insert(2, nn.Dropout(0.5)), torch.get_rng_state()
+    with pytest.raises(PlanError, match="draws at random"):
+        bottleneck(net, x, targets=y, steps=2)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert bottleneck(net.eval(), x, targets=y, steps=2).nets
+
+
+def test_a_step_that_function_space_does_not_bear_is_told():
+    x, y = examples()
+    with pytest.raises(JobsFailedError, match=r"outputs left all bounds .* to step_size: pass a smaller one"):
+        bottleneck(make(64), x, targets=1e4 * y, steps=60, step_size=1.9)
+
+
 def test_parts_keep_the_names_of_the_network():
     net = nn.Sequential(nn.Sequential(*layers(6, 64, 2)), nn.Sequential(*layers(2, 64, 1)))
     below, above = split(net, find_necks(net, examples()[0]))
@@ -244,6 +260,7 @@ def net(width: int | None, deviation: float, steps: float = 10.0) -> BottleneckN
         ([net(None, 0.05)], Outcome.CONSISTENT, "0.05 of the targets away"),
         ([net(None, 0.3)], Outcome.INCONSISTENT, "0.3 of the targets away"),
         ([net(None, math.nan)], Outcome.DIVERGED, "1 of 1 nets diverged"),
+        ([net(None, 4e22)], Outcome.DIVERGED, "1 of 1 nets diverged"),
     ],
 )
 def test_verdicts_on_one_net(nets, outcome, words):

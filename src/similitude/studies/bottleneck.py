@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
@@ -75,12 +77,12 @@ def bottleneck(
         the deviation goes with a power of the width between -0.3 and -0.7, or of a single network is within `limit`.
 
     Raises:
-        PlanError: The network is not sequential, has no bottleneck, or targets are not those of the examples.
+        PlanError: The network is not sequential, has no bottleneck or draws at random, or targets are not those of the
+            examples.
         GridError: Widths, seeds, steps, the step size, goal or limit are no study.
         KernelError: A part has no kernel at infinite width; names the operation and why.
-        TheoryError: Targets are no finite numbers or not of the outputs' shape, or function space leaves all bounds: the
-            step size is too large.
-        JobsFailedError: Training failed.
+        TheoryError: Targets are no finite numbers or not of the outputs' shape.
+        JobsFailedError: Training failed, or function space leaves all bounds: the step size is too large.
 
     Example:
         >>> below = nn.Sequential(nn.Linear(4, 256), nn.ReLU(), nn.Linear(256, 2))
@@ -116,6 +118,7 @@ def bottleneck(
         jobs = [Job(None, make, width, seed) for width in sizes for seed in seeds]
         model, wider = (build(model_or_make, width, seed=0) for width in sizes[:2])
     check_runs(steps, seeds)
+    _check_fixed(model, inputs)
     necks = find_necks(model, inputs[:2], named=bottlenecks, wider=wider)
     parts = read_parts(
         model,
@@ -177,6 +180,17 @@ def _task(inputs: Tensor, targets: ArrayLike | Tensor) -> Task:
             "each of the first examples, which are trained on; not all 0."
         )
     return Task(inputs, y)
+
+
+def _check_fixed(model: nn.Module, inputs: Tensor) -> None:
+    copied = copy.deepcopy(model)  # batch norm writes statistics
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        first, second = copied(inputs), copied(inputs)
+    if isinstance(first, Tensor) and not torch.allclose(first, second, rtol=0, atol=0, equal_nan=True):
+        raise PlanError(
+            "the network gives different outputs for the same inputs: it draws at random, as dropout does in training. "
+            "Call .eval() on it, or let the function return it so."
+        )
 
 
 def _widths(widths: Sequence[int] | None) -> tuple[int, ...]:

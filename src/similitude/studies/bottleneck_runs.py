@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from similitude.core.errors import TheoryError
 from similitude.kernels.infinite import Kernel
 from similitude.scaling.axes import build
 from similitude.scaling.sizes import Factory
@@ -72,7 +73,10 @@ def run_net(job: Job, *, task: Task, parts: Parts, lr: float, steps: int, goal: 
         goal: Share of the squared error of outputs 0 to which steps are counted.
     """
     model = job.built()
-    theory = in_function_space(model, parts, task, lr=lr, steps=steps)
+    try:
+        theory = in_function_space(model, parts, task, lr=lr, steps=steps)
+    except TheoryError as error:
+        raise TheoryError(f"{error} Here lr is in proportion to step_size: pass a smaller one.") from error
     batches = [range(task.train)] * steps
     net = torch.stack(list(net_descent(model, task, rates=parts.rates(model), lr=lr, batches=batches)))
     y = task.targets.double()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from similitude.checking.slopes import Slope
@@ -11,6 +10,9 @@ from similitude.studies.bottleneck_records import BottleneckNet, mean_of
 
 BAND = (-0.7, -0.3)
 """Powers of the width that count as -1/2, which higher orders in 1 / width move a little."""
+
+
+_LOST = 1e3  # deviation in units of the targets from which a net has diverged, rather than is not wide enough
 
 
 def judge_bottleneck(nets: Sequence[BottleneckNet], exponent: Slope | None, *, limit: float) -> Verdict:
@@ -23,7 +25,7 @@ def judge_bottleneck(nets: Sequence[BottleneckNet], exponent: Slope | None, *, l
     """
     last = [net for net in nets if net.width == nets[-1].width]
     off, frozen = mean_of(last, "deviation"), mean_of(last, "frozen")
-    lost = sum(not math.isfinite(net.deviation) for net in nets)
+    lost = sum(not net.deviation <= _LOST for net in nets)
     evidence = [
         Evidence("deviation from function space", off),
         Evidence("deviation from the kernel at the start", frozen),
