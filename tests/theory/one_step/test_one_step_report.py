@@ -91,6 +91,7 @@ def test_the_spectrum_of_a_pool_is_that_of_its_kernel():
         ({"ridges": (0.1, -1.0)}, "ridges has -1"),
         ({"ridges": ()}, "ridges has shape"),
         ({"eta": -1.0}, "eta=-1"),
+        ({"eta": 1e250}, "take a smaller step"),
     ],
 )
 def test_bad_input(digits, changes, text):

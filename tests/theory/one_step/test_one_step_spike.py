@@ -129,7 +129,7 @@ def test_alignment_to_another_direction():
     [
         ({"X": np.ones((5, 3))}, "the first layer takes 10 inputs"),
         ({"y": np.ones(4)}, "one number per sample is needed"),
-        ({"y": np.zeros(1797)}, "norm 0"),
+        ({"y": np.zeros(1797)}, "fit of y on X is zero"),
         ({"direction": np.zeros(10)}, "not zero"),
         ({"direction": np.ones(3)}, "dimension 10"),
         ({"eta": -1.0}, "eta=-1"),

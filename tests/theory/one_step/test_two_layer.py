@@ -55,6 +55,17 @@ def test_a_readout_is_drawn_where_none_is_given():
             lambda: TwoLayer.of(torch.nn.Linear(2, 3), torch.tanh, torch.nn.Linear(3, 2)),
             "3 neurons: one output",
         ),
+        (
+            lambda: TwoLayer.of(torch.nn.Linear(2, 6), torch.tanh, torch.nn.Linear(3, 2)),
+            "readout has shape \\(2, 3\\) and the first layer 6 neurons",
+        ),
+        (lambda: TwoLayer.of(torch.nn.Linear(2, 3, device="meta"), torch.tanh), "first.weight is no array"),
+        (
+            lambda: TwoLayer.random(torch.relu, width=3, dimension=2, seed=0).features(
+                np.full((4, 2), 1e200)
+            ),
+            "whose squares are beyond float64",
+        ),
         (lambda: TwoLayer.of(torch.nn.Linear(2, 3), "tanh"), "phi is a str"),
         (lambda: TwoLayer.random(torch.tanh, width=0, dimension=3, seed=0), "width=0"),
         (
@@ -78,3 +89,9 @@ def test_a_readout_is_drawn_where_none_is_given():
 def test_bad_input(make, text):
     with pytest.raises(TheoryError, match=text):
         make()
+
+
+def test_layers_of_any_precision():
+    layer = torch.nn.Linear(3, 4).bfloat16()
+    found = TwoLayer.of(layer, torch.relu, torch.nn.Linear(4, 1).half())
+    np.testing.assert_array_equal(found.weight, layer.weight.detach().double().numpy())

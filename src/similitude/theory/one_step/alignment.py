@@ -56,7 +56,15 @@ def one_step_alignment(
     left = labels - net.phi.values(z) @ net.readout
     v = x.T @ (left * net.phi.derivative(z).mean(1)) / len(x)
     size = float(np.linalg.norm(v))
-    teacher = linear_teacher(x, labels) if direction is None else array(direction, "direction")
+    if direction is None:
+        teacher = linear_teacher(x, labels)
+        if not float(np.linalg.norm(teacher)) > 0:
+            raise TheoryError(
+                "the least-squares fit of y on X is zero, so that there is no direction to be aligned with. Pass labels "
+                "that depend on the inputs, or a direction."
+            )
+    else:
+        teacher = array(direction, "direction")
     if teacher.shape != v.shape or not float(np.linalg.norm(teacher)) > 0:
         raise TheoryError(
             f"direction has shape {teacher.shape} and norm {float(np.linalg.norm(teacher)):.3g}, inputs are of dimension "

@@ -105,7 +105,7 @@ def equivalent_risk(net: TwoLayer, task: GaussianTask, *, n: float, ridge: float
         warnings.warn(
             f"{100 * share:.0f} % of the variance of preactivations is along one direction of the inputs, more than "
             f"{100 * _DOMINANT:.0f} %: features are not Gaussian then, and the risk is predicted too high. Whiten "
-            "the inputs, or take a smaller step.",
+            "the inputs, take a smaller step, or more than 10 inputs.",
             stacklevel=2,
         )
     return rf_risk(spectrum, n, ridge=ridge * n / net.width, noise=unexplained + task.noise)

@@ -18,6 +18,7 @@ from similitude.theory.finite_width.given import number, whole
 from similitude.theory.ridge.arrays import array
 
 Array = np.ndarray
+_LARGEST = 1e150  # above it squares, and sums of them, are beyond float64
 
 
 @cites(16, "Section 2: the two-layer network and its first gradient step")
@@ -70,7 +71,7 @@ class TwoLayer:
             last = _random_readout(width, 0)
         else:
             last = array(readout.weight if isinstance(readout, nn.Linear) else readout, "readout")
-        if last.size != width:
+        if last.shape not in ((width,), (1, width), (width, 1)):
             raise TheoryError(
                 f"readout has shape {last.shape} and the first layer {width} neurons: one output of {width} weights is "
                 "needed. Pass one row of a readout of several outputs."
@@ -106,11 +107,18 @@ class TwoLayer:
         Raises:
             TheoryError: Inputs do not fit the weight.
         """
-        return self.inputs(X) @ self.weight.T + self.bias
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is told where it is used
+            return self.inputs(X) @ self.weight.T + self.bias
 
     def features(self, X: ArrayLike | Tensor) -> Array:
-        """Return phi(weight x + bias), shape (samples, width)."""
-        return self.phi.values(self.preactivations(X))
+        """Return phi(weight x + bias), shape (samples, width).
+
+        Raises:
+            TheoryError: Inputs do not fit the weight, or features are too large to square.
+        """
+        found = self.phi.values(self.preactivations(X))
+        _check_size("features", found)
+        return found
 
     def inputs(self, X: ArrayLike | Tensor) -> Array:
         """Return inputs in float64, shape (samples, dimension).
@@ -137,7 +145,7 @@ class TwoLayer:
             eta: Step size of the paper: of the order of 1 is small, of sqrt(width) large.
 
         Raises:
-            TheoryError: Shapes do not fit, a number is not finite, or phi has no gradient.
+            TheoryError: Shapes do not fit, a number is not finite, phi has no gradient, or the step's square overflows.
         """
         eta = number("eta", eta)
         x = self.inputs(X)
@@ -145,7 +153,10 @@ class TwoLayer:
         z = self.preactivations(x)
         left = labels - self.phi.values(z) @ self.readout
         gradient = (left[:, None] * self.phi.derivative(z) * self.readout).T @ x / len(x)
-        return replace(self, weight=self.weight + eta * math.sqrt(self.width) * gradient)
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = self.weight + eta * math.sqrt(self.width) * gradient
+        _check_size("weights after the step", moved)
+        return replace(self, weight=moved)
 
 
 def row(y: ArrayLike | Tensor, samples: int) -> Array:
@@ -161,6 +172,14 @@ def row(y: ArrayLike | Tensor, samples: int) -> Array:
             "against the rest: (labels == 3) * 2.0 - 1."
         )
     return labels.reshape(samples)
+
+
+def _check_size(what: str, values: Array) -> None:
+    largest = float(np.abs(values).max())
+    if not largest < _LARGEST:
+        raise TheoryError(
+            f"{what} reach {largest:.3g}, whose squares are beyond float64. Scale inputs down, or take a smaller step."
+        )
 
 
 def _random_readout(width: int, seed: int) -> Array:

@@ -20,11 +20,14 @@ def array(values: ArrayLike | Tensor, name: str) -> Array:
         TheoryError: They are no real numbers, or one is not finite.
     """
     try:
-        made = np.array(values.detach().cpu().numpy() if isinstance(values, Tensor) else values)
+        if isinstance(values, Tensor):
+            found = values.detach().cpu()
+            values = (found.double() if found.is_floating_point() else found).numpy()  # numpy has no bfloat16
+        made = np.array(values)
         if made.dtype.kind == "c":
             raise TypeError("complex numbers")
         made = made.astype(np.float64) if made.dtype.kind in "fiub" else np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, NotImplementedError) as error:
         raise TheoryError(f"{name} is no array of numbers: {error}. Pass real numbers.") from error
     bad = ~np.isfinite(made)
     if bad.any():
