@@ -47,6 +47,7 @@ _COMMANDS = {
     "regime": "Say whether your network is in the regime of infinite width, and its branches those of infinite depth.",
     "signal": "Measure how the signal and the gradients of your model change with depth, and say what to change.",
     "staircase": "Find the plateaus and drops of a loss curve in a file, and what was learned at each.",
+    "steps": "Train your encoder on pairs of views; say when each dimension of its embedding switches on.",
     "report": "Write the report of stored studies again; nothing is trained.",
     "worker": "Join a tuning study of a shared storage: the body of a job array.",
 }
