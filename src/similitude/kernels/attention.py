@@ -171,6 +171,7 @@ def softmax_attention(
         tolerance=tolerance,
         most_draws=most_draws,
         seed=seed,
+        device=queries.cross.device,
     )
     means, errors = ([part.to(dtype) for part in parts] for parts in (found.means, found.errors))
     tangent = (means[1], errors[1]) if values.tangent is not None else (None, None)

@@ -115,7 +115,7 @@ class Attention:
 
         def shaped(x: Tensor | None, rows: int, columns: int, axes: int) -> Tensor:
             if x is None:
-                x = torch.zeros([1] * axes + [1, 1], dtype=frame.left.dtype)
+                x = frame.left.zeros([1] * axes + [1, 1])
             return x.expand(*x.shape[:-2], rows, columns)
 
         axes = 1 if frame.zipped else 2
@@ -129,7 +129,7 @@ class Attention:
 def _masks(a: Operator, run: Run) -> Tensor:
     assert isinstance(a.rule, Attention), "a rule of attention"
     queries, keys = a.sources[0].positions, a.sources[1].positions
-    total = torch.zeros(1, queries, keys, dtype=run.dtype)
+    total = run.zeros((1, queries, keys))
     for leaf in a.rule.mask:
         total = total + run.read(leaf)
     return total
@@ -241,7 +241,7 @@ def _fixed(reader: Reader, logits: Logits, query: Wide, key: Wide, values: Wide,
 
     def weights(run: Run) -> Tensor:
         k = run.covariances.cov(query, key, run.covariances.own(run), full=True).k
-        found = torch.zeros(1, query.positions, key.positions, dtype=run.dtype)
+        found = run.zeros((1, query.positions, key.positions))
         if k is not None:
             found = found + k * scale
         mask = None

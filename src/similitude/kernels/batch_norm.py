@@ -191,7 +191,7 @@ def batch_norm_pair(
         radii(values, floor=count * eps, power=-0.5, determinant=False, shrinking=not moving)
         for values, count in zip(spectra, (n, m), strict=True)
     )
-    tilts = torch.tensor(second, dtype=S.dtype, device=S.device)
+    tilts = torch.tensor(second, dtype=S.dtype).to(S.device)
     for s, weight in first:
         for part in tilts.split(max(1, BLOCK // S.numel())):
             t = part[:, 0]

@@ -66,6 +66,7 @@ def sampled(
         tolerance=tolerance,
         most_draws=most_draws,
         seed=seed,
+        device=joint.device,
     )
     return [mean.to(joint) for mean in found.means], [error.to(joint) for error in found.errors]
 

@@ -10,7 +10,7 @@ from similitude.kernels.values import Taps
 
 def along(x: Tensor, index: Tensor, dim: int) -> Tensor:
     """Return entries of an axis by their numbers."""
-    return x.index_select(dim, index)
+    return x.index_select(dim, index.to(x.device))
 
 
 def contract_data(one: Tensor, two: Tensor, zipped: bool, full: bool) -> Tensor:
@@ -92,7 +92,7 @@ def _equal_apart(x: Tensor, one: Taps, two: Taps) -> Tensor:
     found = None
     for i in range(one.number):
         rows, columns = torch.broadcast_tensors(one.index[:, i], two.index[:, i])
-        there = ((rows >= 0) & (columns >= 0)).to(x.dtype)
+        there = ((rows >= 0) & (columns >= 0)).to(x)
         a = rows.clamp_min(0) if x.shape[-2] > 1 else torch.zeros_like(rows)
         b = columns.clamp_min(0) if x.shape[-1] > 1 else torch.zeros_like(columns)
         part = x[..., a, b] * there
@@ -105,7 +105,7 @@ def _taken(x: Tensor, index: Tensor, dim: int) -> Tensor:
     found = along(x, index.clamp_min(0) if x.shape[dim] > 1 else torch.zeros_like(index), dim)
     outside = index < 0
     if bool(outside.any()):
-        mask = (~outside).to(x.dtype)
+        mask = (~outside).to(x)
         found.mul_(mask if dim == -1 else mask[:, None])
     return found
 

@@ -69,7 +69,7 @@ class Covariances:
     def variance(self, value: Wide, run: Run) -> Tensor:
         """Return E v^2: (n or 1, positions)."""
         found = self.cov(value, value, self.own(run), full=False).k
-        return torch.zeros(1, 1, dtype=run.dtype) if found is None else found
+        return run.zeros((1, 1)) if found is None else found
 
     def own(self, run: Run) -> Frame:
         """Return the frame of a run's samples with themselves."""
@@ -96,7 +96,7 @@ class Covariances:
         """Return the mean of an atom: (n or 1, positions or 1), None where it is zero."""
         match atom:
             case One():
-                return torch.ones(1, 1, dtype=run.dtype)
+                return torch.ones(1, 1, dtype=run.dtype, device=run.device)
             case Image():
                 return atom.function.dual.mean(run.variance(atom.root))
             case Mix():
@@ -200,9 +200,8 @@ class Covariances:
             raise AssertionError("equal positions of atoms with different numbers of them")
         match a, b:
             case One(), One():
-                one = torch.ones(
-                    [1] * ((1 if frame.zipped else 2) + (2 if full else 1)), dtype=frame.left.dtype
-                )
+                axes = (1 if frame.zipped else 2) + (2 if full else 1)
+                one = torch.ones([1] * axes, dtype=frame.left.dtype, device=frame.left.device)
                 return Pair(one), True
             case One(), _:
                 mean = self.atom_mean(b, frame.right)
@@ -313,7 +312,7 @@ class Covariances:
         q1, q2 = frame.first(q1, full), frame.second(q2, full)
         k = inner.k
         if k is None:
-            k = torch.zeros([1] * q1.dim(), dtype=q1.dtype)
+            k = q1.new_zeros([1] * q1.dim())
         elif frame.exact and a.root is b.root:
             fill_diagonal(k, frame.left.variance(a.root), full)
         if a.function == b.function:
@@ -400,7 +399,7 @@ class Covariances:
                 return x.repeat(*[1] * (x.dim() - 1), number)
             p, r = a.source.positions, b.source.positions
             *head, _, _ = x.shape
-            eye = torch.eye(number, dtype=x.dtype)
+            eye = torch.eye(number, dtype=x.dtype, device=x.device)
             return (eye[:, None, :, None] * x.expand(*head, p, r)[..., None, :, None, :]).reshape(
                 *head, number * p, number * r
             )
@@ -413,7 +412,7 @@ class Covariances:
         means = frame.first(one, True) * frame.second(two, True)
         p, r = a.source.positions, b.source.positions
         means = means.expand(*means.shape[:-2], p, r)
-        apart = 1 - torch.eye(number, dtype=means.dtype)
+        apart = 1 - torch.eye(number, dtype=means.dtype, device=means.device)
         blocks = apart[:, None, :, None] * means[..., None, :, None, :]
         off = blocks.reshape(*means.shape[:-2], number * p, number * r)
         return Pair(off if pair.k is None else pair.k + off, pair.t)

@@ -52,7 +52,7 @@ def ensemble(
 
     Source: Lee et al., arXiv 1902.06720, eq. 13 to 15. Cost: n^3 / 3 operations, or 9 n^3 for a finite time.
     """
-    cross, targets = ntk.cross(), target_rows(y, ntk.n)
+    cross, targets = ntk.cross(), target_rows(y, ntk.n, device=ntk.train.device)
     wants_cov = nngp.test is not None
     if wants_cov and (nngp.train.shape != ntk.train.shape or nngp.cross().shape != cross.shape):
         raise KernelError(

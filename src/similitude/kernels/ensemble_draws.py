@@ -67,7 +67,8 @@ def drawn_ensemble(
     generator = torch_generator(seed, "kernel ensemble")
     ends = []
     for _ in range(draws):
-        start = root @ torch.randn(len(root), outputs, generator=generator, dtype=torch.float64)
+        normals = torch.randn(len(root), outputs, generator=generator, dtype=torch.float64)
+        start = root @ normals.to(root.device)  # drawn on the CPU: the same everywhere
         flow = gradient_flow(
             ntk, y, times=time, loss=loss, start=start[: ntk.n], start_test=start[ntk.n :], ridge=ridge, rtol=rtol
         )  # fmt: skip

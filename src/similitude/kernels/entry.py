@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from similitude.core.errors import KernelError
+from similitude.kernels.arguments import real, seeded_by, two_widths
+from similitude.kernels.devices import usable
 from similitude.kernels.infinite import Kernel
 from similitude.kernels.monte_carlo import EstimatedKernel, estimated_kernel
 from similitude.kernels.program import converted
@@ -33,6 +35,7 @@ def kernel(
     weight_variance: float | None = ...,
     bias_variance: float | None = ...,
     seed: int = ...,
+    device: torch.device | str | None = ...,
     fallback: None = ...,
 ) -> Kernel: ...
 
@@ -48,6 +51,7 @@ def kernel(
     weight_variance: float | None = ...,
     bias_variance: float | None = ...,
     seed: int = ...,
+    device: torch.device | str | None = ...,
     fallback: Literal["monte carlo"] | None,
     copies: int = ...,
     copy_widths: tuple[int, int] | None = ...,
@@ -64,6 +68,7 @@ def kernel(
     weight_variance: float | None = None,
     bias_variance: float | None = None,
     seed: int = 0,
+    device: torch.device | str | None = None,
     fallback: Literal["monte carlo"] | None = None,
     copies: int = _COPIES,
     copy_widths: tuple[int, int] | None = None,
@@ -89,6 +94,8 @@ def kernel(
             own values say.
         bias_variance: Variance of all biases of layers, likewise.
         seed: Seed of the builds of a family, and of its copies.
+        device: Where Gram matrices are computed, e.g. "cuda"; where None, on the accelerator that inputs, the sample or
+            the module are on, else on the CPU. They are returned where the inputs are.
         fallback: What to do where a family has no exact kernel. By default it is refused, with the operation and the
             reason. "monte carlo": the kernel is a mean over wide copies, with standard errors; where copies of two widths
             show no limit it is refused all the same, with the numbers. Then `sample` must be given.
@@ -116,9 +123,12 @@ def kernel(
     known_rule(rule)
     if dtype not in _DTYPES:
         raise KernelError(f"dtype={dtype} is not one of {', '.join(map(str, _DTYPES))}.")
-    for name, value in (("weight_variance", weight_variance), ("bias_variance", bias_variance)):
-        if value is not None and not (isinstance(value, int | float) and 0 <= value < float("inf")):
-            raise KernelError(f"{name}={value!r} is not a variance. Pass a number that is 0 or larger.")
+    weight_variance, bias_variance = (
+        None if value is None else real(name, value, remedy="That is not a variance: pass e.g. 2.0.")
+        for name, value in (("weight_variance", weight_variance), ("bias_variance", bias_variance))
+    )
+    seed = seeded_by(seed)
+    there = None if device is None else usable(device)
     if fallback not in (None, _MONTE_CARLO):
         raise KernelError(f"fallback={fallback!r} is not known. Pass {_MONTE_CARLO!r}, or None to refuse.")
     if fallback is None and (copies != _COPIES or copy_widths is not None):
@@ -134,13 +144,17 @@ def kernel(
                 "widths= needs a family: pass the function of the width that builds the module instead of the module."
             )
         converted(module_or_make, dtype)
-        found = Kernel((module_or_make,), rule, dtype, None, (), weight_variance, bias_variance, sample)
+        found = Kernel(
+            (module_or_make,), rule, dtype, None, (), weight_variance, bias_variance, sample, device=there
+        )
     elif callable(module_or_make):
-        small, large = _two_widths(widths)
+        small, large = two_widths(
+            widths, "A family needs two different widths to see what grows, e.g. widths=(32, 48)."
+        )
         modules = tuple(build(module_or_make, width, seed=seed) for width in (small, large))
         found = Kernel(
             modules, rule, dtype, module_or_make, (small, large), weight_variance, bias_variance, sample,
-            ManyDraws(module_or_make, small, seed, sum(p.numel() for p in modules[0].parameters())),
+            ManyDraws(module_or_make, small, seed, sum(p.numel() for p in modules[0].parameters())), there,
         )  # fmt: skip
     else:
         raise KernelError(
@@ -170,18 +184,8 @@ def _estimated(
         return estimated_kernel(
             exact.make, exact.sample, (small, large), reason=reason, copies=copies, copy_widths=copy_widths,
             rule=exact.rule, dtype=exact.dtype, weight_variance=exact.weight_variance,
-            bias_variance=exact.bias_variance, seed=seed,
+            bias_variance=exact.bias_variance, seed=seed, device=exact.device_for(exact.sample),
         )  # fmt: skip
     except KernelError as error:
         said = str(reason.refusal or reason).rstrip(".")
         raise KernelError(f"{error} (It has no exact kernel either: {said}.)") from reason
-
-
-def _two_widths(widths: Sequence[int] | None) -> tuple[int, int]:
-    found = tuple(widths) if widths is not None else ()
-    if len(found) != 2 or not all(isinstance(w, int) and w > 0 for w in found) or found[0] == found[1]:
-        raise KernelError(
-            f"widths={widths!r}: a family needs two different widths to see what grows, e.g. widths=(32, 48)."
-        )
-    small, large = sorted(found)
-    return small, large

@@ -54,7 +54,9 @@ def gap(image: Image, run: Run, scales: ScaleTable) -> float | None:
     if bias is not None:
         x = torch.cat([x, torch.full_like(x[:, :1], math.sqrt(scales.variance[bias.weight, bias.role]))], 1)
     engine = torch.quasirandom.SobolEngine(x.shape[1], scramble=True, seed=0)
-    points = engine.draw(POINTS, dtype=torch.float64).clamp_(2.0**-31, 1 - 2.0**-31).mul_(2).sub_(1)
+    points = (
+        engine.draw(POINTS, dtype=torch.float64).clamp_(2.0**-31, 1 - 2.0**-31).mul_(2).sub_(1).to(x.device)
+    )
     own = _moments(image, x @ points.T * math.sqrt(3))
     gaussian = _moments(image, x @ torch.erfinv(points).T * math.sqrt(2))
     return max(

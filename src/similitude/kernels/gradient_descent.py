@@ -85,7 +85,7 @@ def gradient_descent(
         raise KernelError(f"lr={lr}: a learning rate is a finite number above 0.")
     train = ntk.train.double()
     f, f_test = starts(ntk, y, loss, start, start_test)
-    targets = targets_for(loss, y, ntk.n, outputs=f.shape[1])
+    targets = targets_for(loss, y, ntk.n, outputs=f.shape[1], device=f.device)
     samples = _checked_batches(batches, steps, ntk.n)
     if not callable(loss):
         _check_rate(train, samples, lr=lr, ridge=ridge, bend=BEND[loss], loss=loss)
@@ -124,10 +124,9 @@ def largest_eigenvalue(gram: Tensor) -> float:
         return float(torch.linalg.eigvalsh(gram.double())[-1])
     from scipy.sparse.linalg import eigsh  # here: scipy takes a second to import
 
-    start = gram.double().sum(1).numpy()  # near the top eigenvector of a kernel, and the same at every call
-    found: Any = eigsh(
-        gram.double().numpy(), k=1, which="LA", v0=start, tol=_DIGITS, return_eigenvectors=False
-    )
+    gram = gram.double().cpu()
+    start = gram.sum(1).numpy()  # near the top eigenvector of a kernel, and the same at every call
+    found: Any = eigsh(gram.numpy(), k=1, which="LA", v0=start, tol=_DIGITS, return_eigenvectors=False)
     return float(found[0])
 
 
@@ -143,12 +142,16 @@ def starts(
         raise KernelError(
             "start_test= is given and start= is not. Pass the outputs at the start on both sets of samples."
         )
+    device = ntk.train.device
     if start is None:
         f = torch.zeros(
-            ntk.n, outputs_of(loss, targets_for(loss, y, ntk.n, outputs=None)), dtype=torch.float64
+            ntk.n,
+            outputs_of(loss, targets_for(loss, y, ntk.n, outputs=None)),
+            dtype=torch.float64,
+            device=device,
         )
     else:
-        f = _start_rows(start, ntk.n, "start")
+        f = _start_rows(start, ntk.n, "start").to(device)
     if ntk.test_train is None:
         if start_test is not None:
             ntk.cross()  # says what is missing
@@ -160,7 +163,7 @@ def starts(
                 "start= is given and start_test= is not. Pass the outputs at the start on both sets of samples."
             )
         return f, f.new_zeros(m, f.shape[1])
-    f_test = _start_rows(start_test, m, "start_test")
+    f_test = _start_rows(start_test, m, "start_test").to(device)
     if f_test.shape[1] != f.shape[1]:
         raise KernelError(
             f"start has {f.shape[1]} outputs and start_test {f_test.shape[1]}. Give as many of both."
@@ -183,7 +186,7 @@ def _checked_batches(
         return None
     if len(batches) < steps:
         raise KernelError(f"{len(batches)} batches are given for {steps} steps. Give one for each.")
-    found = [torch.as_tensor(batch, dtype=torch.long) for batch in batches[:steps]]
+    found = [torch.as_tensor(batch, dtype=torch.long).cpu() for batch in batches[:steps]]
     for step, batch in enumerate(found):
         low, high = (int(batch.min()), int(batch.max())) if batch.numel() else (0, -1)
         if (

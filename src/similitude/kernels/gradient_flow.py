@@ -70,7 +70,7 @@ def gradient_flow(
         checked_time(time)
     ridge = checked_ridge(ridge)
     f, f_test = starts(ntk, y, loss, start, start_test)
-    targets = targets_for(loss, y, ntk.n, outputs=f.shape[1])
+    targets = targets_for(loss, y, ntk.n, outputs=f.shape[1], device=f.device)
     if loss == "mse":
         found = spectrum(ntk.train, name=ntk.name)
         duals = [found.apply(lambda v, t=t: learned(v + ridge, t), targets - f) for t in at]
@@ -106,8 +106,8 @@ def _integrated(
         )
 
     def velocity(_: float, flat: np.ndarray) -> np.ndarray:
-        dual = torch.from_numpy(flat).reshape(f.shape)
-        return -(pull(f + train @ dual, targets) + ridge * dual).reshape(-1).numpy()
+        dual = torch.from_numpy(flat).to(f.device).reshape(f.shape)
+        return -(pull(f + train @ dual, targets) + ridge * dual).reshape(-1).cpu().numpy()
 
     scale = float(train.diagonal().mean())
     found = solve_ivp(
@@ -124,4 +124,7 @@ def _integrated(
             f"gradient flow could not be integrated to time {times[-1]:.4g}: {found.message} Look whether the loss is "
             "smooth and finite at these outputs."
         )
-    return [torch.from_numpy(np.ascontiguousarray(found.y[:, k])).reshape(f.shape) for k in range(len(times))]
+    return [
+        torch.from_numpy(np.ascontiguousarray(found.y[:, k])).to(f.device).reshape(f.shape)
+        for k in range(len(times))
+    ]

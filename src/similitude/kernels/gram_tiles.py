@@ -115,10 +115,14 @@ class TileFunction:
     x2: Any
     names: Sequence[str]
     dtype: torch.dtype
-    device: str | None = None
+    device: torch.device | str | None = None
 
     def __call__(self, tile: Tile) -> dict[str, np.ndarray]:
-        """Return the values of a tile by name; they share no memory with one another.
+        """Return the values of a tile as arrays, which other processes send back as they are; see `tensors`."""
+        return {name: block.cpu().numpy() for name, block in self.tensors(tile).items()}
+
+    def tensors(self, tile: Tile) -> dict[str, Tensor]:
+        """Return the values of a tile by name.
 
         Raises:
             KernelError: The kernel is not finite, or of another shape.
@@ -136,7 +140,7 @@ class TileFunction:
         part = rows(samples, start, stop)
         return part if self.device is None else moved(part, self.device)
 
-    def _kept(self, found: Mapping[str, Tensor], name: str, tile: Tile, *, same: bool) -> np.ndarray:
+    def _kept(self, found: Mapping[str, Tensor], name: str, tile: Tile, *, same: bool) -> Tensor:
         if name not in found:
             raise KernelError(
                 f"there is no kernel '{name}' here. Name some of {', '.join(map(repr, found))}."
@@ -157,7 +161,7 @@ class TileFunction:
             )
         if same:  # rounding differs between the halves where sums run in another order
             block = (block + block.T) / 2
-        return block.to("cpu", self.dtype).numpy()
+        return block.to(self.dtype)
 
 
 def shape_of(x1: Any, x2: Any) -> tuple[int, int]:

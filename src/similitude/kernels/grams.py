@@ -15,6 +15,7 @@ from torch import Tensor
 
 from similitude.core.errors import KernelError
 from similitude.kernels.arguments import whole
+from similitude.kernels.devices import CPU, home_of, usable
 from similitude.kernels.gram_store import GramStore
 from similitude.kernels.gram_tiles import (
     Pair,
@@ -26,7 +27,7 @@ from similitude.kernels.gram_tiles import (
     symmetric_side,
     tiles,
 )
-from similitude.kernels.samples import digest
+from similitude.kernels.samples import digest, moved
 from similitude.runs.engine import Engine
 
 NAMES = ("nngp", "ntk")
@@ -60,7 +61,7 @@ class GramOptions(TypedDict, total=False):
     """How Gram matrices are computed; see `gram_matrices`."""
 
     side: int | None
-    device: str | None
+    device: torch.device | str | None
     engine: Engine | None
     folder: str | Path | None
     progress: Callable[[GramProgress], None] | None
@@ -75,7 +76,7 @@ def gram_matrices(
     dtype: torch.dtype = torch.float64,
     numbers_per_pair: int = 1,
     side: int | None = None,
-    device: str | None = None,
+    device: torch.device | str | None = None,
     engine: Engine | None = None,
     folder: str | Path | None = None,
     identity: Mapping[str, Any] | None = None,
@@ -95,7 +96,7 @@ def gram_matrices(
         dtype: Type of the matrices: float32 halves memory and disk; what the tiles are computed in is for `pair`.
         numbers_per_pair: Numbers that the widest tensor inside `pair` holds per pair of samples, for the size of tiles.
         side: Samples on a side of a tile; by default so that one tensor of a tile has about four megabytes.
-        device: Where tiles are computed, e.g. "cuda"; by default where the samples are. The matrices are on the CPU.
+        device: Where tiles are computed, e.g. "cuda"; by default where the samples are.
         engine: What computes the tiles: by default this process, with the threads that torch has here;
             `sim.ProcessPool` or `sim.RayEngine` where `pair` can be pickled.
         folder: Folder to keep the matrices in.
@@ -103,7 +104,7 @@ def gram_matrices(
         progress: Called after every tile.
 
     Returns:
-        The matrices by name, each of shape (n1, n2).
+        The matrices by name, each of shape (n1, n2): on the device of x1, or mapped from files on the CPU.
 
     Raises:
         KernelError: There are no samples, the kernel is not finite, or the folder holds other matrices or is damaged.
@@ -135,7 +136,12 @@ def gram_matrices(
         side = side_for(numbers_per_pair, kept.itemsize)
         side = symmetric_side(n1, side, numbers_per_pair) if symmetric else side
     todo = tiles(n1, n2, side, symmetric=symmetric)
-    compute = TileFunction(pair, x1, x2, names, dtype, device)
+    home = home_of(x1) if folder is None else CPU
+    if engine is None:
+        compute = TileFunction(pair, x1, x2, names, dtype, device)
+    else:  # what goes to other processes is on the CPU
+        near = (moved(x1, CPU), None if x2 is None else moved(x2, CPU))
+        compute = TileFunction(pair, *near, names, dtype, device or home_of(x1))
     store = None
     if folder is not None:
         if identity is None:
@@ -150,19 +156,19 @@ def gram_matrices(
         )  # fmt: skip
     with nullcontext() if store is None else store.opened():
         if store is None:
-            arrays = {name: np.empty((n1, n2), kept) for name in names}
+            matrices = {name: torch.empty(n1, n2, dtype=dtype, device=home) for name in names}
             left = todo
         else:
-            arrays = store.arrays
+            matrices = {name: torch.from_numpy(array) for name, array in store.arrays.items()}
             left = [tile for tile in todo if tile not in store.finished]
         started, found, done = time.monotonic(), len(todo) - len(left), len(todo) - len(left)
 
-        def keep(tile: Tile, blocks: Mapping[str, np.ndarray]) -> None:
+        def keep(tile: Tile, blocks: Mapping[str, Tensor]) -> None:
             nonlocal done
             for name, block in blocks.items():
-                arrays[name][tile.row : tile.row_stop, tile.column : tile.column_stop] = block
+                matrices[name][tile.row : tile.row_stop, tile.column : tile.column_stop] = block
                 if symmetric and not tile.on_diagonal:
-                    arrays[name][tile.column : tile.column_stop, tile.row : tile.row_stop] = block.T
+                    matrices[name][tile.column : tile.column_stop, tile.row : tile.row_stop] = block.T
             if store is not None:
                 store.record(tile)
             done += 1
@@ -171,10 +177,14 @@ def gram_matrices(
 
         if engine is None:  # an error in one tile is the error of all: no other tile is tried
             for tile in left:
-                keep(tile, compute(tile))
+                keep(tile, compute.tensors(tile))
         else:
-            engine.map(compute, left, on_done=keep, name=lambda tile: f"tile of {tile}")
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+            def arrived(tile: Tile, arrays: Mapping[str, np.ndarray]) -> None:
+                keep(tile, {name: torch.tensor(array) for name, array in arrays.items()})
+
+            engine.map(compute, left, on_done=arrived, name=lambda tile: f"tile of {tile}")
+    return matrices
 
 
 def _check(names: tuple[str, ...], device: Any, engine: Any, folder: Any, progress: Any) -> None:
@@ -182,12 +192,7 @@ def _check(names: tuple[str, ...], device: Any, engine: Any, folder: Any, progre
     if not names:
         raise KernelError(f"names={names}: no kernel is asked for. Name at least one, e.g. {NAMES}.")
     if device is not None:
-        try:
-            torch.empty(0, device=device)
-        except (RuntimeError, TypeError, ValueError, AssertionError) as error:
-            raise KernelError(
-                f"device={device!r} cannot be used: {str(error).splitlines()[0]} Pass 'cpu', or a device that is here."
-            ) from error
+        usable(device)
     for name, value, right in (
         ("engine", engine, engine is None or hasattr(engine, "map")),
         ("folder", folder, folder is None or isinstance(folder, str | Path)),

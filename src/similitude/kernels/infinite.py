@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Unpack
 
 import torch
@@ -16,6 +16,7 @@ from similitude.core.citation import cites
 from similitude.core.errors import KernelError
 from similitude.core.verdict import Verdict
 from similitude.kernels.covariance import Covariances
+from similitude.kernels.devices import accelerator_of, home_of, usable
 from similitude.kernels.explain import Explanation, explanation
 from similitude.kernels.facts import Finite
 from similitude.kernels.frames import Frame, Pair, Scales
@@ -50,6 +51,7 @@ class Kernel(TiledKernel):
         bias_variance: Variance of every bias of a layer, likewise.
         sample: Inputs that were given with the module.
         draws: What many builds of a family say about its initial values.
+        device: Where Gram blocks are computed; None for the accelerator that inputs, the sample or the module are on.
     """
 
     modules: tuple[nn.Module, ...]
@@ -61,6 +63,7 @@ class Kernel(TiledKernel):
     bias_variance: float | None = None
     sample: Any = field(default=None, repr=False)
     draws: Mapping[str, Draw] = field(default_factory=dict, repr=False)
+    device: torch.device | None = None
     _readers: dict[Any, Reader] = field(default_factory=dict, repr=False)
 
     def pair(self, x1: Any, x2: Any = None, /, *, which: Sequence[str] = NAMES) -> dict[str, Tensor]:
@@ -73,6 +76,7 @@ class Kernel(TiledKernel):
 
         Returns:
             By name (samples of x1, samples of x2), of one output; the average over positions of an output of several.
+            On the device that x1 is on.
 
         Raises:
             KernelError: The module has no kernel on such inputs; names the operation and why.
@@ -84,10 +88,11 @@ class Kernel(TiledKernel):
         blocks: dict[str, Tensor] = {}
         for name, part in (("nngp", found.k), ("ntk", found.t)):
             if name in which:
-                block = torch.zeros(shape, dtype=self.dtype) if part is None else part.mean(-1).expand(shape)
+                block = frame.left.zeros(shape) if part is None else part.mean(-1).expand(shape)
                 if not bool(torch.isfinite(block).all()) and (error := not_finite(reader, frame)) is not None:
                     raise error
-                blocks[name] = block.clone() if 0 in block.stride() else block
+                block = block.clone() if 0 in block.stride() else block
+                blocks[name] = block.to(home_of(x1))
         return blocks
 
     def by_layer(self, x1: Any, x2: Any = None) -> dict[str, Tensor]:
@@ -106,9 +111,8 @@ class Kernel(TiledKernel):
             frame = self.frame(reader, x1, x2, tangent=True, only=name)
             part = self._of_output(reader, frame).t
             shape = (frame.left.samples, frame.right.samples)
-            found[name] = (
-                torch.zeros(shape, dtype=self.dtype) if part is None else part.mean(-1).expand(shape).clone()
-            )
+            block = frame.left.zeros(shape) if part is None else part.mean(-1).expand(shape).clone()
+            found[name] = block.to(home_of(x1))
         return found
 
     def explain(self, x: Any = None) -> Explanation:
@@ -186,7 +190,10 @@ class Kernel(TiledKernel):
         if reader.couples:
             # Every sample changes what the others become, so that a batch cannot be cut.
             options["side"] = max(count(x1), 1 if x2 is None else count(x2))
-        return super().grams(x1, x2, names=names, **options)
+        named = options.get("device")
+        options["device"] = self.device_for(x1) if named is None else usable(named)
+        there = replace(self, device=options["device"])  # shares what was read
+        return super(Kernel, there).grams(x1, x2, names=names, **options)
 
     def numbers_per_pair(self, x: Any = None) -> int:
         """Return how many numbers the widest tensor of `pair` holds per pair of samples: of inputs like x."""
@@ -244,14 +251,22 @@ class Kernel(TiledKernel):
             )
         rate = {key: r if only in (None, key[0]) else 0.0 for key, r in reader.scales.rate.items()}
         covariances = Covariances(Scales(reader.scales.variance, rate))
-        left = self._run(reader, x1, covariances)
+        device = self.device_for(x1)
+        left = self._run(reader, x1, covariances, device)
         if x2 is None or x2 is x1:
             return Frame(left, left, zipped=False, tangent=tangent)
         if signature(x2) != signature(x1):
             raise KernelError(
                 f"x1 has samples of {_words(x1)} and x2 of {_words(x2)}. Give both the same shapes and types."
             )
-        return Frame(left, self._run(reader, x2, covariances), zipped=False, tangent=tangent)
+        return Frame(left, self._run(reader, x2, covariances, device), zipped=False, tangent=tangent)
+
+    def device_for(self, x: Any) -> torch.device:
+        """Return where blocks of some inputs are computed."""
+        if self.device is not None:
+            return self.device
+        sample = () if self.sample is None else tensors_of(self.sample)
+        return accelerator_of([*tensors_of(x), *sample, *self.modules[0].parameters()])
 
     def __getstate__(self) -> dict[str, Any]:
         # Readers hold functions that cannot be pickled; another process reads the module again.
@@ -311,7 +326,7 @@ class Kernel(TiledKernel):
             )
         return output
 
-    def _run(self, reader: Reader, x: Any, covariances: Covariances) -> Run:
+    def _run(self, reader: Reader, x: Any, covariances: Covariances, device: torch.device) -> Run:
         n = count(x)
         values: dict[int, Tensor] = {}
         for value in reader.program.values:
@@ -320,15 +335,15 @@ class Kernel(TiledKernel):
             elif value.kind == "const" and value.index in reader.program.seen:
                 values[value.index] = reader.program.seen[value.index]
         made = {i for op in reader.program.ops for i in op.node.outputs}
-        values = {i: t for i, t in values.items() if i not in made}
+        values = {i: t.to(device) for i, t in values.items() if i not in made}
         for index, tensor in zip(reader.program.inputs, tensors_of(x), strict=True):
             tensor = tensor.detach()
             if tensor.is_floating_point():
                 if not bool(torch.isfinite(tensor).all()):
                     raise KernelError("the inputs have entries that are not finite (nan or infinite).")
                 tensor = tensor.to(self.dtype)
-            values[index] = tensor.cpu()
-        run = Run(n, self.dtype, reader.steps, values, covariances)
+            values[index] = tensor.to(device)
+        run = Run(n, self.dtype, device, reader.steps, values, covariances)
         if reader.watches:
             run.finish()
         return run

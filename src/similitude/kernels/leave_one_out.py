@@ -116,7 +116,7 @@ def _prepared(gram: Tensor, y: Tensor) -> Tensor:
         raise KernelError(
             "leave-one-out needs at least 2 training samples, and there is 1. Pass ridge= yourself."
         )
-    return target_rows(y, blocks.n)
+    return target_rows(y, blocks.n, device=gram.device)
 
 
 def _residuals(found: Spectrum, targets: Tensor, ridge: float) -> Tensor:

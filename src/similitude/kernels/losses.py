@@ -41,7 +41,9 @@ def pull_of(loss: Loss) -> Pull:
     )
 
 
-def targets_for(loss: Loss, y: Tensor, n: int, *, outputs: int | None) -> Tensor:
+def targets_for(
+    loss: Loss, y: Tensor, n: int, *, outputs: int | None, device: torch.device | None = None
+) -> Tensor:
     """Return targets as a loss takes them, a row per training sample.
 
     Args:
@@ -49,6 +51,7 @@ def targets_for(loss: Loss, y: Tensor, n: int, *, outputs: int | None) -> Tensor
         y: Targets.
         n: Number of training samples.
         outputs: Columns of the nets' outputs; None where nothing but the targets says it.
+        device: Where they are wanted; where they are if None.
 
     Returns:
         Shape (n, C); for a loss of the user's as they are.
@@ -62,8 +65,8 @@ def targets_for(loss: Loss, y: Tensor, n: int, *, outputs: int | None) -> Tensor
                 f"targets have shape {tuple(getattr(y, 'shape', ()))}, and there are {n} training samples. Give one row "
                 "for each."
             )
-        return y
-    rows = target_rows(y, n, classes=outputs or 1)
+        return y.to(device)
+    rows = target_rows(y, n, classes=outputs or 1, device=device)
     if outputs is not None and rows.shape[1] != outputs:
         raise KernelError(
             f"targets have {rows.shape[1]} columns, and the outputs at the start {outputs}. Give as many of both."

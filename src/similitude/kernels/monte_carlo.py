@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from similitude.core.errors import KernelError, SimilitudeError
 from similitude.core.seeding import derive
 from similitude.core.verdict import Verdict
+from similitude.kernels.devices import CPU, home_of, usable
 from similitude.kernels.explain import Explanation, Row
 from similitude.kernels.grams import NAMES, GramOptions
 from similitude.kernels.monte_carlo_copies import WideCopies, wide_copies
@@ -132,7 +133,7 @@ class EstimatedKernel(TiledKernel):
                 narrower copies, "_narrow_error" for their standard errors.
 
         Returns:
-            By name (samples of x1, samples of x2), averaged over all outputs.
+            By name (samples of x1, samples of x2), averaged over all outputs. On the device that x1 is on.
 
         Raises:
             KernelError: Inputs are not finite, or of another shape than two sets of samples can have.
@@ -153,13 +154,19 @@ class EstimatedKernel(TiledKernel):
                     )
                     found[f"{kernel}{part}"] = sums.mean.to(self.dtype)
                     found[f"{kernel}{part}_error"] = sums.error.to(self.dtype)
-        return {name: found[name] for name in which}
+        return {name: found[name].to(home_of(x1)) for name in which}
 
     def grams(
         self, x1: Any, x2: Any = None, *, names: Sequence[str] = NAMES, **options: Unpack[GramOptions]
     ) -> dict[str, Tensor]:
         """Return both kernels by name for the work of one; see `nngp`."""
         x2 = None if x2 is x1 else x2
+        device = options.get("device")
+        if device is not None and usable(device).type != self.wide.device.type:
+            raise KernelError(
+                f"device={str(device)!r}: the copies of this kernel are on {self.wide.device}. Pass device= to "
+                "sim.kernel, which draws them."
+            )
         if self.wide.couples:
             # Every sample changes what the others become, so that a batch cannot be cut.
             options["side"] = max(count(x1), 1 if x2 is None else count(x2))
@@ -199,7 +206,7 @@ class EstimatedKernel(TiledKernel):
             By name of the parameter, (samples of x1, samples of x2).
         """
         return {
-            name: self.wide.ntk(x1, x2, self.copies, only=(name,)).mean.to(self.dtype)
+            name: self.wide.ntk(x1, x2, self.copies, only=(name,)).mean.to(home_of(x1), self.dtype)
             for name in self.wide.rates
         }
 
@@ -296,6 +303,7 @@ def estimated_kernel(
     weight_variance: float | None,
     bias_variance: float | None,
     seed: int,
+    device: torch.device = CPU,
 ) -> EstimatedKernel:
     """Estimate the kernel of a family whose operations have no rule, and see on the sample whether it has a limit.
 
@@ -311,6 +319,7 @@ def estimated_kernel(
         weight_variance: Variance times fan-in of every matrix, instead of what its values say.
         bias_variance: Variance of every bias, likewise.
         seed: Seed of all draws.
+        device: Where the copies are.
 
     Raises:
         KernelError: Copies cannot be drawn, or show no limit.
@@ -330,7 +339,8 @@ def estimated_kernel(
     x = few(sample)
     n, m = sorted(copy_widths) if copy_widths is not None else _copy_widths(make, widths[1])
     narrow, wide = (
-        wide_copies(make, width, law, x, dtype=dtype, seed=derive(seed, "copies", width)) for width in (n, m)
+        wide_copies(make, width, law, x, dtype=dtype, seed=derive(seed, "copies", width), device=device)
+        for width in (n, m)
     )
     found = limits(narrow, wide, x, copies)
     return EstimatedKernel(make, widths, law, narrow, wide, copies, rule, dtype, reason, found, sample)

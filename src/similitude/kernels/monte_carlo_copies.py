@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map_only
 
 from similitude.core.errors import KernelError
 from similitude.core.seeding import derive, seeded, torch_generator
+from similitude.kernels.devices import CPU
 from similitude.kernels.monte_carlo_law import WidthLaw
 from similitude.kernels.program import converted, resized
 from similitude.kernels.samples import count, rows, signature
@@ -115,7 +116,7 @@ class WideCopies:
 
         def product(index: int) -> Tensor:
             self.draw(index)
-            found = torch.zeros(shape, dtype=self._dtype)
+            found = torch.zeros(shape, dtype=self._dtype, device=self.device)
             if not names:
                 return found
             place = self.place(x1, index)
@@ -161,15 +162,23 @@ class WideCopies:
         return int(order[(index // 2) % number])
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next((p.device for p in self.net.parameters()), CPU)
+
+    @property
     def _dtype(self) -> torch.dtype:
         return next(p.dtype for p in self.net.parameters() if p.is_floating_point())
+
+    def _converted(self, t: Tensor) -> Tensor:
+        return t.to(self.device, self._dtype) if t.is_floating_point() else t.to(self.device)
 
     def _call(self, x: Any) -> Tensor:
         with sdpa_kernel(SDPBackend.MATH):  # the one of attention that has gradients of many samples at once
             return output_tensor(call_of(x, None)(self.net)).flatten(1)
 
     def _as(self, x: Any) -> Any:
-        return tree_map_only(Tensor, lambda t: t.to(self._dtype) if t.is_floating_point() else t, x)
+        return tree_map_only(Tensor, self._converted, x)
 
     def _gradients(self, x: Any, start: int, names: Sequence[str], place: int) -> Tensor:
         """Return the gradients of one output on a block of samples, each times the root of its learning rate."""
@@ -219,7 +228,14 @@ class WideCopies:
 
 
 def wide_copies(
-    make: Callable[..., nn.Module], width: int, law: WidthLaw, sample: Any, *, dtype: torch.dtype, seed: int
+    make: Callable[..., nn.Module],
+    width: int,
+    law: WidthLaw,
+    sample: Any,
+    *,
+    dtype: torch.dtype,
+    seed: int,
+    device: torch.device = CPU,
 ) -> WideCopies:
     """Build a family's member of one width, to be drawn many times.
 
@@ -229,12 +245,13 @@ def wide_copies(
         law: How its parameters are drawn.
         sample: Inputs to see on how it runs: two or more samples that differ, if there are.
         dtype: Type that it computes in.
-        seed: Seed of the draws.
+        seed: Seed of the draws, which are made on the CPU: the same everywhere.
+        device: Where it computes.
 
     Raises:
         KernelError: It cannot be built or called, or draws random numbers when it is called.
     """
-    net = converted(build(make, width, seed=derive(seed, "build", width)), dtype)
+    net = converted(build(make, width, seed=derive(seed, "build", width)), dtype).to(device)
     own = WideCopies(net, width, law.deviations(net, width), law.rates(net, width), False, False, seed)
     own.draw(0)
     x = resized(sample, 3, dtype)

@@ -34,7 +34,13 @@ def verify_estimated(
             "kernel is estimated from."
         )
     third = wide_copies(
-        kernel.make, width, kernel.law, x, dtype=kernel.dtype, seed=derive(seed, "verify", width)
+        kernel.make,
+        width,
+        kernel.law,
+        x,
+        dtype=kernel.dtype,
+        seed=derive(seed, "verify", width),
+        device=kernel.wide.device,
     )
     # Linear in 1 / width through both means.
     share = (1 / width - 1 / m) / (1 / n - 1 / m)
@@ -48,9 +54,9 @@ def verify_estimated(
         measured = _timed(third, name, x, copies, seconds / len(NAMES))
         there = (1 - share) * wide + share * narrow
         error = torch.hypot((1 - share) * wide_error, share * narrow_error)
-        error = torch.hypot(error, measured.error.to(error.dtype))
+        error = torch.hypot(error, measured.error.to(error))
         size = _size(wide)
-        off = (measured.mean.to(there.dtype) - there).abs()
+        off = (measured.mean.to(there) - there).abs()
         distance = float((off / error.clamp_min(1e-12 * size)).max())
         worst, noise = max(worst, distance), max(noise, float((error / size).max()))
         evidence += [

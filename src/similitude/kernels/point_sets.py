@@ -39,6 +39,7 @@ def averages(
     tolerance: float,
     most_draws: int,
     seed: int,
+    device: torch.device,
 ) -> Averages:
     """Average over points of standard normals, as many as it takes.
 
@@ -49,12 +50,13 @@ def averages(
         tolerance: Standard error, relative to the largest entry of each tensor, at which drawing ends.
         most_draws: Draws after which it ends in any case.
         seed: Of the draws.
+        device: Where points come. They are drawn on the CPU, so that they are the same everywhere.
     """
     sources = [point_set(dimensions, seed * REPLICATES + index) for index in range(REPLICATES)]
     sums: list[Tensor] = []
     points = 0
     while True:
-        parts = [sums_of(source(chunk)) for source in sources]
+        parts = [sums_of(source(chunk).to(device)) for source in sources]
         stacked = [torch.stack(part) for part in zip(*parts, strict=True)]
         sums = stacked if not sums else [a + b for a, b in zip(sums, stacked, strict=True)]
         points += chunk

@@ -48,7 +48,7 @@ def posterior(
 
     Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, eq. 2.23 and 2.24.
     """
-    cross, targets = nngp.cross(), target_rows(y, nngp.n)
+    cross, targets = nngp.cross(), target_rows(y, nngp.n, device=nngp.train.device)
     columns = targets if nngp.test is None else torch.cat([targets, cross.T], dim=1)
     solved = solve(
         nngp.train, columns, ridge=ridge, jitter=jitter, method=method, tolerance=tolerance, name=nngp.name
@@ -83,7 +83,7 @@ def log_marginal_likelihood(gram: Tensor, y: Tensor, *, ridge: float = 0.0, jitt
     Source: Rasmussen and Williams, eq. 2.30. Cost: n^3 / 3 operations.
     """
     blocks = TrainTest(gram, name="kernel")
-    targets = target_rows(y, blocks.n)
+    targets = target_rows(y, blocks.n, device=gram.device)
     ridge, added = shifts(gram, ridge, jitter)
     _, factor = factored(gram, ridge=ridge, jitter=added, name=blocks.name)
     white = torch.linalg.solve_triangular(factor, targets, upper=False)

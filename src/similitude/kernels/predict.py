@@ -69,8 +69,13 @@ def train_test(
 
     train, cross = block("train", x_train), block("test_train", x_test, x_train)
     own = block("test", x_test) if cov else {}
+
+    def there(name: str, blocks: Mapping[str, Tensor]) -> Tensor | None:
+        return blocks[name].to(train[name].device) if blocks else None
+
     return {
-        name: TrainTest(train[name], cross[name], own.get(name), name=_SAID.get(name, name)) for name in names
+        name: TrainTest(train[name], there(name, cross), there(name, own), name=_SAID.get(name, name))
+        for name in names
     }
 
 

@@ -271,7 +271,7 @@ class Reader:
 
         def step(run: Run) -> None:
             sizes = [a if a == b else run.samples * a // 2 for a, b in zip(shapes[0], shapes[1], strict=True)]
-            run.values[index] = torch.full(sizes, number, dtype=run.dtype)
+            run.values[index] = torch.full(sizes, number, dtype=run.dtype, device=run.device)
 
         self.steps.append(step)
 
@@ -429,9 +429,11 @@ def stored(layout: Layout) -> tuple[Factor, ...]:
 
 def _call(op: Op, run: Run) -> Any:
     def argument(x: Any) -> Any:
+        if isinstance(x, torch.device):  # that of the recorded pass, where a tensor is made
+            return run.device
         return run.value(x.value) if isinstance(x, Ref) else x.base + x.slope * run.samples
 
-    args, kwargs = tree_map_only((Ref, PerSample), argument, (op.args, op.kwargs))
+    args, kwargs = tree_map_only((Ref, PerSample, torch.device), argument, (op.args, op.kwargs))
     assert op.func is not None, "operations of the recorder itself are not replayed"
     return op.func(*args, **kwargs)
 

@@ -41,7 +41,7 @@ def read_where(x: Tensor, where: Tensor, dim: int) -> Tensor:
     found = along(x, torch.zeros_like(where) if x.shape[dim] == 1 else where.clamp_min(0), dim)
     if bool(there.all()):
         return found
-    mask = there.to(x.dtype)
+    mask = there.to(x)
     return found.mul_(mask if dim == -1 else mask[:, None])
 
 
@@ -51,13 +51,13 @@ def read_pairs(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     i = rows.clamp_min(0) if x.shape[-2] > 1 else torch.zeros_like(rows)
     j = columns.clamp_min(0) if x.shape[-1] > 1 else torch.zeros_like(columns)
     found = x[..., i, j]
-    return found if bool(there.all()) else found.mul_(there.to(x.dtype))
+    return found if bool(there.all()) else found.mul_(there.to(x))
 
 
 def read_mean(mean: Tensor, where: Tensor) -> Tensor:
     """Read means at other positions."""
     found = mean.expand(mean.shape[0], len(where)) if mean.shape[1] == 1 else mean[:, where.clamp_min(0)]
-    return found if bool((where >= 0).all()) else found * (where >= 0).to(mean.dtype)
+    return found if bool((where >= 0).all()) else found * (where >= 0).to(mean)
 
 
 def times_leaves(x: Tensor, coefficient: Coefficient, run: Run) -> Tensor:

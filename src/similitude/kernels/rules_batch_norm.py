@@ -78,19 +78,19 @@ class BatchNorm:
 
     def _batches(self, covariances: Covariances, frame: Frame, a: Operator) -> Pair:
         (source,) = a.sources
-        n, m, p = frame.left.samples, frame.right.samples, a.positions
+        n, m, p, device = frame.left.samples, frame.right.samples, a.positions, frame.left.device
         k, t = covariances.cov(source, source, frame, full=True)
-        tangent = None if t is None else _matrix(t, n, m, p)
+        tangent = None if t is None else _matrix(t, n, m, p, device)
         if frame.left is frame.right:
-            found = batch_norm(self.function.dual, _matrix(k, n, m, p), tangent=tangent, eps=self.eps)
+            found = batch_norm(self.function.dual, _matrix(k, n, m, p, device), tangent=tangent, eps=self.eps)
         else:
             own = (
                 covariances.cov(source, source, covariances.whole(r), full=True).k
                 for r in (frame.left, frame.right)
             )
-            left, right = (_matrix(x, r, r, p) for x, r in zip(own, (n, m), strict=True))
+            left, right = (_matrix(x, r, r, p, device) for x, r in zip(own, (n, m), strict=True))
             found = batch_norm_pair(
-                self.function.dual, left, right, _matrix(k, n, m, p), tangent=tangent, eps=self.eps
+                self.function.dual, left, right, _matrix(k, n, m, p, device), tangent=tangent, eps=self.eps
             )
         back = [
             None if x is None else x.to(frame.left.dtype).reshape(n, p, m, p).transpose(1, 2).contiguous()
@@ -99,10 +99,10 @@ class BatchNorm:
         return Pair(back[0], back[1])
 
 
-def _matrix(x: Tensor | None, n: int, m: int, p: int) -> Tensor:
+def _matrix(x: Tensor | None, n: int, m: int, p: int, device: torch.device) -> Tensor:
     """Return it in double precision, also for a kernel in single: the integral takes differences of what it sums."""
     if x is None:
-        return torch.zeros(n * p, m * p, dtype=torch.float64)
+        return torch.zeros(n * p, m * p, dtype=torch.float64, device=device)
     return x.double().expand(n, m, p, p).transpose(1, 2).reshape(n * p, m * p)
 
 

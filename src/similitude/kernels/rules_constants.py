@@ -38,7 +38,7 @@ def fresh(reader: Reader, op: Op) -> None:
 
     def step(run: Run) -> None:
         sizes = tree_map_only(PerSample, lambda s: s.base + s.slope * run.samples, per_sample)
-        run.values[index] = torch.full(sizes, fill, dtype=seen.dtype)
+        run.values[index] = torch.full(sizes, fill, dtype=seen.dtype, device=run.device)
 
     source = reader.facts[op.node.inputs[0]]
     layout: Layout | None = reader.fresh(index)

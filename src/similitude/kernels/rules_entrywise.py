@@ -197,7 +197,7 @@ def masked(reader: Reader, op: Op) -> None:
     assert coefficient is not None, "the mask does not differ from neuron to neuron"
 
     def read(run: Run) -> Tensor:
-        mask = torch.full((1, 1), coefficient.scale, dtype=run.dtype)
+        mask = torch.full((1, 1), coefficient.scale, dtype=run.dtype, device=run.device)
         for leaf in coefficient.leaves:
             mask = mask * run.read(leaf)
         return mask if keep else 1 - mask

@@ -95,7 +95,7 @@ def mask_logits(reader: Reader, op: Op, condition: Any, one: Any, two: Any) -> N
     def leaf(run: Run) -> Tensor:
         true = run.read(read_mask) != 0
         gone = ~true if keep else true
-        return torch.zeros(true.shape, dtype=run.dtype).masked_fill(gone, -math.inf)
+        return run.zeros(true.shape).masked_fill(gone, -math.inf)
 
     reader.put(op, replace(logits, mask=(*logits.mask, Leaf(leaf))))
 
@@ -125,7 +125,7 @@ def mask_of(reader: Reader, op: Op, finite: Finite, logits: Logits, sign: float)
             reader.refuse(op, _PER_HEAD)
         found = found[:, 0]
         if found.dtype == torch.bool:
-            return torch.zeros(found.shape, dtype=run.dtype).masked_fill(~found, -math.inf) if sdpa else found
+            return run.zeros(found.shape).masked_fill(~found, -math.inf) if sdpa else found
         return found.to(run.dtype) * sign
 
     sdpa = op.name.startswith(("scaled_dot", "_scaled_dot"))

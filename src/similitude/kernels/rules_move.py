@@ -204,10 +204,12 @@ def picked(reader: Reader, op: Op, value: Wide) -> Wide:
 
     def matrix(run: Run) -> Tensor:
         place = run.value(columns.value) % number
-        if not torch.equal(run.value(rows.value), torch.arange(run.samples)):
+        if not torch.equal(run.value(rows.value), torch.arange(run.samples, device=run.device)):
             reader.refuse(op, "it reads other samples in the place of some")
         one = torch.nn.functional.one_hot(place, number).to(run.dtype)
-        return torch.einsum("nl,rs->nlrs", one, torch.eye(total, dtype=run.dtype)).flatten(1, 2)
+        return torch.einsum("nl,rs->nlrs", one, torch.eye(total, dtype=run.dtype, device=run.device)).flatten(
+            1, 2
+        )
 
     reader.says("one position of every sample")
     atom = Mix(total, value.support, value, matrix)

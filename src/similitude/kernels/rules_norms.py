@@ -25,7 +25,7 @@ def normalized(reader: Reader, op: Op, value: Wide, inside: set[int], eps: float
 
     def mean_of(run: Run) -> Tensor:
         mean = run.mean(value)
-        mean = torch.zeros(1, 1, dtype=run.dtype) if mean is None else mean
+        mean = run.zeros((1, 1)) if mean is None else mean
         return _back(averaged(mean, value, inside), value, inside)
 
     def inverse(run: Run) -> Tensor:

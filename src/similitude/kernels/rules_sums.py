@@ -126,7 +126,7 @@ def over_neurons(reader: Reader, op: Op, value: Wide, dims: list[int], keep: boo
 
     def compute(run: Run) -> Tensor:
         found = run.mean(value)
-        found = torch.zeros(1, 1, dtype=run.dtype) if found is None else found
+        found = run.zeros((1, 1)) if found is None else found
         found = averaged(found, value, inside) * size
         return spread(run, found, layout, [f for f in value.order if f.key not in inside])
 
@@ -173,7 +173,7 @@ def moments(
 
     def compute(run: Run) -> Tensor:
         mean = run.mean(value)
-        mean = torch.zeros(1, 1, dtype=run.dtype) if mean is None else averaged(mean, value, inside)
+        mean = run.zeros((1, 1)) if mean is None else averaged(mean, value, inside)
         square = averaged(run.variance(value), value, inside)
         return spread(run, finish(mean, square, run), layout, order)
 

@@ -34,6 +34,7 @@ class Run:
     Args:
         samples: Number of samples.
         dtype: Of every number.
+        device: Of every tensor.
         steps: What every operation of the module does, in order.
         values: Values that are there from the beginning: inputs, constants.
         covariances: Computes covariances of this input's wide values.
@@ -43,11 +44,12 @@ class Run:
         self,
         samples: int,
         dtype: torch.dtype,
+        device: torch.device,
         steps: Sequence[Step],
         values: dict[int, Tensor],
         covariances: Covariances,
     ) -> None:
-        self.samples, self.dtype = samples, dtype
+        self.samples, self.dtype, self.device = samples, dtype, device
         self.values = values
         self.covariances = covariances
         self._steps = steps
@@ -55,6 +57,10 @@ class Run:
         self._read: dict[object, Tensor] = {}
         self._variances: dict[Wide, Tensor] = {}
         self._means: dict[Wide, Tensor | None] = {}
+
+    def zeros(self, shape: Sequence[int]) -> Tensor:
+        """Return zeros of the run's type, on its device."""
+        return torch.zeros(shape, dtype=self.dtype, device=self.device)
 
     def value(self, index: int) -> Tensor:
         """Return a finite value of the pass."""
@@ -73,7 +79,7 @@ class Run:
         """Return what a coefficient, features of data or row numbers are on this input: (n or 1, positions or 1, ...)."""
         found = self._read.get(part)
         if found is None:
-            found = self._read[part] = part.read(self)
+            found = self._read[part] = part.read(self).to(self.device)  # some are fixed, and kept on the CPU
         return found
 
     def variance(self, value: Wide) -> Tensor:

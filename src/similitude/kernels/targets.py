@@ -9,13 +9,14 @@ from torch.nn.functional import one_hot
 from similitude.core.errors import KernelError
 
 
-def target_rows(y: Tensor, n: int, *, classes: int = 1) -> Tensor:
+def target_rows(y: Tensor, n: int, *, classes: int = 1, device: torch.device | None = None) -> Tensor:
     """Return targets as a matrix; class numbers become rows with a 1 in their column.
 
     Args:
         y: Shape (n,) or (n, C): values if floating point, class numbers from 0 if integer.
         n: Number of training samples.
         classes: Columns of the rows of class numbers, at least.
+        device: Where they are wanted; where they are if None.
 
     Returns:
         Shape (n, C), float64.
@@ -38,7 +39,7 @@ def target_rows(y: Tensor, n: int, *, classes: int = 1) -> Tensor:
         raise KernelError(
             f"targets have shape {tuple(y.shape)} and type {y.dtype}. Give real numbers, at least one for each sample."
         )
-    y = y.detach()
+    y = y.detach().to(device)
     if not y.is_floating_point():
         if y.ndim == 2 or int(y.min()) < 0:
             raise KernelError(

@@ -18,7 +18,7 @@ _PART = (
 
 @dataclass(frozen=True)
 class TrainTest:
-    """The Gram blocks of one kernel, checked: finite, of shapes that fit, symmetric where they must be.
+    """The Gram blocks of one kernel, checked: finite, of shapes that fit, symmetric where they must be, on one device.
 
     Attributes:
         train: Between the n training samples, shape (n, n).
@@ -28,7 +28,8 @@ class TrainTest:
         name: What messages call the kernel.
 
     Raises:
-        KernelError: A block is not finite, of the wrong shape, not symmetric, or has a negative diagonal.
+        KernelError: A block is not finite, of the wrong shape, not symmetric, has a negative diagonal, or is on another
+            device than the others.
 
     Example:
         >>> TrainTest(torch.eye(3), torch.zeros(2, 3)).n
@@ -50,6 +51,11 @@ class TrainTest:
         ):
             if block is not None:
                 self._check(block, which, shape)
+                if block.device != self.train.device:
+                    raise KernelError(
+                        f"the '{which}' block of the {self.name} is on {block.device}, the 'train' block on "
+                        f"{self.train.device}. Move them to one device."
+                    )
 
     def _check(self, block: Tensor, which: str, shape: tuple[int, int]) -> None:
         said = f"the '{which}' block of the {self.name}"

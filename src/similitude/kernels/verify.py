@@ -16,9 +16,10 @@ from similitude.core.errors import KernelError
 from similitude.core.seeding import derive, seeded, torch_generator
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.kernels.arguments import real, seeded_by, two_widths, whole
+from similitude.kernels.devices import CPU
 from similitude.kernels.grams import NAMES
 from similitude.kernels.program import converted
-from similitude.kernels.samples import count
+from similitude.kernels.samples import count, moved
 from similitude.kernels.tangent_rates import tangent_rates
 from similitude.scaling.axes import build
 from similitude.scaling.dataflow.passes import call_of
@@ -94,6 +95,7 @@ def verify(
         widths = two_widths(
             widths, "Copies are built at two different widths, to follow them to infinite width."
         )
+    x = moved(x, CPU)  # the copies are drawn and run there
     exact = kernel.pair(x)
     if kernel.make is None:
         found = [_copies(kernel, kernel.modules[0], None, x, copies, seconds, seed)]
@@ -127,7 +129,9 @@ def _copies(
         assert kernel.make is not None, "a family"
         assert width is not None, "its width"
         first = build(kernel.make, width, seed=derive(seed, "verify"))
-        at = _scaled(kernel, type(kernel)((first,), kernel.rule, kernel.dtype), x)
+        at = _scaled(
+            kernel, type(kernel)((first,), kernel.rule, kernel.dtype, device=kernel.device_for(x)), x
+        )
     else:
         first, at = module, base
     own = converted(first, kernel.dtype)
