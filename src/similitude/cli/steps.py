@@ -12,7 +12,7 @@ from similitude.cli.screen import Screen
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from similitude.theory.embedding_steps.steps import EmbeddingSteps
+    from similitude.theory.joint_embedding.steps import EmbeddingSteps
 
 
 def steps(
@@ -82,8 +82,8 @@ def steps(
         from similitude.cli.sizes import size
         from similitude.core.errors import TheoryError
         from similitude.report.steps_table import steps_table
-        from similitude.theory.embedding_steps.tracker import EmbeddingTracker
-        from similitude.theory.embedding_steps.training import train_encoder
+        from similitude.theory.joint_embedding.tracker import EmbeddingTracker
+        from similitude.theory.joint_embedding.training import train_encoder
 
         for option, value in (("--steps", steps), ("--every", every), ("--examples", examples)):
             at_least(value, 1, option)
@@ -133,7 +133,7 @@ def _views(data: str | None, pairs: str | None, examples: int, seed: int) -> tup
     from similitude.cli.factories import load_object
     from similitude.core.errors import DataError, FactoryError
     from similitude.data.batches import ImageBatches
-    from similitude.theory.embedding_steps.views import image_views
+    from similitude.theory.joint_embedding.views import image_views
 
     if (data is None) == (pairs is None):
         raise FactoryError(
@@ -162,7 +162,7 @@ def _predict(encoder: nn.Module, views: tuple[Tensor, Tensor]) -> EmbeddingSteps
     import torch
 
     from similitude.landscape.ntk import ntk_gram
-    from similitude.theory.embedding_steps.steps import embedding_steps
+    from similitude.theory.joint_embedding.steps import embedding_steps
 
     both = torch.cat(views)
     with torch.no_grad():

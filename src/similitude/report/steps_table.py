@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from similitude.report.layout import coloured, hanging, plain_table
-from similitude.theory.embedding_steps.history import EmbeddingHistory
-from similitude.theory.embedding_steps.steps import EmbeddingSteps
+from similitude.theory.joint_embedding.history import EmbeddingHistory
+from similitude.theory.joint_embedding.steps import EmbeddingSteps
 
 
 def steps_table(

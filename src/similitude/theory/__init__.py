@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     from similitude.theory.bottleneck.run import BottleneckRun
     from similitude.theory.bottleneck.segment import Segment
     from similitude.theory.bottleneck.training import train_bottlenecks
-    from similitude.theory.embedding_steps.history import EmbeddingHistory
-    from similitude.theory.embedding_steps.losses import barlow_twins, simclr, spectral_contrastive, vicreg
-    from similitude.theory.embedding_steps.modes import ViewModes, view_modes
-    from similitude.theory.embedding_steps.overlap import kernel_pca, subspace_overlap
-    from similitude.theory.embedding_steps.steps import EmbeddingSteps, embedding_steps
-    from similitude.theory.embedding_steps.tracker import EmbeddingTracker
-    from similitude.theory.embedding_steps.training import train_encoder
     from similitude.theory.finite_width.catapult import Catapult, catapult_map, catapult_window
     from similitude.theory.finite_width.criticality import Criticality, critical_line, criticality
     from similitude.theory.finite_width.cumulants import VarianceCumulants, variance_cumulants
@@ -40,6 +33,13 @@ if TYPE_CHECKING:
     from similitude.theory.gradient_flows.own import own_problem, two_layer_problem
     from similitude.theory.gradient_flows.staircase import Staircase
     from similitude.theory.gradient_flows.transformer import linear_transformer
+    from similitude.theory.joint_embedding.history import EmbeddingHistory
+    from similitude.theory.joint_embedding.losses import barlow_twins, simclr, spectral_contrastive, vicreg
+    from similitude.theory.joint_embedding.modes import ViewModes, view_modes
+    from similitude.theory.joint_embedding.overlap import kernel_pca, subspace_overlap
+    from similitude.theory.joint_embedding.steps import EmbeddingSteps, embedding_steps
+    from similitude.theory.joint_embedding.tracker import EmbeddingTracker
+    from similitude.theory.joint_embedding.training import train_encoder
     from similitude.theory.one_step.alignment import one_step_alignment, whitened
     from similitude.theory.one_step.asymptotic import OneStepRisk, one_step_risk
     from similitude.theory.one_step.equivalent import equivalent_risk
@@ -80,9 +80,9 @@ _HOMES = {
     "Catapult": "finite_width.catapult",
     "CostOfOverfitting": "ridge.overfitting",
     "Criticality": "finite_width.criticality",
-    "EmbeddingHistory": "embedding_steps.history",
-    "EmbeddingSteps": "embedding_steps.steps",
-    "EmbeddingTracker": "embedding_steps.tracker",
+    "EmbeddingHistory": "joint_embedding.history",
+    "EmbeddingSteps": "joint_embedding.steps",
+    "EmbeddingTracker": "joint_embedding.tracker",
     "Escape": "saddle_escape.direction",
     "Exponents": "ridge.exponents",
     "FeatureErrors": "one_step.report",
@@ -105,9 +105,9 @@ _HOMES = {
     "Taxonomy": "ridge.taxonomy",
     "TwoLayer": "one_step.network",
     "VarianceCumulants": "finite_width.cumulants",
-    "ViewModes": "embedding_steps.modes",
+    "ViewModes": "joint_embedding.modes",
     "WideKernels": "bottleneck.limit",
-    "barlow_twins": "embedding_steps.losses",
+    "barlow_twins": "joint_embedding.losses",
     "bottleneck_rank": "saddle_escape.layer_ranks",
     "bottleneck_start": "bottleneck.limit",
     "catapult_map": "finite_width.catapult",
@@ -119,7 +119,7 @@ _HOMES = {
     "criticality": "finite_width.criticality",
     "diagonal_linear": "gradient_flows.diagonal",
     "effective_ranks": "ridge.effective_rank",
-    "embedding_steps": "embedding_steps.steps",
+    "embedding_steps": "joint_embedding.steps",
     "equivalent_risk": "one_step.equivalent",
     "escape": "saddle_escape.direction",
     "escape_of": "saddle_escape.direction",
@@ -130,7 +130,7 @@ _HOMES = {
     "hermite_moments": "one_step.hermite",
     "homogeneous_task": "saddle_escape.task",
     "interpolation_penalty": "ridge.power_law",
-    "kernel_pca": "embedding_steps.overlap",
+    "kernel_pca": "joint_embedding.overlap",
     "layer_ranks": "saddle_escape.layer_ranks",
     "linear": "gradient_flows.linear",
     "linear_speed_up": "bottleneck.linear",
@@ -156,17 +156,17 @@ _HOMES = {
     "resnet_ntk": "finite_width.residual_flow",
     "rf_risk": "ridge.risk",
     "sample_resnet_covariance": "finite_width.residual_draws",
-    "simclr": "embedding_steps.losses",
-    "spectral_contrastive": "embedding_steps.losses",
-    "subspace_overlap": "embedding_steps.overlap",
+    "simclr": "joint_embedding.losses",
+    "spectral_contrastive": "joint_embedding.losses",
+    "subspace_overlap": "joint_embedding.overlap",
     "tau_star": "one_step.large_step",
     "taxonomy": "ridge.overfitting",
     "train_bottlenecks": "bottleneck.training",
-    "train_encoder": "embedding_steps.training",
+    "train_encoder": "joint_embedding.training",
     "two_layer_problem": "gradient_flows.own",
     "variance_cumulants": "finite_width.cumulants",
-    "vicreg": "embedding_steps.losses",
-    "view_modes": "embedding_steps.modes",
+    "vicreg": "joint_embedding.losses",
+    "view_modes": "joint_embedding.modes",
     "whitened": "one_step.alignment",
     "wide_head": "bottleneck.heads",
     "without_bottleneck": "bottleneck.limit",

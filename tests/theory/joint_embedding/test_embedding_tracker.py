@@ -13,16 +13,16 @@ from torch import nn
 
 from similitude.core.errors import TheoryError
 from similitude.core.verdict import Outcome
-from similitude.theory.embedding_steps.history import EmbeddingHistory, effective_rank
-from similitude.theory.embedding_steps.losses import (
+from similitude.theory.joint_embedding.history import EmbeddingHistory, effective_rank
+from similitude.theory.joint_embedding.losses import (
     barlow_twins,
     embedding_loss,
     simclr,
     spectral_contrastive,
     vicreg,
 )
-from similitude.theory.embedding_steps.tracker import EmbeddingTracker
-from similitude.theory.embedding_steps.training import train_encoder
+from similitude.theory.joint_embedding.tracker import EmbeddingTracker
+from similitude.theory.joint_embedding.training import train_encoder
 
 
 def two_views(n=6, d=3, seed=0):

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
-from similitude.theory.embedding_steps.modes import matrix
 from similitude.theory.finite_width.given import whole
+from similitude.theory.joint_embedding.modes import matrix
 
 Array = np.ndarray
 _RANK = 1e-7  # directions below this share of the largest singular value are rounding

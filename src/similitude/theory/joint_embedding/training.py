@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
-from similitude.theory.embedding_steps.history import EmbeddingHistory
-from similitude.theory.embedding_steps.losses import EmbeddingLoss, embedding_loss
-from similitude.theory.embedding_steps.tracker import EmbeddingTracker
 from similitude.theory.finite_width.given import number, whole
+from similitude.theory.joint_embedding.history import EmbeddingHistory
+from similitude.theory.joint_embedding.losses import EmbeddingLoss, embedding_loss
+from similitude.theory.joint_embedding.tracker import EmbeddingTracker
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 

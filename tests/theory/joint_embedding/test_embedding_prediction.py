@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+import similitude as sim
 from similitude.core.errors import TheoryError
-from similitude.theory.embedding_steps.modes import view_modes
-from similitude.theory.embedding_steps.overlap import kernel_pca, subspace_overlap
-from similitude.theory.embedding_steps.steps import embedding_steps
+from similitude.theory.joint_embedding.modes import view_modes
+from similitude.theory.joint_embedding.overlap import kernel_pca, subspace_overlap
+from similitude.theory.joint_embedding.steps import embedding_steps
 
 
 def pairs_of(gammas, n=400, seed=0):
@@ -224,3 +225,7 @@ def test_odd_numbers():
 def test_bad_input(call, message):
     with pytest.raises(TheoryError, match=message):
         call()
+
+
+def test_the_public_name_is_the_function():
+    assert sim.theory.embedding_steps is embedding_steps

@@ -16,9 +16,9 @@ from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
 from similitude.core.seeding import seeded
 from similitude.core.verdict import Verdict
-from similitude.theory.embedding_steps.history import EmbeddingHistory, EmbeddingStep, effective_rank
-from similitude.theory.embedding_steps.losses import cross_correlation
 from similitude.theory.finite_width.given import whole
+from similitude.theory.joint_embedding.history import EmbeddingHistory, EmbeddingStep, effective_rank
+from similitude.theory.joint_embedding.losses import cross_correlation
 
 Embed = Callable[[nn.Module, Any], Tensor]
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
-from similitude.theory.embedding_steps.modes import ViewModes, matrix, view_modes
-from similitude.theory.embedding_steps.overlap import subspace_overlap
 from similitude.theory.finite_width.given import number, whole
+from similitude.theory.joint_embedding.modes import ViewModes, matrix, view_modes
+from similitude.theory.joint_embedding.overlap import subspace_overlap
 
 Array = np.ndarray
 _RATE = (
