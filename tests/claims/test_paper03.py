@@ -30,12 +30,13 @@ def test_isometry_holds_and_turns_red_with_another_rate(monkeypatch):
     assert red(paper03.isometry())
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize("kind", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.slow)])
 def test_growth_of_other_networks_turns_flat_red(monkeypatch, kind):
     right = paper03.batch_norm_net
     monkeypatch.setattr(paper03, "batch_norm_net", lambda *a, **k: right(*a, **{**k, "weights": kind}))
     monkeypatch.setattr(paper03, "DEPTHS", (20, 120))
     monkeypatch.setattr(paper03, "DEEPEST", 140)
+    monkeypatch.setattr(paper03, "IMAGE_DEPTHS", (5, 15))
     assert red(paper03.flat())
 
 
@@ -66,12 +67,14 @@ def test_another_sample_count_turns_gaussian_red(monkeypatch):
     assert red(paper03.gaussian())
 
 
+@pytest.mark.slow
 def test_too_small_an_exponent_turns_shaping_red(monkeypatch):
     monkeypatch.setattr(paper03, "DEPTHS", (20, 150))
     monkeypatch.setattr(paper03, "choose_shaping", lambda f, depth: SimpleNamespace(exponent=0.1))
     assert red(paper03.shaping())
 
 
+@pytest.mark.slow
 def test_gaussian_weights_turn_training_red(monkeypatch):
     right = paper03.trained_accuracy
     monkeypatch.setattr(paper03, "TRAINED", (10, 100))

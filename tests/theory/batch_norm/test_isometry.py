@@ -13,6 +13,7 @@ from similitude.core.errors import TheoryError
 from similitude.theory.batch_norm.gaps import isometry_gap, isometry_rate, orthogonality_gap
 from similitude.theory.batch_norm.network import RowNorm, batch_norm_net
 from similitude.theory.batch_norm.orthogonal import haar_orthogonal, orthogonal_
+from similitude.theory.batch_norm.rank import rank_condition
 
 
 def drawn(*shape, seed=0):
@@ -50,6 +51,30 @@ def test_what_has_no_gap_is_explained(x, words):
     with pytest.raises(TheoryError) as error:
         isometry_gap(x)
     assert words in str(error.value)
+
+
+@pytest.mark.filterwarnings("error")
+def test_any_batch_has_gaps_and_a_rank_or_is_refused():
+    """Every precision, sizes over sixty orders, rows of zeros, equal samples, nan."""
+    rng, measured = np.random.default_rng(0), 0
+    for _ in range(400):
+        samples, features = rng.integers(1, 9, 2)
+        dtype = (torch.float64, torch.float32, torch.bfloat16, torch.float16)[rng.integers(4)]
+        x = torch.tensor(rng.standard_normal((samples, features)) * 10 ** rng.uniform(-30, 30))
+        if (kind := rng.integers(5)) == 0:
+            x[rng.integers(samples)] = 0
+        elif kind == 1:
+            x[:] = x[:1].clone()
+        elif kind == 2:
+            x[0, 0] = math.nan
+        x = x.to(dtype)
+        for call in (isometry_gap, orthogonality_gap, lambda x: rank_condition(x, 5, centred=True).rate):
+            try:
+                assert call(x) >= 0
+                measured += 1
+            except TheoryError as error:
+                assert len(str(error)) > 40
+    assert measured > 400
 
 
 def test_haar_matrices_have_the_moments_of_the_even_distribution():
