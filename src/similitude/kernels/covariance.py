@@ -357,9 +357,10 @@ class Covariances:
             if y.t is not None and x.k is not None:
                 t = x.k * y.t if t is None else t + x.k * y.t
             return Pair(None if x.k is None or y.k is None else x.k * y.k, t)
-        many, (other,), run, place = (left, right, frame.left, frame.first)
-        if len(right) == 2:
-            many, (other,), run, place = (right, left, frame.right, frame.second)
+        if len(left) == 2:
+            many, (other,), run, place = left, right, frame.left, frame.first
+        else:
+            many, (other,), run, place = right, left, frame.right, frame.second
         many.sort(key=lambda v: not shared(v.support, other.support))
         mean = run.mean(many[1])
         if mean is None:

@@ -154,7 +154,7 @@ def kernel(
         modules = tuple(build(module_or_make, width, seed=seed) for width in (small, large))
         found = Kernel(
             modules, rule, dtype, module_or_make, (small, large), weight_variance, bias_variance, sample,
-            ManyDraws(module_or_make, small, seed, sum(p.numel() for p in modules[0].parameters())), there,
+            ManyDraws(module_or_make, small, seed, sum(p.numel() for p in modules[0].parameters()), large), there,
         )  # fmt: skip
     else:
         raise KernelError(

@@ -40,6 +40,27 @@ def _off_zero(values: Tensor, what: str, scale: float = 0.0) -> str | None:
         return None
     mean = float(values.mean())
     error = (scale or float(values.std())) / math.sqrt(n)
+    return _said(mean, error, what)
+
+
+def off_zero(mean: float, number: int, square: float) -> str | None:
+    """Return what speaks against a mean of 0, or None.
+
+    Args:
+        mean: Mean of the entries seen.
+        number: How many they are.
+        square: Their mean square.
+
+    Example:
+        >>> off_zero(0.2, 1000, 0.29), off_zero(0.01, 1000, 0.25)
+        ('its mean is 0.2, 13 standard errors from 0', None)
+    """
+    if number < _FEWEST:
+        return None
+    return _said(mean, math.sqrt(max(0.0, square - mean**2) / number), "its mean is")
+
+
+def _said(mean: float, error: float, what: str) -> str | None:
     if abs(mean) <= _SIGMAS * error or error == 0:
         return None
     return f"{what} {mean:.3g}, {abs(mean) / error:.0f} standard errors from 0"

@@ -31,6 +31,7 @@ class TensorLaw:
         shape: Its shape there.
         contracted: Dimensions that its fan-in is the product of; empty where its entries do not sum.
         power: Power of the width by which the forward pass multiplies what it gives.
+        begins: Whether it begins at a number other than 0, which copies keep.
     """
 
     variance: float
@@ -38,6 +39,7 @@ class TensorLaw:
     shape: tuple[int, ...]
     contracted: tuple[int, ...]
     power: float
+    begins: bool = False
 
     def ratio(self, shape: tuple[int, ...], widths: float) -> float:
         """Return the variance of an entry in a wider copy over that at the recorded width.
@@ -70,7 +72,7 @@ class WidthLaw:
 
     def deviations(self, net: nn.Module, width: int) -> dict[str, float]:
         """Return the standard deviation of an entry of every parameter that is drawn, in a copy of some width."""
-        return {n: math.sqrt(t.variance * r) for n, t, r in self._at(net, width)}
+        return {n: math.sqrt(t.variance * r) for n, t, r in self._at(net, width) if not t.begins}
 
     def rates(self, net: nn.Module, width: int) -> dict[str, float]:
         """Return the learning rate of every parameter that is trained, in a copy of some width."""
@@ -125,7 +127,7 @@ def width_law(
     size = sum(p.numel() for p in first.parameters())
     scales = ScaleTable(
         {name: p.detach() for name, p in first.named_parameters()},
-        ManyDraws(make, small, seed, size),
+        ManyDraws(make, small, seed, size, large),
         {name: p.detach() for name, p in wider.named_parameters()},
         weight_variance,
         bias_variance,
@@ -149,6 +151,7 @@ def width_law(
             tuple(scales.parameters[name].shape),
             () if use is None or use.fans is None else use.fans.fan_in.dims,
             0.0 if use is None else uses.power(use),
+            role == "bias" and scales.start(name) != 0,
         )
         for name, (role, use) in entered.items()
     }
@@ -239,9 +242,7 @@ def _enter(uses: _Uses, scales: ScaleTable, name: str) -> tuple[str, TensorUse |
     """Enter a parameter; return the role that it has, with the use that tells, or None where it stays as it is built."""
     constant = scales.constant(name)
     use = uses.leading(name)
-    if constant is not None and not (
-        constant == 0 and scales.trains_zeros and use is not None and use.kind == "bias"
-    ):
+    if constant is not None and not (scales.trains_zeros and use is not None and _trained(use, constant)):
         return None
     values = scales.parameters[name]
     for each in uses.of(name):
@@ -262,6 +263,11 @@ def _enter(uses: _Uses, scales: ScaleTable, name: str) -> tuple[str, TensorUse |
         return "rows", use
     except Unmatched as error:
         raise KernelError(f"parameter '{name}': {error}.") from error
+
+
+def _trained(use: TensorUse, constant: float) -> bool:
+    """Tell whether a parameter that begins at one number is trained: a bias of a layer, a matrix of zeros."""
+    return use.kind == "bias" or (constant == 0 and use.kind == "contract")
 
 
 def _padding(values: Tensor) -> int | None:

@@ -45,7 +45,10 @@ def shifted_by(reader: Reader, op: Op, value: Wide, other: Any, argument: Any, s
     other = drawn_bias(reader, value, other, number)
     if isinstance(other, Weight):
         rows = rows_of(reader, op, other, against=value, bias=True)
-        return plus(reader, op, value, times(rows, Coefficient(sign * other.scale)))
+        value = plus(reader, op, value, times(rows, Coefficient(sign * other.scale)))
+        number = reader.scales.start(other.name)
+        if number == 0:
+            return value
     if number is not None:
         if number == 0 and no_larger(reader, op, argument, value):
             return value
@@ -57,7 +60,7 @@ def shifted_by(reader: Reader, op: Op, value: Wide, other: Any, argument: Any, s
 
 
 def drawn_bias(reader: Reader, value: Wide, other: Any, number: float | None) -> Any:
-    """Return a constant bias of a layer as a random one where it was drawn, is trained from 0, or has a variance given.
+    """Return a constant bias of a layer as a random one where it may be drawn, is trained, or has a variance given.
 
     Args:
         reader: The reader.
@@ -65,11 +68,15 @@ def drawn_bias(reader: Reader, value: Wide, other: Any, number: float | None) ->
         other: The bias as it was read; it is returned where it stays a constant.
         number: The number that it is.
     """
-    drawn = number not in (None, 0.0, 1.0)  # the one entry of a bias of one output
-    trained = number == 0 and reader.scales.trains_zeros
-    if isinstance(other, Finite) and (drawn or trained or reader.scales.bias_variance is not None):
-        return reader.as_weight(other, value) or other
-    return other
+    if not isinstance(other, Finite) or number is None:
+        return other
+    weight = reader.as_weight(other, value)
+    scales = reader.scales
+    if weight is None or not (
+        scales.trains_zeros or scales.bias_variance is not None or scales.one_draw(weight.name)
+    ):
+        return other
+    return weight
 
 
 def _with_function(total: Wide, value: Wide, shift: float) -> Wide:

@@ -28,6 +28,7 @@ from similitude.kernels.refusals import no_rule
 from similitude.kernels.run import Run, gathered, spread
 from similitude.kernels.scales import ScaleTable
 from similitude.kernels.values import Coefficient, Leaf, Linear, Mix, Operator, Wide
+from similitude.kernels.zero_matrices import is_contracted
 from similitude.scaling.dataflow.trace import Ref
 
 Rule = Callable[["Reader", Op], None]
@@ -282,7 +283,7 @@ class Reader:
 
     def _parameter(self, index: int, name: str) -> Fact:
         constant = self.scales.constant(name)
-        if constant is not None:
+        if constant is not None and not (constant == 0 and is_contracted(self.program, index)):
             return Finite(index, self.fresh(index, samples=False))
         tensor = self.program.parameters[name]
         return Weight(name, torch.arange(tensor.numel()).reshape(tensor.shape))

@@ -139,13 +139,19 @@ def rule_rates(rule: str, uses: Mapping[tuple[str, str], Use], *, features: bool
     """
     known_rule(rule)
     drawn = {key: _variance(rule, key[0], use) for key, use in uses.items()}
-    outputs = max((drawn[key].power for key, use in uses.items() if use.role == "output"), default=0.0)
+    ends = {key: use.variance > 0 for key, use in uses.items() if use.role == "output"}
+    outputs = max((drawn[key].power for key, alive in ends.items() if alive), default=0.0)
+    silent = bool(ends) and not any(ends.values())  # readouts of zero pass no gradient on
     shares: dict[tuple[str, str], _Law] = {}
     for key, use in uses.items():
-        base = (use.variance if rule == NTP else use.fan_in * use.multiplier**2) if use.trained else 0.0
+        unseen = silent and not use.readout and not features
+        base = use.variance if rule == NTP else use.fan_in * use.multiplier**2
         speed = _law(rule, use, "lr")
         behind = 0.0 if use.readout or features else outputs
-        shares[key] = _Law(speed.power + (1.0 if use.grows else 0.0) + behind, base * speed.factor)
+        shares[key] = _Law(
+            speed.power + (1.0 if use.grows else 0.0) + behind,
+            base * speed.factor if use.trained and not unseen else 0.0,
+        )
     growth = max((share.power for share in shares.values() if share.factor), default=0.0)
     found: dict[tuple[str, str], Rate] = {}
     for key, use in uses.items():
@@ -153,7 +159,7 @@ def rule_rates(rule: str, uses: Mapping[tuple[str, str], Use], *, features: bool
         found[key] = Rate(
             shares[key].factor if behind > -_SAME else 0.0,
             use.variance * drawn[key].factor,
-            _words(rule, use, behind) if use.trained and rule != NTP else "",
+            _words(rule, use, behind) if shares[key].factor and rule != NTP else "",
         )
     return Rates(found, growth, outputs)
 

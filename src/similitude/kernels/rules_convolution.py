@@ -131,8 +131,10 @@ def _with_channel_bias(reader: Reader, op: Op, value: Wide, bias: Any) -> Wide:
         shape = (-1, *[1] * (len(value.layout) - 2))
         fact = Weight(fact.name, fact.places.reshape(shape), fact.scale)
         rows = rows_of(reader, op, fact, against=value, bias=True)
-        return plus(reader, op, value, times(rows, Coefficient(fact.scale)))
-    number = reader.number(bias)
+        value = plus(reader, op, value, times(rows, Coefficient(fact.scale)))
+        number = reader.scales.start(fact.name)
+    else:
+        number = reader.number(bias)
     if number == 0:
         return value
     if number is None:

@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_flatten, tree_map_only
 
 from similitude.kernels.alignment import aligned
 from similitude.kernels.entries import compose_scale, image, multiple, product, times
-from similitude.kernels.facts import Finite, Logits, Weight
+from similitude.kernels.facts import Finite, Logits, Lost, Weight
 from similitude.kernels.functions import IDENTITY, Function, applied
 from similitude.kernels.labels import (
     NEURON,
@@ -29,6 +29,8 @@ from similitude.kernels.values import (
     Wide,
 )
 from similitude.scaling.dataflow.trace import Ref
+
+_RRELU = (1 / 8, 1 / 3, False)  # PyTorch's defaults, which a recorded operation leaves out
 
 
 def entrywise(reader: Reader, op: Op) -> None:
@@ -135,6 +137,27 @@ def prelu(reader: Reader, op: Op) -> None:
     if not isinstance(value, Wide) or slope is None:
         reader.refuse(op, "its slopes differ from neuron to neuron, or are random")
     leaky = torch.nn.functional.leaky_relu
+    reader.put(op, image(reader, op, value, lambda f: applied("leaky_relu", leaky, (f, slope), {})))
+
+
+@rule("log_sigmoid_forward")
+def log_sigmoid(reader: Reader, op: Op) -> None:
+    """Take the logarithm of a sigmoid; the second output is of the backward pass alone."""
+    value = reader.facts[op.node.inputs[0]]
+    assert isinstance(value, Wide), "a wide operand"
+    log = torch.ops.aten.log_sigmoid.default
+    reader.put(op, image(reader, op, value, lambda f: applied("log_sigmoid", log, (f,), {})))
+    reader.facts.update({i: Lost("it reads what a backward pass needs") for i in op.node.outputs[1:]})
+
+
+@rule("rrelu_with_noise")
+def random_leaky(reader: Reader, op: Op) -> None:
+    """Multiply negative numbers with the mean of a slope that is random in training."""
+    value, given = reader.facts[op.node.inputs[0]], op.args[2:]
+    lower, upper, training = (*given, *_RRELU[len(given) :])[:3]
+    if not isinstance(value, Wide) or training:
+        reader.refuse(op, "its slopes are random in training", "Call .eval() on the module.")
+    leaky, slope = torch.nn.functional.leaky_relu, (lower + upper) / 2
     reader.put(op, image(reader, op, value, lambda f: applied("leaky_relu", leaky, (f, slope), {})))
 
 

@@ -10,18 +10,18 @@ from torch import Tensor, nn
 
 from similitude.core.errors import KernelError
 from similitude.kernels.labels import Unmatched
-from similitude.kernels.laws import unlike_draws
+from similitude.kernels.laws import off_zero, unlike_draws
 from similitude.kernels.readouts import Readouts
 from similitude.kernels.rule_rates import NTP, Use, rule_rates
-from similitude.scaling.inits.moments import moments
+from similitude.scaling.inits.moments import Moments, moments
 
 _SIGMAS = 3.0
-_FALLS = 0.85  # ratio of mean squares at two widths below which a bias falls with the width
 _FEWEST = 4  # entries from which a bound is told
 _UNIFORM = (
     0.9  # standard error of the mean square of uniform entries, relative, times the root of their number
 )
 _DRAWS, _SMALL = 40, 400_000  # builds of a family of fewer parameters
+_MOST, _APART = 400, 4.0  # builds that tell a law of the width, by so many standard errors
 _DEFAULT = "uniform, PyTorch's default"
 _NEAR = 0.03  # relative standard error up to which a law is recognized from one draw
 
@@ -79,6 +79,19 @@ class ScaleTable:
             return None
         return float(values.flatten()[0]) if values.numel() else 0.0
 
+    def one_draw(self, name: str) -> bool:
+        """Whether the one entry of a parameter may have been drawn: of a single module, and neither 0 nor 1."""
+        values = self.parameters[name]
+        return (
+            values.numel() == 1 and not isinstance(self.draws, ManyDraws) and float(values) not in (0.0, 1.0)
+        )
+
+    def start(self, name: str) -> float:
+        """Return the number that all entries of a bias begin at; 0 of one that is drawn or whose variance is given."""
+        if self.bias_variance is not None or self.one_draw(name):
+            return 0.0
+        return self.constant(name) or 0.0
+
     def matrix(self, name: str, fan_in: int, *, scale: float = 1.0, grows: bool = True) -> None:
         """Enter a parameter that is contracted over `fan_in` entries.
 
@@ -112,6 +125,10 @@ class ScaleTable:
         """
         if self.bias_variance is not None:
             self._enter(name, "bias", self.bias_variance, f"as given: {self.bias_variance:.4g}", 1)
+            return
+        begins = None if self.one_draw(name) else self.constant(name)
+        if begins is not None:
+            self._enter(name, "bias", 0.0, f"begins at {begins:g}", 1)
             return
         self._like_draws(name, "bias_variance")
         variance, note = recognized(self.draws[name], fan_in)
@@ -155,11 +172,19 @@ class ScaleTable:
         """Treat biases of one sum alike that are drawn alike, and a parameter alike wherever it is a bias.
 
         Both biases of a recurrent layer have one law, which for the one beside the hidden state is that of a layer whose
-        fan-in grows, and for the one beside the inputs is not: both stay.
+        fan-in grows, and for the one beside the inputs is not: both stay. In a single module with as many inputs as states
+        both are of either law, and that one module has both tells a recurrent layer from two linear ones.
         """
         for name, other in ((a, b) for names in sums for a in names for b in names):
             variance, kept = self._fallen.get(name), self._kept.get(other)
-            if variance is None or kept is None:
+            if (
+                kept is None
+                and not self.wider
+                and other not in self._fallen
+                and _owner(name) == _owner(other)
+            ):
+                kept = self.variance.get((other, "bias"))
+            if variance is None or not kept:
                 continue
             errors = math.hypot(*(_UNIFORM / math.sqrt(self.draws[n].count) for n in (name, other)))
             if abs(variance / kept - 1) < _SIGMAS * errors:
@@ -178,10 +203,13 @@ class ScaleTable:
 
     def _falls(self, name: str, variance: float) -> bool:
         """Tell whether a parameter that grows with the width has smaller entries in the larger member."""
-        wide = self.wider.get(name)
-        if wide is None or wide.numel() <= self.parameters[name].numel():
+        wide, here = self.wider.get(name), self.parameters[name].numel()
+        if wide is None or wide.numel() <= here:
             return False
-        return float(wide.double().square().mean()) < _FALLS * variance
+        limit = math.sqrt(here / wide.numel())  # between staying and falling as 1 / width
+        if isinstance(self.draws, ManyDraws):
+            return self.draws.growth(name, wide.numel()) < limit
+        return float(wide.double().square().mean()) < limit * variance
 
     def rows(self, name: str, padding: int | None = None) -> None:
         """Enter a parameter of which rows are read: embeddings, positions.
@@ -198,7 +226,8 @@ class ScaleTable:
         self._enter(name, "rows", variance, f"{note}: {variance:.4g}", 1)
 
     def _like_draws(self, name: str, override: str) -> None:
-        found = unlike_draws(self.parameters[name])
+        draw = self.draws[name]
+        found = unlike_draws(self.parameters[name]) or off_zero(draw.mean, draw.count, draw.square)
         if found is not None:
             raise Unmatched(
                 f"the initial values of '{name}' are no independent draws of one law around 0: {found}. Initialize it "
@@ -234,6 +263,10 @@ class ScaleTable:
         self.variance[name, role] = variance
         self.notes[name, role] = f"{note}, not trained" if name in self.frozen else note
         self.fans[name, role] = fan_in
+
+
+def _owner(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def recognized(draw: Draw, fan_in: int | None) -> tuple[float, str]:
@@ -285,6 +318,7 @@ class Draw:
         peak: The largest |entry|.
         constant: Whether all are equal.
         shape: Shape of the parameter.
+        mean: The mean of the entries.
     """
 
     count: int
@@ -292,6 +326,7 @@ class Draw:
     peak: float
     constant: bool
     shape: tuple[int, ...]
+    mean: float = 0.0
 
 
 def drawn(values: Tensor) -> Draw:
@@ -306,6 +341,7 @@ def drawn(values: Tensor) -> Draw:
         float(values.abs().max()),
         constant,
         tuple(values.shape),
+        float(values.mean()),
     )
 
 
@@ -318,14 +354,17 @@ class ManyDraws(Mapping[str, Draw]):
         width: The width.
         seed: Seed of the builds.
         size: Number of parameters at the width.
+        larger: The family's larger width.
     """
 
     make: Callable[..., nn.Module]
     width: int
     seed: int
     size: int
+    larger: int
     _two: dict[str, Draw] = field(default_factory=dict, repr=False)
     _found: dict[str, Draw] = field(default_factory=dict, repr=False)
+    _compared: dict[int, tuple[int, dict[str, Moments]]] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, name: str) -> Draw:
         return self._all()[name]
@@ -345,6 +384,28 @@ class ManyDraws(Mapping[str, Draw]):
             self._two = self._moments(2)
         return self._two[name].constant
 
+    def growth(self, name: str, entries: int) -> float:
+        """Return the mean square of a parameter at the larger width over that at the smaller one.
+
+        Builds are as many as tell whether it stays or falls as 1 / width.
+
+        Args:
+            name: The parameter.
+            entries: Number of its entries at the larger width.
+        """
+        here = math.prod(self[name].shape)
+        gap = math.log(entries / here) / 2
+        builds = min(_MOST, max(_DRAWS, math.ceil(2 * (1 / here + 1 / entries) * (_APART / gap) ** 2)))
+        near, far = (self._at(width, builds) for width in (self.width, self.larger))
+        return far[name].square / near[name].square
+
+    def _at(self, width: int, builds: int) -> dict[str, Moments]:
+        known = self._compared.get(width)
+        if known is None or known[0] < builds:
+            many = builds if self.size < _SMALL else None
+            known = self._compared[width] = builds, moments(self.make, width, seed=self.seed, draws=many)
+        return known[1]
+
     def _all(self) -> dict[str, Draw]:
         if not self._found:
             self._found = self._moments(_DRAWS if self.size < _SMALL else None)
@@ -352,4 +413,6 @@ class ManyDraws(Mapping[str, Draw]):
 
     def _moments(self, draws: int | None) -> dict[str, Draw]:
         found = moments(self.make, self.width, seed=self.seed, draws=draws)
-        return {name: Draw(m.count, m.square, m.peak, m.constant, m.shape) for name, m in found.items()}
+        return {
+            name: Draw(m.count, m.square, m.peak, m.constant, m.shape, m.mean) for name, m in found.items()
+        }

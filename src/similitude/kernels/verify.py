@@ -186,6 +186,8 @@ def _deviations(scales: ScaleTable) -> dict[str, float]:
     """Return the standard deviation of an entry of every parameter; those left out stay as they are."""
     found: dict[str, float] = {}
     for (name, role), variance in scales.variance.items():
+        if role == "bias" and scales.start(name):
+            continue
         fan = scales.fans[name, role] if role == "matrix" else 1
         found[name] = math.sqrt(variance / fan) / abs(scales.factors.get((name, role), 1.0))
     return found

@@ -35,6 +35,7 @@ class Moments:
         peak: Largest |x|.
         rounding: Relative spacing of the tensor's floating-point type.
         shape: Shape of the tensor.
+        mean: Mean of x.
     """
 
     count: int
@@ -44,6 +45,7 @@ class Moments:
     peak: float
     rounding: float = 0.0
     shape: tuple[int, ...] = ()
+    mean: float = 0.0
 
     @property
     def rms(self) -> float:
@@ -118,6 +120,7 @@ def moments(make: Factory, size: int | Size, *, seed: int, draws: int | None = N
 @dataclass(frozen=True)
 class _Sums:
     count: int
+    total: float
     square: float
     fourth: float
     low: float
@@ -128,6 +131,7 @@ class _Sums:
     def plus(self, other: _Sums) -> _Sums:
         return _Sums(
             self.count + other.count,
+            self.total + other.total,
             self.square + other.square,
             self.fourth + other.fourth,
             min(self.low, other.low),
@@ -146,7 +150,7 @@ class _Sums:
         constant = self.low == self.high
         peak = max(-self.low, self.high)
         means = (self.square / n, self.fourth / n)
-        return Moments(self.count, *means, constant, peak, self.rounding, self.shape)
+        return Moments(self.count, *means, constant, peak, self.rounding, self.shape, self.total / n)
 
 
 def _sums(parameter: torch.Tensor) -> _Sums:
@@ -160,12 +164,13 @@ def _sums(parameter: torch.Tensor) -> _Sums:
     rounding = torch.finfo(dtype).eps if dtype.is_floating_point or dtype.is_complex else 0.0
     shape = tuple(parameter.shape)
     if parameter.numel() == 0:
-        return _Sums(0, 0.0, 0.0, 0.0, 0.0, rounding, shape)
-    total = _Sums(0, 0.0, 0.0, math.inf, -math.inf, rounding, shape)
+        return _Sums(0, 0.0, 0.0, 0.0, 0.0, 0.0, rounding, shape)
+    total = _Sums(0, 0.0, 0.0, 0.0, math.inf, -math.inf, rounding, shape)
     for values in _chunks(parameter.detach()):
         square = values.square()
-        part = (float(square.sum()), float(square.square().sum()), float(values.min()), float(values.max()))
-        total = total.plus(_Sums(values.numel(), *part, rounding, shape))
+        sums = (float(values.sum()), float(square.sum()), float(square.square().sum()))
+        part = _Sums(values.numel(), *sums, float(values.min()), float(values.max()), rounding, shape)
+        total = total.plus(part)
     return total
 
 
