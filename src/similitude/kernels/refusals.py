@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from similitude.core.errors import KernelError, Refusal
+from similitude.core.errors import KernelError
+from similitude.core.refusal import Refusal
 from similitude.kernels.values import Wide
 
 if TYPE_CHECKING:
