@@ -56,6 +56,33 @@ def test_both_biases_of_a_recurrent_net_count(alone):
         assert float(((found - nets.mean(0)).abs() - 3 * error).max() / found.max()) < 0.04
 
 
+def test_both_biases_count_of_a_single_net_with_as_many_inputs_as_states():
+    x, net = STEPS.repeat(1, 1, 52)[..., :256], Last(256, 256)
+    scales = sim.kernel(net).reader(x).scales
+    for which in ("ih", "hh"):
+        assert scales.variance[f"net.bias_{which}_l0", "bias"] == pytest.approx(1 / (3 * 256))
+    assert "drawn as 'net.bias_ih_l0'" in scales.notes["net.bias_hh_l0", "bias"]
+    assert scales.variance["net.bias_hh_l0", "rows"] == pytest.approx(1 / (3 * 256))
+    given = sim.kernel(net, bias_variance=1 / (3 * 256))
+    torch.testing.assert_close(sim.kernel(net).nngp(x), given.nngp(x), rtol=1e-12, atol=0)
+
+
+def test_of_two_linear_layers_of_a_single_module_the_bias_of_the_growing_one_falls():
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.branch, self.head = nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.stem(x)
+            return self.head(torch.tanh(x + self.branch(torch.tanh(x))))
+
+    x = STEPS[:, 0].repeat(1, 13)[:, :64]
+    variance = sim.kernel(Residual()).reader(x).scales.variance
+    assert variance["branch.bias", "bias"] == 0
+    assert variance["stem.bias", "bias"] == pytest.approx(1 / (3 * 64))
+
+
 def test_a_bias_of_a_layer_that_grows_still_falls_beside_one_of_another_law():
     class Sum(nn.Module):
         def __init__(self, width: int) -> None:

@@ -172,8 +172,8 @@ class ScaleTable:
         """Treat biases of one sum alike that are drawn alike, and a parameter alike wherever it is a bias.
 
         Both biases of a recurrent layer have one law, which for the one beside the hidden state is that of a layer whose
-        fan-in grows, and for the one beside the inputs is not: both stay. In a single module with as many inputs as states
-        both are of either law, and that one module has both tells a recurrent layer from two linear ones.
+        fan-in grows, and for the one beside the inputs is not: both stay. In a single module with as many inputs as
+        states both are of either law, and that one module has both tells a recurrent layer from two linear ones.
         """
         for name, other in ((a, b) for names in sums for a in names for b in names):
             variance, kept = self._fallen.get(name), self._kept.get(other)
