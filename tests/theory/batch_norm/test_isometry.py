@@ -56,7 +56,7 @@ def test_what_has_no_gap_is_explained(x, words):
 @pytest.mark.filterwarnings("error")
 def test_any_batch_has_gaps_and_a_rank_or_is_refused():
     """Every precision, sizes over sixty orders, rows of zeros, equal samples, nan."""
-    rng, measured = np.random.default_rng(0), 0
+    rng, measured, texts = np.random.default_rng(0), 0, []
     for _ in range(400):
         samples, features = rng.integers(1, 9, 2)
         dtype = (torch.float64, torch.float32, torch.bfloat16, torch.float16)[rng.integers(4)]
@@ -73,8 +73,9 @@ def test_any_batch_has_gaps_and_a_rank_or_is_refused():
                 assert call(x) >= 0
                 measured += 1
             except TheoryError as error:
-                assert len(str(error)) > 40
+                texts.append(str(error))
     assert measured > 400
+    assert min(map(len, texts)) > 40
 
 
 def test_haar_matrices_have_the_moments_of_the_even_distribution():

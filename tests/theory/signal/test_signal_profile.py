@@ -129,6 +129,16 @@ def test_a_short_rank_is_warned_of_and_its_growth_predicted():
     assert "At more depth they grow" in shallow.verdict.summary
 
 
+def test_positions_count_as_samples():
+    def make():
+        return sim.signal.batch_norm_net(3, 2, width=12, depth=4, convolution=3)
+
+    found = sim.signal.profile(make, drawn(4, 3, 4, 4), seeds=1)
+    assert found.condition.samples == 64
+    assert found.condition.rank == 3  # one tap: the rank stays that of the channels
+    assert "span 3 directions" in found.condition.verdict.causes[0]
+
+
 def test_relu_behind_batch_norm_is_told_from_weights():
     def make():
         return sim.signal.batch_norm_net(16, 4, width=16, depth=40, activation=torch.relu, exponent=0)

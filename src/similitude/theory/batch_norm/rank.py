@@ -65,7 +65,7 @@ class RankCondition:
     Attributes:
         rank: Of the batch's rows behind the first layer: that of the inputs, at most the width.
         width: Features of the layers.
-        samples: In the batch, with positions.
+        samples: In the batch, times positions.
         centred: Whether means were removed.
         rate: Expected growth of log |gradient| per layer with orthogonal weights.
         verdict: `ok`, or `grows` where the rank is well below the width.

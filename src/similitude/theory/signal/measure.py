@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from similitude.checking.losses import LossLike, differentiable, has_own_loss, loss_of
-from similitude.checking.preactivations import Site, Sites, find_sites, record_preactivations
+from similitude.checking.preactivations import Site, find_sites, record_preactivations
 from similitude.core.citation import cites
 from similitude.core.errors import FactoryError, PlanError, TheoryError
 from similitude.core.seeding import derive, seeded
@@ -99,7 +99,7 @@ def profile(
     scales = _growth([rate for run in deepest if (rate := run.scale_rate()) is not None])
     coupled = first.coupled()
     orthogonal = first.orthogonal()
-    condition = _condition(layers, first.sites, examples) if coupled else None
+    condition = first.condition(layers) if coupled else None
     expected = None
     if condition is not None:
         kind = "orthogonal" if orthogonal else "gaussian"
@@ -179,6 +179,14 @@ class _Run:
             )
         return tuple(made)
 
+    def condition(self, layers: Sequence[SignalLayer]) -> RankCondition:
+        """Hold the largest rank on the way against the width there: convolutions and activations may raise it."""
+        rows = [value.numel() // value.shape[-1] for value in self.values]
+        both = list(zip(layers, rows, strict=True))
+        way = [pair for pair in both if pair[0].on_path] or both
+        best, samples = max(way, key=lambda pair: (pair[0].rank / pair[0].width, pair[0].width))
+        return judge_rank(best.rank, best.width, samples=samples, centred=False)
+
     def gradient_rate(self) -> float | None:
         """Growth of log |gradient| of activations per layer towards the input.
 
@@ -251,13 +259,6 @@ class _Run:
             name: 0.0 if g is None else float(g.double().norm())
             for name, g in zip(wanted, found, strict=True)
         }
-
-
-def _condition(layers: Sequence[SignalLayer], sites: Sites, examples: int) -> RankCondition | None:
-    """Hold the largest rank on the way against the width there: convolutions and activations may raise it."""
-    path = [layer for layer in layers if layer.on_path] if sites.path else list(layers)
-    best = max(path, key=lambda layer: (layer.rank / layer.width, layer.width))
-    return judge_rank(best.rank, best.width, samples=examples, centred=False)
 
 
 def _depths(make: Any, depths: Sequence[int] | None) -> list[int | None]:
