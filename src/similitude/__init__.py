@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from similitude.studies.universality import universality
     from similitude.studies.universality_records import Universality
     from similitude.theory import signal
+    from similitude.theory.joint_embedding.tracker import EmbeddingTracker
     from similitude.training.ensemble import Replica, train_ensemble
     from similitude.training.loop import train
     from similitude.tuning.carbs import CarbsSampler
@@ -93,6 +94,7 @@ _HOMES = {
     "Curve": "studies.records",
     "Diversity": "checking.diversity_records",
     "Doctor": "landscape.doctor_records",
+    "EmbeddingTracker": "theory.joint_embedding.tracker",
     "EstimatedKernel": "kernels.monte_carlo",
     "Experiment": "studies.experiment",
     "FeatureProbe": "landscape.features",
@@ -201,6 +203,7 @@ __all__ = [
     "Curve",
     "Diversity",
     "Doctor",
+    "EmbeddingTracker",
     "EstimatedKernel",
     "Experiment",
     "FeatureProbe",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from similitude.theory.joint_embedding.steps import EmbeddingSteps, embedding_steps
     from similitude.theory.joint_embedding.tracker import EmbeddingTracker
     from similitude.theory.joint_embedding.training import train_encoder
+    from similitude.theory.joint_embedding.views import image_views
     from similitude.theory.one_step.alignment import one_step_alignment, whitened
     from similitude.theory.one_step.asymptotic import OneStepRisk, one_step_risk
     from similitude.theory.one_step.equivalent import equivalent_risk
@@ -129,6 +130,7 @@ _HOMES = {
     "from_small_start": "saddle_escape.path",
     "hermite_moments": "one_step.hermite",
     "homogeneous_task": "saddle_escape.task",
+    "image_views": "joint_embedding.views",
     "interpolation_penalty": "ridge.power_law",
     "kernel_pca": "joint_embedding.overlap",
     "layer_ranks": "saddle_escape.layer_ranks",
@@ -227,6 +229,7 @@ __all__ = [
     "from_small_start",
     "hermite_moments",
     "homogeneous_task",
+    "image_views",
     "interpolation_penalty",
     "kernel_pca",
     "layer_ranks",

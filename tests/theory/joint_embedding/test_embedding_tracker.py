@@ -23,6 +23,7 @@ from similitude.theory.joint_embedding.losses import (
 )
 from similitude.theory.joint_embedding.tracker import EmbeddingTracker
 from similitude.theory.joint_embedding.training import train_encoder
+from similitude.theory.joint_embedding.views import image_views
 
 
 def two_views(n=6, d=3, seed=0):
@@ -213,3 +214,25 @@ def test_other_verdicts(history, outcome, words):
 def test_bad_use(call, message):
     with pytest.raises(TheoryError, match=message):
         call()
+
+
+def test_views_are_shifted_scaled_and_noisy():
+    images = torch.zeros(200, 1, 5, 5)
+    images[:, :, 2, 2] = 1.0
+    first, second = image_views(images, gain=0.0, noise=0.0, seed=3)
+    for view in (first, second):
+        assert torch.equal(view.sum((1, 2, 3)), torch.ones(200))
+        places = view.flatten(1).argmax(1)
+        assert sorted({(int(p) // 5, int(p) % 5) for p in places}) == list(
+            itertools.product((1, 2, 3), repeat=2)
+        )
+    assert not torch.equal(first, second)
+    brighter, _ = image_views(images, shift=0, noise=0.0, gain=0.3)
+    peaks = brighter.amax((1, 2, 3))
+    assert 0.7 <= peaks.min() < 0.75
+    assert 1.25 < peaks.max() <= 1.3
+    noisy, _ = image_views(images, shift=0, gain=0.0, noise=0.5)
+    assert float((noisy - images).std() / images.std()) == pytest.approx(0.5, rel=0.05)
+    assert torch.equal(image_views(images, seed=3)[0], image_views(images, seed=3)[0])
+    with pytest.raises(TheoryError, match=r"shape \(5, 5\)"):
+        image_views(images[0, 0])
