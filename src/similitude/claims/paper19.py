@@ -32,7 +32,7 @@ from similitude.theory.finite_width.activation import read_activation
 from similitude.theory.finite_width.duals import products, slope_products
 
 WIDTHS = (128, 512, 2048)
-SEEDS = 8
+SEEDS = 16
 STEPS = 60
 FEATURES = 10
 EXAMPLES = 16
@@ -55,10 +55,10 @@ _UNKNOWN = Slope(math.nan, math.nan, math.nan, math.nan)
     claimed="bottlenecks of 2 and 8, n = 128 to 2048, 12 + 8 Gaussian inputs: the largest deviation in training goes "
     "with n to a power between -0.7 and -0.3, times sqrt(n) it is below 2.5, and the kernel at the start is at least 4 "
     "times as far off at n = 2048",
-    minutes=1.0,
+    minutes=1.2,
 )
 def function_space() -> Measured:
-    """Train 24 nets per bottleneck beside function space."""
+    """Train 48 nets per bottleneck beside function space."""
     x = torch.randn(20, FEATURES, generator=torch_generator(19, "function space"))
     y = 1.5 * torch.sin(2 * x[:12] @ _direction() / math.sqrt(FEATURES))
     studies = {f"d = {d}": _study(x, y, d) for d in (2, 8)}
@@ -70,10 +70,10 @@ def function_space() -> Measured:
     paper=19,
     statement="The same on real images.",
     claimed="a bottleneck of 4, n = 128 to 2048, 12 + 8 digits, even or odd: the same three bounds",
-    minutes=0.6,
+    minutes=0.7,
 )
 def digits() -> Measured:
-    """Train 24 nets on digits beside function space."""
+    """Train 48 nets on digits beside function space."""
     task = digits_task(train=12, test=8)
     even = task.targets.argmax(1) % 2 == 0
     y = torch.where(even, 1.0, -1.0)
