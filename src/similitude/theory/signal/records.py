@@ -213,9 +213,6 @@ def _change(
         if not condition.enough:
             causes += condition.verdict.causes
             steps.append(condition.verdict.next)
-        if not orthogonal:
-            causes.append("weights that are not orthogonal, between layers that normalise over the batch")
-            steps.append("sim.signal.orthogonal_(model)")
         if gradients is not None and gradients.value > _TWICE * expected + _SLACK:
             causes.append(
                 f"the activation: gradients grow by {gradients.value:.3g} per layer, of which {expected:.3g} is due to "
@@ -225,6 +222,9 @@ def _change(
                 "a smooth activation in sim.signal.ShapedActivation, with the exponent of "
                 "sim.signal.choose_shaping(activation, depth); no gain helps ReLU"
             )
+        if not orthogonal:
+            causes.append("weights that are not orthogonal, between layers that normalise over the batch")
+            steps.append("sim.signal.orthogonal_(model)")
     elif (
         not coupled
         and gradients is not None
