@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -87,7 +88,9 @@ def train_it(tracker):
         loss.backward()
         made.step()
         if tracker is not None:
-            tracker.update(net, step, loss=loss.detach())
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                tracker.update(net, step, loss=loss)
     return net
 
 

@@ -112,7 +112,7 @@ class EmbeddingTracker:
         time = step * lr
         while self._rows and self._rows[-1][0] >= time:
             self._rows.pop()
-        lost = float("nan") if loss is None else float(loss)
+        lost = float("nan") if loss is None else float(loss.detach() if isinstance(loss, Tensor) else loss)
         if loss is not None and not math.isfinite(lost):
             lost = math.inf
         self._rows.append((time, values, lost))
