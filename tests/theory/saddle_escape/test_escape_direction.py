@@ -191,7 +191,7 @@ def test_gradient_at_the_origin_by_differences():
 
 
 def test_many_odd_tasks_without_warnings():
-    drawn, found_any = np.random.default_rng(5), 0
+    drawn, speeds, refusals = np.random.default_rng(5), [], []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(40):
@@ -203,12 +203,12 @@ def test_many_odd_tasks_without_warnings():
             try:
                 found = escape(depth, width, (X * size, Y), starts=8, steps=20)
             except TheoryError as refused:  # narrow networks whose units are all off on the few samples
-                assert "none of 8 starts" in str(refused)
+                refusals.append(str(refused))
                 continue
-            found_any += 1
-            assert math.isfinite(found.speed)
-            assert found.speed > 0
-    assert found_any > 25
+            speeds.append(found.speed)
+    assert len(speeds) > 25
+    assert all(math.isfinite(speed) and speed > 0 for speed in speeds)
+    assert all("none of 8 starts" in refusal for refusal in refusals)
 
 
 def test_public_names():

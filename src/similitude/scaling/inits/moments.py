@@ -168,8 +168,16 @@ def _sums(parameter: torch.Tensor) -> _Sums:
     total = _Sums(0, 0.0, 0.0, 0.0, math.inf, -math.inf, rounding, shape)
     for values in _chunks(parameter.detach()):
         square = values.square()
-        sums = (float(values.sum()), float(square.sum()), float(square.square().sum()))
-        part = _Sums(values.numel(), *sums, float(values.min()), float(values.max()), rounding, shape)
+        part = _Sums(
+            values.numel(),
+            float(values.sum()),
+            float(square.sum()),
+            float(square.square().sum()),
+            float(values.min()),
+            float(values.max()),
+            rounding,
+            shape,
+        )
         total = total.plus(part)
     return total
 
