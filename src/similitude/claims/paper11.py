@@ -184,8 +184,8 @@ def least_norm() -> Measured:
     "11.kernel",
     paper=11,
     statement="Kernels learn the eigenmodes of the contrastive kernel in the same way (Proposition 4.1).",
-    claimed="centred RBF kernel on digits, three dimensions: times of gradient descent in function space within 2 %, overlap with "
-    "the predicted modes above 0.98, C = 1 of the closed-form embedding within 1e-9",
+    claimed="centred RBF kernel on digits, three dimensions: times of gradient descent in function space within 2 %, "
+    "overlap with the predicted modes above 0.98, C = 1 of the closed-form embedding within 1e-9",
     minutes=0.2,
 )
 def kernel_times() -> Measured:
