@@ -12,6 +12,7 @@ from similitude.core.errors import SimilitudeError
 from similitude.core.verdict import Outcome, Verdict
 from similitude.report.figures import figures
 
+NOT_REPRODUCED = {"11.simclr"}  # measured, and reported as it is
 LONGEST = 5.0  # minutes; what takes longer is a full size
 
 
@@ -30,8 +31,8 @@ def test_every_claim_is_whole():
 
 
 def test_every_paper_has_claims():
-    # The evaluation suites (12, 18, 20) and some of the papers on dynamics (3, 4, 5, 11) have none yet.
-    assert set(PAPERS) - {3, 4, 5, 11, 12, 18, 20} <= {entry.paper for entry in registered().values()}
+    # The evaluation suites (12, 18, 20) have none yet.
+    assert set(PAPERS) - {12, 18, 20} <= {entry.paper for entry in registered().values()}
 
 
 def test_a_default_size_takes_minutes():
@@ -88,7 +89,7 @@ def test_a_claim_begins_with_its_paper(name, paper):
 @pytest.mark.parametrize("name", list(registered()))
 def test_the_claim_holds_here(name):
     result = measure(registered()[name])
-    assert result.passed, result.verdict
+    assert result.passed == (name not in NOT_REPRODUCED), result.verdict
     assert figures(result), "no figure of the paper is drawn again"
     assert (
         Claim.from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False))).to_dict()

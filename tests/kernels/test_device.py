@@ -9,6 +9,7 @@ from torch.utils._pytree import tree_map_only
 
 import similitude as sim
 from similitude.kernels import contraction
+from similitude.kernels.conjugate_gradients import conjugate_gradients
 from similitude.kernels.devices import usable
 from similitude.kernels.gradient_descent import gradient_descent, largest_eigenvalue
 from similitude.kernels.leave_one_out import leave_one_out
@@ -193,6 +194,17 @@ def test_functions_of_gram_matrices_compute_where_they_are(kernel):
     assert found.test is not None
     torch.testing.assert_close(near(found.test), steps.test)
     torch.testing.assert_close(near(held_out), leave_one_out(gram, Y, ridge=0.1))
+
+
+def test_conjugate_gradients_run_there(kernel, monkeypatch):
+    pytest.importorskip("linear_operator")
+    gram, plain = kernel.ntk(X[:14]), torch.tensor
+    # The solver makes numbers on the device of its operands by torch.tensor, which no dispatch mode sees.
+    monkeypatch.setattr(torch, "tensor", lambda data, *, device=None, **more: plain(data, **more).to(device))
+    wanted = conjugate_gradients(gram, Y, shift=0.1, rank=5)
+    with FarDevice():
+        found = conjugate_gradients(far(gram), far(Y), shift=0.1, rank=5)
+    torch.testing.assert_close(near(found.solution), wanted.solution)
 
 
 def test_explanations_and_comparisons_with_copies_take_inputs_of_the_device(kernel):

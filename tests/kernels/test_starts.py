@@ -177,3 +177,21 @@ def test_random_slopes_are_refused_in_training() -> None:
     net = nn.Sequential(nn.Linear(4, 32), nn.RReLU(), nn.Linear(32, 1))
     with pytest.raises(sim.KernelError, match="random"):
         sim.kernel(net, sample=X)
+
+
+@pytest.mark.parametrize(
+    ("net", "x", "said"),
+    [
+        (nn.Sequential(nn.Linear(0, 8), nn.ReLU(), nn.Linear(8, 1)), torch.zeros(2, 0), r"shape \(2, 0\)"),
+        (
+            nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1)),
+            torch.zeros(2, 0, 4),
+            r"shape \(2, 0, 4\)",
+        ),
+        (nn.Sequential(nn.Linear(4, 0), nn.ReLU(), nn.Linear(0, 1)), X, r"'0.weight' of shape \(0, 4\)"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_tensors_without_entries_are_refused(net: nn.Module, x: Tensor, said: str) -> None:
+    with pytest.raises(sim.KernelError, match=said):
+        sim.kernel(net, sample=x)

@@ -143,7 +143,14 @@ def check_growth(reader: Reader, op: Op, value: Wide, axis: int) -> None:
 
 
 def use(reader: Reader, op: Op, weight: Weight, rows: Tensor) -> None:
-    """Refuse a parameter that is used in two ways, e.g. as a matrix and as its transpose."""
+    """Refuse a parameter without entries, or one used in two ways, e.g. as a matrix and as its transpose."""
+    if rows.numel() == 0:
+        shape = tuple(reader.program.parameters[weight.name].shape)
+        reader.refuse(
+            op,
+            f"the parameter '{weight.name}' of shape {shape} has no entries",
+            "Make its layer wider than 0.",
+        )
     uses = reader.__dict__.setdefault("_uses", {})
     for other in uses.setdefault(weight.name, []):
         if other.shape == rows.shape and torch.equal(other, rows):

@@ -37,7 +37,7 @@ def count(samples: Any, name: str = "samples") -> int:
     """Return the number of samples: the length of the first axis, which all tensors share.
 
     Raises:
-        KernelError: There are none, or the tensors have different numbers of them.
+        KernelError: There are none, or the tensors have different numbers of them, or a tensor has no entries.
 
     Example:
         >>> count({"tokens": torch.zeros(3, 7), "mask": torch.ones(3, 7)})
@@ -61,6 +61,11 @@ def count(samples: Any, name: str = "samples") -> int:
     (found,) = lengths
     if found == 0:
         raise KernelError(f"{name} has 0 samples. A kernel is between samples: give at least one.")
+    empty = next((tensor for tensor in tensors_of(samples, name) if tensor.numel() == 0), None)
+    if empty is not None:
+        raise KernelError(
+            f"{name} has a tensor of shape {tuple(empty.shape)}, which has no entries. Give every sample at least one."
+        )
     return found
 
 

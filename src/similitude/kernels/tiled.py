@@ -53,7 +53,7 @@ class TiledKernel(ABC):
             options: How it is computed, see `gram_matrices`: side, device, engine, folder, progress.
 
         Returns:
-            Shape (n1, n2), on the CPU.
+            Shape (n1, n2), on the device of x1; with a folder mapped from disk, on the CPU.
 
         Raises:
             KernelError: See `gram_matrices`.
