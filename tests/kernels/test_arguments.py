@@ -71,7 +71,7 @@ GRAMS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "sparse": (lambda k: k.nngp(X.to_sparse()), "sparse_coo"),
     "meta": (lambda k: k.nngp(torch.zeros(3, 5, device="meta")), "no values"),
     "complex": (lambda k: k.nngp(X.to(torch.complex128)), "complex128"),
-    "no features": (lambda k: k.ntk(X[:, :0]), r"shape \(2, 0\)"),
+    "no features": (lambda k: k.ntk(X[:, :0]), r"shape \(\d, 0\), which has no entries"),
     "scalar": (lambda k: k.ntk(torch.tensor(1.0)), r"shapes \(\)"),
     "side": (lambda k: k.nngp(X, side=1.5), "side=1.5 is a float"),
     "side, text": (lambda k: k.nngp(X, side="a"), "side='a'"),

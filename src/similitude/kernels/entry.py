@@ -86,9 +86,9 @@ def kernel(
         widths: Two widths of a family, the smaller one that of your own initialization.
         rule: Learning rates of the tangent kernel: a rule of `similitude.plan`. "ntp": each tensor is its standard
             deviation times one that is trained with rate 1, as in the NTK parametrization; constants (gains, biases of
-            one number, matrices of 0) are not trained. Others: SGD of learning rate 1 at the recorded width, and at larger ones the plan's
-            factors, tensor by tensor; a power of the width that is left ("sp": width^1) is divided off and `explain()`
-            says so. Gains, and biases of norms that start at 0, are left out.
+            one number, matrices of 0) are not trained. Others: SGD of learning rate 1 at the recorded width, and at
+            larger ones the plan's factors, tensor by tensor; a power of the width that is left ("sp": width^1) is
+            divided off and `explain()` says so. Gains, and biases of norms that start at 0, are left out.
         dtype: float64, or float32 for speed.
         weight_variance: Variance of weights times fan-in, for all matrices and filters, instead of what the module's
             own values say.
