@@ -122,3 +122,21 @@ def test_large_numbers_whose_sum_overflows_are_finite(kernel):
     x = torch.full((2, 5), 1e200, dtype=torch.float64)
     with pytest.raises(sim.KernelError, match="overflows"):  # of the kernel, not of the samples
         kernel.nngp(x)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"widths": 3}, "widths=3: .* two different widths"),
+        ({"widths": (True, 12)}, r"widths=\(True, 12\)"),
+        ({"widths": (8, 8)}, r"widths=\(8, 8\)"),
+        ({"seed": "a"}, "seed='a' is a str"),
+        ({"seed": -1}, "seed=-1"),
+        ({"weight_variance": True}, "weight_variance=True is a bool"),
+        ({"weight_variance": "2"}, "weight_variance='2' is a str"),
+        ({"bias_variance": NAN}, "bias_variance=nan"),
+    ],
+)
+def test_wrong_arguments_of_a_kernel(options, said):
+    with pytest.raises(sim.KernelError, match=said):
+        sim.kernel(make, **{"widths": (8, 12), **options})
