@@ -363,3 +363,13 @@ def test_an_overflow_names_its_operation():
         sim.KernelError, match=r"^operation \d+ \(addmm\) in module '0': its covariance .* not finite"
     ):
         kernel.nngp(1e200 * VECTORS)
+
+
+def test_copies_of_which_a_few_outweigh_all_others_are_no_estimate() -> None:
+    def make(width: int) -> nn.Module:
+        middle = nn.utils.parametrizations.spectral_norm(nn.Linear(width, width))
+        return nn.Sequential(nn.Linear(6, width), nn.ReLU(), middle, nn.ReLU(), nn.Linear(width, 8)).eval()
+
+    x = torch.randn(3, 6, generator=torch.Generator().manual_seed(5))
+    with pytest.raises(sim.KernelError, match="a few copies outweigh all others"):
+        sim.kernel(make, sample=x, widths=(32, 48), fallback="monte carlo", copies=32, copy_widths=(32, 128))

@@ -14,6 +14,7 @@ _SIGMAS = 4.0
 _APART = 0.35  # difference of the kernels of two widths that no 1 / width law of usable widths has
 _SPREAD = 0.05  # relative spread of single copies below which a kernel is one number for most purposes
 _DOUBTFUL, _SURE = 1.0, 3.5  # standard errors of what is left of it at infinite width
+_UNKNOWN = 0.6  # relative standard error at which single copies outweigh all others: they have no mean
 _MOST = 256  # copies that decide where it is in doubt
 _WORDS = {"nngp": "NNGP", "ntk": "tangent kernel"}
 
@@ -88,6 +89,12 @@ def _limit(name: str, one: Sums, two: Sums, widths: tuple[int, int]) -> Limit:
             f"(standard error {error / high:.1%}), and goes as width^{power:.2f} between them. What grows or vanishes "
             "with the width has no kernel: divide what a sum over neurons gives by a power of their number, untie what "
             "is an embedding and a readout, or, if it settles at larger widths, pass wider copy_widths=."
+        )
+    if _relative(two) > _UNKNOWN:
+        raise KernelError(
+            f"no limit: the {kernel} of copies of width {m} has a standard error of {_relative(two):.0%}, since a few "
+            "copies outweigh all others. Look for a division by random numbers that may be near 0, as the norm of a "
+            "matrix along directions that were found for another one (spectral_norm in eval mode), or pass more copies=."
         )
     share = n / (m - n)
     signed = math.copysign(gap, float((one.mean.diagonal() - two.mean.diagonal()).sum()))
