@@ -63,7 +63,7 @@ class ScaleTable:
     outputs: float = 0.0
     _sums: set[tuple[str, str]] = field(default_factory=set)
     _fallen: dict[str, float] = field(default_factory=dict)
-    _kept: dict[str, float] = field(default_factory=dict)
+    _stays: dict[str, tuple[float, bool]] = field(default_factory=dict)
 
     @property
     def trains_zeros(self) -> bool:
@@ -136,8 +136,8 @@ class ScaleTable:
         if grows and self._vanishes(name, variance, fan_in):
             self._enter(name, "bias", 0.0, "1 / fan-in up to a factor: 0 at infinite width", 1)
             self._fallen[name] = variance
-        elif _DEFAULT not in note or self._falls(name, variance):
-            self._kept[name] = variance
+        else:
+            self._stays[name] = variance, _DEFAULT in note
 
     def _use(self, name: str, role: str, ends: Readouts) -> Use:
         fan_in, values = self.fans[name, role], self.parameters[name]
@@ -176,7 +176,10 @@ class ScaleTable:
         states both are of either law, and that one module has both tells a recurrent layer from two linear ones.
         """
         for name, other in ((a, b) for names in sums for a in names for b in names):
-            variance, kept = self._fallen.get(name), self._kept.get(other)
+            variance = self._fallen.get(name)
+            if variance is None:
+                continue
+            kept = self._kept(other)
             if (
                 kept is None
                 and not self.wider
@@ -184,7 +187,7 @@ class ScaleTable:
                 and _owner(name) == _owner(other)
             ):
                 kept = self.variance.get((other, "bias"))
-            if variance is None or not kept:
+            if not kept:
                 continue
             errors = math.hypot(*(_UNIFORM / math.sqrt(self.draws[n].count) for n in (name, other)))
             if abs(variance / kept - 1) < _SIGMAS * errors:
@@ -193,6 +196,12 @@ class ScaleTable:
             if role == "rows" and (name, "bias") in self.variance:
                 self.variance[name, role] = self.variance[name, "bias"]
                 self.notes[name, role] = self.notes[name, "bias"]
+
+    def _kept(self, name: str) -> float | None:
+        """Return the variance of a bias that is not that of its own layer's default, or falls although it looks so."""
+        variance, default = self._stays.get(name, (None, False))
+        # builds of two widths are made for those alone that are added to another bias
+        return variance if variance is None or not default or self._falls(name, variance) else None
 
     def _vanishes(self, name: str, variance: float, fan_in: int) -> bool:
         draw = self.draws[name]
