@@ -93,7 +93,7 @@ def feature_learning() -> Measured:
     """Take the tangent kernels of nets before and after training, by autograd."""
     x, y = _examples()
     y = 3 * y
-    rows, growth, apart = [], {}, {}
+    rows, growth, apart, series = [], {}, {}, []
     for d in (2, 64):
         nets = Nets(FEATURES, bottleneck=d, width=1024, nets=8, seed=190)
         starts, before = nets.starts(x), nets.kernels(x)
@@ -102,6 +102,7 @@ def feature_learning() -> Measured:
         found = ((target @ after @ target) / (target @ before @ target)).numpy()
         expected = [_run(x, y, h, head, lr=0.01, steps=60).growth for h, head in starts]
         growth[d], apart[d] = float(np.median(found)), float(np.median(found / expected))
+        series.append(Series(f"d = {d}", expected, found))
         aligned = [float(np.median(_alignment(kernels, target))) for kernels in (before, after)]
         rows += [
             Evidence(f"growth of the kernel along the targets, d {d}", growth[d]),
@@ -113,7 +114,18 @@ def feature_learning() -> Measured:
     summary = (
         f"the kernel along the targets grows by {growth[2]:.2f} at d = 2 and by {growth[64]:.2f} at d = 64"
     )
-    return judged(holds, growth[2], "factor of growth", summary, rows)
+    ends = [min(min(one.x) for one in series), max(max(one.x) for one in series)]
+    figure = Chart(
+        "Growth of the tangent kernel along the targets, by network",
+        "in function space",
+        "of the network",
+        (*series, Series("equal", ends, ends, kind="guide")),
+        "Marks of every network should lie near the dotted line: far from 1 with the narrow bottleneck, near 1 with the "
+        "wide one.",
+        x_scale="log",
+        y_scale="log",
+    )
+    return judged(holds, growth[2], "factor of growth", summary, rows, figures=(figure,))
 
 
 @claim(
@@ -220,18 +232,30 @@ def linear_law() -> Measured:
 )
 def missed_directions() -> Measured:
     """Take the eigenvalues of the tangent kernels of random linear nets."""
-    features, worst, rows = 20, 0.0, []
+    features, worst, rows, ds = 20, 0.0, [], (1, 4, 16)
+    shown: tuple[list[float], list[float]] = [], []
     x = math.sqrt(features) * torch.eye(features)
-    for d in (1, 4, 16):
+    for d in ds:
         nets = _linear_nets(features, d, width=512, nets=256)
         values = torch.linalg.eigvalsh(nets.kernels(x))[:, : features - d].median(1).values
         found = float(values.median()) / 4
         expected = linear_speed_up(1.0, d, features=features, upper=2, lower=2).missed
         worst = max(worst, abs(found - expected))
+        shown[0].append(found)
+        shown[1].append(expected)
         rows.append(Evidence(f"kernel in missed directions, d {d}", found, None, f"{expected:.3f}"))
     first = rows[0].value or math.nan
     summary = f"directions that are missed have {first:.3f} of the kernel at d = 1; all are within {worst:.3f} of the law"
-    return judged(worst <= 0.05, first, "share of the kernel", summary, rows)
+    figure = Chart(
+        "Tangent kernel in directions that the bottleneck misses",
+        "bottleneck d",
+        "share of that without a bottleneck",
+        (Series("nets", ds, shown[0]), Series("median(chi^2_d) / 2d", ds, shown[1], kind="line")),
+        "Marks should lie on the line, which rises to 1/2: the layers above alone.",
+        x_scale="log2",
+        levels={"layers above alone": 0.5},
+    )
+    return judged(worst <= 0.05, first, "share of the kernel", summary, rows, figures=(figure,))
 
 
 @claim(
@@ -305,7 +329,26 @@ def performance() -> Measured:
     ratio, alone = float(best.mean()) / without, float(small.mean() / found[1.0, None].mean())
     holds = mean_interval(best)[1] < mean_interval(found[10.0, None])[0]
     summary = f"the test error is {ratio:.2f} of that without a bottleneck, {alone:.2f} with targets times 1"
-    return judged(holds, ratio, "ratio of test errors", summary, rows, mean_interval(best / without))
+    names = {2: "d = 2", 10: "d = 10", 50: "d = 50", None: "none"}
+    figure = Chart(
+        "Test error on digits, by bottleneck",
+        "bottleneck",
+        "squared error / square of the targets",
+        tuple(
+            Series(
+                f"targets times {scale:g}",
+                range(len(names)),
+                [found[scale, d].mean() for d in names],
+                [mean_interval(found[scale, d]) for d in names],
+                "joined",
+            )
+            for scale in (1.0, 10.0)
+        ),
+        "With large targets the best bottleneck should be below none, intervals apart; a very narrow one is worse.",
+        x_names=tuple(names.values()),
+    )
+    interval = mean_interval(best / without)
+    return judged(holds, ratio, "ratio of test errors", summary, rows, interval, figures=(figure,))
 
 
 def _study(x: Tensor, y: Tensor, d: int) -> BottleneckStudy:
