@@ -21,7 +21,7 @@ from similitude.runs.pool import ProcessPool
 from similitude.studies.bottleneck import bottleneck
 from similitude.studies.bottleneck_records import BottleneckStudy, mean_of
 from similitude.studies.bottleneck_verdict import BAND
-from similitude.studies.universality_nets import PIXELS, digits_task
+from similitude.studies.universality_nets import digits_task
 from similitude.theory.bottleneck.heads import erf_kernel
 from similitude.theory.bottleneck.limit import WideKernels, without_bottleneck
 from similitude.theory.bottleneck.linear import linear_speed_up
