@@ -5,8 +5,9 @@ Public names are loaded when first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from similitude.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from similitude.theory.bottleneck.heads import wide_head
@@ -273,14 +274,4 @@ __all__ = [
     "without_bottleneck",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(import_module(f"similitude.theory.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(globals(), "similitude.theory", _HOMES)
