@@ -1,0 +1,1 @@
+"""Few-shot language understanding on CLUES: data, audit, metric, protocol and learners (paper 18)."""

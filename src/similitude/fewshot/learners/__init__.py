@@ -1,0 +1,1 @@
+"""Few-shot learners: what fits one split of a task and answers queries."""
