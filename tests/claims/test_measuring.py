@@ -1,6 +1,8 @@
 """Many claims measured: in order, past failures, in processes that may die."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -84,6 +86,63 @@ def test_a_process_that_dies_is_a_failure_of_its_claim():
     crash, size = measure_all(select(["20.crash", "20.size"]), engine=Dying())
     assert crash.error == "its process was killed by SIGKILL"
     assert size.passed
+
+
+class Noting:
+    """An engine that notes the order in which jobs come."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+
+    def map(
+        self,
+        function: Callable[[J], R],
+        jobs: Sequence[J],
+        *,
+        on_done: Callable[[J, R], None],
+        name: Callable[[J], str] = str,
+    ) -> None:
+        for job in jobs:
+            self.order.append(name(job))
+            on_done(job, function(job))
+
+
+@pytest.mark.usefixtures("fakes")
+def test_the_longest_start_first_side_by_side():
+    @claim("20.slow", paper=20, statement="It holds.", claimed="1", minutes=2.0)
+    def slow() -> Measured:
+        return Measured(1.0, None, "examples", Verdict(Outcome.OK, "fine"))
+
+    @claim("20.shared", paper=20, statement="It holds.", claimed="1", minutes=2.0, together="what is slow")
+    def shared() -> Measured:
+        return Measured(1.0, None, "examples", Verdict(Outcome.OK, "fine"))
+
+    names = ["20.crash", "20.slow", "20.size", "20.shared"]
+    side_by_side = Noting()
+    found = measure_all(select(names), engine=side_by_side)
+    assert side_by_side.order == ["20.slow", "20.shared", "20.crash", "20.size"]
+    assert [one.name for one in found] == names
+    full = Noting()
+    measure_all(select(names), full=True, engine=full)
+    assert full.order[0] == "20.size"
+    seen: list[str] = []
+    measure_all(select(names), on_done=lambda one: seen.append(one.name))
+    assert seen == names
+
+
+@pytest.mark.usefixtures("fakes")
+def test_processor_time_is_of_this_process_and_its_children():
+    busy = "import time\nwhile time.process_time() < 0.4: pass"
+
+    @claim("20.busy", paper=20, statement="It holds.", claimed="1", minutes=0.1)
+    def child() -> Measured:
+        subprocess.run([sys.executable, "-S", "-c", busy], check=True)
+        return Measured(1.0, None, "examples", Verdict(Outcome.OK, "fine"))
+
+    used = attempt("20.busy").cpu_seconds
+    assert used is not None
+    assert 0.3 < used < 5
+    assert attempt("20.crash").cpu_seconds is None
 
 
 @pytest.mark.slow

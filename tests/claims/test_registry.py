@@ -48,6 +48,8 @@ def test_what_is_shared_is_counted_once():
         ["7.init"],
     ]
     assert expected_minutes(shared) == pytest.approx(shared[0].minutes + shared[1].minutes)
+    assert expected_minutes(shared, at_once=2) == pytest.approx(shared[0].minutes)  # the other runs beside it
+    assert expected_minutes([], at_once=2) == 0
     (text,) = select(["17.text_transfer"])
     assert expected_minutes([text], full=True) == text.full_minutes
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 import similitude
-from similitude.claims.registry import Entry, entry_of, groups, measure
+from similitude.claims.registry import Entry, entry_of, expected_minutes, groups, measure
 from similitude.core.claim import Claim
 from similitude.core.verdict import Outcome, Verdict
 from similitude.runs.engine import Engine, InProcess, JobsFailedError, available_cores, one_line
@@ -32,7 +32,8 @@ def measure_all(
 ) -> list[Claim]:
     """Measure claims.
 
-    A measurement that raises, or whose process dies, gives a claim that says so in `error`.
+    A measurement that raises, or whose process dies, gives a claim that says so in `error`. Where several are measured
+    at once, those that take longest start first, so that none is left to run alone at the end.
 
     Args:
         entries: The claims, as `select` gives them.
@@ -55,10 +56,13 @@ def measure_all(
         for name, claim in zip(names, claims, strict=True):
             keep(name, claim)
 
-    jobs = [tuple(entry.name for entry in group) for group in groups(list(by_name.values()))]
+    where, together = engine or InProcess(), groups(list(by_name.values()))
+    if not isinstance(where, InProcess):
+        together.sort(key=functools.partial(expected_minutes, full=full), reverse=True)
+    jobs = [tuple(entry.name for entry in group) for group in together]
     attempted = functools.partial(_attempt_all, full=full)
     try:
-        (engine or InProcess()).map(attempted, jobs, on_done=keep_all, name=", ".join)
+        where.map(attempted, jobs, on_done=keep_all, name=", ".join)
     except JobsFailedError as failed:  # processes that died: what raises is caught in `attempt`
         for failure in failed.failures:
             for name in failure.job:

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from similitude.checking.slopes import Slope, fit
 from similitude.claims.bottleneck_nets import Nets, make_bottleneck_net
+from similitude.claims.cores import engine_here
 from similitude.claims.judged import WIDTH_EXPONENT, judged, judged_slopes, mean_interval
 from similitude.claims.registry import Measured, claim
 from similitude.core.chart import Chart, Series
 from similitude.core.seeding import torch_generator
 from similitude.core.verdict import Evidence
-from similitude.runs.pool import ProcessPool
 from similitude.studies.bottleneck import bottleneck
 from similitude.studies.bottleneck_records import BottleneckStudy, mean_of
 from similitude.studies.bottleneck_verdict import BAND
@@ -306,7 +306,7 @@ def _study(x: Tensor, y: Tensor, d: int) -> BottleneckStudy:
         seeds=range(SEEDS),
         steps=STEPS,
         step_size=0.3,
-        engine=ProcessPool(workers=2),
+        engine=engine_here(),
     )
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from similitude.claims.cores import engine_here
 from similitude.core.seeding import derive, seeded
 from similitude.kernels.entry import kernel
-from similitude.runs.pool import ProcessPool
 from similitude.studies.universality import universality
 from similitude.studies.universality_nets import ARCHITECTURES, PIXELS, WEIGHT_VARIANCE, digits_task
 from similitude.studies.universality_records import Architecture
@@ -47,7 +47,7 @@ def compared(name: str, batch_size: int | None = None) -> Architecture:
         seeds=range(SEEDS),
         contrast="mup" if batch_size is None else None,
         weight_variance=WEIGHT_VARIANCE,
-        engine=ProcessPool(workers=2),
+        engine=engine_here(),
     )
     return study.architectures[name]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import tempfile
 
+from similitude.claims.cores import engine_here
 from similitude.data import load
 from similitude.data.batches import ImageBatches
-from similitude.runs.pool import ProcessPool
 from similitude.studies.consistency import consistency
 from similitude.studies.consistency_nets import make_convnet, make_mlp
 from similitude.studies.consistency_records import Consistency
@@ -24,7 +24,7 @@ def mlp_study() -> Consistency:
             widths=(64, 128, 256, 512, 1024),
             loss=squared_error_of_classes,
             storage=folder,
-            engine=ProcessPool(workers=2),
+            engine=engine_here(),
         )
 
 
@@ -40,5 +40,5 @@ def convnet_study() -> Consistency:
             steps=150,
             top=3,
             storage=folder,
-            engine=ProcessPool(workers=2),
+            engine=engine_here(),
         )

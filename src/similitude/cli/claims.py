@@ -97,6 +97,7 @@ def run(
         from similitude.cli.engines import engine_of
         from similitude.report.claims_page import write_claims_page
         from similitude.report.claims_table import counts
+        from similitude.runs.engine import available_cores
 
         entries = _selected(names, everything=all)
         _check_paths([] if out is None else [out], report)
@@ -112,7 +113,10 @@ def run(
         ]
         try:
             with engine_of(engine, workers, alone=True) as where:
-                _measure(screen, missing, found, where, shlex.join(command), full=full, out=out)
+                at_once = workers or (available_cores() if engine == "process" else 1)
+                _measure(
+                    screen, missing, found, where, shlex.join(command), full=full, out=out, at_once=at_once
+                )
         finally:  # an interrupted run leaves the page of what it has measured
             if out is not None and out.exists():  # another run may have added to it
                 stored = read_claims(out)
@@ -164,6 +168,7 @@ def _measure(
     *,
     full: bool,
     out: Path | None,
+    at_once: int,
 ) -> None:
     """Measure claims; show, store and put each into `found` as soon as it is there."""
     from similitude.claims.measuring import measure_all, provenance
@@ -174,11 +179,13 @@ def _measure(
     left = {entry.name: entry for entry in entries}
 
     def ahead() -> str:
-        return f"about {expected_minutes(list(left.values()), full=full):.2g} minutes"
+        minutes = expected_minutes(list(left.values()), full=full, at_once=at_once)
+        return f"about {minutes:.2g} minutes"
 
     if found:
         screen.say(f"{len(found)} claims are measured already; --again measures them anew.")
-    screen.say(f"{len(left)} claims to measure, {ahead()} on two cores.")
+    lanes = "on one core" if at_once == 1 else f"{at_once} at once, on a core each"
+    screen.say(f"{len(left)} claims to measure, {ahead()} {lanes}.")
 
     def keep(claim: Claim) -> None:
         found[claim.name] = claim
@@ -207,7 +214,7 @@ def _selected(names: Sequence[str], *, everything: bool) -> list[Entry]:
         count, minutes = len(registered()), expected_minutes(list(registered().values()))
         raise GridError(
             f"which claims? Name some, e.g. 6 or 6.errors (`similitude claims list` has them), or pass --all: "
-            f"{count} claims, about {minutes:.0f} minutes on two cores."
+            f"{count} claims, about {minutes:.0f} minutes on one core."
         )
     return list(registered().values()) if everything else select(names)
 

@@ -25,11 +25,13 @@ class Claim:
         interval: 95 % interval of `measured`, or None where none can be computed.
         unit: Unit of `measured`.
         verdict: `ok` where the measurement agrees with the statement, `inconsistent` where it does not.
-        seconds: What the measurement took.
+        seconds: What the measurement took, by the clock.
         figures: Figures of the paper redrawn from the measurement.
         full: Whether it was measured at its full size.
         error: Why there is no measurement; empty where there is one.
         settings: What ran it, by name: command, date, versions.
+        cpu_seconds: Processor time that it took, over all threads and processes, which other work on the machine
+            disturbs less than the clock; None where it was not taken.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Claim:
     full: bool = False
     error: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
+    cpu_seconds: float | None = None
 
     @property
     def source(self) -> Paper:
@@ -70,6 +73,7 @@ class Claim:
             "interval": self.interval,
             "passed": self.passed,
             "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
             "unit": self.unit,
             "statement": self.statement,
             "verdict": self.verdict.to_dict(),
@@ -100,4 +104,5 @@ class Claim:
             full=data["full"],
             error=data["error"],
             settings=dict(data["settings"]),
+            cpu_seconds=data.get("cpu_seconds"),  # earlier versions did not take it
         )
