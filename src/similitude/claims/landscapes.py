@@ -17,7 +17,7 @@ from similitude.models import ResMLP
 from similitude.models.resmlp import Block
 from similitude.scaling.centred import Centred
 from similitude.scaling.optimizers import OptimizerLike
-from similitude.scaling.plan import plan
+from similitude.scaling.plan import Plan, plan
 from similitude.studies.consistency_nets import Times
 from similitude.training.build import build_model, build_optimizer
 from similitude.training.losses import squared_error_of_classes
@@ -124,7 +124,16 @@ def over_depth(
         width: Units of the stream.
         images: Digits in the batch.
     """
-    made = plan(
+    made = _plan_of_depth(block, rule, width, depth, images)
+    model = build_model(functools.partial(make_residual, width, depth, block=block), seed, made)
+    optimizer = torch.optim.SGD(made.groups(model, lr=lr), lr=lr)
+    return followed(model, optimizer, digits(images), steps=steps, at=at)
+
+
+@functools.cache
+def _plan_of_depth(block: Block, rule: str, width: int, depth: int, images: int) -> Plan:
+    """Plan a residual MLP of some depth, once for all seeds: reading a deep network takes as long as training it."""
+    return plan(
         functools.partial(make_residual, block=block),
         base={"width": width, "depth": BASE_DEPTH},
         target={"width": width, "depth": depth},
@@ -133,6 +142,3 @@ def over_depth(
         optimizer=torch.optim.SGD,
         depth_rule=rule,
     )
-    model = build_model(functools.partial(make_residual, width, depth, block=block), seed, made)
-    optimizer = torch.optim.SGD(made.groups(model, lr=lr), lr=lr)
-    return followed(model, optimizer, digits(images), steps=steps, at=at)
