@@ -16,7 +16,8 @@ class Query:
         id: Its id in the file.
         context: The texts that it is about: one, or premise and hypothesis.
         question: The question, as the file has it.
-        candidates: Answers to choose from where the item lists them (entities of a cloze item), else empty.
+        candidates: Answers to choose from where the item lists them, once per mention (entities of a cloze item),
+            else empty.
     """
 
     id: str
