@@ -34,6 +34,8 @@ class Example:
         query: What it asks.
         references: Alternative right answers, at least one; a prediction is scored against the best of them.
         genre: Where the text is from, if the file says so.
+        listed: The answers as the file lists them, with repetitions and empty strings, which the strict score takes
+            as one set; None where they did not come from such a file, and the first reference stands for them.
 
     Raises:
         ValueError: There is no reference.
@@ -47,6 +49,7 @@ class Example:
     query: Query
     references: tuple[Answer, ...]
     genre: str = ""
+    listed: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.references:
