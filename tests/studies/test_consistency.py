@@ -20,6 +20,8 @@ from similitude.core.errors import CurvatureError, DataError, GridError, StudyEr
 from similitude.core.verdict import Outcome
 from similitude.data import load
 from similitude.data.batches import ImageBatches
+from similitude.report.consistency_page import render_consistency_page
+from similitude.report.figures import figures
 from similitude.runs.ledger import Ledger
 from similitude.studies import consistency_jobs as jobs_module
 from similitude.studies.consistency import RATE, run_consistency
@@ -112,6 +114,20 @@ def test_what_is_measured_is_what_dense_matrices_have(done, rule, width):
         assert np.isfinite(measured).any()
         for mine, theirs in zip(measured, hand, strict=True):
             assert (thorough and math.isnan(mine)) or mine == pytest.approx(theirs, rel=tolerance)
+
+
+def test_the_sharpness_alone_is_what_it_is_beside_everything_else(done, tmp_path):
+    _, study = done
+    alone = run_consistency(small_study(top=0), tmp_path, lr=LR)
+    for rule, found in alone.rules.items():
+        assert found.spreads == study.rules[rule].spreads
+        assert found.growths == study.rules[rule].growths
+        for curves in found.curves:
+            assert not {"top_1", "gauss_newton", "residual", "ntk"} & set(curves.series)
+    drawn = [figure.key for figure in figures(alone)]
+    assert drawn == ["sharpness", "spreads", "distances", "loss"]
+    assert [figure.key for figure in figures(study)] == [*drawn, "spectra", "ntk", "parts"]
+    assert "was not measured" not in render_consistency_page(alone)
 
 
 def test_rules_agree_at_the_smallest_size_and_share_its_runs(done):
@@ -301,7 +317,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_trained(tmp_path,
         ({"windows": FRACTIONS, "steps": 2, "every": 1}, "2 steps measured every 1 are 3 measurements"),
         ({"depths": (2, 4)}, "one dial changes at a time"),
         ({"every": 0}, "every=0"),
-        ({"top": 0}, "top=0"),
+        ({"top": -1}, "top=-1"),
         ({"seeds": ()}, "at least one seed"),
         ({"windows": ((0.6, 0.5),)}, "no part of a run"),
         ({"rules": ("mup", "mup")}, "each once"),

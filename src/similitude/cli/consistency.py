@@ -108,7 +108,8 @@ def consistency(
     centre:
         Take the initial output off, so that every size starts from the same loss.
     top:
-        Eigenvalues of the Hessian to measure at the ends of windows.
+        Eigenvalues of the Hessian to measure at the ends of windows, beside its parts and the NTK; 0 for the sharpness
+        alone, which takes about half of the time.
     windows:
         Parts of the run over which sharpness is averaged, as fractions of its steps.
     transfer:
@@ -171,7 +172,7 @@ def consistency(
                 full_batch=batch_size is None,
                 probe=probe,
                 centre=centre,
-                top=at_least(top, 1, "--top"),
+                top=at_least(top, 0, "--top"),
                 windows=_fractions(windows),
                 roles=role,
                 transfer=transfer,

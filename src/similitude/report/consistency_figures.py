@@ -38,21 +38,16 @@ def consistency_figures(study: Consistency) -> list[Figure]:
 
     Returns:
         Sharpness over time with the stability line, spreads by window, distances to the largest size, losses over time,
-        top eigenvalues, the NTK's largest eigenvalue and the residual part over the Gauss-Newton part; one panel per
-        rule where sizes are lines. Nothing where no run has a measurement.
+        and where they were measured top eigenvalues, the NTK's largest eigenvalue and the residual part over the
+        Gauss-Newton part; one panel per rule where sizes are lines. Nothing where no run has a measurement.
     """
     if not any(np.isfinite(mean_curve(c, "loss")).any() for r in study.rules.values() for c in r.curves):
         return []
     rules = list(study.rules.values())
-    return [
-        _sharpness(rules),
-        _spreads(study),
-        _distances(study),
-        _losses(rules),
-        _spectra(rules),
-        _ntk(rules),
-        _ratios(rules),
-    ]
+    drawn = [_sharpness(rules), _spreads(study), _distances(study), _losses(rules)]
+    if any("ntk" in curves.series for rule in rules for curves in rule.curves):
+        drawn += [_spectra(rules), _ntk(rules), _ratios(rules)]
+    return drawn
 
 
 def _sharpness(rules: Sequence[RuleConsistency]) -> Figure:

@@ -59,7 +59,7 @@ class ConsistencyExperiment(Family):
         probe: Batch that everything is measured on; the first training batch of seed 0 where None.
         centre: Whether the model's initial output is taken off (`similitude.Centred`).
         output: Entry of the model's output that is centred, where it is neither a tensor nor has `logits`.
-        top: Eigenvalues of the Hessian that are measured at the ends of windows.
+        top: Eigenvalues of the Hessian that are measured at the ends of windows; where 0 nothing but the sharpness is.
         windows: Parts of the run over which sharpness is averaged, as fractions of its steps.
         roles: Roles of tensors that the traced pass cannot tell, by name or glob.
         knobs: Multipliers of the base by role; see `similitude.scaling.knobs`.
@@ -95,7 +95,7 @@ class ConsistencyExperiment(Family):
 
     def __post_init__(self) -> None:
         self._check()
-        for name, least in (("every", 1), ("top", 1)):
+        for name, least in (("every", 1), ("top", 0)):
             number = getattr(self, name)
             if not isinstance(number, Integral) or isinstance(number, bool) or number < least:
                 raise GridError(f"{name}={number!r}: give a whole number of at least {least}.")
@@ -113,7 +113,9 @@ class ConsistencyExperiment(Family):
 
     @property
     def thorough(self) -> tuple[int, ...]:
-        """Steps at which everything else is measured too: the ends of the windows."""
+        """Steps at which everything else is measured too: the ends of the windows; none where `top` is 0."""
+        if not self.top:
+            return ()
         return tuple(window.last for window in windows_of(self.windows, self.steps, self.every))
 
     @property
