@@ -110,8 +110,8 @@ def consistency(
         probe: Batch that everything is measured on; where None the full batch, or `batches.batch(0, 0)`.
         centre: Whether the model's initial output is taken off, so that all sizes start from the same loss.
         output: Entry of the model's output that is centred, where it is neither a tensor nor has `logits`.
-        top: Eigenvalues of the Hessian to measure at the ends of windows, beside its parts and the NTK; 0 for the sharpness
-            alone, which takes about half of the time.
+        top: Eigenvalues of the Hessian to measure at the ends of windows, beside its parts and the NTK; 0 for the
+            sharpness alone, which takes about half of the time.
         windows: Parts of the run over which sharpness is averaged, as fractions of its steps.
         roles: Roles of tensors that the traced pass cannot tell, by name or glob.
         knobs: Multipliers of the base by role, at every size; see `similitude.scaling.knobs`.
