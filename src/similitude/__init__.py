@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from similitude.scaling.rules import Cell, Power
     from similitude.scaling.split import split
     from similitude.scaling.unit_scale import unit_scaled
+    from similitude.studies import richness
     from similitude.studies.bottleneck import bottleneck
     from similitude.studies.bottleneck_records import BottleneckStudy
     from similitude.studies.consistency import consistency
@@ -65,6 +66,8 @@ if TYPE_CHECKING:
     from similitude.studies.tune_family import tune_family
     from similitude.studies.universality import universality
     from similitude.studies.universality_records import Universality
+    from similitude.studies.valley import valley
+    from similitude.studies.valley_records import ValleyStudy
     from similitude.theory import signal
     from similitude.theory.joint_embedding.tracker import EmbeddingTracker
     from similitude.training.ensemble import Replica, train_ensemble
@@ -128,6 +131,7 @@ _HOMES = {
     "TunedFamily": "studies.family_records",
     "TrialFailure": "tuning.trials.failures",
     "Universality": "studies.universality_records",
+    "ValleyStudy": "studies.valley_records",
     "Verdict": "core.verdict",
     "abc": "scaling.abc",
     "abc_of": "scaling.abc",
@@ -163,6 +167,7 @@ _HOMES = {
     "tune_family": "studies.tune_family",
     "unit_scaled": "scaling.unit_scale",
     "universality": "studies.universality",
+    "valley": "studies.valley",
     "warm_start": "tuning.study.warm",
     "write_report": "report.html",
 }
@@ -187,7 +192,7 @@ _PACKAGES = frozenset(
     }
 )
 
-_NAMESPACES = {"signal": "theory.signal"}
+_NAMESPACES = {"richness": "studies.richness", "signal": "theory.signal"}
 
 __all__ = [
     "BottleneckStudy",
@@ -237,6 +242,7 @@ __all__ = [
     "TrialFailure",
     "TunedFamily",
     "Universality",
+    "ValleyStudy",
     "Verdict",
     "__version__",
     "abc",
@@ -264,6 +270,7 @@ __all__ = [
     "register_operation",
     "register_optimizer",
     "register_rule",
+    "richness",
     "run",
     "signal",
     "split",
@@ -274,6 +281,7 @@ __all__ = [
     "tune_family",
     "unit_scaled",
     "universality",
+    "valley",
     "warm_start",
     "write_report",
 ]

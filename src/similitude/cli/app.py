@@ -36,6 +36,8 @@ _COMMANDS = {
     "transfer": "Sweep the learning rate at several widths or depths of your model; say whether the optimum transfers.",
     "gamma": "Sweep the richness of your model: which gamma is best, and do learning rates follow it?\n\n"
     "The exit code is 1 where rates do not follow the law, else 0 where the best gamma is bracketed, else 3.",
+    "richness": "Map what training does at every gamma and learning rate of your model: the phase diagram.\n\n"
+    "The exit code is 1 where rates do not follow the law, 3 where the grid or the best gamma is not bracketed, else 0.",
     "kernel": "Take the kernels of your model at infinite width: Gram matrices, spectra, predictions on data.",
     "universality": "Train nets beside their kernels; say how fast both come together as the width grows.",
     "sharpness": "Train your model, track its sharpness in the optimizer's units: is it at the edge of stability?",
@@ -48,6 +50,8 @@ _COMMANDS = {
     "signal": "Measure how the signal and the gradients of your model change with depth, and say what to change.",
     "staircase": "Find the plateaus and drops of a loss curve in a file, and what was learned at each.",
     "steps": "Train your encoder on pairs of views; say when each dimension of its embedding switches on.",
+    "valley": "Sweep the learning rate and the branches' multiplier of your residual network; say how both trade.\n\n"
+    "The exit code is 0 where the slope is known and the same at every depth, 1 where not, 3 without enough evidence.",
     "report": "Write the report of stored studies again; nothing is trained.",
     "worker": "Join a tuning study of a shared storage: the body of a job array.",
 }
