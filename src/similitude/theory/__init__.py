@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from similitude.theory.bottleneck.run import BottleneckRun
     from similitude.theory.bottleneck.segment import Segment
     from similitude.theory.bottleneck.training import train_bottlenecks
+    from similitude.theory.depth import phi_correlation
     from similitude.theory.finite_width.catapult import Catapult, catapult_map, catapult_window
     from similitude.theory.finite_width.criticality import Criticality, critical_line, criticality
     from similitude.theory.finite_width.cumulants import VarianceCumulants, variance_cumulants
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from similitude.theory.joint_embedding.tracker import EmbeddingTracker
     from similitude.theory.joint_embedding.training import train_encoder
     from similitude.theory.joint_embedding.views import image_views
+    from similitude.theory.linear_resnet import LinearResNetLimit, linear_resnet_limit
     from similitude.theory.one_step.alignment import one_step_alignment, whitened
     from similitude.theory.one_step.asymptotic import OneStepRisk, one_step_risk
     from similitude.theory.one_step.equivalent import equivalent_risk
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     from similitude.theory.saddle_escape.norm_law import escape_scale, escape_time
     from similitude.theory.saddle_escape.path import SmallStart, from_small_start
     from similitude.theory.saddle_escape.task import homogeneous_task, relu_task
+    from similitude.theory.stream_growth import stream_growth
 
 _HOMES = {
     "AlternatingGradientFlow": "gradient_flows.alternating",
@@ -92,6 +95,7 @@ _HOMES = {
     "HermiteMoments": "one_step.hermite",
     "LayerRank": "saddle_escape.layer_ranks",
     "LearningCurve": "ridge.curve",
+    "LinearResNetLimit": "linear_resnet",
     "LinearSpeedUp": "bottleneck.linear",
     "LogSize": "finite_width.log_normal",
     "OneStepReport": "one_step.report",
@@ -136,6 +140,7 @@ _HOMES = {
     "kernel_pca": "joint_embedding.overlap",
     "layer_ranks": "saddle_escape.layer_ranks",
     "linear": "gradient_flows.linear",
+    "linear_resnet_limit": "linear_resnet",
     "linear_speed_up": "bottleneck.linear",
     "linear_transformer": "gradient_flows.transformer",
     "modular_addition": "gradient_flows.modular",
@@ -151,6 +156,7 @@ _HOMES = {
     "optimal_ridge": "ridge.optimal",
     "overfitting_coefficient": "ridge.leave_one_out",
     "own_problem": "gradient_flows.own",
+    "phi_correlation": "depth",
     "power_law_error": "ridge.power_law",
     "relu_log_normal": "finite_width.log_normal",
     "relu_log_size": "finite_width.log_normal",
@@ -161,6 +167,7 @@ _HOMES = {
     "sample_resnet_covariance": "finite_width.residual_draws",
     "simclr": "joint_embedding.losses",
     "spectral_contrastive": "joint_embedding.losses",
+    "stream_growth": "stream_growth",
     "subspace_overlap": "joint_embedding.overlap",
     "tau_star": "one_step.large_step",
     "taxonomy": "ridge.overfitting",
@@ -191,6 +198,7 @@ __all__ = [
     "HermiteMoments",
     "LayerRank",
     "LearningCurve",
+    "LinearResNetLimit",
     "LinearSpeedUp",
     "LogSize",
     "OneStepReport",
@@ -235,6 +243,7 @@ __all__ = [
     "kernel_pca",
     "layer_ranks",
     "linear",
+    "linear_resnet_limit",
     "linear_speed_up",
     "linear_transformer",
     "modular_addition",
@@ -250,6 +259,7 @@ __all__ = [
     "optimal_ridge",
     "overfitting_coefficient",
     "own_problem",
+    "phi_correlation",
     "power_law_error",
     "relu_log_normal",
     "relu_log_size",
@@ -260,6 +270,7 @@ __all__ = [
     "sample_resnet_covariance",
     "simclr",
     "spectral_contrastive",
+    "stream_growth",
     "subspace_overlap",
     "tau_star",
     "taxonomy",
