@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING
 from similitude.core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from similitude.theory.adaptive_limits.comparison import LimitComparison
+    from similitude.theory.adaptive_limits.entrywise import Adaptive, Momentum, entrywise
+    from similitude.theory.adaptive_limits.networks import limit_groups
+    from similitude.theory.adaptive_limits.particles import FeatureLimit, feature_limit
+    from similitude.theory.adaptive_limits.records import LimitRun, NetworkRuns
+    from similitude.theory.adaptive_limits.tangent import NonlinearKernel, nonlinear_kernel
     from similitude.theory.bottleneck.heads import wide_head
     from similitude.theory.bottleneck.limit import WideKernels, bottleneck_start, without_bottleneck
     from similitude.theory.bottleneck.linear import LinearSpeedUp, linear_speed_up
@@ -80,6 +86,7 @@ if TYPE_CHECKING:
     from similitude.theory.stream_growth import stream_growth
 
 _HOMES = {
+    "Adaptive": "adaptive_limits.entrywise",
     "AlternatingGradientFlow": "gradient_flows.alternating",
     "BottleneckRun": "bottleneck.run",
     "Catapult": "finite_width.catapult",
@@ -91,13 +98,19 @@ _HOMES = {
     "Escape": "saddle_escape.direction",
     "Exponents": "ridge.exponents",
     "FeatureErrors": "one_step.report",
+    "FeatureLimit": "adaptive_limits.particles",
     "GaussianTask": "one_step.task",
     "HermiteMoments": "one_step.hermite",
     "LayerRank": "saddle_escape.layer_ranks",
     "LearningCurve": "ridge.curve",
+    "LimitComparison": "adaptive_limits.comparison",
+    "LimitRun": "adaptive_limits.records",
     "LinearResNetLimit": "linear_resnet",
     "LinearSpeedUp": "bottleneck.linear",
     "LogSize": "finite_width.log_normal",
+    "Momentum": "adaptive_limits.entrywise",
+    "NetworkRuns": "adaptive_limits.records",
+    "NonlinearKernel": "adaptive_limits.tangent",
     "OneStepReport": "one_step.report",
     "OneStepRisk": "one_step.asymptotic",
     "OneStepSpike": "one_step.spike",
@@ -126,12 +139,14 @@ _HOMES = {
     "diagonal_linear": "gradient_flows.diagonal",
     "effective_ranks": "ridge.effective_rank",
     "embedding_steps": "joint_embedding.steps",
+    "entrywise": "adaptive_limits.entrywise",
     "equivalent_risk": "one_step.equivalent",
     "escape": "saddle_escape.direction",
     "escape_of": "saddle_escape.direction",
     "escape_scale": "saddle_escape.norm_law",
     "escape_time": "saddle_escape.norm_law",
     "exponents": "ridge.exponents",
+    "feature_limit": "adaptive_limits.particles",
     "from_small_start": "saddle_escape.path",
     "hermite_moments": "one_step.hermite",
     "homogeneous_task": "saddle_escape.task",
@@ -139,12 +154,14 @@ _HOMES = {
     "interpolation_penalty": "ridge.power_law",
     "kernel_pca": "joint_embedding.overlap",
     "layer_ranks": "saddle_escape.layer_ranks",
+    "limit_groups": "adaptive_limits.networks",
     "linear": "gradient_flows.linear",
     "linear_resnet_limit": "linear_resnet",
     "linear_speed_up": "bottleneck.linear",
     "linear_transformer": "gradient_flows.transformer",
     "modular_addition": "gradient_flows.modular",
     "noise_risk": "ridge.overfitting",
+    "nonlinear_kernel": "adaptive_limits.tangent",
     "ntk_relative_second_moment": "finite_width.ntk_fluctuation",
     "ntk_relative_second_moment_limit": "finite_width.ntk_fluctuation",
     "ntk_relative_variance": "finite_width.ntk_fluctuation",
@@ -183,6 +200,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Adaptive",
     "AlternatingGradientFlow",
     "BottleneckRun",
     "Catapult",
@@ -194,13 +212,19 @@ __all__ = [
     "Escape",
     "Exponents",
     "FeatureErrors",
+    "FeatureLimit",
     "GaussianTask",
     "HermiteMoments",
     "LayerRank",
     "LearningCurve",
+    "LimitComparison",
+    "LimitRun",
     "LinearResNetLimit",
     "LinearSpeedUp",
     "LogSize",
+    "Momentum",
+    "NetworkRuns",
+    "NonlinearKernel",
     "OneStepReport",
     "OneStepRisk",
     "OneStepSpike",
@@ -229,12 +253,14 @@ __all__ = [
     "diagonal_linear",
     "effective_ranks",
     "embedding_steps",
+    "entrywise",
     "equivalent_risk",
     "escape",
     "escape_of",
     "escape_scale",
     "escape_time",
     "exponents",
+    "feature_limit",
     "from_small_start",
     "hermite_moments",
     "homogeneous_task",
@@ -242,12 +268,14 @@ __all__ = [
     "interpolation_penalty",
     "kernel_pca",
     "layer_ranks",
+    "limit_groups",
     "linear",
     "linear_resnet_limit",
     "linear_speed_up",
     "linear_transformer",
     "modular_addition",
     "noise_risk",
+    "nonlinear_kernel",
     "ntk_relative_second_moment",
     "ntk_relative_second_moment_limit",
     "ntk_relative_variance",

@@ -1,0 +1,1 @@
+"""Infinitely wide networks under entrywise optimizers: neural tangent and maximal update limits (paper 14)."""
