@@ -44,6 +44,16 @@ def test_alignment_is_one_on_the_top_singular_vector_and_small_on_others():
     assert math.isnan(alignment(matrix, torch.zeros(40)))
 
 
+def test_a_norm_that_is_known_is_not_computed_again():
+    matrix, inputs = _matrix(6, 9), _matrix(4, 9)
+    top = spectral_norm(matrix)
+    assert natural_norm(matrix, top=top) == natural_norm(matrix)
+    assert natural_norm(matrix, top=2 * top) == pytest.approx(2 * natural_norm(matrix))
+    assert stable_rank(matrix, top=top) == stable_rank(matrix)
+    assert alignment(matrix, inputs, top=top) == alignment(matrix, inputs)
+    assert alignment(matrix, inputs, top=2 * top) == pytest.approx(alignment(matrix, inputs) / 2)
+
+
 def test_what_is_not_finite_stays_not_finite():
     assert math.isnan(spectral_norm(torch.full((2, 2), math.inf)))
     assert spectral_norm(torch.zeros(0, 3)) == 0.0

@@ -25,21 +25,21 @@ def spectral_adam():
 
 def test_norms_are_those_of_dense_algebra(probe):
     model = build_model(functools.partial(make, 32), 0)
-    start = {name: weight.detach().clone() for name, weight in model.named_parameters()}
-    before = layers(model, probe)
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    start = norms.Start.of(model, probe)
     change = torch.randn(32, 32, generator=torch.Generator().manual_seed(1)) / 32
     with torch.no_grad():
         model.get_parameter("hidden.1.weight").add_(change)
-    _, second, third, _ = norms.norms(model, probe, start, before)
+    _, second, third, _ = norms.norms(model, probe, start)
     singular = torch.linalg.svdvals(change.double())
-    inputs = torch.tanh(probe.flatten(1) @ start["hidden.0.weight"].T)
+    inputs = torch.tanh(probe.flatten(1) @ before["hidden.0.weight"].T)
     moved = inputs @ change.T
     assert second.update == pytest.approx(float(singular[0]), rel=1e-5)
     assert second.rank == pytest.approx(float((singular**2).sum() / singular[0] ** 2), rel=1e-4)
     assert second.features == pytest.approx(float(moved.square().mean().sqrt()), rel=1e-4)
     assert second.aligned == pytest.approx(float(moved.norm() / inputs.norm() / singular[0]), rel=1e-4)
     assert second.weight == pytest.approx(
-        float(torch.linalg.matrix_norm(start["hidden.1.weight"], 2)), rel=1e-4
+        float(torch.linalg.matrix_norm(before["hidden.1.weight"], 2)), rel=1e-4
     )
     assert third.update == 0.0
     assert third.features > 0.0

@@ -50,39 +50,45 @@ def spectral_norm(matrix: Tensor, *, seed: int = 0) -> float:
 
 
 @cites(7, "Condition 1: sqrt(fan_in / fan_out) times the spectral norm stays the same at every width")
-def natural_norm(matrix: Tensor) -> float:
+def natural_norm(matrix: Tensor, *, top: float | None = None) -> float:
     """Return the spectral norm in units of sqrt(fan_out / fan_in): by how much a matrix stretches root mean squares.
 
     Args:
         matrix: Shape (fan_out, fan_in).
+        top: Its spectral norm, where that is known already.
 
     Example:
         >>> round(natural_norm(torch.eye(7)), 6), round(natural_norm(torch.ones(4, 16)), 6)
         (1.0, 16.0)
     """
     rows, columns = matrix.shape
-    return spectral_norm(matrix) * math.sqrt(columns / rows)
+    return (spectral_norm(matrix) if top is None else top) * math.sqrt(columns / rows)
 
 
 @cites(7, "Section 4: updates have a low stable rank")
-def stable_rank(matrix: Tensor) -> float:
+def stable_rank(matrix: Tensor, *, top: float | None = None) -> float:
     """Return the squared Frobenius norm over the squared spectral norm; nan for a matrix of zeros.
+
+    Args:
+        matrix: Shape (rows, columns).
+        top: Its spectral norm, where that is known already.
 
     Example:
         >>> round(stable_rank(torch.eye(5)), 6), round(stable_rank(torch.ones(3, 5)), 6)
         (5.0, 1.0)
     """
-    top = spectral_norm(matrix)
+    top = spectral_norm(matrix) if top is None else top
     return float(matrix.detach().to(torch.float64).square().sum()) / top**2 if top > 0 else math.nan
 
 
 @cites(7, "Claim 1: updates are aligned with the layer's inputs")
-def alignment(update: Tensor, inputs: Tensor) -> float:
+def alignment(update: Tensor, inputs: Tensor, *, top: float | None = None) -> float:
     """Return |update h| / (|update| |h|), between 0 and 1, over all inputs together.
 
     Args:
         update: Shape (fan_out, fan_in).
         inputs: Inputs of the layer in their last dimension, shape (..., fan_in).
+        top: Spectral norm of the update, where that is known already.
 
     Returns:
         1 where every input is a top singular vector; nan where the update or all inputs are zero.
@@ -93,5 +99,5 @@ def alignment(update: Tensor, inputs: Tensor) -> float:
     """
     h = inputs.detach().reshape(-1, inputs.shape[-1]).to(torch.float64)
     d = update.detach().to(torch.float64)
-    bound = spectral_norm(d) * float(h.norm())
+    bound = (spectral_norm(d) if top is None else top) * float(h.norm())
     return float((h @ d.T).norm()) / bound if bound > 0 else math.nan

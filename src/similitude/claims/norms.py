@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from similitude.checking.slopes import Slope, fit
-from similitude.checking.spectral import alignment, natural_norm, stable_rank
+from similitude.checking.spectral import alignment, natural_norm, spectral_norm, stable_rank
 from similitude.core.citation import cites
 from similitude.data import load
 from similitude.data.batches import ImageBatches
@@ -67,6 +67,33 @@ class Norms:
     features: float
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a run had before its first step, layer by layer.
+
+    Attributes:
+        weights: Weights.
+        sizes: Their natural norms.
+        outputs: Outputs on the probe.
+    """
+
+    weights: tuple[Tensor, ...]
+    sizes: tuple[float, ...]
+    outputs: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, model: nn.Module, probe: Tensor) -> Start:
+        """Note what an MLP has now.
+
+        Args:
+            model: The MLP.
+            probe: Inputs, shape (inputs, ...).
+        """
+        weights = tuple(weight.detach().clone() for weight in model.parameters())
+        outputs = tuple(out for _, out in layers(model, probe))
+        return cls(weights, tuple(map(natural_norm, weights)), outputs)
+
+
 def make(width: int) -> nn.Module:
     """Return the MLP of the measurements: tanh, no biases, Gaussian weights of variance 1 / fan-in everywhere."""
     model = MLP(PIXELS, CLASSES, width=width, depth=HIDDEN_LAYERS, activation="tanh", bias=False)
@@ -109,43 +136,37 @@ def measure(
                 setting.groups(model, setting.lr) if setting.groups else plan.groups(model, lr=setting.lr)
             )
             trained = build_optimizer(optimizer, groups)
-            before, start = layers(model, probe), {n: p.detach().clone() for n, p in model.named_parameters()}
+            start = Start.of(model, probe)
             for step in range(max(steps)):
                 trained.zero_grad()
                 cross_entropy(model, batches.batch(seed, step)).backward()
                 trained.step()
                 if step + 1 in found:
-                    found[step + 1][i].append(norms(model, probe, start, before))
+                    found[step + 1][i].append(norms(model, probe, start))
     return found
 
 
-def norms(
-    model: nn.Module,
-    probe: Tensor,
-    start: Mapping[str, Tensor],
-    before: Sequence[tuple[Tensor, Tensor]],
-) -> list[Norms]:
+def norms(model: nn.Module, probe: Tensor, start: Start) -> list[Norms]:
     """Return the norms of every layer of a trained MLP.
 
     Args:
         model: The MLP after some steps.
         probe: Inputs, shape (inputs, ...).
-        start: Its initial weights by name.
-        before: What `layers` gave at the start.
+        start: What it had before the first one.
     """
     rows = []
-    after = layers(model, probe)
-    for (name, weight), (inputs, outputs), (_, first) in zip(
-        model.named_parameters(), after, before, strict=True
+    for i, (weight, (inputs, outputs)) in enumerate(
+        zip(model.parameters(), layers(model, probe), strict=True)
     ):
-        update = weight.detach() - start[name]
+        update = weight.detach() - start.weights[i]
+        top = spectral_norm(update)
         rows.append(
             Norms(
-                natural_norm(start[name]),
-                natural_norm(update),
-                stable_rank(update),
-                alignment(update, inputs),
-                float((outputs - first).square().mean().sqrt()),
+                start.sizes[i],
+                natural_norm(update, top=top),
+                stable_rank(update, top=top),
+                alignment(update, inputs, top=top),
+                float((outputs - start.outputs[i]).square().mean().sqrt()),
             )
         )
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 
@@ -25,6 +26,9 @@ from similitude.core.verdict import Evidence
 WIDTHS = (64, 128, 256, 512, 1024)
 SEEDS = (0, 1, 2)
 STEPS = 8
+FIRST_AND_LAST = (1, STEPS)
+"""Steps after which what is trained by the spectral condition is recorded, for all claims about it."""
+_TOGETHER = "MLPs by the spectral condition"
 _OPTIMIZERS = ("sgd", "adam")
 
 
@@ -35,13 +39,16 @@ _OPTIMIZERS = ("sgd", "adam")
     "are the same at every width, for SGD and Adam (Condition 1); muP is that same parametrization.",
     claimed="growth exponents of both, in every layer and for both optimizers and rules, within 0.1 of 0",
     minutes=0.4,
+    together=_TOGETHER,
 )
 def updates() -> Measured:
     """Fit the growth of updates and feature changes over 8 steps under the rules spectral and muP."""
     rows = [
         row
-        for rule, optimizer in itertools.product(("spectral", "mup"), _OPTIMIZERS)
-        for row in _growth(Setting(rule, optimizer), steps=STEPS, quantities=("update", "features"))
+        for (rule, steps), optimizer in itertools.product(
+            {"spectral": FIRST_AND_LAST, "mup": (STEPS,)}.items(), _OPTIMIZERS
+        )
+        for row in _growth(Setting(rule, optimizer), steps=steps, quantities=("update", "features"))
     ]
     return _flat("updates and features", rows, tolerance=0.1)
 
@@ -56,8 +63,8 @@ def updates() -> Measured:
 )
 def standard() -> Measured:
     """Fit the growth of updates over 8 steps in the standard parametrization."""
-    adam = _growth(Setting("sp", "adam"), steps=STEPS, quantities=("update",))
-    sgd = _growth(Setting("sp", "sgd"), steps=STEPS, quantities=("update",))
+    adam = _growth(Setting("sp", "adam"), quantities=("update",))
+    sgd = _growth(Setting("sp", "sgd"), quantities=("update",))
     hidden = [slope for _, slope in adam[1:-1]]
     least = min(hidden, key=lambda slope: slope.value)
     values = [slope.value for _, slope in sgd]
@@ -78,7 +85,7 @@ def standard() -> Measured:
 )
 def kernel_regime() -> Measured:
     """Fit the growth of updates and feature changes over 8 steps of SGD under the rule ntp."""
-    rows = _growth(Setting("ntp", "sgd"), steps=STEPS, quantities=("update", "features"))
+    rows = _growth(Setting("ntp", "sgd"), quantities=("update", "features"))
     inner = [(name, slope) for name, slope in rows if f"layer {_last()}" not in name]
     worst = max((slope for _, slope in inner), key=lambda slope: abs(slope.value + 0.5))
     holds = abs(worst.value + 0.5) <= 0.1
@@ -96,7 +103,7 @@ def kernel_regime() -> Measured:
 def frobenius() -> Measured:
     """Fit the growth of Adam's updates over 8 steps where the rate falls with the root of the fan-in alone."""
     setting = Setting("spectral", "adam", frobenius_groups)
-    rows = _growth(setting, steps=STEPS, quantities=("update",))
+    rows = _growth(setting, quantities=("update",))
     least = min((slope for _, slope in rows[1:-1]), key=lambda slope: slope.value)
     return judged_slopes(
         least.value >= 0.25, f"hidden updates grow with exponent {least.value:.2f} or more", least, rows
@@ -110,11 +117,12 @@ def frobenius() -> Measured:
     "norms of order 1 (Parametrization 1).",
     claimed="at width 1024 within 5 % of 2 in hidden layers, 1 + sqrt(inputs / width) in the first, and of the same "
     "formula in the last; the formulas are limits, and narrow layers fall short of them",
-    minutes=0.1,
+    minutes=0.4,
+    together=_TOGETHER,
 )
 def init() -> Measured:
     """Compare natural norms at initialization, as the plan of the rule spectral gives them, with closed forms."""
-    table = measure(Setting("spectral", "sgd"), WIDTHS, seeds=SEEDS, steps=(1,))[1]
+    table = _recorded(Setting("spectral", "sgd"), FIRST_AND_LAST)[1]
     evidence, worst = [], dict.fromkeys(WIDTHS, 0.0)
     for width, runs in zip(WIDTHS, table, strict=True):
         for layer, expected in enumerate(expected_norms(width)):
@@ -155,13 +163,14 @@ def init() -> Measured:
     statement="Updates have a low stable rank at every width, so that spectral and Frobenius norms agree up to a "
     "constant (Section 4).",
     claimed="stable ranks of first updates of 64 examples at most 16, with exponents of width within 0.15 of 0",
-    minutes=0.2,
+    minutes=0.4,
+    together=_TOGETHER,
 )
 def low_rank() -> Measured:
     """Measure the stable rank of the first update of SGD and Adam."""
     rows, largest = [], 0.0
     for optimizer in _OPTIMIZERS:
-        table = measure(Setting("spectral", optimizer), WIDTHS, seeds=SEEDS, steps=(1,))[1]
+        table = _recorded(Setting("spectral", optimizer), FIRST_AND_LAST)[1]
         rows += [(f"{optimizer}, {name}", slope) for name, slope in _named(slopes(WIDTHS, table, "rank"))]
         largest = max(largest, *(layer.rank for runs in table for run in runs for layer in run))
     flat = _flat("stable ranks", rows, tolerance=0.15)
@@ -214,8 +223,15 @@ def _last() -> int:
     return len(expected_norms(BASE))
 
 
-def _growth(setting: Setting, *, steps: int, quantities: Sequence[str]) -> list[tuple[str, Slope]]:
-    table: list[list[list[Norms]]] = measure(setting, WIDTHS, seeds=SEEDS, steps=(steps,))[steps]
+@functools.cache
+def _recorded(setting: Setting, steps: tuple[int, ...]) -> dict[int, list[list[list[Norms]]]]:
+    return measure(setting, WIDTHS, seeds=SEEDS, steps=steps)
+
+
+def _growth(
+    setting: Setting, *, quantities: Sequence[str], steps: tuple[int, ...] = (STEPS,)
+) -> list[tuple[str, Slope]]:
+    table = _recorded(setting, steps)[STEPS]
     return [
         (f"{quantity} of {name}, {setting.rule} {setting.optimizer}", slope)
         for quantity in quantities
