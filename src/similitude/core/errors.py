@@ -60,6 +60,10 @@ class StudyError(SimilitudeError):
     """A study cannot be stored, read or continued."""
 
 
+class EvaluationError(SimilitudeError):
+    """A suite, its data, a subject or its results cannot be used as they are."""
+
+
 class TuningError(SimilitudeError):
     """A search space, a budget or a tuning study cannot be used as it is."""
 

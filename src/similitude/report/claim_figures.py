@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,12 @@ _GUIDES: tuple[Any, ...] = ((0, (1, 2)), (0, (4, 2, 1, 2)), (0, (7, 3)))
 
 def claim_figures(claim: Claim) -> list[Figure]:
     """Draw the charts of a claim, each as a figure of one panel; those without a point are left out."""
-    filled = [replace(chart, series=[one for one in chart.series if one.x]) for chart in claim.figures]
+    return chart_figures(claim.figures)
+
+
+def chart_figures(charts: Iterable[Chart]) -> list[Figure]:
+    """Draw charts, each as a figure of one panel whose key is its place; those without a point are left out."""
+    filled = [replace(chart, series=[one for one in chart.series if one.x]) for chart in charts]
     return [_figure(chart, str(place)) for place, chart in enumerate(filled, start=1) if chart.series]
 
 
