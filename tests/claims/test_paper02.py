@@ -160,7 +160,7 @@ def made_up_study(*, mup=(0.05,) * 4, ntp=(0.1, 0.2, 0.3, 0.4), loss=3.0, sharpn
 
 def test_studies_of_widths_are_judged(monkeypatch):
     def judged(claim, study):
-        monkeypatch.setattr(paper02, "mlp_study", lambda: study)
+        monkeypatch.setattr(paper02, "mlp_study", lambda *, full: study)
         monkeypatch.setattr(paper02, "convnet_study", lambda: study)
         return claim()
 
