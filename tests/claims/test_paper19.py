@@ -51,7 +51,7 @@ def smaller(monkeypatch) -> None:
     monkeypatch.setattr(paper19, "WIDTHS", (128, 1024))
     monkeypatch.setattr(paper19, "SEEDS", 3)
     monkeypatch.setattr(paper19, "STEPS", 40)
-    monkeypatch.setattr(paper19, "ProcessPool", lambda workers: InProcess())
+    monkeypatch.setattr(paper19, "engine_here", InProcess)
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.4])
