@@ -77,7 +77,7 @@ def test_a_limit_that_is_off_by_a_factor_turns_the_claim_red(monkeypatch, factor
     monkeypatch.setattr(wide_nets, "WIDTHS", {"MLP": (64, 256)})
     monkeypatch.setattr(wide_nets, "SEEDS", 3)
     monkeypatch.setattr(wide_nets, "digits_task", lambda: digits_task(train=10, test=10))
-    monkeypatch.setattr(wide_nets, "ProcessPool", lambda workers: InProcess())
+    monkeypatch.setattr(wide_nets, "engine_here", InProcess)
     from similitude.studies import universality
 
     real = universality.kernel
