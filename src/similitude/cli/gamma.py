@@ -102,7 +102,7 @@ def gamma(
         from similitude.cli.batches import load_batches
         from similitude.cli.engines import engine_of
         from similitude.cli.factories import load_factory, load_optimizer
-        from similitude.cli.options import at_least, rate, schedule_of
+        from similitude.cli.options import at_least, rate, rate_grid, schedule_of
         from similitude.cli.sizes import size
         from similitude.cli.watch import report_path
         from similitude.report.gamma_page import write_gamma_page
@@ -119,7 +119,7 @@ def gamma(
                 batches,
                 base=size(base or ["64"], "--base"),
                 gammas=tuple(rate(text, "--gammas", what="gamma") for text in gammas.split(",")),
-                lrs=_grid(lr_min, lr_max, points),
+                lrs=rate_grid(lr_min, lr_max, points),
                 loss=load_factory(loss, what="a function loss(model, batch) that returns one number"),
                 optimizer=load_optimizer(optimizer),
                 steps=at_least(steps, 1, "--steps"),
@@ -137,19 +137,3 @@ def gamma(
         screen.say(f"Report: {page}")
         screen.result({**sweep.to_dict(), "report": str(page)})
     return sweep.verdict.exit_code
-
-
-def _grid(lr_min: str | None, lr_max: str | None, points: int) -> tuple[float, ...] | None:
-    """Read the grid of learning rates; None where rates are to be searched."""
-    from similitude.cli.options import rate
-    from similitude.core.errors import GridError
-    from similitude.studies.experiment import rates
-
-    if lr_min is None and lr_max is None:
-        return None
-    if lr_min is None or lr_max is None:
-        missing = "--lr-min" if lr_min is None else "--lr-max"
-        raise GridError(
-            f"{missing} is missing: a grid of learning rates has two ends. Give both, or neither."
-        )
-    return rates(rate(lr_min, "--lr-min"), rate(lr_max, "--lr-max"), points)

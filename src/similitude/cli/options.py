@@ -35,6 +35,33 @@ def rate(text: str, option: str, *, what: str = "learning rate") -> float:
     return value
 
 
+def rate_grid(lr_min: str | None, lr_max: str | None, points: int) -> tuple[float, ...] | None:
+    """Read the ends of a grid of learning rates; None where neither is given, and rates are to be searched.
+
+    Args:
+        lr_min: Smallest rate.
+        lr_max: Largest rate.
+        points: Number of rates.
+
+    Raises:
+        GridError: One end is missing, is no rate, or the grid has too few rates.
+
+    Example:
+        >>> rate_grid("2^-3", "2^-1", 3), rate_grid(None, None, 3)
+        ((0.125, 0.25, 0.5), None)
+    """
+    from similitude.studies.experiment import rates
+
+    if lr_min is None and lr_max is None:
+        return None
+    if lr_min is None or lr_max is None:
+        missing = "--lr-min" if lr_min is None else "--lr-max"
+        raise GridError(
+            f"{missing} is missing: a grid of learning rates has two ends. Give both, or neither."
+        )
+    return rates(rate(lr_min, "--lr-min"), rate(lr_max, "--lr-max"), points)
+
+
 def whole_numbers(text: str, option: str) -> tuple[int, ...]:
     """Read whole numbers separated by commas.
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from similitude.report.html import write_report
     from similitude.report.laws_page import write_laws_page
     from similitude.report.plans import plan_table
+    from similitude.report.richness_page import write_richness_page
+    from similitude.report.richness_table import richness_table
     from similitude.report.terminal import transfer_summary
 
 __all__ = [
@@ -22,12 +24,14 @@ __all__ = [
     "consistency_table",
     "gamma_table",
     "plan_table",
+    "richness_table",
     "save_figures",
     "transfer_summary",
     "write_consistency_page",
     "write_gamma_page",
     "write_laws_page",
     "write_report",
+    "write_richness_page",
 ]
 
 _HOMES = {
@@ -35,12 +39,14 @@ _HOMES = {
     "consistency_table": "similitude.report.consistency_table",
     "gamma_table": "similitude.report.gamma_table",
     "plan_table": "similitude.report.plans",
+    "richness_table": "similitude.report.richness_table",
     "save_figures": "similitude.report.figures",
     "transfer_summary": "similitude.report.terminal",
     "write_consistency_page": "similitude.report.consistency_page",
     "write_gamma_page": "similitude.report.gamma_page",
     "write_laws_page": "similitude.report.laws_page",
     "write_report": "similitude.report.html",
+    "write_richness_page": "similitude.report.richness_page",
 }
 
 

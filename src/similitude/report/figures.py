@@ -20,6 +20,7 @@ from similitude.report.gamma_figures import gamma_figures
 from similitude.report.laws_figures import laws_figures
 from similitude.report.learning_curve_figures import learning_curve_figures
 from similitude.report.optima import optima
+from similitude.report.richness_figures import richness_figures
 from similitude.report.sharpness_figures import sharpness_figures
 from similitude.report.svg import Figure
 from similitude.report.u_curves import u_curves
@@ -31,6 +32,7 @@ from similitude.studies.forecast_records import Forecast
 from similitude.studies.gamma_records import GammaSweep
 from similitude.studies.learning_curve_records import LearningCurveStudy
 from similitude.studies.records import TransferStudy
+from similitude.studies.richness.diagram import PhaseDiagram
 from similitude.studies.universality_records import Universality
 from similitude.theory.depth import DepthRegime
 from similitude.theory.two_layer_field import TwoLayerField
@@ -70,6 +72,11 @@ def _regime(regime: Regime) -> list[Figure]:
 @figures.register
 def _gamma_sweep(sweep: GammaSweep) -> list[Figure]:
     return gamma_figures(sweep)
+
+
+@figures.register
+def _phase_diagram(diagram: PhaseDiagram) -> list[Figure]:
+    return richness_figures(diagram)
 
 
 @figures.register

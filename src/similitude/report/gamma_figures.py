@@ -60,7 +60,7 @@ def _rates(sweep: GammaSweep, numbers: Sequence[str]) -> Panel:
         limits = axes.get_ylim()
         _law(axes, sweep, middles)
         axes.set_ylim(limits)  # the law's lines may leave the axes, where rates have left the law
-        _finish(axes, "learning rate")
+        finish_gamma_axes(axes, "learning rate")
         figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handletextpad=0.5)
 
     return draw(paint, "rates", title="Learning rates against gamma", description=" ".join(numbers))
@@ -91,13 +91,18 @@ def _losses(sweep: GammaSweep, numbers: Sequence[str]) -> Panel:
         axes.plot(*_columns(means), color=colour, marker="o")
         if all(loss > 0 for _, loss in means):
             axes.set_yscale("log")
-        _finish(axes, "loss at the best rate")
+        finish_gamma_axes(axes, "loss at the best rate")
 
     return draw(paint, "loss", title="Loss against gamma", description=numbers[-1])
 
 
-def _finish(axes: Axes, label: str) -> None:
-    """Label the axes; ticks are plain text, because the report's text is not set as formulas."""
+def finish_gamma_axes(axes: Axes, label: str) -> None:
+    """Scale and label axes over gamma; ticks are plain text, because the report's text is not set as formulas.
+
+    Args:
+        axes: The axes, drawn.
+        label: Name of the vertical axis.
+    """
     axes.set_xscale("log")
     axes.set_xlabel("gamma")
     axes.set_ylabel(label)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from similitude.scaling.axes import some
 from similitude.scaling.dataflow import ops
+from similitude.scaling.dataflow.facts import Flow
 from similitude.scaling.dataflow.residual import Residual
 from similitude.scaling.dataflow.stages import DepthGrowth, matrices_in
 from similitude.scaling.dataflow.structure import Structure
@@ -128,12 +129,10 @@ def richness_notes(structure: Structure, gamma: float, *, zero_head: bool) -> li
         zero_head: Whether a knob starts the head at zero.
     """
     notes = []
-    norms = any(node.op in ops.NORM for node in structure.flow.trace.nodes)
-    if structure.residuals or norms:
-        what = " and ".join(["residual branches"] * bool(structure.residuals) + ["norms"] * norms)
+    if what := beside_layers(structure.flow, structure.residuals):
         notes.append(
-            f"the learning rate's law in gamma holds for plain stacks of layers; this model has {what}, so measure its "
-            "exponents: `similitude gamma`"
+            f"the learning rate's law in gamma holds for plain stacks of layers; this model has {' and '.join(what)}, so "
+            "measure its exponents: `similitude gamma`"
         )
     if gamma < 1 and not zero_head:
         notes.append(
@@ -141,6 +140,17 @@ def richness_notes(structure: Structure, gamma: float, *, zero_head: bool) -> li
             '(knobs=dict(head={"init": 0})) or train similitude.Centred(model)'
         )
     return notes
+
+
+def beside_layers(flow: Flow, found: Sequence[Residual]) -> list[str]:
+    """Name what keeps a model from being the plain stack of layers for which the law of the richness is proven.
+
+    Args:
+        flow: Its forward pass.
+        found: The residual additions of that pass.
+    """
+    norms = any(node.op in ops.NORM for node in flow.trace.nodes)
+    return ["residual branches"] * bool(found) + ["norms"] * norms
 
 
 def _curved_end(structure: Structure, residual: Residual) -> set[str]:

@@ -96,7 +96,7 @@ def judge_law(found: Sequence[Exponent], family: str) -> Verdict:
         return Verdict(
             Outcome.CANNOT_TELL,
             f"the law of learning rates was not tested: that takes two gammas of at most {LAZY:g} or at least {RICH:g}, "
-            "and a model whose weight layers can be counted",
+            "and a plain stack of weight layers that can be counted (norms and residual branches have no law)",
             next=f"--gammas 0.001,{LAZY:g},0.1,1,10,{RICH:g},1000",
         )
     texts = [f"gamma^{e.value:.2f} on the {e.side} side (law {expected:.2f})" for e, expected in held]

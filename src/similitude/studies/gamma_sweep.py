@@ -8,35 +8,40 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import torch
 
 from similitude.core.citation import cites
 from similitude.core.errors import SimilitudeError, StudyError
-from similitude.core.seeding import derive, seeded
 from similitude.data.batches import Batches
 from similitude.runs.engine import Engine, InProcess, JobsFailedError, one_line
 from similitude.runs.grid import Cell
 from similitude.runs.lease import Lease
 from similitude.runs.ledger import Ledger
 from similitude.runs.records import Result
-from similitude.scaling.axes import build_shapes
+from similitude.scaling.axes import build, build_shapes
+from similitude.scaling.dataflow.interpret import analyse
+from similitude.scaling.dataflow.passes import call_of
+from similitude.scaling.dataflow.residual import residuals
+from similitude.scaling.dataflow.trace import trace
+from similitude.scaling.notes import beside_layers
 from similitude.scaling.optimizers import OptimizerLike, resolve
+from similitude.scaling.output_folds import weight_layers
 from similitude.scaling.outputs import Entry
-from similitude.scaling.plan import plan
 from similitude.scaling.richness import power_of
 from similitude.scaling.sizes import Factory, as_size
 from similitude.studies.claimed import take_and_run
 from similitude.studies.gamma_experiment import GammaExperiment
 from similitude.studies.gamma_exponents import best_gamma, exponents, judge_law
 from similitude.studies.gamma_records import GammaPoint, GammaSweep
+from similitude.studies.gamma_start import check_start, untrained
 from similitude.studies.jobs import Progress
 from similitude.studies.names import name_of
 from similitude.studies.optimum import optimum
 from similitude.studies.records import Curve
 from similitude.studies.run import DEFAULT_FOLDER
 from similitude.studies.stable_rates import edges, next_rates
-from similitude.training.build import build_model
 from similitude.training.ensemble import Replica, stack_size, train_ensemble
 from similitude.training.loop import Loss
 from similitude.training.losses import cross_entropy
@@ -102,7 +107,8 @@ def gamma_sweep(
         schedule: Multiplier of the learning rate by step.
         centre: Whether the model's initial output is taken off; not needed where its head starts at zero.
         output: Entry of the model's output that the loss reads, where it is neither a tensor nor has `logits`.
-        layers: Number of weight layers on the longest path; read off a traced pass where None.
+        layers: Number of weight layers on the longest path; read off a traced pass where None. Of models with norms or
+            residual branches exponents are measured, and held against the law only where `layers` is given.
         name: Name of the study in its storage.
         storage: A folder, or an Optuna storage URL. Finished runs found there are not run again.
         engine: Where to run: `InProcess()` (default), `ProcessPool(workers=...)` or `RayEngine()`.
@@ -153,6 +159,7 @@ def run_gamma_sweep(
     family = resolve(experiment.optimizer).family
     if layers is not None:
         power_of(2.0, layers, family)  # says what is wrong with the number before anything is trained
+    check_start(experiment)
     started = time.perf_counter()
     ledger = Ledger.open(storage, experiment.name, fingerprint=experiment.fingerprint())
     ledger.recover()
@@ -185,20 +192,37 @@ def run_gamma_sweep(
 
 
 def count_layers(experiment: GammaExperiment) -> int | None:
-    """Count the weight layers on the longest path through a model; None where its pass cannot be followed."""
+    """Count the weight layers on the longest path through a model that is a plain stack of them.
+
+    Returns:
+        None where its pass cannot be followed, or where it has norms or residual branches, for which no law is claimed.
+    """
+    sample, seed = experiment.batches.batch(experiment.seeds[0], 0), experiment.seeds[0]
+    model = build(experiment.make, experiment.base, seed=seed)
     try:
-        traced = plan(
-            experiment.make,
-            base=experiment.base,
-            target=experiment.base,
-            sample=experiment.batches.batch(experiment.seeds[0], 0),
-            optimizer=experiment.optimizer,
-            loss=experiment.loss,
-            gamma=2.0,  # any but 1, at which a pass that cannot be followed would not matter
-        )
-    except SimilitudeError:
+        flow = analyse(trace(model, call_of(sample, experiment.loss), inputs=sample, seed=seed))
+    except Exception:  # of the user's own code; where training fails too, that says what is wrong
         return None
-    return traced.layers
+    return None if beside_layers(flow, residuals(flow)) else weight_layers(flow) or None
+
+
+def training_curves(
+    experiment: GammaExperiment, storage: str | Path = DEFAULT_FOLDER
+) -> dict[Cell, np.ndarray]:
+    """Read the training losses of the finished runs of a sweep.
+
+    Args:
+        experiment: What was run.
+        storage: Where, as `gamma_sweep` takes it.
+
+    Returns:
+        By cell of gamma, lr and seed the loss before each step, shape (steps,); nan from where a run diverged.
+
+    Raises:
+        StudyError: The storage has another experiment under this name, or a curve is not there.
+    """
+    ledger = Ledger.open(storage, experiment.name, fingerprint=experiment.fingerprint())
+    return {cell: ledger.curve(cell)["loss"].to_numpy() for cell in _mine(experiment, ledger.finished())}
 
 
 def train_job(experiment: GammaExperiment, job: GammaJob) -> list[tuple[RunResult, float]]:
@@ -232,22 +256,6 @@ def train_job(experiment: GammaExperiment, job: GammaJob) -> list[tuple[RunResul
             f"the loss '{name_of(experiment.loss)}' failed: {one_line(error).rstrip('.')}. Finished runs are kept. "
             "Check that loss(make(width), batches.batch(0, 0)) gives one number, then run the same again."
         ) from error
-
-
-def untrained(experiment: GammaExperiment, gamma: float, seed: int) -> float:
-    """Return the loss of the untrained model on what final losses are measured on.
-
-    A run is held against it: the loss of the first batch would be off by as much as batches differ, so that a network
-    that died could look as if it had learned.
-    """
-    batches = experiment.batches_at(gamma)
-    model = build_model(functools.partial(experiment.model, gamma), seed)
-    held_out = batches.evaluation()
-    with seeded(derive(seed, "untrained")), torch.no_grad():
-        if held_out is not None:
-            return float(experiment.loss(model.eval(), held_out))
-        last = range(experiment.steps - max(1, experiment.steps // 10), experiment.steps)
-        return sum(float(experiment.loss(model, batches.batch(seed, step))) for step in last) / len(last)
 
 
 def _mine(experiment: GammaExperiment, results: Mapping[Cell, Result]) -> dict[Cell, Result]:

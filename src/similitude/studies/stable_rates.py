@@ -108,20 +108,40 @@ def next_rates(curve: Curve, initial: Sequence[float]) -> tuple[float, ...]:
         return _rates(range(-FIRST, FIRST + 1, COARSE))
     found = edges(curve, initial)
     quiet = [all(map(calm, row, initial)) for row in curve.losses]
-    wanted = set(_outward(curve, known, found, quiet)) or _inward(curve, known, found, quiet)
+    wanted = set(_outward(curve, known, initial)) or _inward(curve, known, found, quiet)
     return _rates(sorted(k for k in wanted - set(known) if abs(k) <= FARTHEST))
 
 
-def _outward(curve: Curve, known: Sequence[int], found: Sequence[Edge], quiet: Sequence[bool]) -> list[int]:
-    """Rates beyond the ends of the grid; `quiet` are those at which every seed was calm."""
+def open_ends(curve: Curve, initial: Sequence[float]) -> tuple[bool, bool]:
+    """Tell at which ends a grid of rates leaves the best or the largest stable rate out.
+
+    Args:
+        curve: Final losses over at least one learning rate.
+        initial: Loss of the untrained model by seed.
+
+    Returns:
+        Whether smaller rates are missing, and whether larger ones are.
+
+    Example:
+        >>> open_ends(Curve(8, (0.1, 0.2, 0.4), ((0.9,), (0.5,), (0.2,))), [1.0])
+        (False, True)
+    """
+    found = edges(curve, initial)
+    if all(edge.stable is None for edge in found):
+        # Nothing has learned: rates are too large where the smallest breaks, too small where the largest does not.
+        first, last = (all(map(calm, curve.losses[i], initial)) for i in (0, -1))
+        return not first, last
+    top = any(edge.stable is not None and edge.unstable is None for edge in found)
+    return _best(curve) == 0, top
+
+
+def _outward(curve: Curve, known: Sequence[int], initial: Sequence[float]) -> list[int]:
+    """Rates beyond the ends of the grid."""
     low, high = known[0], known[-1]
     down = range(low - EXTENSION, low, COARSE)
     up = range(high + COARSE, high + EXTENSION + 1, COARSE)
-    if all(edge.stable is None for edge in found):
-        # Nothing has learned: rates are too large where the smallest breaks, too small where the largest does not.
-        return [*(() if quiet[0] else down), *(up if quiet[-1] else ())]
-    top = any(edge.stable is not None and edge.unstable is None for edge in found)
-    return [*(down if _best(curve) == 0 else ()), *(up if top else ())]
+    below, above = open_ends(curve, initial)
+    return [*(down if below else ()), *(up if above else ())]
 
 
 def _inward(curve: Curve, known: Sequence[int], found: Sequence[Edge], quiet: Sequence[bool]) -> set[int]:

@@ -46,7 +46,8 @@ def squared_error_of_classes(model: nn.Module, batch: tuple[Tensor, Tensor]) -> 
     inputs, labels = batch
     outputs = _output(model, inputs)
     classes = outputs.shape[-1]
-    targets = F.one_hot(labels, classes).to(outputs.dtype) - 1 / classes
+    # Scattered, because F.one_hot looks at the labels and has no batching rule.
+    targets = torch.zeros_like(outputs).scatter(-1, labels.unsqueeze(-1), 1.0) - 1 / classes
     return 0.5 * (outputs - targets).square().sum(-1).mean()
 
 
