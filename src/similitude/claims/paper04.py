@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from scipy.integrate import solve_ivp
@@ -21,6 +22,7 @@ from similitude.theory.gradient_flows.transformer import linear_transformer
 
 _DRAWN = 150  # points of a drawn curve
 _ALPHAS = (1e-6, 1e-12, 1e-24)
+_TURNED = "2 coordinates"
 _MODES = ((4.0, 2.0, 1.2, 0.7), (1.0, 1.0, 1.0, 1.0))
 _CROSSED = ((1.5, 4.5, 1.0, 0.5), (2.0, 0.3, 1.0, 0.8))
 """Gains of the target along the axes, and variances of the inputs there."""
@@ -31,48 +33,70 @@ _CROSSED = ((1.5, 4.5, 1.0, 0.5), (2.0, 0.3, 1.0, 0.8))
     paper=4,
     statement="The loss of a diagonal linear network comes to the staircase of alternating gradient flows as its "
     "initialization vanishes (Section 4).",
-    claimed="three random problems: mean distance from the staircase at most 0.004 of the initial loss at alpha = 1e-24, "
-    "and halved (a factor of 0.4 to 0.6) each time alpha is squared",
+    claimed="two coordinates of which one is unlearned, 5 and 8 coordinates, and 20 with 15 samples: mean distance from "
+    "the staircase at most 0.002 of the initial loss at alpha = 1e-24; there and on 3 random problems it is halved (by "
+    "a factor of 0.4 to 0.6 by the fit) each time alpha is squared",
     minutes=0.3,
 )
 def diagonal() -> Measured:
     """Integrate gradient flow in the mirror variable at three initializations."""
-    evidence, found, series = [], [], []
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        X = rng.standard_normal((20, 5)) * np.arange(1, 6) ** -0.5
-        y = X @ (10 * rng.standard_normal(5))
-        row = []
-        for alpha in _ALPHAS:
-            agf = AlternatingGradientFlow(diagonal_linear(X, y, alpha=alpha))
-            stairs = agf.run()
-            flow = agf.flow(1.15 * float(stairs.times[-1]), points=4000)
-            row.append(agf.compare(flow).mean_difference)
-            evidence.append(
-                Evidence(f"mean distance over initial loss, problem {seed}, alpha {alpha:g}", row[-1])
-            )
-            if seed == 0:
-                series += _curves(
-                    flow, agf, f"alpha {alpha:g}", clock=stairs.clock, theory=alpha == _ALPHAS[-1]
-                )
-        found.append(row)
-    errors = np.array(found)
-    ratios = errors[:, 1:] / errors[:, :-1]
-    worst = float(errors[:, -1].max())
-    holds = worst <= 0.004 and bool((abs(ratios - 0.5) <= 0.1).all())
+    agfs = {name: AlternatingGradientFlow(diagonal_linear(X, y)) for name, X, y in _regressions()}
+    found = {name: agf.vanishing(_ALPHAS) for name, agf in agfs.items()}
+    evidence = [
+        Evidence(f"mean distance over initial loss, {name}, alpha {alpha:g}", float(difference))
+        for name, v in found.items()
+        for alpha, difference in zip(v.alphas, v.differences, strict=True)
+    ] + [
+        Evidence(
+            f"that of the best staircase of the same levels, {name}, alpha {v.alphas[-1]:g}",
+            float(v.least[-1]),
+        )
+        for name, v in found.items()
+    ]
+    series = []
+    for alpha in _ALPHAS:
+        agf = AlternatingGradientFlow(agfs[_TURNED].problem.at(alpha))
+        series += _curves(
+            agf.flow(points=4000),
+            agf,
+            f"alpha {alpha:g}",
+            clock=agf.problem.clock,
+            theory=alpha == _ALPHAS[-1],
+        )
+    factors = [v.halving for v in found.values()]
+    worst = max(float(v.differences[-1]) for name, v in found.items() if not name.startswith("random"))
+    holds = worst <= 0.002 and all(abs(factor - 0.5) <= 0.1 for factor in factors)
     summary = (
         f"at alpha = 1e-24 the loss is {worst:.2g} of the initial loss from the staircase; squaring alpha multiplies "
-        f"that by {ratios.min():.2f} to {ratios.max():.2f}"
+        f"that by {min(factors):.2f} to {max(factors):.2f}"
     )
     figure = Chart(
         "Loss of a diagonal linear network",
         "time / log(1 / alpha)",
         "loss over initial loss",
         tuple(series),
-        "Curves steepen into the staircase as alpha vanishes.",
+        "Curves steepen into the staircase as alpha vanishes. The first coordinate is learned, unlearned and comes back.",
         "Figure 3",
     )
     return judged(holds, worst, "share of the initial loss", summary, evidence, figures=(figure,))
+
+
+def _regressions() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield regressions by name: four of different kinds, and three random ones of one kind."""
+    turn = np.deg2rad(150)
+    R = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    X = np.linalg.cholesky(R @ np.diag([1.0, 25.0]) @ R.T)
+    yield _TURNED, X, X @ np.array([-0.2, 2.0])
+    rng = np.random.default_rng(10)
+    for n, d in ((20, 5), (30, 8)):
+        X = rng.normal(size=(n, d)) * np.arange(1, d + 1) ** -0.5
+        yield f"{d} coordinates", X, X @ (10 * rng.normal(size=d))
+    X = rng.normal(size=(15, 20)) * np.arange(1, 21) ** -0.5
+    yield "20 coordinates of 15 samples", X, X @ (3 * rng.normal(size=20) * (rng.random(20) < 0.5))
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((20, 5)) * np.arange(1, 6) ** -0.5
+        yield f"random {seed}", X, X @ (10 * rng.standard_normal(5))
 
 
 @claim(

@@ -15,7 +15,7 @@ from similitude.theory import (
     own_problem,
     two_layer_problem,
 )
-from similitude.theory.gradient_flows import dormant
+from similitude.theory.gradient_flows import cost, dormant
 from similitude.theory.gradient_flows.cost import minimize_cost
 
 
@@ -39,7 +39,30 @@ def test_neurons_that_share_nothing_are_learned_one_by_one():
     assert agf.compare(agf.flow()).verdict.ok
 
 
-def test_neurons_that_stick_to_a_kink_are_named(monkeypatch):
+def test_neurons_slide_along_a_kink(monkeypatch):
+    """The second sample pushes a ReLU neuron out of its half-plane, the first pushes it back in.
+
+    It slides along the edge, where it sees 0.8 of the first alone: its norm grows at the rate 2 * 0.8 / 2, once it has
+    turned. Plain gradient descent in small steps crosses the kink to and fro.
+    """
+    monkeypatch.setattr(dormant, "_SMOOTH", 600)
+    monkeypatch.setattr(cost, "_STEPS", 200)
+    X, y, start = np.array([[1.0, 0.0], [0.6, 0.8]]), np.array([2.0, -3.0]), np.array([1.0, 0.8, -0.5])
+    problem = two_layer_problem(relu, X, y, start=[1e-8 * start], degree=2)
+    stairs = AlternatingGradientFlow(problem).run()
+    assert "active neurons stick to a kink" in stairs.notes[0]
+    assert stairs.times[1] == pytest.approx(problem.clock / 0.8, rel=0.02)
+    lr, theta, steps = 5e-3, start, 0
+    while np.linalg.norm(1e-8 * theta) < 1:
+        hidden = np.maximum(X @ theta[1:], 0)
+        pull = (y - 1e-16 * theta[0] * hidden) / 2 * (hidden > 0)
+        theta = theta + lr * np.concatenate([[pull @ hidden], theta[0] * pull @ X])
+        steps += 1
+    assert steps * lr == pytest.approx(stairs.times[1], rel=0.02)
+
+
+def test_neurons_that_do_not_get_along_a_kink_are_named(monkeypatch):
+    monkeypatch.setattr(dormant, "_SMOOTH", 10)
     monkeypatch.setattr(dormant, "_MOST", 50)
     with pytest.raises(TheoryError, match="stick to a kink of their utility"):
         AlternatingGradientFlow(two_tasks()).run()
@@ -59,11 +82,11 @@ def test_utility_and_cost_of_one_s_own_are_the_instance():
         G = N * S @ S - S @ gains(active).sum(0) @ Q
         return (gains(n) * G).sum((1, 2))
 
-    def cost(n):
+    def own_cost(n):
         A = gains(n).sum(0)
         return (S.trace() - 2 * N * (S @ A @ S).trace() + (S @ A @ Q @ A.T).trace()) / 2
 
-    own = AlternatingGradientFlow(own_problem(utility, cost, start=instance.start, degree=3)).run()
+    own = AlternatingGradientFlow(own_problem(utility, own_cost, start=instance.start, degree=3)).run()
     assert own.times == pytest.approx(AlternatingGradientFlow(instance).run().times, rel=1e-6)
     assert own.levels == pytest.approx(AlternatingGradientFlow(instance).run().levels, abs=1e-7)
 
@@ -73,7 +96,8 @@ def test_the_cost_step_stops_at_the_saddle():
     problem = linear(np.eye(2), np.diag([1.0, 3.0]), width=1)
     for rest, level in ((1e-6, 9 / 2), (0.5, 1 / 2)):
         at = np.array([[0.7, rest, 0.7, rest]])
-        ended = minimize_cost(problem, at, np.array([True]), horizon=1e9)
+        ended, done = minimize_cost(problem, at, np.array([True]), horizon=1e9)
+        assert done
         assert problem.loss(ended) == pytest.approx(level, abs=1e-3)
 
 

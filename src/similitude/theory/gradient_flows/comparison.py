@@ -56,12 +56,15 @@ class Comparison:
     Attributes:
         drops: One per predicted drop, those that learn the same feature joined (`Staircase.merged`).
         mean_difference: Mean over time of |loss - prediction|, relative to the initial loss.
+        least_difference: The same with the plateau that is nearest at each time: no staircase of these levels, whatever
+            its times, comes closer, for a drop takes the time that it takes.
         same_order: Whether features are learned in the predicted order; None where the run does not say.
         verdict: Whether order, times and sizes are as predicted.
     """
 
     drops: tuple[Drop, ...]
     mean_difference: float
+    least_difference: float
     same_order: bool | None
     verdict: Verdict
 
@@ -70,6 +73,7 @@ class Comparison:
         return {
             "drops": [{**asdict(drop), "time_error": drop.time_error} for drop in self.drops],
             "mean_difference": self.mean_difference,
+            "least_difference": self.least_difference,
             "same_order": self.same_order,
             "verdict": self.verdict.to_dict(),
         }
@@ -101,10 +105,20 @@ def compare_runs(staircase: Staircase, run: Run, *, lr: float | None, time: floa
         )
         for k, name in enumerate(stairs.learned)
     )
-    inside, initial = staircase.loss_at(ran.times), float(stairs.levels[0]) or 1.0
-    difference = float(np.trapezoid(np.abs(ran.losses - inside), ran.times) / np.ptp(ran.times) / initial)
+    initial = float(stairs.levels[0]) or 1.0
+    nearest = np.abs(ran.losses[:, None] - staircase.levels).min(1)
     order = _same_order(drops)
-    return Comparison(drops, difference, order, _verdict(drops, order, ran, initial, time=time, size=size))
+    return Comparison(
+        drops,
+        _mean(np.abs(ran.losses - staircase.loss_at(ran.times)), ran.times) / initial,
+        _mean(nearest, ran.times) / initial,
+        order,
+        _verdict(drops, order, ran, initial, time=time, size=size),
+    )
+
+
+def _mean(values: Array, times: Array) -> float:
+    return float(np.trapezoid(values, times) / np.ptp(times))
 
 
 def _trajectory(run: Run, lr: float | None) -> Trajectory:

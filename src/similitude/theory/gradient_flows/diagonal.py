@@ -13,7 +13,7 @@ from torch import Tensor
 
 from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
-from similitude.theory.gradient_flows.problem import Problem
+from similitude.theory.gradient_flows.problem import Problem, small_scale
 from similitude.theory.gradient_flows.staircase import Staircase
 from similitude.theory.gradient_flows.trajectory import Trajectory, grid
 from similitude.theory.ridge.arrays import array
@@ -168,7 +168,7 @@ def diagonal_linear(X: ArrayLike | Tensor, y: ArrayLike | Tensor, *, alpha: floa
     inputs, targets = array(X, "X"), array(y, "y")
     if inputs.ndim != 2 or targets.shape != inputs.shape[:1] or not inputs.size:
         raise TheoryError(f"X has shape {inputs.shape} and y {targets.shape}. Pass (n, d) and (n,).")
-    return DiagonalLinear(inputs, targets, alpha=alpha)
+    return DiagonalLinear(inputs, targets, alpha=small_scale(alpha))
 
 
 def _signed_minimum(H: Array, b: Array, signs: Array) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,9 @@ Array = np.ndarray
 _ACCURACY = 1e-8  # relative, of directions and of accumulated utility, per step
 _DIRECTION = 1e-13  # absolute: parts of a unit direction that are this small are noise
 _TIE = 1e-6  # relative difference of accumulated utility at which neurons become active together
-_MOST = 100_000  # evaluations of the push in one wait
+_SMOOTH = 3_000  # evaluations of the push in one wait, of which smooth utilities take a third
+_TURN = 5e-3  # angle of a step along a kink
+_MOST = 50_000  # such steps
 _CHUNK = 2.0  # by how much the time that is looked ahead grows
 
 
@@ -108,17 +111,19 @@ def maximize_utility(
 
     evaluations = itertools.count(1)
 
-    def velocity(at: float, state: Array) -> Array:
-        if next(evaluations) > _MOST:
-            raise TheoryError(
-                f"dormant neurons stick to a kink of their utility at t={at:.4g}: {_MOST} evaluations did not lead "
-                "beyond it. Smooth the activation, give fewer samples, or an earlier `until`."
-            )
-        directions, utilities = state[count:].reshape(count, width), state[:count]
+    def rates(state: Array) -> tuple[Array, Array]:
+        """Return the growth of accumulated utilities, shape (n,), and the motion of directions, shape (n, P)."""
+        # Of trial steps that leave the sphere far behind powers would overflow.
+        directions = _unit(state[count:].reshape(count, width))
         gradient = push(directions)
-        along = (gradient * directions).sum(1) / (directions**2).sum(1)
-        pace = _norms(np.minimum(utilities, goal), degree) ** (degree - 2)
-        turn = pace[:, None] * (gradient - along[:, None] * directions)
+        along = (gradient * directions).sum(1)
+        pace = _norms(np.minimum(state[:count], goal), degree) ** (degree - 2)
+        return along, pace[:, None] * (gradient - along[:, None] * directions)
+
+    def velocity(_: float, state: Array) -> Array:
+        if next(evaluations) > _SMOOTH:
+            raise _KinkError
+        along, turn = rates(state)
         return np.concatenate([along, turn.ravel()])
 
     def reached(_: float, state: Array) -> float:
@@ -127,39 +132,87 @@ def maximize_utility(
     reached.terminal = True  # type: ignore[attr-defined]
     reached.direction = 1  # type: ignore[attr-defined]
     state = np.concatenate([dormant.utilities[rows], dormant.directions[rows].ravel()])
-    time = start
-    while time < until:
+    time, there = start, False
+    while time < until and not there:
         speed = float(np.linalg.norm(push(state[count:].reshape(count, width)), axis=1).max())
         if speed <= 1e-9 * scale:
             break
         ahead = (goal - float(state[:count].max())) / speed
         end = min(max(time + ahead, _CHUNK * time), until)
-        run: Any = solve_ivp(
-            velocity,
-            (time, end),
-            state,
-            method="DOP853",
-            events=reached,
-            rtol=_ACCURACY,
-            atol=np.concatenate([np.full(count, _ACCURACY), np.full(count * width, _DIRECTION)]),
-        )
+        try:
+            run: Any = solve_ivp(
+                velocity,
+                (time, end),
+                state,
+                method="DOP853",
+                events=reached,
+                rtol=_ACCURACY,
+                atol=np.concatenate([np.full(count, _ACCURACY), np.full(count * width, _DIRECTION)]),
+            )
+        except _KinkError:
+            time, state, there = _slide(rates, time, state, end=end, goal=goal, degree=degree)
+            continue
         if not run.success:
             raise TheoryError(
                 f"dormant neurons could not be followed from t={time:.3g} to {end:.3g}: {run.message}. Give inputs and "
                 "targets of the order of 1."
             )
-        time, state = float(run.t[-1]), run.y[:, -1]
-        if run.t_events[0].size:
-            slack = _TIE * max(abs(goal), float(np.abs(dormant.utilities[rows]).max()))
-            woken = rows[state[:count] >= goal - slack]
-            return Wait(time, _with(dormant, rows, state), tuple(int(i) for i in woken))
-    return Wait(time, _with(dormant, rows, state), ())
+        time, state, there = float(run.t[-1]), run.y[:, -1], bool(run.t_events[0].size)
+    slack = _TIE * max(abs(goal), float(np.abs(dormant.utilities[rows]).max()))
+    woken = rows[state[:count] >= goal - slack] if there else []
+    return Wait(time, _with(dormant, rows, state), tuple(int(i) for i in woken))
+
+
+class _KinkError(Exception):
+    """Neurons stick to a kink of their utility, which no smooth integrator passes."""
+
+
+def _slide(
+    rates: Callable[[Array], tuple[Array, Array]],
+    time: float,
+    state: Array,
+    *,
+    end: float,
+    goal: float,
+    degree: float,
+) -> tuple[float, Array, bool]:
+    """Follow neurons in steps of a small angle: where pushes point at a kink from both sides, they slide along it.
+
+    Returns:
+        Time and state at the end, and whether a neuron reached its goal.
+
+    Raises:
+        TheoryError: It takes too many steps.
+    """
+    for _ in range(_MOST):
+        along, turn = rates(state)
+        count, tiny = len(along), np.finfo(float).tiny
+        utilities = state[:count]
+        step = _TURN / max(float(np.linalg.norm(turn, axis=1).max()), tiny)
+        if degree > 2:  # how fast directions turn depends on the norm
+            step = min(step, float((_TURN * np.abs(utilities) / np.maximum(np.abs(along), tiny)).min()))
+        climbing = along > 0
+        arrival = float(((goal - utilities[climbing]) / along[climbing]).min(initial=math.inf))
+        step = min(step, arrival, end - time)
+        directions = _unit(state[count:].reshape(turn.shape) + step * turn)
+        state = np.concatenate([utilities + step * along, directions.ravel()])
+        time += step
+        if step == arrival or time >= end:
+            return time, state, step == arrival
+    raise TheoryError(
+        f"dormant neurons stick to a kink of their utility at t={time:.4g}: {_MOST} steps along it did not lead beyond. "
+        "Smooth the activation, give fewer samples, or an earlier `until`."
+    )
+
+
+def _unit(directions: Array) -> Array:
+    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
 def _with(dormant: Dormant, rows: Array, state: Array) -> Dormant:
     directions, utilities = dormant.directions.copy(), dormant.utilities.copy()
     found = state[len(rows) :].reshape(len(rows), -1)
-    directions[rows] = found / np.linalg.norm(found, axis=1, keepdims=True)
+    directions[rows] = _unit(found)
     utilities[rows] = state[: len(rows)]
     return Dormant(directions, utilities)
 

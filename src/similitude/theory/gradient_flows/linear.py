@@ -20,7 +20,7 @@ from similitude.theory.gradient_flows.linear_rules import (
     principal,
     sequential_times,
 )
-from similitude.theory.gradient_flows.problem import Problem
+from similitude.theory.gradient_flows.problem import Problem, small_scale
 from similitude.theory.gradient_flows.staircase import Staircase
 from similitude.theory.ridge.arrays import array, not_negative
 
@@ -201,7 +201,7 @@ def linear(
         (Sxx + Sxx.T) / 2,
         Syx,
         width=hidden,
-        alpha=alpha,
+        alpha=small_scale(alpha),
         seed=seed,
         rule=rule,
         floor=not_negative(floor, "floor"),

@@ -11,7 +11,7 @@ from torch import Tensor
 from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
 from similitude.core.seeding import numpy_generator
-from similitude.theory.gradient_flows.problem import Problem
+from similitude.theory.gradient_flows.problem import Problem, small_scale
 from similitude.theory.ridge.arrays import array
 
 Array = np.ndarray
@@ -127,7 +127,7 @@ def modular_addition(
         raise TheoryError("template is zero: all numbers have the same code.")
     if isinstance(neurons, bool) or not isinstance(neurons, int) or neurons < 1:
         raise TheoryError(f"neurons={neurons!r}: pass a whole number of at least 1.")
-    return ModularAddition(code, neurons=neurons, alpha=alpha, seed=seed)
+    return ModularAddition(code, neurons=neurons, alpha=small_scale(alpha), seed=seed)
 
 
 @cites(4, "Section 6: the largest utility at a frequency")

@@ -30,7 +30,12 @@ class OwnProblem(Problem):
         degree: float,
         names: Sequence[str],
     ) -> None:
-        size = float(np.linalg.norm(start, axis=1).max()) if start.ndim == 2 and start.size else 0.5
+        size = float(np.linalg.norm(start, axis=1).max()) if start.ndim == 2 and start.any() else 0.5
+        if size >= 1:
+            raise TheoryError(
+                f"a neuron starts with norm {size:.3g}: staircases are those of small initializations. Start at "
+                f"{0.01 / size:.1g} times that, or less."
+            )
         super().__init__(start, degree=degree, names=names, small=size)
         self._utility, self._cost = utility, cost
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from similitude.theory.gradient_flows.staircase import Staircase
 from similitude.theory.gradient_flows.trajectory import Trajectory, gradient_flow
 
 Array = np.ndarray
+_TINIEST = 1e-150
 
 
 @cites(4, "Section 2: two-layer networks and their utility")
@@ -45,14 +48,13 @@ class Problem(ABC):
                 f"degree={degree}: below 2 neurons leave the origin at once, and there is no plateau to predict. A "
                 "neuron of L layers without biases and with ReLU or linear activations has degree L."
             )
-        if not 0 < small < 1:
-            raise TheoryError(f"alpha={small}: pass the scale of a small initialization, e.g. 1e-3.")
-        still = np.flatnonzero(~np.abs(start).any(1))
-        if still.size:
-            raise TheoryError(
-                f"neuron {still[0]} starts at zero, which gradient flow never leaves. Give it a small random start."
-            )
-        self.start, self.degree, self.names, self.small = start, float(degree), tuple(names), float(small)
+        _check_neurons(start)
+        self.start, self.degree, self.names, self.small = (
+            start,
+            float(degree),
+            tuple(names),
+            small_scale(small),
+        )
 
     @property
     def clock(self) -> float:
@@ -84,6 +86,27 @@ class Problem(ABC):
         """Return the staircase in closed form, or None where there is none."""
         return None
 
+    def at(self, alpha: float) -> Self:
+        """Return the same problem, its neurons in the same directions, at another scale of the initialization.
+
+        Args:
+            alpha: The scale.
+
+        Raises:
+            TheoryError: It is not between 0 and 1, or so small that neurons vanish in double precision.
+
+        Example:
+            >>> from similitude.theory import diagonal_linear
+            >>> problem = diagonal_linear([[1.0]], [2.0], alpha=1e-3)
+            >>> problem.at(1e-6).limit().times / problem.limit().times[1]
+            array([0., 2.])
+        """
+        other = copy.copy(self)
+        other.small = small_scale(alpha)
+        other.start = self.start * (other.small / self.small)
+        _check_neurons(other.start)
+        return other
+
     def flow(self, until: float, *, points: int = 2000) -> Trajectory:
         """Simulate gradient flow itself.
 
@@ -92,3 +115,28 @@ class Problem(ABC):
             points: Times at which the loss is kept, spread evenly.
         """
         return gradient_flow(self, until, points=points)
+
+
+def small_scale(alpha: float) -> float:
+    """Return the scale of an initialization.
+
+    Raises:
+        TheoryError: It is no number between 0 and 1.
+    """
+    if isinstance(alpha, bool) or not isinstance(alpha, float | int | np.number) or not 0 < alpha < 1:
+        raise TheoryError(f"alpha={alpha!r}: pass the scale of a small initialization, e.g. 1e-3.")
+    return float(alpha)
+
+
+def _check_neurons(start: Array) -> None:
+    still = np.flatnonzero(~np.abs(start).any(1))
+    if still.size:
+        raise TheoryError(
+            f"neuron {still[0]} starts at zero, which gradient flow never leaves. Give it a small random start."
+        )
+    largest = np.abs(start).max(1)
+    if largest.min() < _TINIEST:
+        raise TheoryError(
+            f"neuron {int(largest.argmin())} starts at {largest.min():.3g}, whose square is below what double precision "
+            f"holds. Start at {_TINIEST:g} or above."
+        )

@@ -11,7 +11,7 @@ from torch import Tensor
 from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
 from similitude.core.seeding import numpy_generator
-from similitude.theory.gradient_flows.problem import Problem
+from similitude.theory.gradient_flows.problem import Problem, small_scale
 from similitude.theory.ridge.arrays import array
 
 Array = np.ndarray
@@ -134,4 +134,4 @@ def linear_transformer(
     for name, value in (("context", context), ("heads", count)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise TheoryError(f"{name}={value!r}: pass a whole number of at least 1.")
-    return LinearTransformer((sigma + sigma.T) / 2, context, heads=count, alpha=alpha, seed=seed)
+    return LinearTransformer((sigma + sigma.T) / 2, context, heads=count, alpha=small_scale(alpha), seed=seed)
