@@ -13,6 +13,7 @@ from clues_writer import Rows, clues_rows
 from rich.console import Console
 
 from similitude.fewshot.audit import CHECKS, Audit, audit
+from similitude.fewshot.forbidden import Forbidden
 from similitude.fewshot.reading import Clues, read_clues
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "CLUES-JSON.zip"
@@ -26,7 +27,8 @@ def rows() -> Rows:
 
 
 def in_memory(files: Rows) -> Clues:
-    return Clues("memory", {}, "0" * 64, (), {name: tuple(part) for name, part in files.items()}, {})
+    rows = {name: tuple(part) for name, part in files.items()}
+    return Clues("memory", {}, "0" * 64, (), Forbidden({}, "memory"), rows, {})
 
 
 @pytest.fixture

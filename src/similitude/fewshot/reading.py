@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from similitude.core.errors import DataError
 from similitude.fewshot.archive import read_named_files
 from similitude.fewshot.checksums import checksum, combined, differing
 from similitude.fewshot.examples import Example
+from similitude.fewshot.forbidden import Forbidden
 from similitude.fewshot.rows import Row, parse_lines, to_example
 from similitude.fewshot.tasks import SHOTS, SPLITS, TASKS, Task
 
@@ -41,6 +43,7 @@ class Clues:
         files: SHA-256 of each file by name, e.g. "SST-2/sst_test.jsonl".
         digest: One SHA-256 over all files, which reports and predictions carry.
         notes: What a user should know, e.g. files that differ from the published ones.
+        forbidden: The same files, as what learners must not open.
         rows: The lines of each file as they are, which the audit reads.
         examples: The examples of each file.
     """
@@ -49,6 +52,7 @@ class Clues:
     files: Mapping[str, str]
     digest: str
     notes: tuple[str, ...]
+    forbidden: Forbidden = field(compare=False)
     rows: Mapping[str, tuple[Row, ...]] = field(compare=False)
     examples: Mapping[str, tuple[Example, ...]] = field(compare=False)
 
@@ -124,7 +128,15 @@ def read_clues(path: str | Path) -> Clues:
         )
         _check_ids(examples[name], where)
     checksums = {name: checksum(data) for name, data in contents.items()}
-    return Clues(str(path), checksums, combined(checksums), _notes(checksums), rows, examples)
+    return Clues(
+        source=str(path),
+        files=checksums,
+        digest=combined(checksums),
+        notes=_notes(checksums),
+        forbidden=_forbidden(Path(path), contents),
+        rows=rows,
+        examples=examples,
+    )
 
 
 def load(
@@ -164,6 +176,15 @@ def clues_task(name: str) -> Task:
 def _name(task: Task, shots: int | None = None, split: int | None = None) -> str:
     part = "test" if shots is None else f"train_{shots}_{split}"
     return f"{task.folder}/{task.stem}_{part}.jsonl"
+
+
+def _forbidden(path: Path, contents: Mapping[str, bytes]) -> Forbidden:
+    """The files, and the zip that they came from."""
+    everything = [*contents.values(), *([path.read_bytes()] if path.is_file() else [])]
+    checksums: dict[int, frozenset[str]] = {}
+    for data in everything:
+        checksums[len(data)] = checksums.get(len(data), frozenset()) | {checksum(data)}
+    return Forbidden(checksums, os.path.realpath(path))
 
 
 def _check_ids(examples: tuple[Example, ...], where: str) -> None:
