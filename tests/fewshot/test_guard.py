@@ -21,6 +21,7 @@ from similitude.fewshot.forbidden import refusing
 from similitude.fewshot.guard import Guarded, checked_answers, guarded, guarded_answers
 from similitude.fewshot.reading import Clues, read_clues
 from similitude.fewshot.tasks import Task
+from similitude.runs.engine import JobsFailedError
 from similitude.runs.pool import ProcessPool
 
 
@@ -105,6 +106,11 @@ def test_an_honest_learner_passes_and_may_read_its_own_files(data: Guarded, tmp_
     Path(data.forbidden.path).read_bytes()  # nothing is refused outside
 
 
+class Fails(Honest):
+    def predict(self, queries: Sequence[Query]) -> Any:
+        raise ZeroDivisionError("mine")
+
+
 def test_what_it_is_given_is_one_split_and_queries_alone(clues: Clues, data: Guarded):
     assert data.examples == clues.train("sst-2", 10, 2)
     assert [query.id for query in data.queries] == [example.id for example in clues.test("sst-2")]
@@ -163,10 +169,6 @@ def test_a_folder_named_in_a_command_is_refused(rows: Rows, tmp_path: Path):
 
 
 def test_errors_of_the_learner_stay_its_own(data: Guarded):
-    class Fails(Honest):
-        def predict(self, queries: Sequence[Query]) -> Any:
-            raise ZeroDivisionError("mine")
-
     with pytest.raises(ZeroDivisionError, match="mine"):
         guarded_answers(Fails(), data, seed=0)
 
@@ -201,3 +203,5 @@ def test_in_a_process_of_its_own(data: Guarded):
     assert guarded_answers(Honest(), data, seed=0, engine=pool) == (frozenset({"positive"}),) * 210
     with pytest.raises(EvaluationError, match="refused, because it opened"):
         guarded_answers(Peeks("thief", data.forbidden.path, quietly=True), data, seed=0, engine=pool)
+    with pytest.raises(JobsFailedError, match="ZeroDivisionError: mine"):
+        guarded_answers(Fails(), data, seed=0, engine=pool)

@@ -15,7 +15,7 @@ from similitude.fewshot.forbidden import Forbidden, refusing
 from similitude.fewshot.learners.learner import Learner
 from similitude.fewshot.reading import Clues, clues_task
 from similitude.fewshot.tasks import Task
-from similitude.runs.engine import Engine, JobsFailedError
+from similitude.runs.engine import Engine
 
 T = TypeVar("T")
 
@@ -93,16 +93,22 @@ def guarded_answers(
 
     Raises:
         EvaluationError: The learner is refused; the text says why.
+        JobsFailedError: It failed in the engine's process; without an engine its own error is raised.
     """
-    job = partial(_answer, learner, seed=seed)
+    job = partial(_outcome, learner, seed=seed)
+    found: list[tuple[object, str]] = []
     if engine is None:
-        return job(data)
-    found: list[tuple[Answer, ...]] = []
-    try:
-        engine.map(job, [data], on_done=lambda _, answers: found.append(answers), name=str)
-    except JobsFailedError as error:
-        raise EvaluationError(f"{learner.name} on {data}: {error.failures[0].reason}") from error
-    return found[0]
+        found.append(job(data))
+    else:
+        engine.map(job, [data], on_done=lambda _, outcome: found.append(outcome), name=str)
+    ((answers, refused),) = found
+    who = f"{learner.name} on {data}"
+    if refused:
+        raise EvaluationError(
+            f"{who}: refused, because it {refused}, which is the data that it is tested on. A learner is given all that "
+            "it may see: the examples of one split, and queries."
+        )
+    return checked_answers(answers, len(data.queries), who=who)
 
 
 def checked_answers(answers: object, count: int, *, who: str) -> tuple[Answer, ...]:
@@ -139,25 +145,16 @@ def checked_answers(answers: object, count: int, *, who: str) -> tuple[Answer, .
     return tuple(frozenset(answer) for answer in answers)
 
 
-def _answer(learner: Learner, data: Guarded, *, seed: int) -> tuple[Answer, ...]:
-    who = f"{learner.name} on {data}"
+def _outcome(learner: Learner, data: Guarded, *, seed: int) -> tuple[object, str]:
+    """Return what a learner answered, and what was refused to it."""
+    answers: object = None
     with refusing(data.forbidden) as refused:
         try:
             answers = learner.fit(data.examples, data.task, seed=seed).predict(data.queries)
-        except Exception as error:
-            if refused:
-                raise _refusal(who, refused) from error
-            raise
-    if refused:
-        raise _refusal(who, refused)
-    return checked_answers(answers, len(data.queries), who=who)
-
-
-def _refusal(who: str, refused: Sequence[str]) -> EvaluationError:
-    return EvaluationError(
-        f"{who}: refused, because it {refused[0]}, which is the data that it is tested on. A learner is given all that "
-        "it may see: the examples of one split, and queries."
-    )
+        except Exception:
+            if not refused:
+                raise
+    return (None, refused[0]) if refused else (answers, "")
 
 
 def _copied(value: T) -> T:
