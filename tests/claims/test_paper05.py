@@ -30,10 +30,22 @@ def test_a_slower_ascent_turns_the_circle_red(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "scale"), [("ranks", 0.4), ("landing", 0.4), ("saddles", 1.0)])
+@pytest.mark.parametrize(
+    ("name", "scale"), [("ranks", 0.4), ("landing", 0.4), ("saddles", 1.0), ("plateaus", 1.0)]
+)
 def test_large_starts_turn_claims_red(monkeypatch, name, scale):
     right = paper05.from_small_start
     monkeypatch.setattr(
         paper05, "from_small_start", lambda task, *, levels, **_: right(task, levels=levels, scale=scale)
     )
     assert getattr(paper05, name)().verdict.outcome is Outcome.INCONSISTENT
+
+
+@pytest.mark.slow
+def test_other_losses_of_features_turn_the_plateaus_red(monkeypatch):
+    assert paper05.plateaus().verdict.ok
+    right = paper05.three_features
+    monkeypatch.setattr(paper05, "three_features", lambda: (right()[0], right()[1] * [1.0, 1.1, 1.0]))
+    task = paper05.relu_task
+    monkeypatch.setattr(paper05, "relu_task", lambda depth, width, data: task(depth, width, right()))
+    assert paper05.plateaus().verdict.outcome is Outcome.INCONSISTENT

@@ -23,6 +23,7 @@ WIDTH = 24
 START = 0.02  # of the layers' norms: the corrections to L_0 are of its L-th power
 GROWTH = 5.0
 DEPTHS = (2, 3, 4, 6)
+SIZES = (4.0, 2.0, 1.0)  # of separate features
 
 
 def circle() -> tuple[np.ndarray, np.ndarray]:
@@ -310,3 +311,67 @@ def saddles() -> Measured:
     )
     summary = f"the least share of a hidden layer grows {grown:.1f} times"
     return judged(grown > 5, grown, "growth of the share", summary, evidence, figures=(figure,))
+
+
+def three_features() -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs, shape (60, 3), each with one of three features, and targets of 4, 2 and 1 times these."""
+    X = np.zeros((60, 3))
+    X[np.arange(60), np.arange(60) % 3] = np.abs(numpy_generator(5, "features").standard_normal(60))
+    return X, X * SIZES
+
+
+@claim(
+    "5.plateaus",
+    paper=5,
+    statement="Saddles follow one another in the order of their bottleneck rank (conjecture of Section 4).",
+    claimed="three layers of 24 units on three separate features of sizes 4, 2 and 1, five initializations of 0.05: on "
+    "every plateau the rank is the number of features that are learned, and the loss what these leave within 0.02 of the "
+    "first; nine of ten plateaus are seen",
+    minutes=0.2,
+)
+def plateaus() -> Measured:
+    """Train from five small initializations to the end, and look at the network on each plateau."""
+    X, Y = three_features()
+    shares = (Y**2).sum(0) / (Y**2).sum()
+    left = {
+        some: 1 - sum(shares[j] for j in some) for k in (1, 2) for some in itertools.combinations(range(3), k)
+    }
+    task = relu_task(3, WIDTH, (X, Y))
+    runs = [from_small_start(task, levels=(0.9, 0.001), scale=0.05, seed=seed) for seed in range(5)]
+    evidence, off, seen, ranks_fit = [], 0.0, 0, True
+    for seed, run in enumerate(runs):
+        for saddle in run.saddles:
+            some = min(left, key=lambda j, loss=saddle.loss: abs(left[j] - loss))
+            off = max(off, abs(saddle.loss - left[some]))
+            ranks_fit = ranks_fit and saddle.rank == len(some)
+            seen += 1
+            names = " and ".join(f"{SIZES[j]:g}" for j in some)
+            evidence.append(
+                Evidence(
+                    f"loss on a plateau of rank {saddle.rank}, start {seed + 1}",
+                    saddle.loss,
+                    None,
+                    f"{left[some]:.4g}, what the features of size {names} leave",
+                )
+            )
+    figure = Chart(
+        "Loss from small starts, three features",
+        "time of gradient flow",
+        "loss / loss at the origin",
+        tuple(
+            Series(f"start {seed + 1}", run.times, run.losses, kind="line") for seed, run in enumerate(runs)
+        ),
+        "The lines should go down stairs: to the dotted line of the feature of size 4, then to one of two features.",
+        source="Section 4",
+        levels={
+            "after " + ", ".join(f"{SIZES[j]:g}" for j in some): value
+            for some, value in left.items()
+            if 0 in some
+        },
+    )
+    summary = (
+        f"{seen} plateaus, their losses at most {off:.3f} from what the features that are learned leave"
+        + (", as many as their rank" if ranks_fit else ", and not as many as their rank")
+    )
+    holds = ranks_fit and off <= 0.02 and seen >= 9
+    return judged(holds, off, "largest distance of a loss", summary, evidence, figures=(figure,))

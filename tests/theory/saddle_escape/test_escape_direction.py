@@ -112,6 +112,88 @@ def test_classes_and_functions_as_losses():
         2, 8, (X, onehot - 1 / 3), loss=lambda f, t: -(f * t).sum(1).mean(), starts=8, steps=300
     )
     assert by_function.speed == pytest.approx(by_name.speed, rel=1e-12)
+    own = escape(2, 8, (X, classes), loss=nn.functional.cross_entropy, starts=8, steps=300)
+    assert own.speed == by_name.speed
+
+
+class Backwards(nn.Module):
+    """Layers that are made in another order than they are used in, an output without a side of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.last, self.first = nn.Linear(6, 1, bias=False), nn.Linear(4, 6, bias=False)
+
+    def forward(self, x):
+        return self.last(self.first(x).relu()).squeeze(-1)
+
+
+def test_layers_stand_in_the_order_of_the_forward_pass_and_targets_do_not_broadcast():
+    X, Y = data(20, 4)
+    expected = escape(2, 6, (X, Y), starts=16, steps=300)
+    for targets in (Y, Y[:, 0]):
+        found = escape_of(Backwards(), (X, targets), starts=16, steps=300)
+        assert [layer.name for layer in found.layers] == ["first.weight", "last.weight"]
+        assert found.speed == pytest.approx(expected.speed, rel=1e-3)
+    assert len(found.layers[0].activation) == 6
+
+
+class Bare(nn.Module):
+    """Parameters without modules of their own."""
+
+    def __init__(self):
+        super().__init__()
+        self.b, self.a = nn.Parameter(torch.ones(1, 6)), nn.Parameter(torch.ones(6, 4))
+
+    def forward(self, x):
+        return (x @ self.a.T).relu() @ self.b.T
+
+
+def test_activations_of_parameters_without_modules_are_not_known():
+    found = escape_of(Bare(), data(20, 4), starts=4, steps=100)
+    assert [(layer.name, layer.activation, layer.truncation) for layer in found.layers] == [
+        ("a", None, None),
+        ("b", None, None),
+    ]
+    assert found.rank == 1  # of the weights
+
+
+def test_frozen_layers_are_part_of_the_network_and_not_of_the_direction():
+    X, Y = data(20, 4)
+    net = nn.Sequential(nn.Linear(4, 6, bias=False), nn.ReLU(), nn.Linear(6, 1, bias=False))
+    net[0].requires_grad_(False)
+    found = escape_of(net, (X, Y), starts=3, steps=200)
+    with torch.no_grad():
+        features = net[1](net[0](torch.tensor(X).float())).double().numpy()
+    assert found.depth == 1
+    assert found.speed == pytest.approx(np.linalg.norm(Y.T @ features / 20), rel=1e-5)
+    assert found.verdict().ok
+
+
+def test_verdicts_say_whether_starts_agree():
+    X, Y = data(20, 4)
+    agreed = escape(2, 6, (X, Y), starts=16, steps=400).verdict()
+    assert agreed.ok
+    assert agreed.evidence[0].value >= 3
+    hasty = escape(3, 8, (X, Y), starts=16, steps=3)
+    assert str(hasty.verdict().outcome) == "cannot_tell"
+    assert "starts=64" in hasty.verdict().next
+    assert "Too few agree" in str(hasty)
+
+
+def test_share_of_a_network_and_of_weights():
+    net = nn.Sequential(nn.Linear(4, 6, bias=False), nn.ReLU(), nn.Linear(6, 1, bias=False))
+    found = escape_of(net, data(20, 4), starts=8, steps=300)
+    net.load_state_dict({name: 2.5 * w for name, w in found.weights.items()})
+    assert found.share(net) == pytest.approx(1, rel=1e-6)
+    assert found.share(dict(net.named_parameters())) == pytest.approx(1, rel=1e-6)
+    weights = dict(found.weights)
+    for wrong, words in (
+        ({}, "weights lack '0.weight': there are none"),
+        (weights | {"0.weight": torch.ones(3, 3)}, r"shape \(3, 3\), and in the task's network \(6, 4\)"),
+        (weights | {"0.weight": torch.full((6, 4), math.nan)}, "not finite"),
+    ):
+        with pytest.raises(TheoryError, match=words):
+            found.share(wrong)
 
 
 class Residual(nn.Module):
@@ -141,6 +223,15 @@ def test_networks_that_are_not_homogeneous_are_refused_by_name(net, name):
         escape_of(net, data(8, 3))
 
 
+class Unused(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.spare, self.used = nn.Parameter(torch.ones(2)), nn.Linear(3, 1, bias=False)
+
+    def forward(self, x):
+        return self.used(x)
+
+
 X8, Y8 = data(8, 3)
 
 
@@ -162,7 +253,33 @@ X8, Y8 = data(8, 3)
         (lambda: escape(2, 4, (0 * X8, Y8)), "none of 48 starts"),
         (lambda: escape_of(nn.ReLU(), (X8, Y8)), "no parameters"),
         (lambda: escape_of(nn.Linear(7, 1, bias=False), (X8, Y8)), "Linear fails on inputs"),
-        (lambda: escape_of(nn.Linear(3, 2, bias=False), (X8, np.ones((8, 3)))), "cannot be taken"),
+        (
+            lambda: escape_of(nn.Linear(3, 2, bias=False), (X8, np.ones((8, 3)))),
+            r"\(8, 2\) and targets \(8, 3\)",
+        ),
+        (
+            lambda: escape_of(nn.Linear(3, 3, bias=False), (X8, Y8)),
+            r"outputs have shape \(8, 3\) and targets \(8, 1\)",
+        ),
+        (
+            lambda: escape_of(nn.Linear(3, 2, bias=False), (X8, np.arange(8)), loss="cross_entropy"),
+            "cannot be taken",
+        ),
+        (lambda: escape(2, 4, (X8, np.ones((8, 1))), loss="cross_entropy"), "one probability per sample"),
+        (lambda: escape(2, 4.0, (X8, Y8)), "width=4.0"),
+        (
+            lambda: escape_of(nn.Linear(3, 1, bias=False).requires_grad_(False), (X8, Y8)),
+            "no parameters that",
+        ),
+        (lambda: escape_of(nn.LSTM(3, 1, bias=False), (X8, Y8)), "gives tuple"),
+        (
+            lambda: escape_of(
+                nn.Sequential(nn.Linear(3, 8, bias=False), nn.Dropout(), nn.Linear(8, 1, bias=False)),
+                (X8, Y8),
+            ),
+            r"other outputs at every call.*network\.eval\(\)",
+        ),
+        (lambda: escape_of(Unused(), (X8, Y8)), "'spare' has no part in the outputs"),
     ],
 )
 def test_bad_input(call, message):

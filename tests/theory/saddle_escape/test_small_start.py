@@ -40,6 +40,11 @@ def test_growth_of_odd_numbers():
             assert scale >= start * (1 - 1e-12)
             assert escape_time(start, speed=speed, depth=depth, end=scale) >= 0
     assert escape_time(0.1, speed=1.0, depth=4, end=math.inf) == pytest.approx(50.0)
+    # beyond the range of floats
+    assert escape_scale(1.0, 1e-9, speed=1.0, depth=40) == 1e-9
+    assert escape_time(1e-9, speed=1.0, depth=40) == math.inf
+    assert escape_scale(1e6, 1e-3, speed=1.0, depth=2) == math.inf
+    assert escape_scale(1.0, 1e9, speed=1.0, depth=40) == math.inf
 
 
 @pytest.mark.parametrize(
@@ -132,6 +137,66 @@ def test_ranks_of_layers_by_hand():
     assert last.activation.tolist() == pytest.approx([math.sqrt(10)])
     assert bottleneck_rank((first, last)) == 2
     assert bottleneck_rank((first, last), tolerance=0.5) == 1
+
+
+def test_activations_are_what_the_next_layer_is_given():
+    """In-place ReLUs, and networks without any: there a product of one direction stays of rank one."""
+    X = np.random.default_rng(0).standard_normal((12, 3))
+
+    def first(*between):
+        net = nn.Sequential(nn.Linear(3, 4, bias=False), *between, nn.Linear(4, 1, bias=False))
+        task = homogeneous_task(net, (X, np.ones(12)))
+        one = torch.outer(torch.tensor([1.0, -1.0, 2.0, 0.5]), torch.tensor([1.0, 2.0, 3.0]))
+        return layer_ranks(task, {"0.weight": one, f"{len(net) - 1}.weight": torch.ones(1, 4)})[0]
+
+    z = X @ np.outer([1.0, -1.0, 2.0, 0.5], [1.0, 2.0, 3.0]).T
+    lost = (np.minimum(z, 0) ** 2).sum() / (z**2).sum()
+    for relu in (nn.ReLU(), nn.ReLU(inplace=True)):
+        layer = first(relu)
+        assert layer.truncation == pytest.approx(lost)
+        np.testing.assert_allclose(
+            layer.activation, np.linalg.svd(np.maximum(z, 0), compute_uv=False), atol=1e-9
+        )
+        assert layer.activation[1] > 0.1
+    linear = first(nn.Identity())
+    assert linear.truncation == 0
+    np.testing.assert_allclose(linear.activation[1:], 0, atol=1e-9)
+
+
+def test_three_features_are_three_plateaus_of_rising_rank():
+    """Each sample has one of three features; the loss that any of them leave is known."""
+    drawn, rows = np.random.default_rng(0), np.repeat(np.arange(3), 20)
+    X = np.zeros((60, 3))
+    X[np.arange(60), rows] = np.abs(drawn.standard_normal(60))
+    Y = X * [4.0, 2.0, 1.0]
+    run = from_small_start(relu_task(3, 24, (X, Y)), levels=(0.9, 0.001), scale=0.05)
+    shares = (Y**2).sum(0) / (Y**2).sum()
+    assert [saddle.rank for saddle in run.saddles] == [1, 2]
+    assert run.saddles[0].loss == pytest.approx(1 - shares[0], rel=0.02)
+    assert min(abs(run.saddles[1].loss / x - 1) for x in shares[1:]) < 0.02
+    assert run.passages[-1].rank == 3
+    assert run.missed == ()
+    assert len(run.slopes) == len(run.times)
+    assert (np.diff(run.losses) < 0).mean() > 0.95
+    assert str(run).count("saddle: loss") == 2
+
+
+def test_levels_that_were_not_reached_are_told():
+    run = from_small_start(small_task(), levels=(0.9, 1e-9), scale=0.3, steps=60)
+    assert run.missed == (1e-9,)
+    assert "not reached in 60 steps: 1e-09. Raise steps=" in str(run)
+
+
+def test_a_start_without_gradient_is_told():
+    task = relu_task(2, 1, (np.array([[1.0]]), np.array([1.0])))
+    messages = []
+    for seed in range(6):
+        try:
+            from_small_start(task, seed=seed, steps=2000)
+        except TheoryError as error:
+            messages.append(str(error))
+    assert messages
+    assert all("every ReLU is off: choose another seed=" in message for message in messages)
 
 
 def test_rank_without_activations_is_that_of_weights():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch.func import grad_and_value, vmap
 from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
 from similitude.core.seeding import torch_generator
+from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.theory.finite_width.given import whole
 from similitude.theory.saddle_escape.layer_ranks import LayerRank, bottleneck_rank, layer_ranks
 from similitude.theory.saddle_escape.norm_law import escape_scale, escape_time
@@ -25,6 +26,7 @@ _FIRST_STEP, _LAST_STEP = (
     1e-4,
 )  # of layers of norm 1; the optimum sits on kinks, where constant steps go to and fro
 _SAME = 1e-3  # speeds that differ by less, relatively, are one
+_AGREE = 3  # starts that come to one speed by themselves: fewer are luck
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,7 @@ class Escape:
 
     @property
     def reached(self) -> float:
-        """Share of the starts that came within 0.1 % of the best: few of many say that a better one may be left."""
+        """Share of the starts that came within 0.1 % of the best: see `verdict`."""
         return float((self.speeds >= (1 - _SAME) * self.speed).mean())
 
     @property
@@ -68,9 +70,50 @@ class Escape:
         """Return the time between two scales of the weights: `escape_time`."""
         return escape_time(start, speed=self.speed, depth=self.depth, end=end)
 
-    def share(self, weights: Weights) -> float:
-        """Return the speed of other weights of the same network over that of this direction, with layers of norm 1."""
+    def share(self, weights: Mapping[str, Tensor] | nn.Module) -> float:
+        """Return the speed of other weights of the same network over that of this direction, with layers of norm 1.
+
+        Args:
+            weights: By name, such as those of a `Passage`; or the network itself, trained.
+
+        Returns:
+            1 for the fastest direction; above 1 would say that the ascent has missed it.
+
+        Raises:
+            TheoryError: They are not of this network.
+        """
         return speed_of(self.task, weights) / self.speed
+
+    def verdict(self) -> Verdict:
+        """Say whether enough starts agree for this to be the fastest direction."""
+        count, agree = len(self.speeds), round(self.reached * len(self.speeds))
+        evidence = (
+            Evidence("starts within 0.1 % of the best speed", agree, None, f"{_AGREE} or more"),
+            *(
+                Evidence(
+                    f"s1/s2 of layer {layer.depth}",
+                    layer.ratio,
+                    None,
+                    f"of the order of {layer.least_ratio:.2f} or more",
+                )
+                for layer in self.layers
+                if layer.depth > 1
+            ),
+        )
+        missed = 1 - 0.05 ** (1 / count)
+        if agree >= _AGREE:
+            summary = (
+                f"{agree} of {count} starts came to the speed {self.speed:.4g}; a faster direction to which fewer than "
+                f"{missed:.0%} of starts lead may be missed"
+            )
+            return Verdict(Outcome.OK, summary, evidence)
+        return Verdict(
+            Outcome.CANNOT_TELL,
+            f"{agree} of {count} starts came to the speed {self.speed:.4g}: a faster direction may be left",
+            evidence,
+            causes=("starts end at slower saddles", "the ascent ends before it has come to rest"),
+            next=f"Pass starts={4 * count}, or more steps.",
+        )
 
     def __str__(self) -> str:
         kept = [layer for layer in self.layers if layer.depth > 1]
@@ -78,6 +121,7 @@ class Escape:
         return (
             f"escape speed {self.speed:.4g}, found by {self.reached:.0%} of {len(self.speeds)} starts; bottleneck rank "
             f"{self.rank}; s1/s2 of the layers from the second on is {least:.3g} at least"
+            + ("" if self.verdict().ok else f". Too few agree: {self.verdict().next}")
         )
 
 
@@ -138,8 +182,8 @@ def escape_of(
     """Return the direction in which a network of the user's leaves the origin fastest.
 
     Args:
-        network: A module whose outputs are homogeneous of degree one in every parameter (linear layers and convolutions
-            without biases, ReLU, pooling). It is not changed.
+        network: A module whose outputs are homogeneous of degree one in every parameter that is trained (linear layers
+            and convolutions without biases, ReLU, pooling). It is not changed.
         data: Inputs, shape (samples, ...), and targets.
         loss: As of `escape`.
         starts: Random starts of the ascent, computed at once.
@@ -157,14 +201,17 @@ def escape_of(
     return _escape(homogeneous_task(network, data, loss=loss), starts=starts, steps=steps, seed=seed)
 
 
-def speed_of(task: Task, weights: Weights) -> float:
-    """Return -L_0 of some weights with every layer scaled to norm 1; 0 where a layer is zero."""
+def speed_of(task: Task, weights: Mapping[str, Tensor] | nn.Module) -> float:
+    """Return -L_0 of some weights with every layer scaled to norm 1; 0 where a layer is zero.
+
+    Raises:
+        TheoryError: The weights are not of the task's network.
+    """
     with torch.no_grad():
-        norms = [float(w.norm()) for w in weights.values()]
-        if min(norms) == 0:
+        own = task.read(weights)
+        if not all(w.norm() > 0 for w in own.values()):
             return 0.0
-        scaled = {name: w / w.norm() for name, w in weights.items()}
-        return -float(task.leading_loss(scaled))
+        return -float(task.leading_loss({name: w / w.norm() for name, w in own.items()}))
 
 
 def _escape(made: Task, *, starts: int, steps: int, seed: int) -> Escape:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,10 +26,12 @@ class LayerRank:
         name: The parameter's.
         depth: Its place among the layers, from 1.
         weight: Singular values of the weights, read as (outputs, the rest), falling.
-        activation: Singular values of the positive part of what the layer's module gives, as (rows, channels) with the
-            samples and positions as rows, falling; of the last layer, of the outputs themselves. None where a parameter's
-            module is not called by itself.
-        truncation: |Z+ - Z|^2 / |Z|^2 of that: how much the ReLU takes away. None likewise.
+        activation: Singular values of what the next layer is given, as (rows, channels) with the samples and positions as
+            rows, falling; where pooling or flattening has come between, of what this layer gives, its positive part if
+            the next layer is given no negative number; of the last layer, of the outputs. None where the parameter of
+            this layer or of the next is not the only one of a module without others, such as a linear layer.
+        truncation: |A - Z|^2 / |Z|^2 of these activations A and what the layer gives, Z: how much the ReLU takes away.
+            None likewise.
     """
 
     name: str
@@ -60,30 +63,26 @@ class LayerRank:
 
 
 @cites(5, "Theorem 3.1: singular values by layer")
-def layer_ranks(task: Task, weights: Weights) -> tuple[LayerRank, ...]:
+def layer_ranks(task: Task, weights: Mapping[str, Tensor] | nn.Module) -> tuple[LayerRank, ...]:
     """Return the singular values of every layer.
 
     Args:
         task: The network and its inputs.
-        weights: Its parameters by name.
+        weights: Its parameters by name; or the network itself, trained.
+
+    Raises:
+        TheoryError: Weights are not of this network.
     """
-    given = _given_by(task, weights)
-    names = list(weights)
+    own = task.read(weights)
+    seen = _seen(task, own)
+    names = list(own)
     found = []
     for depth, name in enumerate(names, 1):
-        z = given.get(name)
-        after = None if z is None else z if depth == len(names) else z.clamp(min=0)
-        size = 0.0 if z is None else float(z.square().sum())
-        lost = 0.0 if z is None or after is None else float((after - z).square().sum())
-        found.append(
-            LayerRank(
-                name=name,
-                depth=depth,
-                weight=_singular(weights[name].flatten(1) if weights[name].ndim > 1 else weights[name][None]),
-                activation=None if after is None else _singular(after),
-                truncation=None if after is None else lost / size if size > 0 else 0.0,
-            )
-        )
+        after = seen.get(names[depth]) if depth < len(names) else None
+        known = name in seen and (after is not None or depth == len(names))
+        activation, truncation = _activation(seen[name], after) if known else (None, None)
+        matrix = own[name].flatten(1) if own[name].ndim > 1 else own[name][None]
+        found.append(LayerRank(name, depth, _singular(matrix), activation, truncation))
     return tuple(found)
 
 
@@ -103,23 +102,36 @@ def bottleneck_rank(layers: Sequence[LayerRank], *, tolerance: float = RANK_TOLE
     return min(int((v > tolerance * v[0]).sum()) for v in values)
 
 
-def _given_by(task: Task, weights: Weights) -> dict[str, Tensor]:
-    """Return what the module of every parameter gives, as (rows, channels)."""
-    seen: dict[str, Tensor] = {}
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What the module of a parameter was given and gave, channels last."""
 
-    def keep(name: str, positions: bool) -> Callable[[nn.Module, object, Tensor], None]:
-        def hook(module: nn.Module, args: object, output: Tensor) -> None:
-            del module, args
-            moved = output.movedim(1, -1) if positions else output
-            seen[name] = moved.detach().reshape(-1, moved.shape[-1])
+    given: Tensor
+    gave: Tensor
+
+
+def _seen(task: Task, weights: Weights) -> dict[str, _Seen]:
+    """Run the network, and keep what passes through the modules that hold one parameter and no other module."""
+    seen: dict[str, _Seen] = {}
+
+    def keep(name: str, positions: bool) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            del module
+            if args and isinstance(args[0], Tensor) and isinstance(output, Tensor):
+                # copies: a ReLU may work in place
+                given, gave = args[0].detach().clone(), output.detach().clone()
+                # convolutions have the channels second, linear layers last
+                seen[name] = (
+                    _Seen(given.movedim(1, -1), gave.movedim(1, -1)) if positions else _Seen(given, gave)
+                )
 
         return hook
 
     hooks = []
     for name, weight in weights.items():
         owner = task.network.get_submodule(name.rpartition(".")[0])
-        # convolutions have the channels second, linear layers last
-        hooks.append(owner.register_forward_hook(keep(name, weight.ndim > 2)))
+        if not any(owner.children()) and len(list(owner.parameters())) == 1:
+            hooks.append(owner.register_forward_hook(keep(name, weight.ndim > 2)))
     try:
         with torch.no_grad():
             functional_call(task.network, weights, (task.inputs,))
@@ -127,6 +139,20 @@ def _given_by(task: Task, weights: Weights) -> dict[str, Tensor]:
         for hook in hooks:
             hook.remove()
     return seen
+
+
+def _activation(layer: _Seen, following: _Seen | None) -> tuple[Array, float]:
+    """Return singular values of a layer's activations, and the share of their energy that the ReLU takes."""
+    z = layer.gave
+    if following is None:
+        after = z
+    elif following.given.shape == z.shape:
+        after = following.given
+    else:
+        after = z.clamp(min=0) if bool((following.given >= 0).all()) else z
+    size = float(z.square().sum())
+    lost = float((after - z).square().sum()) / size if size > 0 else 0.0
+    return _singular(after.reshape(-1, after.shape[-1])), lost
 
 
 def _singular(matrix: Tensor) -> Array:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 
 from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
 from similitude.theory.finite_width.given import number, whole
+
+_LARGEST = math.log(sys.float_info.max)
 
 
 @cites(5, "Section 2: gradient flow along an escape direction")
@@ -41,10 +44,11 @@ def escape_scale(time: float, start: float, *, speed: float, depth: int) -> floa
     if depth == 1:
         return start + speed * time
     if depth == 2:
-        return start * math.exp(min(speed * time, 700.0))
-    left = start ** (2 - depth) - (depth - 2) * speed * time
+        return _exp(math.log(start) + speed * time)
+    # of c^(2 - L) alone small starts of deep networks would overflow
+    spent = (depth - 2) * speed * time * _exp((depth - 2) * math.log(start))
     # rounding must not let weights shrink
-    return max(left ** (-1 / (depth - 2)), start) if left > 0 else math.inf
+    return max(start * (1 - spent) ** (-1 / (depth - 2)), start) if spent < 1 else math.inf
 
 
 @cites(5, "Section 2: time of escape")
@@ -67,10 +71,17 @@ def escape_time(start: float, *, speed: float, depth: int, end: float = 1.0) -> 
     _, start, speed = _given(0.0, start, speed, depth)
     if not end >= start:
         raise TheoryError(f"end={end} and start={start}: weights grow. Pass an end of at least the start.")
+    grown = math.log(end) - math.log(start) if end < math.inf else math.inf
     if depth == 2:
-        return math.log(end / start) / speed
-    power = 2 - depth
-    return (end**power - start**power) / (power * speed)
+        return grown / speed
+    if depth == 1:
+        return (end - start) / speed
+    return -math.expm1((2 - depth) * grown) * _exp((2 - depth) * math.log(start)) / ((depth - 2) * speed)
+
+
+def _exp(power: float) -> float:
+    """Return the exponential, infinite where floats end."""
+    return math.exp(power) if power < _LARGEST else math.inf
 
 
 def _given(time: float, start: float, speed: float, depth: int) -> tuple[float, float, float]:

@@ -19,14 +19,20 @@ from similitude.theory.saddle_escape.layer_ranks import LayerRank, bottleneck_ra
 from similitude.theory.saddle_escape.task import Task, Weights
 
 Array = np.ndarray
+_DESCENT = 0.75  # of what the gradient promises: steps are at most half of the inverse curvature along it
+_SHORTEST = (
+    2e-3  # of the weights' norm: along kinks of the ReLU gradient descent has to cross them to and fro
+)
+_VALLEY = 2.0  # how much larger the slope was before a saddle, and is after it
+_PLATEAU = 0.1  # saddles are one where the loss falls by less than this share from one to the next
 
 
 @dataclass(frozen=True, eq=False)
 class Passage:
-    """The network when the loss first fell to a level.
+    """The network when the loss first fell to a level, or at a saddle.
 
     Attributes:
-        level: The level asked for, a share of the loss at outputs zero.
+        level: The level asked for, a share of the loss at outputs zero; at a saddle the loss there.
         loss: The loss there, as a share of it.
         time: Of gradient flow.
         speed: -L_0 of the weights with every layer scaled to norm 1.
@@ -55,15 +61,31 @@ class SmallStart:
         times: Of gradient flow at every step, shape (steps,).
         losses: As shares of the loss at outputs zero, shape (steps,).
         norms: Of all weights together, shape (steps,).
+        slopes: Of the loss: norms of its gradient, shape (steps,).
         start: The network at its initialization.
         passages: The network at every level that was reached, in their order; levels that were not are missing.
+        saddles: The network where the slope was least on each plateau after the one at the origin that the run has left:
+            where it had halved before, and doubled after. Those within a tenth of the loss are one.
+        missed: Levels that the run did not come to.
     """
 
     times: Array
     losses: Array
     norms: Array
+    slopes: Array
     start: Passage
     passages: tuple[Passage, ...]
+    saddles: tuple[Passage, ...]
+    missed: tuple[float, ...]
+
+    def __str__(self) -> str:
+        shown = [f"loss {p.loss:.3g} at time {p.time:.4g}, bottleneck rank {p.rank}" for p in self.passages]
+        shown += [
+            f"saddle: loss {p.loss:.3g} at time {p.time:.4g}, bottleneck rank {p.rank}" for p in self.saddles
+        ]
+        missed = ", ".join(f"{level:g}" for level in self.missed)
+        shown += [f"not reached in {len(self.times)} steps: {missed}. Raise steps="] if missed else []
+        return "\n".join(shown)
 
 
 @cites(5, "Section 5: gradient descent from small initializations")
@@ -78,14 +100,15 @@ def from_small_start(
 ) -> SmallStart:
     """Follow gradient flow of the loss from weights near the origin.
 
-    Steps are a fixed share of the weights' norm along the gradient: the path of gradient flow in a time of its own, so
-    that the plateau takes a hundred steps instead of a million.
+    Steps go along the gradient by a fixed share of the weights' norm, or less where that would overshoot: the path of
+    gradient flow in a time of its own, so that the plateau takes a hundred steps instead of a million.
 
     Args:
         task: The network and its data: `relu_task` or `homogeneous_task`.
-        levels: Shares of the loss at outputs zero, falling, where the layers are looked at.
+        levels: Shares of the loss at outputs zero, falling, where the layers are looked at. The run ends at the last: to
+            see later saddles, let it be small.
         scale: Weights start as Gaussians of this times 1 / sqrt(fan-in).
-        step: Length of a step over the norm of all weights.
+        step: Longest step over the norm of all weights.
         steps: At most.
         seed: Of the initialization.
 
@@ -101,12 +124,8 @@ def from_small_start(
         )
     number("scale", scale, above=True)
     share, most = number("step", step, above=True), whole("steps", steps)
-    generator = torch_generator(seed, "small start")
-    weights = {
-        name: torch.randn(p.shape, generator=generator, dtype=torch.float64)
-        * (scale / math.sqrt(p[0].numel() if p.ndim > 1 else 1))
-        for name, p in task.network.named_parameters()
-    }
+    drawn = task.drawn(torch_generator(seed, "small start"))
+    weights = {name: w * (scale / math.sqrt(w[0].numel() if w.ndim > 1 else 1)) for name, w in drawn.items()}
     origin = float(task.loss(torch.zeros_like(task.gradient), task.targets))
     if not origin > 0:
         raise TheoryError(
@@ -117,29 +136,71 @@ def from_small_start(
         return task.loss(task.outputs(at), task.targets)
 
     slope = grad_and_value(loss)
-    times, losses, norms, passages, time = [], [], [], [], 0.0
+    trace, passages, valleys, time, longest = [], [], _Valleys(), 0.0, math.inf
     start = _passage(task, weights, 1.0, float("nan"), 0.0)
-    for _ in range(most):
-        gradients, value = slope(weights)
-        ratio = float(value) / origin
-        size = math.sqrt(sum(float(w.square().sum()) for w in weights.values()))
-        steep = math.sqrt(sum(float(g.square().sum()) for g in gradients.values()))
-        times.append(time)
-        losses.append(ratio)
-        norms.append(size)
+    gradients, value = slope(weights)
+    while len(trace) < most:
+        ratio, steep = float(value) / origin, _norm(gradients)
+        trace.append((time, ratio, _norm(weights), steep))
+        valleys.add(steep, time, ratio, weights)
         while len(passages) < len(wanted) and ratio <= wanted[len(passages)]:
             passages.append(_passage(task, weights, wanted[len(passages)], ratio, time))
         if len(passages) == len(wanted) or not steep > 0:
             break
-        length = share * size / steep
-        time += length
-        weights = {name: w - length * gradients[name] for name, w in weights.items()}
+        length = min(share * trace[-1][2] / steep, longest)
+        while True:
+            moved = {name: w - length * gradients[name] for name, w in weights.items()}
+            after, found = slope(moved)
+            if (
+                float(value - found) >= _DESCENT * length * steep**2
+                or length * steep <= _SHORTEST * trace[-1][2]
+            ):
+                break
+            length /= 2
+        longest = 2 * length
+        time, weights, gradients, value = time + length, moved, after, found
+    times, losses, norms, slopes = (np.array(column) for column in zip(*trace, strict=True))
     if not passages:
+        remedy = (
+            "Its gradient is zero, as where every ReLU is off: choose another seed="
+            if not slopes[-1] > 0
+            else "Raise steps=, scale= or the levels"
+        )
         raise TheoryError(
             f"after {len(losses)} steps the loss is {losses[-1]:.4g} of that at the origin and no level of "
-            f"{list(levels)} was reached. Raise steps=, scale= or the levels."
+            f"{list(levels)} was reached. {remedy}."
         )
-    return SmallStart(np.array(times), np.array(losses), np.array(norms), start, tuple(passages))
+    saddles = tuple(_passage(task, w, at, at, when) for _, when, at, w in valleys.left)
+    missed = tuple(wanted[len(passages) :])
+    return SmallStart(times, losses, norms, slopes, start, tuple(passages), saddles, missed)
+
+
+class _Valleys:
+    """Finds where the slope of a falling loss is least between times at which it was more than twice as large."""
+
+    def __init__(self) -> None:
+        self.left: list[tuple[float, float, float, Weights]] = []
+        self._before = 0.0
+        self._low: tuple[float, float, float, Weights] = (math.inf, 0.0, 0.0, {})
+
+    def add(self, slope: float, time: float, loss: float, weights: Weights) -> None:
+        """Take the next step of a run."""
+        place = (slope, time, loss, weights)
+        if slope <= self._low[0]:
+            self._low = place
+        elif slope > _VALLEY * self._low[0]:
+            if self._before > _VALLEY * self._low[0]:
+                # at kinks of the ReLU the slope jumps to and fro on one plateau
+                if self.left and self._low[2] > (1 - _PLATEAU) * self.left[-1][2]:
+                    self.left[-1] = min(self.left[-1], self._low, key=lambda one: one[0])
+                else:
+                    self.left.append(self._low)
+                self._before = 0.0
+            self._before, self._low = max(self._before, slope), place
+
+
+def _norm(weights: Weights) -> float:
+    return math.sqrt(sum(float(w.square().sum()) for w in weights.values()))
 
 
 def _passage(task: Task, weights: Weights, level: float, loss: float, time: float) -> Passage:
