@@ -36,7 +36,7 @@ def swept(monkeypatch):
     """Let the claims see made-up sweeps."""
 
     def set_to(**options):
-        def stand_in(optimizer, *, layers, steps, gammas=gamma_nets.GAMMAS):
+        def stand_in(optimizer, *, layers, steps, gammas=gamma_nets.GAMMAS, task=gamma_nets.FRESH):
             family = "sgd" if optimizer is torch.optim.SGD else "entrywise"
             return made_up(layers, family, gammas, **options)
 
@@ -45,15 +45,16 @@ def swept(monkeypatch):
     return set_to
 
 
-@pytest.mark.parametrize("claim", [paper01.sgd_rates, paper01.adam_rates])
-def test_rates_that_follow_the_law_pass_and_others_do_not(swept, claim):
+@pytest.mark.parametrize("claim", [paper01.sgd_rates, paper01.digits_rates, paper01.adam_rates])
+@pytest.mark.parametrize("full", [False, True])
+def test_rates_that_follow_the_law_pass_and_others_do_not(swept, claim, full):
     swept()
-    good = claim()
+    good = claim(full=full)
     assert good.verdict.ok
     assert len(good.verdict.evidence) == 6
     assert abs(good.value) < 0.1
     swept(off=0.3)
-    bad = claim()
+    bad = claim(full=full)
     assert bad.verdict.outcome is Outcome.INCONSISTENT
     assert bad.value == pytest.approx(0.3, abs=0.1)
     assert "rich side" in bad.verdict.summary
@@ -70,7 +71,10 @@ def test_a_large_gamma_has_to_be_better_and_the_kernel_regime_worse(swept):
 
 
 def test_the_claims_are_registered():
-    assert {entry.name for entry in select(["1"])} >= {"1.sgd_rates", "1.adam_rates", "1.large_gamma"}
+    names = ("sgd_rates", "digits_rates", "adam_rates", "large_gamma", "sharpness", "collapse", "plateau")
+    assert {entry.name for entry in select(["1"])} == {
+        f"1.{name}" for name in (*names, "staircase", "compute")
+    }
 
 
 def test_batches_are_fresh_and_the_same_again():

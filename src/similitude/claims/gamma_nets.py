@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from similitude.core.seeding import derive
+from similitude.data import ImageSet, load
+from similitude.data.batches import Batches, ImageBatches
 from similitude.models import MLP
 from similitude.scaling.optimizers import OptimizerLike
 from similitude.studies.gamma_records import GammaSweep
 from similitude.studies.gamma_sweep import gamma_sweep
-from similitude.training.losses import mean_squared_error
+from similitude.training.loop import Loss
+from similitude.training.losses import mean_squared_error, squared_error_of_classes
 
 INPUTS = 8
 WIDTH = 32
@@ -42,9 +46,37 @@ class FreshInputs:
         return {"data": "linear plus a product", "inputs": INPUTS, "batch_size": BATCH}
 
 
-def make(width: int, *, layers: int) -> nn.Module:
+@dataclass(frozen=True)
+class GammaTask:
+    """What a network of a sweep learns.
+
+    Attributes:
+        inputs: Numbers per example.
+        outputs: Numbers per output.
+        batches: Makes the batches; called when a sweep begins.
+        loss: `loss(model, batch)`.
+    """
+
+    inputs: int
+    outputs: int
+    batches: Callable[[], Batches]
+    loss: Loss
+
+
+def digits() -> Batches:
+    """Return small batches of scikit-learn's digits."""
+    images = load("digits")
+    assert isinstance(images, ImageSet), "digits are images"
+    return ImageBatches(images, batch_size=32, evaluate=256)
+
+
+FRESH = GammaTask(INPUTS, 1, FreshInputs, mean_squared_error)
+DIGITS = GammaTask(64, 10, digits, squared_error_of_classes)
+
+
+def make(width: int, *, layers: int, inputs: int = INPUTS, outputs: int = 1) -> nn.Module:
     """Return an MLP with some weight layers, He-initialized, whose output starts at width^-1/2, as muP has it."""
-    model = MLP(INPUTS, 1, width=width, depth=layers - 1, bias=False)
+    model = MLP(inputs, outputs, width=width, depth=layers - 1, bias=False)
     for weight in model.parameters():
         nn.init.normal_(weight, std=(2 / weight.shape[1]) ** 0.5)
     nn.init.normal_(model.head.weight, std=1 / width)
@@ -52,16 +84,21 @@ def make(width: int, *, layers: int) -> nn.Module:
 
 
 def swept(
-    optimizer: OptimizerLike, *, layers: int, steps: int, gammas: tuple[float, ...] = GAMMAS
+    optimizer: OptimizerLike,
+    *,
+    layers: int,
+    steps: int,
+    gammas: tuple[float, ...] = GAMMAS,
+    task: GammaTask = FRESH,
 ) -> GammaSweep:
     """Sweep gamma and the learning rate of an MLP with some weight layers; its layers are counted by the trace."""
     with tempfile.TemporaryDirectory() as folder:
         return gamma_sweep(
-            functools.partial(make, layers=layers),
-            FreshInputs(),
+            functools.partial(make, layers=layers, inputs=task.inputs, outputs=task.outputs),
+            task.batches(),
             base=WIDTH,
             gammas=gammas,
-            loss=mean_squared_error,
+            loss=task.loss,
             optimizer=optimizer,
             steps=steps,
             storage=folder,

@@ -93,3 +93,56 @@ def lr_scale(gamma: float, layers: int, family: str) -> float:
         (0.0625, 16.0, 4.0)
     """
     return known_gamma(gamma) ** power_of(gamma, layers, family)
+
+
+@cites(1, "abstract: curvature follows the inverse of the stable learning rate")
+def sharpness_power(gamma: float, layers: int, *, trained: bool) -> float:
+    """Return the exponent of gamma that the largest eigenvalue of the Hessian of a squared error follows.
+
+    Below 1 the Gauss-Newton part rules, of outputs that are divided by gamma. Above it that has shrunk before training,
+    and what is left of the Hessian is the error times second derivatives of one output over gamma; after training each
+    layer has grown by gamma^(1/L), and the Gauss-Newton part is gamma^(-2/L).
+
+    Args:
+        gamma: Richness.
+        layers: Number of weight layers.
+        trained: Whether the data is fitted, or the network as it was drawn, its initial output taken off.
+
+    Returns:
+        -2 below 1; above it -1 before training and -2 / layers after it.
+
+    Raises:
+        PlanError: gamma is not positive and finite, or there are no layers.
+
+    Example:
+        >>> sharpness_power(0.1, 4, trained=True), sharpness_power(10, 4, trained=True)
+        (-2.0, -0.5)
+        >>> sharpness_power(10, 4, trained=False)
+        -1.0
+    """
+    power = -power_of(gamma, layers, "sgd")
+    return power if trained or gamma < 1 else -1.0
+
+
+def plateau_scale(gamma: float, layers: int) -> float:
+    """Return how the first plateau of a rich network grows with gamma, in steps at rates that follow `lr_scale`.
+
+    In units of gamma^(1/L) weights start at gamma^(-1/L), and grow as exp(t) with two layers, as 1 / (T - t)^(1/(L-2))
+    with more: the time to order 1 is log(gamma), and gamma^(1 - 2/L).
+
+    Args:
+        gamma: Richness, above 1.
+        layers: Number of weight layers, at least 2.
+
+    Raises:
+        PlanError: gamma is not above 1, or there are fewer than two layers, which have no plateau.
+
+    Example:
+        >>> plateau_scale(1e4, 4), round(plateau_scale(1e4, 2), 2)
+        (100.0, 9.21)
+    """
+    if not known_gamma(gamma) > 1 or layers < 2:
+        raise PlanError(
+            f"gamma={gamma:g} with layers={layers}: a first plateau is what two layers or more have above gamma = 1."
+        )
+    return math.log(gamma) if layers == 2 else gamma ** (1 - 2 / layers)

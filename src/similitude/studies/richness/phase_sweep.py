@@ -59,7 +59,7 @@ class OneSize:
         return name_of(self.make)
 
 
-@cites(1, "Section 3: the phase plot of gamma and the learning rate")
+@cites(1, "abstract: the landscape over gamma and the learning rate")
 def sweep(
     make: Factory,
     gammas: Sequence[float] = GAMMAS,
