@@ -16,6 +16,7 @@ from similitude.theory.adaptive_limits.entrywise import Adaptive, Entrywise, Sta
 from similitude.theory.adaptive_limits.perceptron import Make, Perceptron, read_perceptron
 from similitude.theory.adaptive_limits.records import Chi, NetworkRuns, kernel_change, residual
 from similitude.theory.finite_width.given import number, whole
+from similitude.training.ensemble import stack_size
 
 
 def train_networks(
@@ -48,12 +49,40 @@ def train_networks(
     Raises:
         TheoryError: A network diverges.
 
-    Cost: memory of seeds x parameters, times 2 for gradients and more for what the optimizer remembers.
+    Cost: networks are stacked in batches that fit the caches, four at least; memory of one batch's parameters, times 2
+    for gradients and more for what the optimizer remembers.
     """
-    x, y = task
     model, units = net.build(width)
     layers = dict(zip(net.names, _layers(net, parametrization), strict=True))
-    weights = _drawn(net, layers, model, units=units, seeds=seeds)
+    size = stack_size(model, whole("seeds", seeds))
+    parts = []
+    for start in range(0, seeds, size):
+        weights = _drawn(layers, model, units=units, seeds=range(start, min(start + size, seeds)))
+        try:
+            parts.append(_train_stack(net, rule, layers, model, weights, task, steps=steps, lr=lr, chi=chi))
+        except FloatingPointError as error:
+            raise TheoryError(
+                f"a network of width {width} diverges in {error} at lr={lr:g}. Pass a smaller rate."
+            ) from error
+    outputs, moved = (torch.cat(found) for found in zip(*parts, strict=True))
+    return NetworkRuns(width, units, outputs, moved)
+
+
+def _train_stack(
+    net: Perceptron,
+    rule: Entrywise,
+    layers: dict[str, Layer],
+    model: nn.Module,
+    weights: dict[str, Tensor],
+    task: tuple[Tensor, Tensor],
+    *,
+    steps: int,
+    lr: float,
+    chi: Chi,
+) -> tuple[Tensor, Tensor]:
+    """Train the networks of one stack and return their outputs and the change of their kernels."""
+    x, y = task
+    units = weights[net.names[0]].shape[1]
     states: dict[str, State] = dict.fromkeys(layers, ())
     run = vmap(lambda one: functional_call(model, one, (x,)).reshape(len(x)), randomness="error")
     with torch.no_grad():
@@ -64,9 +93,7 @@ def train_networks(
             f = run(weights)
         outputs.append(f.detach())
         if not torch.isfinite(outputs[-1]).all():
-            raise TheoryError(
-                f"a network of width {width} diverges in step {step} at lr={lr:g}. Pass a smaller rate."
-            )
+            raise FloatingPointError(f"step {step}")
         if step == steps:
             break
         gradients = torch.autograd.grad((f * chi(outputs[-1], y)).sum(), list(weights.values()))
@@ -76,7 +103,7 @@ def train_networks(
                 weights[name].sub_(update, alpha=lr * units ** -float(layer.c))
     with torch.no_grad():
         moved = kernel_change(first, net.hidden(weights, x)[-1])
-    return NetworkRuns(width, units, torch.stack(outputs, 1), moved)
+    return torch.stack(outputs, 1), moved
 
 
 @cites(14, "Section 2.2: eps goes as n^-d")
@@ -144,16 +171,14 @@ def _layers(net: Perceptron, parametrization: Parametrization) -> list[Layer]:
     return [kinds["input"], *middle, kinds["output"]]
 
 
-def _drawn(
-    net: Perceptron, layers: dict[str, Layer], model: nn.Module, *, units: int, seeds: int
-) -> dict[str, Tensor]:
+def _drawn(layers: dict[str, Layer], model: nn.Module, *, units: int, seeds: range) -> dict[str, Tensor]:
+    """Draw the weights of some seeds, the same whichever are drawn together."""
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
-    count = whole("seeds", seeds)
-    drawn = {name: torch.empty(count, *shapes[name], dtype=torch.float64) for name in net.names}
-    for seed in range(count):
+    drawn = {name: torch.empty(len(seeds), *shapes[name], dtype=torch.float64) for name in layers}
+    for i, seed in enumerate(seeds):
         generator = torch_generator(seed, "networks beside the limit", units)
         for name, layer in layers.items():
-            drawn[name][seed].normal_(generator=generator).mul_(_std(layer, units))
+            drawn[name][i].normal_(generator=generator).mul_(_std(layer, units))
     return {name: w.requires_grad_() for name, w in drawn.items()}
 
 
