@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from similitude.claims import depths, linear_nets, paper13, valley
 from similitude.claims.depths import BRANCHES_ALONE, DepthTask, ShuffledDigits, memorised_digits
+from similitude.claims.registry import Measured
 from similitude.core.verdict import Outcome
 from similitude.theory.linear_resnet import linear_resnet_limit
 from similitude.training.result import RunResult
@@ -77,26 +79,22 @@ def test_finals_are_grouped_by_setting():
     assert depths.by_setting(runs, 3) == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
 
 
-def test_a_valley_has_the_slope_of_its_formula():
-    made = {eta: 3.0 * eta**-1.3 for eta in (0.5, 1.0, 2.0, 4.0)}
-    assert valley.valley_slope(made) == pytest.approx(-1.3)
-
-
 def test_the_networks_of_the_valley_train_their_branches_alone():
-    net = valley._Frozen(16, 2, block="two_layers", branch=0.5)
+    net = valley.FrozenEnds(16, 2, block="two_layers", multiplier=0.5)
     assert {name.split(".")[0] for name, p in net.named_parameters() if p.requires_grad} == {"blocks"}
     assert not net.head.bias.any()
-    found = valley.best_multipliers(
+    assert all(block.branch == 0.5 for block in net.blocks)
+    found = valley.branch_valley(
         "act_last",
-        1,
-        rates=(1.0, 4.0),
+        (1, 4),
+        rates=(1.0, 2.0, 4.0),
         multipliers=(0.01, 1.0, 4.0, 1000.0),
         width=12,
         steps=10,
         seeds=(0, 1),
     )
-    assert set(found) <= {1.0, 4.0}
-    assert all(0.01 < multiplier < 1000.0 for multiplier in found.values())
+    assert [one.points[0].lr for one in found.valleys] == [1 / 12, 1 / 24]
+    assert found.valleys[1].multipliers[1] == 0.5
 
 
 def test_finite_linear_networks_are_those_of_plain_loops():
@@ -129,11 +127,127 @@ def test_biases_are_differences_from_the_limit():
     assert mean.shape == error.shape == limit.shape
 
 
-def test_cheap_claims_hold():
-    for measurement in (paper13.init, paper13.linear_depth):
-        found = measurement()
-        assert found.verdict.outcome is Outcome.OK, found.verdict.summary
-        assert math.isfinite(found.value)
+def red(measured: Measured) -> bool:
+    return measured.verdict.outcome is Outcome.INCONSISTENT
+
+
+def test_branches_of_another_exponent_turn_the_start_red(monkeypatch):
+    assert paper13.init().verdict.ok
+    right = paper13.size_at_init
+    monkeypatch.setattr(paper13, "size_at_init", lambda alpha, depth: right(0.8 * alpha, depth))
+    assert red(paper13.init())
+
+
+def test_another_multiplier_turns_the_limit_of_depth_red(monkeypatch):
+    assert paper13.linear_depth().verdict.ok
+    right = paper13.linear_resnet_limit
+    # Branches of L^-0.4 in place of L^-1/2.
+    monkeypatch.setattr(
+        paper13,
+        "linear_resnet_limit",
+        lambda *task, depth, lr: right(*task, depth=depth, lr=lr, multiplier=depth**0.1),
+    )
+    assert red(paper13.linear_depth())
+
+
+def test_another_correlation_turns_diversity_red(monkeypatch):
+    """Networks that are half as wide and a quarter as deep are measured once."""
+    right = paper13.gradient_cosines
+    once = functools.cache(lambda activation, block: right(activation, block, width=128, depth=24))
+    monkeypatch.setattr(paper13, "gradient_cosines", once)
+    assert paper13.gradient_diversity().verdict.ok
+    correlation = paper13.phi_correlation
+    for wrong in (
+        lambda phi, std: correlation(phi, std=std) ** 1.3,
+        lambda phi, std: correlation(phi, std=2 * std),
+    ):
+        monkeypatch.setattr(paper13, "phi_correlation", wrong)
+        assert red(paper13.gradient_diversity())
+
+
+def test_another_recursion_turns_mean_subtraction_red(monkeypatch):
+    monkeypatch.setattr(paper13, "GROWTH_DEPTHS", (8, 96))
+    monkeypatch.setattr(paper13, "growth", functools.cache(paper13.growth))
+    assert paper13.mean_subtraction().verdict.ok
+    right = paper13.stream_growth
+    for change in ({"multiplier": 1.2}, {"alpha": 0.45}, {"centred": True}, {"centred": False}):
+        monkeypatch.setattr(
+            paper13, "stream_growth", lambda phi, change=change, **given: right(phi, **given | change)
+        )
+        assert red(paper13.mean_subtraction())
+
+
+def test_another_limit_turns_the_linear_width_red(monkeypatch):
+    """Networks of widths 16 and 64 and depth 2 stand for those of 64 and 256: deviations still fall as 1 / width."""
+
+    def smaller(*, width, depth, lr, seeds):
+        return linear_nets.biases(width=width // 4, depth=2, lr=lr, seeds=4 * seeds)
+
+    monkeypatch.setattr(paper13, "biases", smaller)
+    assert paper13.linear_width().verdict.ok
+    right = linear_nets.linear_resnet_limit
+    monkeypatch.setattr(
+        linear_nets, "linear_resnet_limit", lambda *task, depth, lr: right(*task, depth=depth, lr=0.8 * lr)
+    )
+    assert red(paper13.linear_width())
+
+
+@pytest.mark.slow
+def test_another_residual_exponent_turns_feature_diversity_red(monkeypatch):
+    right = functools.cache(paper13.trained)
+    monkeypatch.setattr(paper13, "trained", lambda alpha, depth: right(1.0, depth))
+    assert red(paper13.feature_diversity())
+
+
+def smaller_task() -> DepthTask:
+    return DepthTask(
+        ShuffledDigits(images=256, batch_size=64),
+        width=24,
+        depths=(2, 8),
+        steps=80,
+        lrs=tuple(2.0**k for k in range(-10, -2)),
+        seeds=(0, 1),
+    )
+
+
+@pytest.mark.slow
+def test_without_its_rule_transfer_over_depth_turns_red(monkeypatch):
+    sweep = functools.cache(DepthTask.sweep)
+    task = smaller_task()
+    monkeypatch.setattr(DepthTask, "sweep", lambda self, rule: sweep(task, rule))
+    assert paper13.depth_transfer().verdict.ok
+    monkeypatch.setattr(
+        DepthTask, "sweep", lambda self, rule: sweep(task, "sp" if rule == "depth_mup" else rule)
+    )
+    assert red(paper13.depth_transfer())
+    assert red(paper13.wrong_exponents())
+
+
+@pytest.mark.slow
+def test_other_nonlinearities_turn_the_absolute_value_red(monkeypatch):
+    """A few steps at one rate: that |z| is ahead takes longer, but ReLU in its place is no better than ReLU."""
+    task = dataclasses.replace(smaller_task(), seeds=(0,), lrs=(2.0**-7, 2.0**-6), steps=30)
+    monkeypatch.setattr(depths, "memorised_digits", lambda: task)
+    right = functools.cache(paper13.best_losses)
+    monkeypatch.setattr(
+        paper13,
+        "best_losses",
+        lambda name, block, *, depth: right("relu" if name == "abs" else name, block, depth=depth),
+    )
+    found = paper13.absolute_value()
+    assert red(found)
+    assert found.value >= 1
+
+
+@pytest.mark.slow
+def test_blocks_of_one_matrix_turn_the_claim_on_two_red(monkeypatch):
+    fewer = {"seeds": (0,), "width": 16, "steps": 60, "rates": (1.0, 2.0, 4.0)}
+    monkeypatch.setattr(paper13, "VALLEY", {**paper13.VALLEY, **fewer})
+    right = functools.cache(lambda: valley.branch_valley("act_last", (1, 16), **paper13.VALLEY))
+    monkeypatch.setattr(paper13, "branch_valley", lambda block, sizes, **_: right())
+    found = paper13.two_layers()
+    assert red(found)
+    assert found.value > -0.2  # no steeper at depth 1
 
 
 def test_a_rate_that_is_not_found_is_no_confirmation():

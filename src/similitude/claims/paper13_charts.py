@@ -10,6 +10,7 @@ import numpy as np
 from similitude.checking.diversity_records import Diversity
 from similitude.claims.charts import power_guide
 from similitude.core.chart import Chart, Series
+from similitude.studies.valley_records import Valley
 
 
 def growth(ratios: Mapping[float, float]) -> Chart:
@@ -137,30 +138,70 @@ def kinds(losses: Mapping[str, np.ndarray]) -> Chart:
             ),
             Series("mean", range(len(losses)), [float(row.mean()) for row in losses.values()], kind="joined"),
         ),
-        "Diverse branches on the left should learn more than redundant ones on the right.",
+        "Branches |W x|, on the left, should learn more than all others, and W relu(x), on the right, less than relu.",
         x_names=tuple(losses),
         y_scale="log",
     )
 
 
-def valleys(found: Mapping[tuple[str, int], Mapping[float, float]]) -> Chart:
+def valleys(found: Mapping[tuple[Any, int], Valley]) -> Chart:
     """Draw the best multiplier of the branches at every learning rate, by form of the blocks and depth."""
     names = {"two_layers": "two matrices", "act_last": "one matrix"}
-    series = [
-        Series(
-            f"{names.get(block, block)}, depth {depth}", list(valley), list(valley.values()), kind="joined"
+    series = []
+    for (block, depth), valley in found.items():
+        known = [point for point in valley.points if point.bracketed and point.multiplier is not None]
+        series.append(
+            Series(
+                f"{names.get(block, block)}, depth {depth}",
+                [point.lr for point in known],
+                [point.multiplier or np.nan for point in known],
+                [point.interval for point in known],
+                "joined",
+            )
         )
-        for (block, depth), valley in found.items()
-    ]
-    rates = max((list(valley) for valley in found.values()), key=len)
-    top = max(max(valley.values()) for valley in found.values())
+    guides = []
+    if drawn := [one for one in series if len(one.x)]:
+        longest = max(drawn, key=lambda one: len(one.x))
+        top = max(max(one.y) for one in drawn)
+        guides = [power_guide(f"rate^{power}", longest.x, top, power) for power in (-1, -2)]
     return Chart(
         "The valley of learning rate and multiplier",
         "learning rate",
         "best multiplier of the branches",
-        (*series, power_guide("rate^-1", rates, top, -1.0), power_guide("rate^-2", rates, top, -2.0)),
+        (*series, *guides),
         "With two matrices the valley should be as steep as rate^-2 at depth 1 and as rate^-1 at depth 16; with one it "
         "should be about rate^-1 at both.",
         x_scale="log2",
         y_scale="log",
+    )
+
+
+def means_kept(grown: Mapping[Any, float], limits: Mapping[Any, float]) -> Chart:
+    """Draw by how much streams grow with and without mean subtraction, beside the limit of infinite width.
+
+    Args:
+        grown: Log of the growth by (nonlinearity, whether means are subtracted, depth).
+        limits: The same at infinite width.
+    """
+    series = []
+    for name, center in dict.fromkeys((name, center) for name, center, _ in grown):
+        depths = [depth for n, c, depth in grown if (n, c) == (name, center)]
+        label = f"{name}, {'mean subtracted' if center else 'as it is'}"
+        series += [
+            Series(label, depths, [float(np.exp(grown[name, center, depth])) for depth in depths]),
+            Series(
+                label, depths, [float(np.exp(limits[name, center, depth])) for depth in depths], kind="line"
+            ),
+        ]
+    return Chart(
+        "Growth of the stream with and without mean subtraction",
+        "branches L",
+        "size behind the last branch over that before the first",
+        tuple(series),
+        "Marks should lie on their lines, the limits of infinite width: level where means are subtracted or the "
+        "nonlinearity is odd, and rising as an exponential of sqrt(L) where means are kept.",
+        source="Section 5",
+        x_scale="log2",
+        y_scale="log",
+        levels={"no growth": 1.0},
     )
