@@ -5,9 +5,10 @@ import functools
 import pytest
 import torch
 
-from similitude.claims import norms
+from similitude.claims import norms, paper07
 from similitude.claims.norms import Setting, gaussian_norm, layers, make, measure, slopes
-from similitude.claims.paper07 import expected_norms
+from similitude.claims.paper07 import STEPS, expected_norms
+from similitude.core.verdict import Outcome
 from similitude.training.build import build_model
 
 WIDTHS = (64, 128, 256)
@@ -81,3 +82,96 @@ def test_closed_forms_of_the_initial_norms():
     assert gaussian_norm(1024, 1024, 1 / 32) == pytest.approx(
         float(torch.linalg.matrix_norm(draw, 2)), rel=0.02
     )
+
+
+def narrower(times: int, *, seeds: int):
+    """Return what measures networks that are some times narrower than a claim asks for, after at most 8 steps."""
+
+    def measured(setting, widths, *, seeds: tuple[int, ...], steps, most=seeds):
+        few = sorted({min(step, STEPS) for step in steps})
+        found = measure(setting, [width // times for width in widths], seeds=seeds[:most], steps=few)
+        return {step: found[min(step, STEPS)] for step in steps}
+
+    return measured
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Networks a quarter as wide, and two seeds of each, in the place of those of the claims."""
+    monkeypatch.setattr(paper07, "measure", narrower(4, seeds=2))
+    paper07._recorded.cache_clear()
+    yield monkeypatch
+    paper07._recorded.cache_clear()
+
+
+def instead(monkeypatch, rules: dict[str, str]) -> None:
+    """Let claims measure other rules than they name."""
+
+    def other(rule: str, optimizer: str, *groups) -> Setting:
+        return Setting(rules.get(rule, rule), optimizer, *groups)
+
+    monkeypatch.setattr(paper07, "Setting", other)
+
+
+@pytest.mark.parametrize(
+    ("claim", "rules"),
+    [
+        pytest.param(paper07.standard, {"sp": "spectral"}, marks=pytest.mark.slow),
+        (paper07.kernel_regime, {"ntp": "mup"}),
+        (paper07.kernel_regime, {"ntp": "sp"}),
+    ],
+)
+def test_exponents_of_another_rule_turn_claims_red(small, claim, rules):
+    assert claim().verdict.ok
+    instead(small, rules)
+    assert claim().verdict.outcome is Outcome.INCONSISTENT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rules", [{"mup": "ntp"}, {"spectral": "sp"}])
+def test_exponents_of_another_rule_turn_updates_red(small, rules):
+    right = paper07.updates()
+    assert abs(right.value) < 0.25  # networks as narrow as these are not flat to 0.1
+    instead(small, rules)
+    wrong = paper07.updates()
+    assert wrong.verdict.outcome is Outcome.INCONSISTENT
+    assert abs(wrong.value) > 0.4
+
+
+def test_rates_of_another_power_turn_frobenius_red(small):
+    assert paper07.frobenius().verdict.ok
+    small.setattr(paper07, "frobenius_groups", None)  # the plan's own, which keep spectral norms
+    assert paper07.frobenius().verdict.outcome is Outcome.INCONSISTENT
+
+
+def once(setting, widths, *, seeds, steps):
+    """Measure one step alone."""
+    return dict.fromkeys(steps, measure(setting, widths, seeds=seeds, steps=steps[:1])[steps[0]])
+
+
+def test_another_closed_form_turns_initial_norms_red(small):
+    small.setattr(paper07, "measure", once)
+    assert paper07.init().verdict.ok
+    right = paper07.gaussian_norm
+    small.setattr(paper07, "gaussian_norm", lambda rows, columns, std: right(rows, columns, 1.1 * std))
+    assert paper07.init().verdict.outcome is Outcome.INCONSISTENT
+
+
+@pytest.mark.slow
+def test_another_rank_turns_stable_ranks_red(small):
+    small.setattr(paper07, "measure", once)
+    assert paper07.low_rank().verdict.ok
+    right = norms.stable_rank
+    paper07._recorded.cache_clear()
+    small.setattr(norms, "stable_rank", lambda A, **given: right(A, **given) * max(A.shape) ** 0.25)
+    assert paper07.low_rank().verdict.outcome is Outcome.INCONSISTENT
+
+
+@pytest.mark.slow
+def test_another_norm_of_inputs_turns_alignment_red(small):
+    small.setattr(paper07, "measure", narrower(2, seeds=3))
+    assert paper07.aligned().verdict.ok
+    right = norms.alignment
+    # The root mean square of inputs in the place of their norm.
+    small.setattr(norms, "alignment", lambda A, h, **given: right(A, h, **given) * h.shape[-1] ** 0.5)
+    assert paper07.aligned().verdict.outcome is Outcome.INCONSISTENT
