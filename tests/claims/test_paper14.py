@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from similitude.claims import paper14
 from similitude.claims.abcd_nets import Task, Training, growth, some_digits, three_points, train
 from similitude.claims.paper14 import between
+from similitude.core.verdict import Outcome
 from similitude.scaling.abcd import Parametrization, abcd, layer
 from similitude.scaling.regime import classify
 
@@ -122,3 +124,12 @@ def test_a_failed_training_has_no_slope():
             ),
             lambda run: {"moved": run.moved},
         )
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_features_stop_where_eps_has_won_and_not_as_without_it(monkeypatch, right):
+    monkeypatch.setattr(paper14, "DEEP", (128, 256, 512))
+    if not right:
+        monkeypatch.setattr(paper14, "where_eps_wins", lambda parametrization: parametrization)
+    outcome = paper14.eps_limit().verdict.outcome
+    assert outcome is (Outcome.OK if right else Outcome.INCONSISTENT)

@@ -61,6 +61,16 @@ def test_numbers_are_said_in_words():
     )
 
 
+def test_an_eps_that_stays_has_a_mark_of_its_own():
+    mup = abcd("mup", "entrywise").folded()
+    stays = classify(Parametrization("muP", tuple(layer(x.role, x.family, b=x.b, c=x.c) for x in mup.layers)))
+    assert abc_map(stays).numbers[-1] == (
+        "once eps is larger than gradients: kernel; the head starts at n^-1, features change as n^-1."
+    )
+    assert "once eps is larger" in abc_map(stays).panels[0].placed("here")
+    assert "once eps is larger" not in abc_map(classify(mup)).panels[0].placed("here")
+
+
 def test_without_a_head_there_is_no_map():
     body = classify(Parametrization("body", abcd("mup", "sgd").layers[:2]))
     assert abc_map(body) is None
@@ -105,7 +115,8 @@ def test_an_eps_that_stays_is_told():
     layers = [layer(x.role, x.family, a=x.a, b=x.b, c=x.c) for x in abcd("mup", "entrywise").folded().layers]
     stays = classify(Parametrization("muP", tuple(layers)))
     assert eps(stays) == (
-        "eps stays while gradients fall by up to n^-1 (input; hidden): it stops them once it is comparable"
+        "eps stays while gradients fall by up to n^-1 (input; hidden): it stops them once it is comparable, "
+        "and beyond that the regime is kernel, with features that change as n^-1"
     )
     assert eps(classify(abcd("mup", "entrywise"))) == ""
     assert f"note: {eps(stays)}"[:40] in _printed(stays)

