@@ -1,11 +1,13 @@
 """Claims of paper 17: what is judged, on synthetic losses with known optima."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from similitude.claims import paper17
 from similitude.claims.paper17 import DroppedMLP, judged_curves, judged_text
 from similitude.claims.sweeps import chosen_at_base, finals, moves, stays, sweep, train
 from similitude.core.verdict import Outcome
@@ -131,3 +133,49 @@ def test_dropout_is_on_in_training_alone():
     model.eval()
     assert torch.equal(model(x), model(x))
     assert torch.equal(model(x), model.mlp(x))
+
+
+@pytest.mark.parametrize(
+    ("claim", "right", "wrong"),
+    [
+        (paper17.init_scale, 0.0, 1.0),
+        (paper17.output_multiplier, 0.0, 1.0),
+        (paper17.dropout, 1.0, 0.0),
+    ],
+)
+def test_an_optimum_of_another_power_of_the_width_turns_a_claim_red(monkeypatch, claim, right, wrong):
+    """Losses whose optimum goes as a power of the width stand in for those of trained networks."""
+    monkeypatch.setattr(paper17, "tuned", lambda experiment: 1.0)
+    for power, outcome in ((right, Outcome.OK), (wrong, Outcome.INCONSISTENT)):
+        losses_at = basin(drift(power))
+        monkeypatch.setattr(
+            paper17, "sweep", lambda widths, values, _, losses_at=losses_at: sweep(widths, values, losses_at)
+        )
+        assert claim().verdict.outcome is outcome
+
+
+@pytest.mark.parametrize("claim", [paper17.transfer, paper17.text_transfer])
+def test_rates_of_another_power_of_the_width_turn_transfer_red(monkeypatch, claim):
+    for mup, sp, holds in ((0.05, -0.8, True), (0.6, -0.8, False)):
+        found = SimpleNamespace(transfers={"mup": study("mup", mup), "sp": study("sp", sp)})
+        monkeypatch.setattr(paper17, "run", lambda *_, found=found: found)
+        assert claim().verdict.ok is holds
+
+
+@pytest.mark.parametrize("claim", [paper17.betas, paper17.schedule])
+def test_a_choice_that_is_best_at_one_width_alone_turns_a_claim_red(monkeypatch, claim):
+    """The cost of a choice is its distance from the best one, whose place may depend on the width."""
+    monkeypatch.setattr(paper17, "tuned", lambda experiment: 1.0)
+    monkeypatch.setattr(paper17, "finals", lambda losses: losses)
+    for moved, outcome in ((0, Outcome.OK), (2, Outcome.INCONSISTENT)):
+        seen: dict[int, int] = {}
+
+        def losses(experiment, width, settings, *, seeds, seen=seen, moved=moved):
+            first = seen.get(width, 0)
+            seen[width] = first + len(settings)
+            best = 1 + moved * (width != experiment.widths[0])
+            places = np.arange(first, first + len(settings))
+            return 1 + 0.1 * np.abs(places - best)[:, None] + np.zeros(len(seeds))
+
+        monkeypatch.setattr(paper17, "train", losses)
+        assert claim().verdict.outcome is outcome
