@@ -14,7 +14,8 @@ from similitude.core.verdict import Outcome
 from similitude.tuning.carbs import CarbsSampler
 from similitude.tuning.problems.chinchilla import ChinchillaLaw
 from similitude.tuning.problems.digits import DigitsTraining
-from similitude.tuning.problems.quality import Quality
+from similitude.tuning.problems.quality import Quality, quality
+from similitude.tuning.problems.runs import Record
 
 TRUTH = ChinchillaLaw().exponents
 
@@ -147,3 +148,19 @@ def test_the_sampler_is_ours_as_it_comes_with_the_cap():
     sampler = tuned.sampler_of(problem, seed=3)
     assert isinstance(sampler, CarbsSampler)
     assert (sampler.seed, sampler.compat, sampler.budget.per_trial) == (3, None, problem.cap)
+
+
+def test_a_frontier_that_is_elsewhere_turns_the_claim_red(monkeypatch):
+    """A search that has the frontier of brute force itself is held against one of losses 0.05 lower."""
+    problem = DigitsTraining()
+    costs = np.geomspace(problem.cheapest, problem.cap, 400)
+    best = [problem.front(float(cost)) for cost in costs]
+    records = [
+        Record(i, {}, value, value, float(cost), None, 0.0)
+        for i, (cost, value) in enumerate(zip(costs, best, strict=True))
+    ]
+    monkeypatch.setattr(paper10, "tuned_digits", lambda seed: (quality(DigitsTraining(), records), records))
+    assert paper10.front().verdict.ok
+    right = DigitsTraining.front
+    monkeypatch.setattr(DigitsTraining, "front", lambda self, cost: right(self, cost) - 0.05)
+    assert paper10.front().verdict.outcome is Outcome.INCONSISTENT
