@@ -62,7 +62,7 @@ def test_a_kernel_of_another_size_turns_function_space_red(monkeypatch, factor):
         bottleneck_runs, "train_bottlenecks", lambda ntk, *a, **k: real(factor * ntk, *a, **k)
     )
     x = torch.randn(10, 10, generator=torch.Generator().manual_seed(1))
-    got = paper19._powers({"d = 2": paper19._study(x, 1.5 * x[:6, 0], 2)}, "test data")
+    got = paper19._powers({"d = 2": paper19._study(x, 1.5 * x[:6, 0], 2, paper19.WIDTHS)}, "test data")
     assert got.verdict.ok is (factor == 1.0)
     assert [one.label for one in got.figures[0].series] == ["d = 2", "kernel at the start, d = 2"]
 

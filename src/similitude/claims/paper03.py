@@ -55,12 +55,14 @@ def first_gradient(depth: int, batch: Tensor, *, seed: int, **options: object) -
     return float(slope.norm().log())
 
 
-def by_depth(depths: Sequence[int], seeds: int = SEEDS, **options: object) -> np.ndarray:
+def by_depth(
+    depths: Sequence[int], seeds: int = SEEDS, *, width: int = WIDTH, **options: object
+) -> np.ndarray:
     """Return log |gradient| of the first layer, shape (depths, seeds), at full rank."""
     return np.array(
         [
             [
-                first_gradient(L, inputs(WIDTH, WIDTH, WIDTH, seed), seed=seed, **options)
+                first_gradient(L, inputs(width, width, width, seed), seed=seed, **options)
                 for seed in range(seeds)
             ]
             for L in depths
@@ -80,20 +82,23 @@ def slopes(depths: Sequence[int], logs: np.ndarray) -> np.ndarray:
     "on the depth (Theorem 2); with Gaussian weights gradients explode.",
     claimed=f"{WIDTH} samples and features, linear layers, to depth 400: slope of log |gradient| per layer below 1e-3 "
     "orthogonal (with and without mean removal; 3x3 convolutions to 200), above 4e-3 Gaussian; at "
-    f"{DEEPEST} layers orthogonal within 0.5 of depth 20",
+    f"{DEEPEST} layers orthogonal within 0.5 of depth 20; at full size all of these twice as large and as deep",
     minutes=0.5,
+    full_minutes=2,
 )
-def flat() -> Measured:
-    """Measure gradients of the first layer at depths up to 1,000."""
-    orthogonal, gaussian = by_depth(DEPTHS), by_depth(DEPTHS, weights="gaussian")
-    centred = by_depth(DEPTHS, seeds=2, centred=True)
-    far = by_depth((DEEPEST,), seeds=2)
+def flat(*, full: bool = False) -> Measured:
+    """Measure gradients of the first layer at depths up to 1,000, or 2,000."""
+    times = 2 if full else 1
+    width, depths, deepest = times * WIDTH, tuple(times * L for L in DEPTHS), times * DEEPEST
+    orthogonal, gaussian = by_depth(depths, width=width), by_depth(depths, width=width, weights="gaussian")
+    centred = by_depth(depths, seeds=2, width=width, centred=True)
+    far = by_depth((deepest,), seeds=2, width=width)
     images = np.array([[image_gradient(L, seed=s) for s in range(3)] for L in IMAGE_DEPTHS])
     rows = {
-        "orthogonal": slopes(DEPTHS, orthogonal),
-        "orthogonal, means removed": slopes(DEPTHS, centred),
+        "orthogonal": slopes(depths, orthogonal),
+        "orthogonal, means removed": slopes(depths, centred),
         "orthogonal, convolutions": slopes(IMAGE_DEPTHS, images),
-        "Gaussian": slopes(DEPTHS, gaussian),
+        "Gaussian": slopes(depths, gaussian),
     }
     evidence = [
         Evidence(
@@ -105,7 +110,7 @@ def flat() -> Measured:
         for name, v in rows.items()
     ]
     beyond = float(far.mean() - orthogonal[0].mean())
-    evidence.append(Evidence(f"log |gradient| at {DEEPEST} layers less that at {DEPTHS[0]}", beyond))
+    evidence.append(Evidence(f"log |gradient| at {deepest} layers less that at {depths[0]}", beyond))
     means = {name: abs(float(v.mean())) for name, v in rows.items()}
     holds = max(value for name, value in means.items() if name != "Gaussian") < 1e-3
     holds = holds and float(rows["Gaussian"].mean()) > 4e-3 and abs(beyond) < 0.5
@@ -114,10 +119,10 @@ def flat() -> Measured:
         "depth",
         "log |gradient|",
         (
-            Series("orthogonal", (*DEPTHS, DEEPEST), [*orthogonal.mean(1), far.mean()], kind="joined"),
-            Series("orthogonal, means removed", DEPTHS, centred.mean(1), kind="joined"),
+            Series("orthogonal", (*depths, deepest), [*orthogonal.mean(1), far.mean()], kind="joined"),
+            Series("orthogonal, means removed", depths, centred.mean(1), kind="joined"),
             Series("orthogonal, convolutions", IMAGE_DEPTHS, images.mean(1), kind="joined"),
-            Series("Gaussian", DEPTHS, gaussian.mean(1), kind="joined"),
+            Series("Gaussian", depths, gaussian.mean(1), kind="joined"),
         ),
         "Orthogonal weights should stay level at any depth, Gaussian ones rise.",
     )
