@@ -90,9 +90,10 @@ def product(weights: Weights) -> Tensor:
 
 def sharpness(runs: LinearRuns, target: Tensor, *, trained: bool) -> np.ndarray:
     """Return the largest eigenvalue of the loss's dense Hessian, shape (gammas, seeds)."""
-    found = np.empty(runs.losses.shape[:2])
+    seeds = runs.losses.shape[1]
+    found = np.empty((len(runs.gammas), seeds))
     for i, gamma in enumerate(runs.gammas):
-        for j in range(found.shape[1]):
+        for j in range(seeds):
             start, at = (
                 [w[i, j] for w in weights] for weights in (runs.start, runs.end if trained else runs.start)
             )
