@@ -10,6 +10,7 @@ import numpy as np
 from similitude.checking.diversity_records import Diversity
 from similitude.claims.charts import power_guide
 from similitude.core.chart import Chart, Series
+from similitude.report.valley_figures import valley_chart
 from similitude.studies.valley_records import Valley
 
 
@@ -147,32 +148,10 @@ def kinds(losses: Mapping[str, np.ndarray]) -> Chart:
 def valleys(found: Mapping[tuple[Any, int], Valley]) -> Chart:
     """Draw the best multiplier of the branches at every learning rate, by form of the blocks and depth."""
     names = {"two_layers": "two matrices", "act_last": "one matrix"}
-    series = []
-    for (block, depth), valley in found.items():
-        known = [point for point in valley.points if point.bracketed and point.multiplier is not None]
-        series.append(
-            Series(
-                f"{names.get(block, block)}, depth {depth}",
-                [point.lr for point in known],
-                [point.multiplier or np.nan for point in known],
-                [point.interval for point in known],
-                "joined",
-            )
-        )
-    guides = []
-    if drawn := [one for one in series if len(one.x)]:
-        longest = max(drawn, key=lambda one: len(one.x))
-        top = max(max(one.y) for one in drawn)
-        guides = [power_guide(f"rate^{power}", longest.x, top, power) for power in (-1, -2)]
-    return Chart(
-        "The valley of learning rate and multiplier",
-        "learning rate",
-        "best multiplier of the branches",
-        (*series, *guides),
-        "With two matrices the valley should be as steep as rate^-2 at depth 1 and as rate^-1 at depth 16; with one it "
-        "should be about rate^-1 at both.",
-        x_scale="log2",
-        y_scale="log",
+    return valley_chart(
+        {f"{names.get(block, block)}, depth {depth}": valley for (block, depth), valley in found.items()},
+        look_for="With two matrices the valley should be as steep as rate^-2 at depth 1 and as rate^-1 at depth 16; with "
+        "one it should be about rate^-1 at both.",
     )
 
 

@@ -25,6 +25,7 @@ from similitude.report.sharpness_figures import sharpness_figures
 from similitude.report.svg import Figure
 from similitude.report.u_curves import u_curves
 from similitude.report.universality_figures import universality_figures
+from similitude.report.valley_figures import valley_figures
 from similitude.report.vector_field import vector_field
 from similitude.scaling.regime import Regime
 from similitude.studies.consistency_records import Consistency
@@ -34,6 +35,7 @@ from similitude.studies.learning_curve_records import LearningCurveStudy
 from similitude.studies.records import TransferStudy
 from similitude.studies.richness.diagram import PhaseDiagram
 from similitude.studies.universality_records import Universality
+from similitude.studies.valley_records import ValleyStudy
 from similitude.theory.depth import DepthRegime
 from similitude.theory.two_layer_field import TwoLayerField
 from similitude.tuning.laws.laws import ScalingLaws
@@ -122,6 +124,11 @@ def _claim(claim: Claim) -> list[Figure]:
 @figures.register
 def _universality(study: Universality) -> list[Figure]:
     return universality_figures(study)
+
+
+@figures.register
+def _valley_study(study: ValleyStudy) -> list[Figure]:
+    return valley_figures(study)
 
 
 def save_figures(result: object, folder: str | os.PathLike[str]) -> list[Path]:
