@@ -164,22 +164,6 @@ def test_a_narrow_network_learns_as_many_modes_as_it_has_neurons():
     assert stairs.levels[-1] == pytest.approx((1.2**2 + 0.7**2) / 2)
 
 
-def test_random_moments_have_a_staircase():
-    rng = np.random.default_rng(8)
-    for _ in range(1000):
-        c, d, n = (int(k) for k in rng.integers(1, 6, size=3))
-        X = rng.standard_normal((n, d)) * 10 ** rng.uniform(-2, 2, size=d)
-        Y = rng.standard_normal((n, c)) * 10 ** rng.uniform(-3, 3)
-        if rng.random() < 0.3:
-            X[:, -1] = X[:, 0]
-        stairs = linear(X.T @ X / n, Y.T @ X / n, alpha=10 ** rng.uniform(-40, -1)).limit()
-        for found in (stairs, stairs.alternative):
-            if found is not None:
-                assert (np.diff(found.times) >= 0).all()
-                assert (np.diff(found.levels) <= 1e-9 * found.levels[0]).all()
-                assert np.isfinite(found.times).all()
-
-
 def test_wrong_arguments_are_named():
     with pytest.raises(TheoryError, match=r"covariance has shape \(2, 2\) and cross \(3, 3\)"):
         linear(np.eye(2), np.eye(3))
