@@ -57,15 +57,17 @@ def test_the_claims_are_there():
 )
 def test_exponents_are_held_against_those_of_the_law(monkeypatch, found, holds):
     monkeypatch.setattr(paper10, "laws_of", lambda drift, seed: found)
-    for full, seeds in ((False, 3), (True, 5)):
+    for full, seeds in ((False, 5), (True, 10)):
         measured = paper10.exponents(full=full)
         assert measured.verdict.ok is holds
         assert measured.value == pytest.approx(found.exponents["lr"].value)
         assert len(measured.verdict.evidence) == 2 * seeds
 
 
-@pytest.mark.parametrize(("full", "missed", "holds"), [(False, 1, True), (False, 2, False), (True, 2, False)])
-def test_intervals_may_miss_in_one_seed_at_most(monkeypatch, full, missed, holds):
+@pytest.mark.parametrize(
+    ("full", "missed", "holds"), [(False, 1, True), (False, 2, False), (True, 2, True), (True, 3, False)]
+)
+def test_intervals_may_miss_in_one_seed_of_five(monkeypatch, full, missed, holds):
     good, bad = laws(-0.2258), laws(-0.2258 + 0.01, half=0.005)
     monkeypatch.setattr(paper10, "laws_of", lambda drift, seed: bad if seed < missed else good)
     assert paper10.exponents(full=full).verdict.ok is holds
@@ -95,13 +97,14 @@ def test_the_naive_reading_is_compared_with_a_law(monkeypatch, published, ours, 
 )
 def test_one_wrong_verdict_on_transfer_is_too_many(monkeypatch, with_drift, without, holds):
     said = {-0.5: with_drift, 0.0: without}
-    monkeypatch.setattr(paper10, "laws_of", lambda drift, seed: laws(drift / 2, outcome=said[drift][seed]))
-    measured = paper10.transfer(full=True)
-    assert measured.verdict.ok is holds
-    assert measured.value == with_drift.count(Outcome.SHIFTS) + without.count(Outcome.TRANSFERS)
-    assert paper10.transfer().value == with_drift[:3].count(Outcome.SHIFTS) + without[:3].count(
-        Outcome.TRANSFERS
+    monkeypatch.setattr(
+        paper10, "laws_of", lambda drift, seed: laws(drift / 2, outcome=said[drift][seed % 5])
     )
+    right = with_drift.count(Outcome.SHIFTS) + without.count(Outcome.TRANSFERS)
+    for full, times in ((False, 1), (True, 2)):
+        measured = paper10.transfer(full=full)
+        assert measured.verdict.ok is holds
+        assert measured.value == times * right
 
 
 @pytest.mark.parametrize(

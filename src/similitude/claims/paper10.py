@@ -18,10 +18,12 @@ from similitude.tuning.problems.quality import incumbents
 from similitude.tuning.problems.runs import Record
 
 SEEDS = (0, 1, 2, 3, 4)
-"""Seeds of searches at full size, of which the first `FEW` are those of the usual size."""
-FEW = 3
+MORE_SEEDS = tuple(range(10))
+"""Seeds of searches on the law at full size."""
 NEAR = {"parameters": 0.02, "lr": 0.03}
 """How far exponents may be from those of the law."""
+COVERING = 0.8
+"""Share of the seeds in which an interval has to cover, or a verdict to be right."""
 ENOUGH, OFF_AT_CAP = 0.90, 0.03
 """Share of the frontier's hypervolume, and distance from it at the largest cost, in nats."""
 
@@ -30,9 +32,9 @@ ENOUGH, OFF_AT_CAP = 0.90, 0.03
     "10.exponents",
     paper=10,
     statement="The trials of a local search along the cost frontier give a scaling law for every hyperparameter.",
-    claimed="60 noisy trials on Chinchilla's law, three seeds, at full size five: exponent of parameters over compute "
+    claimed="60 noisy trials on Chinchilla's law, five seeds, at full size ten: exponent of parameters over compute "
     "within 0.02 of 0.4516 and of the best learning rate within 0.03 of -0.2258 in the mean; 90 % intervals cover each "
-    "in all seeds but one at most",
+    "in at least four of five",
     minutes=1.5,
     full_minutes=3,
     together="searches on Chinchilla's law",
@@ -43,7 +45,7 @@ def exponents(*, full: bool = False) -> Measured:
     found = {name: [laws_of(-0.5, seed=seed).exponents[name] for seed in seeds] for name in NEAR}
     off = {name: abs(_mean(values) - truth[name]) for name, values in found.items()}
     covered = {name: sum(e.low <= truth[name] <= e.high for e in values) for name, values in found.items()}
-    holds = all(off[name] <= near and covered[name] >= len(seeds) - 1 for name, near in NEAR.items())
+    holds = all(off[name] <= near and covered[name] >= COVERING * len(seeds) for name, near in NEAR.items())
     evidence = tuple(
         Evidence(f"exponent of {name}, seed {seed}", e.value, (e.low, e.high), f"{truth[name]:.4f}")
         for name, values in found.items()
@@ -68,7 +70,7 @@ def exponents(*, full: bool = False) -> Measured:
     paper=10,
     statement="A regression over the observed Pareto set gives the scaling laws of hyperparameters (Section 4).",
     claimed="it does not for the learning rate: over the trials of the published search its error of the exponent is, in "
-    "the mean of three seeds, at full size five, at least 0.05 and at least three times that of a law of all of ours",
+    "the mean of five seeds, at full size ten, at least 0.05 and at least three times that of a law of all of ours",
     minutes=1.5,
     full_minutes=3,
     together="searches on Chinchilla's law",
@@ -109,7 +111,7 @@ def naive(*, full: bool = False) -> Measured:
     paper=10,
     statement="Whether a hyperparameter's best value moves with the cost can be told from the trials of a search.",
     claimed="where the best learning rate goes as N^-0.5 it is said to shift, and where it does not move, to transfer: "
-    "in all of three seeds each, at full size five, but one at most, and never the other way round",
+    "in at least four of five seeds each, at full size eight of ten, and never the other way round",
     minutes=1.5,
     full_minutes=3,
     together="searches on Chinchilla's law",
@@ -135,7 +137,7 @@ def transfer(*, full: bool = False) -> Measured:
         f"a drift is called one {hits[-0.5]} times of {len(seeds)}, and no drift a transfer {hits[0.0]} times; {wrong} "
         f"of {2 * len(seeds)} verdicts are wrong"
     )
-    holds = wrong == 0 and min(hits.values()) >= len(seeds) - 1
+    holds = wrong == 0 and min(hits.values()) >= COVERING * len(seeds)
     figures = tuple(
         _exponents_chart(
             f"Exponent of the learning rate where it goes as N^{d:g}",
@@ -166,7 +168,7 @@ def transfer(*, full: bool = False) -> Measured:
 )
 def front() -> Measured:
     """Tune with three seeds, train what is chosen again, and compare with brute force."""
-    runs = [tuned_digits(seed=seed) for seed in SEEDS[:FEW]]
+    runs = [tuned_digits(seed=seed) for seed in SEEDS[:3]]
     found = [worth for worth, _ in runs]
     shares = np.array([q.hypervolume for q in found])
     off = float(np.mean([q.gap_at_cap for q in found]))
@@ -195,7 +197,7 @@ def front() -> Measured:
 
 
 def _seeds(full: bool) -> tuple[int, ...]:
-    return SEEDS if full else SEEDS[:FEW]
+    return MORE_SEEDS if full else SEEDS
 
 
 def _exponents_chart(title: str, found: Mapping[str, Sequence[Exponent]], truth: float) -> Chart:
