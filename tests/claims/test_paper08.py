@@ -22,7 +22,7 @@ def small(monkeypatch):
 
 
 def converges(place, drawn):
-    return paper08._converges(place, "the kernel", drawn, 12)
+    return paper08._converges(place, "the kernel", drawn, 12, widths=(64, 128, 256, 512))
 
 
 @pytest.mark.parametrize(
