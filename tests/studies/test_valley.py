@@ -136,6 +136,23 @@ def test_intervals_hold_the_slope():
     assert held >= 54  # 95 % of 60, less three standard deviations
 
 
+def test_anything_may_diverge():
+    """Tables at random, with runs that diverged: always a verdict, and plain numbers."""
+    rng = np.random.default_rng(0)
+    for draw in range(60):
+        losses = table(
+            -1.0, noise=float(rng.choice([0.0, 0.3, 3.0])), seeds=int(rng.integers(1, 4)), draw=draw
+        )
+        losses[rng.random(losses.shape) < rng.choice([0.0, 0.2, 0.9])] = rng.choice([np.nan, np.inf])
+        made = [
+            valley_at({"width": 8, "depth": d}, LRS, MULTIPLIERS, losses[:, ::s])
+            for d, s in ((1, 1), (2, -1))
+        ]
+        verdict = judge(made, *change_of(made))
+        assert verdict.summary
+        json.dumps([verdict.to_dict(), *(one.to_dict() for one in made)], allow_nan=False)
+
+
 def test_what_is_not_bracketed_is_left_out():
     losses = table(-1.0)
     losses[0] = losses[0][np.argsort(losses[0].mean(-1))]  # falls to the smallest multiplier

@@ -170,5 +170,5 @@ def _row(point: ValleyPoint) -> str:
     return f"{point.lr:.4g}: {point.multiplier:.3g}{span}{words[point.edge]}"
 
 
-def _ends(interval: tuple[float, float] | None) -> list[float | None] | None:
-    return None if interval is None else [end if math.isfinite(end) else None for end in interval]
+def _ends(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else list(interval)

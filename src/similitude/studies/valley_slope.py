@@ -57,11 +57,11 @@ def valley_at(
         return Valley(dict(size), tuple(map(float, multipliers)), points, None, None)
     octaves = np.log2([lr for lr, _ in inside])
     weights = (octaves - octaves.mean()) / ((octaves - octaves.mean()) ** 2).sum()
-    interval = (line.low, line.high)
+    # Two points lie on a line, whatever the noise: then draws alone say how well it is known.
+    interval = (line.low, line.high) if len(inside) > 2 else None
     if all(best.draws for _, best in inside):
         low, high = np.quantile(weights @ np.array([best.draws for _, best in inside]), [0.025, 0.975])
-        # Two points lie on a line, whatever the noise: then the draws alone say how well it is known.
-        off = interval if len(inside) > 2 else (line.value, line.value)
+        off = interval or (line.value, line.value)
         interval = (min(float(low), off[0]), max(float(high), off[1]))
     return Valley(dict(size), tuple(map(float, multipliers)), points, line.value, interval)
 
