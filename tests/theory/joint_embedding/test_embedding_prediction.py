@@ -182,6 +182,32 @@ def test_more_dimensions_than_features():
     assert steps.embed(np.eye(2)).shape == (2, 2)
 
 
+def test_a_start_of_low_rank_never_learns_the_rest():
+    """Weights of rank one stay of rank one under gradient descent."""
+    pairs = pairs_of([1.0, 0.5, 0.2])
+    W0 = np.outer([1.0, 1.0, 1.0], [1e-2, 1e-2, 1e-2])
+    steps = embedding_steps(pairs, 3, start=W0)
+    _, eigenvalues, losses, _ = descend(
+        W0, *pairs, 1e-2, 1000
+    )  # rounding would bring the second mode in at 2000
+    assert steps.learned == 1
+    assert "nothing along mode 2, 3" in str(steps)
+    np.testing.assert_allclose(eigenvalues[-1], [1, 0, 0], atol=1e-6)
+    assert losses[-1] == pytest.approx(steps.levels[-1], abs=1e-6)
+
+
+def test_forms_of_data_and_starts():
+    A, B = pairs_of([1.0, 0.5])
+    expected = embedding_steps((A, B), 2, start=1e-3).times
+    for start in (np.array(1e-3), np.float32(1e-3), [1e-3, 1e-3]):
+        np.testing.assert_allclose(embedding_steps([A, B], 2, start=start).times, expected, rtol=1e-6)
+    kernel = embedding_steps([[2.0, 1.0], [1.0, 2.0]], 1)  # a list of rows, not of views
+    assert kernel.modes.kind == "kernel"
+    apart = embedding_steps((A, -A), 2)
+    assert apart.largest_lr == math.inf
+    assert apart.to_dict()["largest_lr"] is None
+
+
 def test_odd_numbers():
     drawn = np.random.default_rng(0)
     with warnings.catch_warnings():

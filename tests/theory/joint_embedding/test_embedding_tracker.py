@@ -132,6 +132,31 @@ def test_centre_log_and_own_embedding(tmp_path):
     assert tracker.history.times.tolist() == [0.5]
 
 
+def test_time_adds_up_the_learning_rates_of_a_schedule():
+    tracker = EmbeddingTracker(two_views(), every=2)
+    net = nn.Identity()
+    rates = [0.4, 0.3, 0.2, 0.1, 0.05, 0.025]
+    for step, lr in enumerate(rates, 1):
+        tracker.update(net, step, lr=lr)
+    assert tracker.history.times.tolist() == pytest.approx([0.7, 1.0, 1.075])
+    tracker.update(net, 4, lr=0.2)  # resumed from an earlier checkpoint
+    assert tracker.history.times.tolist() == pytest.approx([0.7, 1.1])
+    for wrong in ({"step": -1}, {"step": 1.5}, {"step": 7, "lr": 0.0}):
+        with pytest.raises(TheoryError, match=r"step=|lr="):
+            tracker.update(net, **wrong)
+
+
+def test_dimensions_that_still_rise_are_told():
+    t = np.linspace(0, 10, 200)
+    short = EmbeddingHistory.of(t, logistic(t, (3.0, 6.0, 9.9)))
+    assert [s.rising for s in short.steps()] == [False, False, True]
+    assert short.verdict().ok
+    assert "dimension 3 still rises at the end" in short.verdict().summary
+    endless = EmbeddingHistory.of(t, np.exp(np.stack([0.5 * t, 0.48 * t, 0.46 * t], 1)))
+    assert str(endless.verdict().outcome) == "cannot_tell"
+    assert "does not bound" in endless.verdict().causes[1]
+
+
 def test_training_is_plain_gradient_descent():
     a, b = (view.float() for view in two_views())
     nets = [nn.Linear(3, 2, bias=False) for _ in range(2)]
@@ -155,6 +180,8 @@ def test_training_that_diverges_ends():
     assert len(history.times) < 100
     assert EmbeddingHistory.of([0.0, 1.0], [[0.0], [np.nan]]).steps() == ()
     assert history.verdict().outcome is Outcome.DIVERGED
+    lost = EmbeddingHistory.of([0.0, 1.0], [[0.0], [np.nan]])
+    assert json.loads(json.dumps(lost.to_dict(), allow_nan=False))["eigenvalues"] == [[0.0], [None]]
 
 
 def logistic(t, times, rate=4.0):
@@ -209,6 +236,27 @@ def test_other_verdicts(history, outcome, words):
             "cannot be written",
         ),
         (lambda: train_encoder(nn.Identity(), two_views(), lr=0.0, steps=1), "lr=0"),
+        (
+            lambda: train_encoder(nn.Identity(), two_views(), lr=0.1, steps=1),
+            "no parameters that are trained",
+        ),
+        (lambda: train_encoder(nn.Linear(3, 2), torch.ones(4, 3), lr=0.1, steps=1), "pass a tuple of two"),
+        (
+            lambda: train_encoder(nn.Linear(3, 2), (torch.ones(4, 3), torch.ones(5, 3)), lr=0.1, steps=1),
+            r"shapes \(4, 3\) and \(5, 3\)",
+        ),
+        (
+            lambda: train_encoder(
+                nn.Linear(3, 2).double(), two_views(), lr=0.1, steps=1, loss=lambda a, b: a
+            ),
+            r"gives shape \(6, 2\), and training needs one number",
+        ),
+        (
+            lambda: train_encoder(
+                nn.Linear(3, 2).double(), two_views(), lr=0.1, steps=1, loss=lambda a, b: 1.0
+            ),
+            "gives float, and training needs",
+        ),
         (lambda: EmbeddingHistory.of([0.0, 0.0], np.ones((2, 1))), "do not rise"),
         (lambda: EmbeddingHistory.of([0.0], np.ones((2, 1))), "pass"),
         (lambda: EmbeddingHistory.of([0.0], np.ones((1, 1)), [1.0, 2.0]), "losses has shape"),

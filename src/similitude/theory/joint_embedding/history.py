@@ -16,6 +16,7 @@ Array = np.ndarray
 _ON = 0.1  # of the largest eigenvalue at the end: smaller ones have not switched on
 SPILL = 0.25  # of its end the next dimension may have reached at a step, for the two to count as separate
 _FEWEST = 5  # records
+_RISE = 0.1  # of the time, and of the end
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,15 @@ class EmbeddingStep:
         time: When its eigenvalue first reached half of what it is at the end, between two records.
         final: The eigenvalue at the end.
         spill: Share of its own end that the next dimension had reached then; None for the last one that is on.
+        rising: Whether it grew by more than a tenth of its end in the last tenth of the time: then its end, and with it
+            the time, is that of the run and not of training.
     """
 
     dimension: int
     time: float
     final: float
     spill: float | None
+    rising: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +105,8 @@ class EmbeddingHistory:
             return ()
         on = [j for j in range(len(final)) if final[j] > _ON * final[0] and first[j] < final[j] / 2]
         crossed = {j: self._half_time(j) for j in on}
+        last = self.times[-1] - _RISE * (self.times[-1] - self.times[0])
+        late = [np.interp(last, self.times, column) for column in self.eigenvalues.T]
         found = []
         for place, j in enumerate(on):
             spill = None
@@ -108,7 +114,11 @@ class EmbeddingHistory:
                 following = on[place + 1]
                 there = np.interp(crossed[j], self.times, self.eigenvalues[:, following])
                 spill = float(there / final[following])
-            found.append(EmbeddingStep(j + 1, crossed[j], float(final[j]), spill))
+            found.append(
+                EmbeddingStep(
+                    j + 1, crossed[j], float(final[j]), spill, bool(late[j] < (1 - _RISE) * final[j])
+                )
+            )
         return tuple(found)
 
     def verdict(self, *, spill: float = SPILL) -> Verdict:
@@ -144,6 +154,20 @@ class EmbeddingHistory:
             )
         apart = sum(s.spill is not None and s.spill <= spill for s in steps)
         summary = f"{len(steps)} of {self.eigenvalues.shape[1]} dimensions switched on in {apart + 1} separate steps"
+        if rising := [s.dimension for s in steps if s.rising]:
+            many = len(rising) > 1
+            summary += f"; dimension{'s' * many} {', '.join(map(str, rising))} still rise{'' if many else 's'} at the end"
+        if 2 * len(rising) > len(steps):
+            return Verdict(
+                Outcome.CANNOT_TELL,
+                summary,
+                evidence,
+                causes=(
+                    "the run is too short",
+                    "the loss does not bound the embedding, as SimCLR on raw products",
+                ),
+                next="Train longer; of a loss without bound compare effective ranks along time, `history.ranks`.",
+            )
         if 2 * (apart + 1) > len(steps):
             return Verdict(Outcome.OK, summary, evidence)
         return Verdict(
@@ -159,10 +183,12 @@ class EmbeddingHistory:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON; losses that are not known are None."""
+        """Return plain data for JSON; numbers that are not known or not finite are None."""
         return {
             "times": self.times.tolist(),
-            "eigenvalues": self.eigenvalues.tolist(),
+            "eigenvalues": [
+                [x if np.isfinite(x) else None for x in row] for row in self.eigenvalues.tolist()
+            ],
             "losses": [x if np.isfinite(x) else None for x in self.losses.tolist()],
             "steps": [vars(s) for s in self.steps()],
             "verdict": self.verdict().to_dict(),

@@ -4,7 +4,7 @@ feature space (paper 11)."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -85,7 +85,11 @@ def view_modes(data: ArrayLike | Tensor | tuple[Any, Any], *, center: bool = Fal
 
     Cost: One eigendecomposition of an m x m matrix, two of a 2n x 2n one.
     """
-    return _linear(*data, center=center) if isinstance(data, tuple) else _kernel(data, center=center)
+    rows: list[Any] = (
+        data if isinstance(data, list) else []
+    )  # two matrices are a pair too, rows of numbers a kernel
+    pair = isinstance(data, tuple) or [np.ndim(row) for row in rows] == [2, 2]
+    return _linear(*cast("Any", data), center=center) if pair else _kernel(data, center=center)
 
 
 def matrix(name: str, given: ArrayLike | Tensor) -> Array:

@@ -21,6 +21,7 @@ Array = np.ndarray
 _RATE = (
     8.0  # of the logistic growth of an eigenvalue gamma s^2: two factors s, and 4 gamma in the gradient of s
 )
+_ROUNDING = 1e-13  # of the largest entry: what a start leaves to a mode beyond its rank
 _NEAR = 0.05  # relative gap below which modes mix in any run from a start that is not vanishing
 
 
@@ -68,8 +69,8 @@ class EmbeddingSteps:
 
     @property
     def largest_lr(self) -> float:
-        """Learning rate beyond which gradient descent does not stay at the solution."""
-        return 2 / (_RATE * float(self.gammas[0]))
+        """Learning rate beyond which gradient descent does not stay at the solution; infinite if nothing is learned."""
+        return 2 / (_RATE * float(self.gammas[0])) if self.gammas[0] > 0 else math.inf
 
     def eigenvalues(self, times: ArrayLike) -> Array:
         """Return the eigenvalues of C along the modes, shape (T, dim).
@@ -121,7 +122,7 @@ class EmbeddingSteps:
             "start": self.start.tolist(),
             "times": [t if math.isfinite(t) else None for t in self.times.tolist()],
             "learned": self.learned,
-            "largest_lr": self.largest_lr if self.gammas[0] > 0 else None,
+            "largest_lr": self.largest_lr if math.isfinite(self.largest_lr) else None,
             "notes": list(self.notes),
         }
 
@@ -176,12 +177,13 @@ def embedding_steps(
             f"start: along mode {j + 1} (gamma {gammas[j]:.3g}) the eigenvalue is {first[j]:.3g} at time 0, and growth "
             f"ends at 1. Start below {1 / math.sqrt(gammas[j]):.3g}, better at a hundredth of it."
         )
-    return EmbeddingSteps(gammas, along, modes, _notes(modes.gammas, gammas))
+    return EmbeddingSteps(gammas, along, modes, _notes(modes.gammas, gammas, along))
 
 
 def _along(start: float | ArrayLike | Tensor, modes: ViewModes, dim: int) -> Array:
     """Return the singular values along the modes, shape (dim,): each keeps what the modes before it leave."""
-    if isinstance(start, int | float | np.number):
+    if np.ndim(start) == 0:  # type: ignore[arg-type]
+        start = start.item() if isinstance(start, Tensor | np.ndarray) else start
         return np.full(dim, number("start", start, above=True))  # type: ignore[arg-type]
     given = np.atleast_2d(
         np.asarray(start.detach().cpu() if isinstance(start, Tensor) else start, dtype=float)
@@ -199,6 +201,7 @@ def _along(start: float | ArrayLike | Tensor, modes: ViewModes, dim: int) -> Arr
     M = given @ modes.functions[:, :dim]
     R = np.linalg.qr(M, mode="r")
     along = np.abs(np.diag(R))
+    along = np.where(along > _ROUNDING * np.abs(R).max(), along, 0.0)
     return np.pad(along, (0, dim - len(along)))
 
 
@@ -209,13 +212,18 @@ def _log_odds(gammas: Array, start: Array) -> Array:
         return np.log(first) - np.log1p(-first)
 
 
-def _notes(every: Array, gammas: Array) -> tuple[str, ...]:
+def _notes(every: Array, gammas: Array, along: Array) -> tuple[str, ...]:
     dim, positive = len(gammas), int((gammas > 0).sum())
     notes = []
     if positive < dim:
         notes.append(
             f"Only {positive} of {dim} modes have views that agree: the others are never learned, and the loss ends at "
             f"{dim - positive}"
+        )
+    if len(still := np.flatnonzero((gammas > 0) & (along == 0)) + 1):
+        notes.append(
+            f"The start has nothing along mode {', '.join(map(str, still))}, as its rank is too low: gradient flow never "
+            "learns it"
         )
     following = every[: dim + 1]
     near = np.flatnonzero((following[1:] > 0) & (following[:-1] - following[1:] < _NEAR * following[:-1])) + 1

@@ -16,7 +16,7 @@ from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
 from similitude.core.seeding import seeded
 from similitude.core.verdict import Verdict
-from similitude.theory.finite_width.given import whole
+from similitude.theory.finite_width.given import number, whole
 from similitude.theory.joint_embedding.history import EmbeddingHistory, EmbeddingStep, effective_rank
 from similitude.theory.joint_embedding.losses import cross_correlation
 
@@ -65,7 +65,8 @@ class EmbeddingTracker:
             raise TheoryError("EmbeddingTracker: probe is a pair of views of the same samples: pass (A, B).")
         self.probe, self.every = (probe[0], probe[1]), whole("every", every)
         self.embed, self.center, self.log = embed or _call, center, log
-        self._rows: list[tuple[float, list[float], float]] = []
+        self._rows: list[tuple[int, float, list[float], float]] = []
+        self._clock = (0, 0.0)  # steps and time at the last call
 
     @property
     def history(self) -> EmbeddingHistory:
@@ -78,7 +79,7 @@ class EmbeddingTracker:
             raise TheoryError(
                 "EmbeddingTracker: no record yet. Call update(model, step) in the training loop."
             )
-        times, eigenvalues, losses = zip(*self._rows, strict=True)
+        _, times, eigenvalues, losses = zip(*self._rows, strict=True)
         return EmbeddingHistory.of(times, eigenvalues, losses)
 
     def steps(self) -> tuple[EmbeddingStep, ...]:
@@ -98,27 +99,36 @@ class EmbeddingTracker:
             model: The model that is trained.
             step: Optimizer steps made so far. A step that is not after the last record replaces what is not before it.
             loss: Of this step, to be kept beside.
-            lr: Length of a step in time: the learning rate of gradient descent, to compare with `embedding_steps`.
+            lr: Length in time of the steps since the last call: the learning rate of gradient descent, to compare with
+                `embedding_steps`. Time adds them up, so that a schedule may change it.
 
         Returns:
             The eigenvalues, falling; None between records. They are nan where the embedding is not finite.
 
         Raises:
-            TheoryError: The model gives no matrix of embeddings, or the log cannot be written.
+            TheoryError: The model gives no matrix of embeddings, a number is out of range, or the log cannot be written.
         """
+        time = self._advance(whole("step", step, least=0), number("lr", lr, above=True))
         if step % self.every:
             return None
         values = self._spectrum(model)
-        time = step * lr
-        while self._rows and self._rows[-1][0] >= time:
-            self._rows.pop()
         lost = float("nan") if loss is None else float(loss.detach() if isinstance(loss, Tensor) else loss)
         if loss is not None and not math.isfinite(lost):
             lost = math.inf
-        self._rows.append((time, values, lost))
+        self._rows.append((step, time, values, lost))
         if self.log is not None:
             self._write(step, time, values, lost)
         return values
+
+    def _advance(self, step: int, lr: float) -> float:
+        """Return the time of a step, and drop the records that are not before it."""
+        if step <= self._clock[0]:
+            while self._rows and self._rows[-1][0] >= step:
+                self._rows.pop()
+            self._clock = self._rows[-1][:2] if self._rows else (0, 0.0)
+        before, time = self._clock
+        self._clock = (step, time + (step - before) * lr)
+        return self._clock[1]
 
     def _spectrum(self, model: nn.Module) -> list[float]:
         modes = {module: module.training for module in model.modules()}

@@ -44,7 +44,8 @@ def train_encoder(
         tracker: In place of `every`: a tracker of one's own, which keeps what it has recorded.
 
     Raises:
-        TheoryError: A number is out of range, or the encoder gives no embeddings.
+        TheoryError: A number is out of range, the views do not fit, the encoder gives no embeddings or is not trained, or
+            the loss gives no number with a gradient.
 
     Example:
         >>> x = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
@@ -57,12 +58,27 @@ def train_encoder(
     number("lr", lr, above=True)
     whole("steps", steps)
     measured = embedding_loss(loss)
+    if (
+        not isinstance(pairs, tuple | list)
+        or len(pairs) != 2
+        or not all(isinstance(x, Tensor) for x in pairs)
+    ):
+        raise TheoryError("pairs are two views of the same samples: pass a tuple of two tensors, (A, B).")
+    if pairs[0].shape != pairs[1].shape or not len(pairs[0]):
+        raise TheoryError(
+            f"the views have shapes {tuple(pairs[0].shape)} and {tuple(pairs[1].shape)}: row i of both is the same "
+            "sample."
+        )
+    if not any(p.requires_grad for p in encoder.parameters()):
+        raise TheoryError(
+            f"{type(encoder).__name__} has no parameters that are trained. Pass an encoder that has."
+        )
     made = (
         torch.optim.SGD(encoder.parameters(), lr=lr) if optimizer is None else optimizer(encoder.parameters())
     )
     tick = lr if optimizer is None else 1.0
     kept = tracker or EmbeddingTracker(pairs, every=every)
-    both = torch.cat(pairs)
+    both = torch.cat(tuple(pairs))
     for step in range(steps + 1):
         embedded = encoder(both)
         if not isinstance(embedded, Tensor) or embedded.ndim != 2:
@@ -70,6 +86,12 @@ def train_encoder(
                 "the encoder gives no matrix of embeddings, shape (samples, dim): flatten what it gives."
             )
         value = measured(*embedded.split(len(pairs[0])))
+        if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
+            what = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise TheoryError(
+                f"the loss gives {what}, and training needs one number with a gradient: let it take both embeddings "
+                "there by operations of torch."
+            )
         kept.update(encoder, step, loss=value.detach(), lr=tick)
         if step == steps or not math.isfinite(float(value.detach())):
             break
