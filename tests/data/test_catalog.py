@@ -141,3 +141,10 @@ def test_sets_describe_themselves():
         with console.capture() as printed:
             console.print(data)
         assert printed.get().strip() == str(data)
+
+
+def test_what_is_neither_images_nor_text_names_its_reader():
+    with pytest.raises(
+        DataError, match=r"'clues' is neither.*read_clues\(PATH\); to get it, run: similitude data get"
+    ):
+        load("clues")

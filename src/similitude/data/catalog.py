@@ -29,7 +29,7 @@ class Listing:
 
     Attributes:
         name: What to pass to `load`.
-        kind: "images" or "text".
+        kind: "images", "text" or "few-shot".
         found: Whether `load(name)` will find it without a path.
         where: Where it was found; None where it was not.
         size: What it holds, in words.
@@ -87,6 +87,11 @@ def load(name: str, *, path: str | Path | None = None, size: int | None = None) 
         ((1500, 8, 8, 1), '3')
     """
     entry = _entry(name)
+    if entry.reader:
+        raise DataError(
+            f"'{name}' is neither images nor text, which load() returns. Read it with {entry.reader}; to get it, run: "
+            f"{entry.get}"
+        )
     if size is not None and name != "image-folder":
         raise DataError(
             f"load('{name}', size={size}): size= resizes the images of 'image-folder' alone and would have "

@@ -36,7 +36,7 @@ class Entry:
     """A name that `load` knows.
 
     Attributes:
-        kind: "images" or "text".
+        kind: "images", "text" or "few-shot".
         size: What it holds, in words.
         licence: Licence of the data, or what is known of it.
         get: The command that supplies it, or the call that reads the user's own file.
@@ -45,6 +45,7 @@ class Entry:
         packaged: Reads it from the package; None where `read` does.
         places: Names under which it is looked for in the user's data folder.
         is_format: Whether the name is a file format, which is read from the user's path alone.
+        reader: The call that reads it where `load` does not, because it is neither images nor text; else empty.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class Entry:
     packaged: Callable[[], ImageSet | TextSet] | None = None
     places: tuple[str, ...] = ()
     is_format: bool = False
+    reader: str = ""
 
 
 def _fetch(url: str, then: str) -> str:
@@ -175,6 +177,17 @@ ENTRIES: dict[str, Entry] = {
     ),
     "text8": _hutter("text8", "100 million letters and spaces of Wikipedia"),
     "enwik8": _hutter("enwik8", "100 million bytes of a Wikipedia dump"),
+    "clues": Entry(
+        kind="few-shot",
+        size="six tasks of language understanding, 3,000 + 2,020 items",
+        licence="MIT (Microsoft); the corpora it was drawn from keep their own terms",
+        get=(
+            f"similitude data get clues --to ${VARIABLE} --from https://raw.githubusercontent.com/microsoft/CLUES/"
+            "995fd5e2e66289eafc87d01fbff052c87876eccb/data/JSON/CLUES-JSON.zip"
+        ),
+        places=("CLUES-JSON", "CLUES-JSON.zip"),
+        reader="similitude.fewshot.reading.read_clues(PATH)",
+    ),
     "idx": _format(
         "images",
         "idx",
