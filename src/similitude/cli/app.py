@@ -71,6 +71,9 @@ data.command(
     name="list",
     help="List data sets, whether they are here, and how to get them.",
 )
+data.command(
+    "similitude.cli.data:get", name="get", help="Put a data set in place from a folder, zip or address, checked."
+)
 app.command(data)
 
 claims = App(name="claims", help="What the papers claim, measured here.")
