@@ -11,7 +11,7 @@ from scipy import stats
 
 from similitude.core.errors import EvaluationError
 from similitude.fewshot.metric import Scores
-from similitude.fewshot.published import SOURCE, aggregate, published, published_aggregate
+from similitude.fewshot.publications import SOURCE, aggregate, published, published_aggregate
 from similitude.fewshot.summary import aggregate_of, compare, summarise
 from similitude.fewshot.tasks import TASKS
 

@@ -13,7 +13,7 @@ from similitude.core.errors import EvaluationError
 from similitude.core.plain import finite
 from similitude.evaluation.anchors import Anchor, AnchorKind
 from similitude.evaluation.rowfile import ROWS, read_rows
-from similitude.fewshot.published import Aggregate, aggregate, published
+from similitude.fewshot.publications import Aggregate, aggregate, published
 from similitude.fewshot.summary import Metric
 from similitude.fewshot.tasks import SPLITS, TASKS
 

@@ -12,7 +12,7 @@ from scipy import stats
 from similitude.core.errors import EvaluationError
 from similitude.evaluation.aggregate import Estimate, mean_of
 from similitude.fewshot.metric import Scores
-from similitude.fewshot.published import Aggregate, aggregate
+from similitude.fewshot.publications import Aggregate, aggregate
 from similitude.fewshot.tasks import SPLITS, TASKS
 
 RESAMPLES = 2000

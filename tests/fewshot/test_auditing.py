@@ -12,7 +12,7 @@ import pytest
 from clues_writer import Rows, clues_rows
 from rich.console import Console
 
-from similitude.fewshot.audit import CHECKS, Audit, audit
+from similitude.fewshot.auditing import CHECKS, Audit, audit
 from similitude.fewshot.forbidden import Forbidden
 from similitude.fewshot.reading import Clues, read_clues
 
