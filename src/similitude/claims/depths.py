@@ -131,13 +131,13 @@ def make(width: int, depth: int) -> nn.Module:
     return ResMLP(PIXELS, CLASSES, width=width, depth=depth, zero_head=True)
 
 
-def noisy_digits() -> DepthTask:
-    """Return the task of transfer: digits under fresh noise, the rate falling to 0."""
+def noisy_digits(depths: tuple[int, ...]) -> DepthTask:
+    """Return the task of transfer over some depths: digits under fresh noise, the rate falling to 0."""
     steps = 120
     return DepthTask(
         ImageBatches(load("digits"), batch_size=128, noise=1.0),
         width=64,
-        depths=(4, 8, 16),
+        depths=depths,
         steps=steps,
         lrs=tuple(2.0**k for k in range(-11, -2)),
         schedule=WarmupLinear(steps),

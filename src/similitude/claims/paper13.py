@@ -206,13 +206,15 @@ def linear_depth() -> Measured:
     paper=13,
     statement="Under Depth-muP the best learning rate of Adam is the same at every depth, with blocks of one matrix; in "
     "the standard parametrization it falls.",
-    claimed="shift from 4 to 16 branches on digits within 0.15 octave per doubling of depth under depth_mup, at most "
-    "-0.25 under sp",
+    claimed="shift from 4 to 16 branches, at full size to 32, on digits within 0.15 octave per doubling of depth under "
+    "depth_mup, at most -0.25 under sp",
     minutes=1.5,
+    full_minutes=3,
 )
-def depth_transfer() -> Measured:
-    """Sweep the learning rate on noisy digits at depths 4, 8 and 16 under Depth-muP and without a rule."""
-    shifts, figures = _shifts(noisy_digits(), "depth_mup", "sp")
+def depth_transfer(*, full: bool = False) -> Measured:
+    """Sweep the learning rate on noisy digits at depths 4, 8, 16 and perhaps 32 under Depth-muP and without a rule."""
+    task = noisy_digits((4, 8, 16, 32) if full else (4, 8, 16))
+    shifts, figures = _shifts(task, "depth_mup", "sp")
     ours, standard = shifts["depth_mup"][0], shifts["sp"][0]
     holds = abs(ours) <= TOLERANCE and standard <= -0.25
     return _moved(holds, shifts, figures)
