@@ -41,7 +41,7 @@ ENOUGH, OFF_AT_CAP = 0.90, 0.03
 )
 def exponents(*, full: bool = False) -> Measured:
     """Tune on the law with several seeds, and compare the exponents that are found with those that it was made with."""
-    truth, seeds = ChinchillaLaw().exponents, _seeds(full)
+    truth, seeds = ChinchillaLaw().exponents, _seeds(full=full)
     found = {name: [laws_of(-0.5, seed=seed).exponents[name] for seed in seeds] for name in NEAR}
     off = {name: abs(_mean(values) - truth[name]) for name, values in found.items()}
     covered = {name: sum(e.low <= truth[name] <= e.high for e in values) for name, values in found.items()}
@@ -77,7 +77,7 @@ def exponents(*, full: bool = False) -> Measured:
 )
 def naive(*, full: bool = False) -> Measured:
     """Read exponents off the Pareto set of the published search, and off a law of all trials of ours."""
-    truth, seeds = ChinchillaLaw().exponents["lr"], _seeds(full)
+    truth, seeds = ChinchillaLaw().exponents["lr"], _seeds(full=full)
     published = [laws_of(-0.5, seed=seed, compat="carbs").by_estimator["naive"]["lr"] for seed in seeds]
     ours = [laws_of(-0.5, seed=seed).exponents["lr"] for seed in seeds]
     errors = np.array([[abs(e.value - truth) for e in row] for row in (published, ours)])
@@ -118,7 +118,7 @@ def naive(*, full: bool = False) -> Measured:
 )
 def transfer(*, full: bool = False) -> Measured:
     """Tune on the law with and without drift, and collect the verdicts on the learning rate."""
-    seeds = _seeds(full)
+    seeds = _seeds(full=full)
     right = {-0.5: Outcome.SHIFTS, 0.0: Outcome.TRANSFERS}
     said = {d: [laws_of(d, seed=seed).transfer()["lr"].outcome for seed in seeds] for d in right}
     wrong = sum(outcome is right[0.0 if d else -0.5] for d, outcomes in said.items() for outcome in outcomes)
@@ -196,7 +196,7 @@ def front() -> Measured:
     )
 
 
-def _seeds(full: bool) -> tuple[int, ...]:
+def _seeds(*, full: bool) -> tuple[int, ...]:
     return MORE_SEEDS if full else SEEDS
 
 
