@@ -22,9 +22,10 @@ from similitude.scaling.records import Plan
 if TYPE_CHECKING:
     from transformers import TrainingArguments
 
+    from similitude.integrations.huggingface_embedding import EmbeddingCallback
     from similitude.integrations.huggingface_sharpness import SharpnessCallback
 
-__all__ = ["SharpnessCallback", "optimizers"]
+__all__ = ["EmbeddingCallback", "SharpnessCallback", "optimizers"]
 
 # What Trainer's optimizers by layer (GaLore, LOMO) are made from in place of parameter groups.
 _OWN_GROUPS = ("params", "model", "optimizer_dict")
@@ -89,7 +90,11 @@ def optimizers(
 
 
 def __getattr__(name: str) -> Any:
-    """Import the callback when it is asked for: its base class is a class of transformers."""
+    """Import a callback when it is asked for: its base class is a class of transformers."""
+    if name == "EmbeddingCallback":
+        from similitude.integrations.huggingface_embedding import EmbeddingCallback
+
+        return EmbeddingCallback
     if name == "SharpnessCallback":
         from similitude.integrations.huggingface_sharpness import SharpnessCallback
 

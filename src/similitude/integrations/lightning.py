@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from similitude.checking.guard import Guard, guard
 from similitude.core.errors import PlanError
 from similitude.integrations.lightning_callback import Callback
+from similitude.integrations.lightning_embedding import EmbeddingCallback
 from similitude.integrations.lightning_sharpness import SharpnessCallback
 from similitude.scaling.axes import some
 from similitude.scaling.clipping import Units, clip_grad_norm_, gradient_scales
@@ -19,7 +20,7 @@ from similitude.scaling.records import Plan
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
 
-__all__ = ["PlanCallback", "SharpnessCallback"]
+__all__ = ["EmbeddingCallback", "PlanCallback", "SharpnessCallback"]
 
 
 class PlanCallback(Callback):
