@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -47,6 +47,28 @@ class FreshInputs:
 
 
 @dataclass(frozen=True)
+class Remembered:
+    """Batches that are drawn once: a sweep asks for the same ones at every gamma and in every round of rates."""
+
+    batches: Batches
+    drawn: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False)
+
+    def batch(self, seed: int, step: int) -> Any:
+        """Return the training batch of one step."""
+        if (seed, step) not in self.drawn:
+            self.drawn[seed, step] = self.batches.batch(seed, step)
+        return self.drawn[seed, step]
+
+    def evaluation(self) -> Any:
+        """Return the evaluation batch."""
+        return self.batches.evaluation()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what identifies these batches."""
+        return self.batches.describe()
+
+
+@dataclass(frozen=True)
 class GammaTask:
     """What a network of a sweep learns.
 
@@ -64,10 +86,10 @@ class GammaTask:
 
 
 def digits() -> Batches:
-    """Return small batches of scikit-learn's digits."""
+    """Return scikit-learn's digits with few images to evaluate."""
     images = load("digits")
     assert isinstance(images, ImageSet), "digits are images"
-    return ImageBatches(images, batch_size=32, evaluate=256)
+    return ImageBatches(images, batch_size=BATCH, evaluate=256)
 
 
 FRESH = GammaTask(INPUTS, 1, FreshInputs, mean_squared_error)
@@ -95,7 +117,7 @@ def swept(
     with tempfile.TemporaryDirectory() as folder:
         return gamma_sweep(
             functools.partial(make, layers=layers, inputs=task.inputs, outputs=task.outputs),
-            task.batches(),
+            Remembered(task.batches()),
             base=WIDTH,
             gammas=gammas,
             loss=task.loss,

@@ -28,11 +28,11 @@ ADAM = functools.partial(torch.optim.Adam, betas=(0.9, 0.95), eps=1e-20)
 the stable ones seem to recover. eps is far below every gradient, which is 1 / gamma of its usual size."""
 
 
-SIZES = {False: ((1e-4, 1e-2, 1e2, 1e4), 200), True: (GAMMAS, STEPS)}
+SIZES = {False: ((1e-4, 1e-2, 1e2, 3e3), 150), True: (GAMMAS, STEPS)}
 """Gammas and steps of the sweeps of rates, at the size that takes a minute and at the full one."""
 
 DEEP = 4
-DEEP_STEPS = 300
+DEEP_STEPS = 250
 """With this many layers the largest gamma needs more steps to leave its plateau."""
 
 
