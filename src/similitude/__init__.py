@@ -177,6 +177,8 @@ _PACKAGES = frozenset(
         "checking",
         "claims",
         "data",
+        "evaluation",
+        "fewshot",
         "integrations",
         "kernels",
         "landscape",

@@ -72,7 +72,9 @@ data.command(
     help="List data sets, whether they are here, and how to get them.",
 )
 data.command(
-    "similitude.cli.data:get", name="get", help="Put a data set in place from a folder, zip or address, checked."
+    "similitude.cli.data:get",
+    name="get",
+    help="Put a data set in place from a folder, zip or address, checked.",
 )
 app.command(data)
 
@@ -90,6 +92,39 @@ claims.command(
     "similitude.cli.claims:report", name="report", help="Write the report of measured claims again."
 )
 app.command(claims)
+
+suite = App(name="suite", help="What was scaled, evaluated: few-shot language understanding.")
+suite.command(
+    "similitude.cli.suite:list_", name="list", help="List the suites and everything that their commands name."
+)
+suite.command(
+    "similitude.cli.suite:report", name="report", help="Write the page of stored results of any suites."
+)
+suite_run = App(name="run", help="Evaluate a subject on a suite.")
+suite_run.command(
+    "similitude.cli.suite_fewshot:fewshot",
+    name="fewshot",
+    help="Fit a learner to every split of CLUES and score its answers to the tests.\n\n"
+    "The exit code is 3 where the learner failed on a split, else 0.",
+)
+suite.command(suite_run)
+app.command(suite)
+
+fewshot = App(name="fewshot", help="CLUES, its data and files of predictions.")
+fewshot.command(
+    "similitude.cli.fewshot:audit", name="audit", help="Say every irregularity that the data has, as found."
+)
+fewshot.command(
+    "similitude.cli.fewshot:verify",
+    name="verify",
+    help="Check and score predictions that were made elsewhere.",
+)
+fewshot.command(
+    "similitude.cli.fewshot:leaderboard",
+    name="leaderboard",
+    help="Rank stored results beside published ones.",
+)
+app.command(fewshot)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,6 +10,9 @@ from similitude.core.errors import EvaluationError
 
 AnchorKind = Literal["constant", "random", "oracle", "human", "published"]
 
+FLOORS = ("constant", "random", "chance")
+"""Subjects, and kinds of anchors, that say what a score is without any ability."""
+
 
 @dataclass(frozen=True)
 class Anchor:

@@ -11,16 +11,15 @@ from pathlib import Path
 from similitude.core.chart import Chart, Series
 from similitude.core.errors import EvaluationError
 from similitude.evaluation.aggregate import Paired, paired
+from similitude.evaluation.anchors import FLOORS
 from similitude.evaluation.rowfile import read_rows
 from similitude.evaluation.rows import Row
 from similitude.evaluation.suite import Suite, suite_named
-from similitude.evaluation.tables import GroupTable, group_tables, subject_of
+from similitude.evaluation.tables import GroupTable, Line, group_tables, subject_of
 from similitude.report.claim_figures import chart_figures
 from similitude.report.files import write_atomically
 from similitude.report.pages import render_template
 from similitude.report.svg import Figure
-
-_FLOORS = ("constant", "random")
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def _results(rows: list[Row]) -> SuiteResults:
     tables = group_tables(rows, suite.anchors(), groups=suite.groups)
     named = [Row(**{**vars(row), "subject": subject_of(row)}) for row in rows]
     subjects = list(dict.fromkeys(row.subject for row in named))
-    floor = next((subject for subject in subjects if subject in _FLOORS), None)
+    floor = next((subject for subject in subjects if subject in FLOORS), None)
     comparisons = []
     for subject in subjects:
         if floor is None or subject == floor:
@@ -119,14 +118,21 @@ def _results(rows: list[Row]) -> SuiteResults:
 
 def _scores(table: GroupTable, suite: Suite) -> Chart:
     """Draw the mean of every subject on every task, marks of one task beside each other."""
-    lines = [line for line in table.lines if line.tasks]
+    labels: dict[str, list[Line]] = {}  # anchors of one kind are one series: the table has their names
+    for line in table.lines:
+        labels.setdefault(line.subject if line.kind == "measured" else line.kind, []).append(line)
     series = []
-    for i, line in enumerate(lines):
-        aside = 0.6 * ((i + 0.5) / len(lines) - 0.5)
-        known = [(place, line.tasks[task]) for place, task in enumerate(table.tasks) if task in line.tasks]
+    for i, (label, lines) in enumerate(labels.items()):
+        aside = 0.6 * ((i + 0.5) / len(labels) - 0.5)
+        known = [
+            (place, line.tasks[task])
+            for place, task in enumerate(table.tasks)
+            for line in lines
+            if task in line.tasks
+        ]
         series.append(
             Series(
-                line.subject,
+                label,
                 [place + aside for place, _ in known],
                 [estimate.value for _, estimate in known],
                 [estimate.interval for _, estimate in known],

@@ -8,13 +8,11 @@ from typing import Any
 
 from similitude.core.errors import EvaluationError
 from similitude.evaluation.aggregate import Estimate, bootstrapped, by_task, mean_of
-from similitude.evaluation.anchors import Anchor
+from similitude.evaluation.anchors import FLOORS, Anchor
 from similitude.evaluation.rows import Row, Setting
 
 Group = tuple[tuple[str, Setting], ...]
 """Parameters that are reported apart, with their values: (("shots", 30),)."""
-
-_FLOORS = ("constant", "random")
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class GroupTable:
     @property
     def has_floor(self) -> bool:
         """Whether a constant or random subject is shown, without which no score means anything."""
-        return any(line.kind in _FLOORS or line.subject in _FLOORS for line in self.lines)
+        return any(line.kind in FLOORS or line.subject in FLOORS for line in self.lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""

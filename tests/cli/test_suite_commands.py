@@ -1,0 +1,141 @@
+"""The commands of suites: names that scripts rely on, examples of every part, wrong use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from similitude.cli.app import main
+from similitude.evaluation.suite import Part, suites
+from similitude.fewshot.learners.catalog import LEARNERS
+from similitude.fewshot.tasks import TASKS
+from tests.fewshot.clues_writer import clues_rows, write_clues
+
+PARTS = [(name, part) for name, suite in suites().items() for part in suite.parts()]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clues(tmp_path_factory.mktemp("clues"), clues_rows())
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    return int(left.value.code or 0)
+
+
+def needs(part: Part) -> str:
+    """The package that a part's example names and that is not installed; empty where nothing is missing."""
+    from similitude.fewshot.learners.pretrained import ENCODERS, LANGUAGE_MODELS
+
+    named = {**ENCODERS, **LANGUAGE_MODELS}
+    return next((word for word in part.example if word in named and named[word].path is None), "")
+
+
+def test_every_task_and_learner_is_a_part() -> None:
+    parts = {(part.kind, part.name) for _, part in PARTS}
+    assert parts == {("task", name) for name in TASKS} | {("learner", name) for name in LEARNERS}
+
+
+@pytest.mark.parametrize(("suite", "part"), PARTS, ids=[f"{s}-{p.kind}-{p.name}" for s, p in PARTS])
+def test_the_example_of_every_part_works(
+    suite: str, part: Part, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if needs(part):
+        pytest.skip(f"{needs(part)} is not installed")
+    arguments = [word.replace("{data}", str(data)) for word in part.example]
+    assert run("suite", "run", suite, *arguments, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rows"]
+    assert all(0 <= row["fair"] <= 100 for row in found["rows"])
+    assert not found["failures"]
+
+
+def test_the_json_that_scripts_rely_on(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        run(
+            "suite", "run", "fewshot", "--data", str(data), "--learner", "constant", "--shots", "30", "--json"
+        )
+        == 0
+    )
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["rows"]) == 30
+    assert all({"task", "shots", "split", "strict", "fair"} <= set(row) for row in found["rows"])
+    assert found["aggregate"]["30"]["fair"]["mean"] == pytest.approx(
+        sum(row["fair"] for row in found["rows"]) / 30
+    )
+
+
+def test_results_of_two_learners_make_one_page(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for learner in ("constant", "frequency"):
+        code = run(
+            *("suite", "run", "fewshot", "--data", str(data), "--learner", learner, "--shots", "30"),
+            *("--tasks", "sst-2,record", "--out", str(tmp_path / learner)),
+        )
+        assert code == 0
+    page = tmp_path / "page.html"
+    capsys.readouterr()
+    assert run("suite", "report", str(tmp_path), "--report", str(page), "--json") == 0
+    tables = json.loads(capsys.readouterr().out)[0]["tables"]
+    subjects = {line["subject"] for table in tables for line in table["lines"]}
+    assert {"constant", "frequency", "Human"} <= subjects
+    text = page.read_text()
+    assert "Beside the floor, item by item" in text
+    assert "No constant or random subject" not in text
+    assert "http" not in text.replace("http://www.w3.org", "")
+
+
+def test_a_page_without_a_floor_says_so(data: Path, tmp_path: Path) -> None:
+    command = ("suite", "run", "fewshot", "--data", str(data), "--tasks", "record", "--shots", "10")
+    assert run(*command, "--learner", "frequency", "--out", str(tmp_path / "rows")) == 0
+    page = tmp_path / "page.html"
+    assert run("suite", "report", str(tmp_path / "rows"), "--report", str(page)) == 0
+    assert "No constant or random subject" in page.read_text()
+
+
+def test_predictions_are_verified_and_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("suite", "run", "fewshot", "--data", str(data), "--tasks", "mnli", "--shots", "10")
+    assert run(*command, "--learner", "chance", "--out", str(tmp_path)) == 0
+    file = tmp_path / "predictions.jsonl"
+    capsys.readouterr()
+    assert run("fewshot", "verify", str(file), "--data", str(data), "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["rows"]) == 5
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([lines[0], lines[2], lines[1], *lines[3:]]) + "\n")
+    assert run("fewshot", "verify", str(file), "--data", str(data)) == 2
+    assert "shuffled" in capsys.readouterr().err
+
+
+def test_the_audit_is_a_command(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("fewshot", "audit", "--data", str(data), "--json") == 0
+    assert "findings" in json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("suite", "list", "fewshots"), "Did you mean fewshot?"),
+        (("suite", "report"), "which results?"),
+        (("suite", "report", "nowhere"), "no results in nowhere"),
+        (("suite", "run", "fewshot", "--data", "nowhere", "--learner", "constant"), "nowhere"),
+        (("suite", "run", "fewshot", "--data", "{data}", "--learner", "constnat"), "did you mean 'constant'"),
+        (("suite", "run", "fewshot", "--data", "{data}", "--learner", "constant", "--tasks", "imdb"), "imdb"),
+        (("suite", "run", "fewshot", "--data", "{data}", "--learner", "constant", "--shots", "ten"), "ten"),
+        (
+            ("suite", "run", "fewshot", "--data", "{data}", "--learner", "constant", "--encoder", "x"),
+            "no option",
+        ),
+    ],
+)
+def test_wrong_use_is_told(
+    arguments: tuple[str, ...], said: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*(word.replace("{data}", str(data)) for word in arguments)) == 2
+    assert said in capsys.readouterr().err
