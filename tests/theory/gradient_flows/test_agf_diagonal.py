@@ -111,6 +111,16 @@ def test_the_general_loop_agrees_with_the_limit():
     assert loop.levels == pytest.approx(limit.levels, abs=1e-4 * limit.levels[0])
 
 
+@pytest.mark.parametrize("size", [1e-6, 1e3])
+def test_the_general_loop_does_not_depend_on_the_size_of_targets(size):
+    X = np.random.default_rng(0).standard_normal((30, 4))
+    problem = diagonal_linear(X, size * (X @ np.array([3.0, -2.0, 1.0, 0.5])), alpha=1e-12)
+    loop, limit = AlternatingGradientFlow(problem, numerical=True).run(), problem.limit()
+    assert loop.order == limit.order
+    assert loop.times == pytest.approx(limit.times, rel=0.05)
+    assert loop.levels == pytest.approx(limit.levels, abs=1e-4 * limit.levels[0])
+
+
 def test_the_general_loop_puts_neurons_back_to_sleep():
     """It stops there: the sign to come is a part of alpha^2 of the direction, below double precision."""
     X, y = turned_back()

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from similitude.theory.gradient_flows.trajectory import Trajectory
 
 Array = np.ndarray
-_RETURNED = 1e-2  # norm over the threshold at which an active neuron has gone back to sleep
+_RETURNED = 1e-2  # of the largest active norm, and of the threshold: below it a neuron may be back at zero
+_UNSEEN = 1e-6  # of the initial loss: what the loss changes by without a neuron that has gone back to sleep
+_HALVINGS = 100  # of the norm at which a neuron joins the active ones
 _SEEN = 1e-7  # of the initial loss: a smaller drop is counted to the one before
 _FAINT = 0.05  # of the largest feature: below this relative growth does not count
 _LEARNED = 1e-8  # of the initial loss: nothing is left to learn
@@ -185,7 +187,7 @@ class AlternatingGradientFlow:
             if math.isinf(until):
                 until = _PATIENCE * wait.time
             time, dormant, woken = wait.time, wait.dormant, list(wait.woken)
-            active[woken] = dormant.neurons(degree)[woken]
+            active[woken] = self._joined(active, dormant.neurons(degree), woken)[woken]
             asleep[woken] = False
             active, done = minimize_cost(problem, active, ~asleep, horizon=time)
             if not done:
@@ -219,18 +221,30 @@ class AlternatingGradientFlow:
             tuple(notes),
         )
 
+    def _joined(self, active: Array, grown: Array, woken: list[int]) -> Array:
+        """Add woken neurons to the active ones, smaller than the threshold where that is more than is to be learned."""
+        before, added = self.problem.loss(active), np.zeros_like(active)
+        added[woken] = grown[woken]
+        for _ in range(_HALVINGS):
+            if self.problem.loss(active + added) <= before:
+                break
+            added = added / 2
+        return active + added
+
     def _put_to_sleep(self, dormant: Dormant, asleep: Array, active: Array) -> tuple[Dormant, Array, Array]:
-        """Make neurons dormant that are back near zero; they go on from the norm that they have."""
+        """Make neurons dormant that are back near zero, without which the loss is the same; they go on from there."""
         norms = np.linalg.norm(active, axis=1)
-        back = ~asleep & (norms < _RETURNED * self.threshold)
+        small = _RETURNED * min(self.threshold, float(norms.max()))
+        back = ~asleep & (norms < small)
         if not back.any():
+            return dormant, asleep, active
+        without = np.where(back[:, None], 0.0, active)
+        change = abs(self.problem.loss(without) - self.problem.loss(active))
+        if change > _UNSEEN * self.problem.loss(np.zeros_like(active)):
             return dormant, asleep, active
         directions, utilities = dormant.directions.copy(), dormant.utilities.copy()
         floor = np.maximum(norms[back], np.finfo(float).tiny)
         moved = norms[back] > 0
         directions[back] = np.where(moved[:, None], active[back] / floor[:, None], directions[back])
-        utilities[back] = accumulated(
-            np.full(int(back.sum()), _RETURNED * self.threshold), self.problem.degree
-        )
-        active = np.where(back[:, None], 0.0, active)
-        return Dormant(directions, utilities), asleep | back, active
+        utilities[back] = accumulated(np.full(int(back.sum()), small), self.problem.degree)
+        return Dormant(directions, utilities), asleep | back, without
