@@ -107,6 +107,18 @@ def test_what_has_no_groups_is_told():
         sim.theory.limit_groups(family(1), family(2)(8), lr=0.1, optimizer=Momentum())
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("optimizer", ["sgd", "sign", "adam", "rmsprop"])
+def test_zero_inputs_move_nothing_and_huge_ones_are_told(optimizer):
+    limit = sim.theory.feature_limit(family(1, nonlinearity=nn.ReLU), optimizer=optimizer, particles=64)
+    still = limit.trajectory(np.zeros((2, 4)), [1.0, -1.0], steps=3, lr=0.1)
+    assert (still.outputs == 0).all()
+    assert still.kernel_change == 0
+    if optimizer == "sgd":
+        with pytest.raises(TheoryError, match="diverges"):
+            limit.trajectory(1e5 * X, 1e5 * TARGETS, steps=3, lr=1.0)
+
+
 def test_deep_networks_are_refused_with_the_way_out():
     with pytest.raises(TheoryError, match=r"2 hidden layers .*nonlinear_kernel"):
         sim.theory.feature_limit(family(2))

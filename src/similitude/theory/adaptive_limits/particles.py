@@ -25,6 +25,7 @@ from similitude.theory.adaptive_limits.records import (
     check_finite,
     given_inputs,
     given_numbers,
+    relative_change,
     residual,
 )
 from similitude.theory.finite_width.given import number, whole
@@ -96,8 +97,9 @@ class FeatureLimit:
             u, v = u - rate * moved[0][0], v - rate * moved[1][0].mT
         blocks = torch.stack(outputs, 1)
         error = blocks.std(0) / BLOCKS**0.5
-        last = self._kernel(u, x)
-        return LimitRun(blocks.mean(0), float(error.max()), float((last - first).norm() / first.norm()))
+        change = relative_change(first, self._kernel(u, x))
+        check_finite(torch.stack([error.max(), change]), count, rate)
+        return LimitRun(blocks.mean(0), float(error.max()), float(change))
 
     def compare(
         self,

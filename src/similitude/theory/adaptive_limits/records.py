@@ -114,5 +114,16 @@ def kernel_change(first: Tensor, last: Tensor) -> Tensor:
         >>> float(kernel_change(x, 2 * x))
         3.0
     """
-    before, after = (x @ x.transpose(-1, -2) for x in (first, last))
-    return (after - before).flatten(-2).norm(dim=-1) / before.flatten(-2).norm(dim=-1)
+    return relative_change(first @ first.mT, last @ last.mT)
+
+
+def relative_change(before: Tensor, after: Tensor) -> Tensor:
+    """Return |after - before| / |before| of matrices, shape (...) from (..., M, M); 0 of those that stay zero.
+
+    Example:
+        >>> zero = torch.zeros(2, 2)
+        >>> float(relative_change(zero, zero)), float(relative_change(torch.eye(2), 3 * torch.eye(2)))
+        (0.0, 2.0)
+    """
+    moved, size = (matrix.flatten(-2).norm(dim=-1) for matrix in (after - before, before))
+    return torch.where(moved == 0, 0.0, moved / size)

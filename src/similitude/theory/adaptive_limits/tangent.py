@@ -188,8 +188,8 @@ class NonlinearKernel:
         for t in range(1, steps + 1):
             moved = step(chi(outputs[-1], y))
             outputs.append(outputs[-1] - lr * moved.value)
-            check_finite(outputs[-1], t, lr)
             error = error + lr * moved.error
+            check_finite(torch.stack([outputs[-1], error]), t, lr)
         return LimitRun(torch.stack(outputs), float(error.max()), 0.0)
 
 
