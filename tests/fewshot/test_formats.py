@@ -226,11 +226,11 @@ QUESTION = "data.0.paragraphs.0.qas.0"
     ("edit", "said"),
     [
         (change("data", ...), "the field 'data' is missing"),
-        (change("data", {}), "'data' is '{}', but list"),
+        (change("data", {}), "'data' is {}, but list"),
         (change("data", []), "holds no question"),
         (change("data.0.paragraphs", ...), r"data\[0\]: the field 'paragraphs'"),
         (change("data.0.paragraphs.0.context", ...), r"data\[0\]\.paragraphs\[0\]: the field 'context'"),
-        (change(f"{QUESTION}.id", 3), r"qas\[0\]: 'id' is '3', but str"),
+        (change(f"{QUESTION}.id", 3), r"qas\[0\]: 'id' is 3, but str"),
         (change(f"{QUESTION}.id", "q2"), r"qas\[1\]: the id 'q2' is there twice"),
         (change(f"{QUESTION}.answers", []), r"qas\[0\]: is_impossible is False, but there are 0 answers"),
         (change(f"{QUESTION}.is_impossible", True), "is_impossible is True, but there are 3 answers"),

@@ -157,7 +157,7 @@ def test_ids_are_texts_and_pairs_have_two_texts(clues: Clues, rows: Rows):
         (RECORD, 9, {"entities": [{"start": 0}]}, "in 'entities': the field 'end' is missing"),
         (RECORD, 9, {"entities": [{"start": 3, "end": 10**6}]}, "an entity runs from 3 to 1000000"),
         (RECORD, 9, {"entities": [{"start": -1, "end": 1}]}, "an entity runs from -1 to 1"),
-        (RECORD, 9, {"entities": [[0, 1]]}, "'entities' holds"),
+        (RECORD, 9, {"entities": [[0, 1]]}, r"in 'entities': the field 'start' is missing .this is \[0, 1\]"),
     ],
 )  # fmt: skip
 def test_a_wrong_field_is_named_with_file_and_line(folder: Path, name, line, fields, said):

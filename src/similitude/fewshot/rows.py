@@ -50,24 +50,49 @@ def to_example(row: Row, task: Task, where: str) -> Example:
         DataError: A field is missing or of a wrong type, a label is unknown, or an entity lies outside the text.
     """
     context = _context(row, task, where)
-    listed = _listed(_field(row, "answer", list, where), where)
+    listed = _listed(required(row, "answer", list, where), where)
     if task.labels and (len(listed) != 1 or listed[0] not in task.labels):
         raise DataError(
             f"{where}: 'answer' is {list(listed)!r}, but {task.title} has exactly one of {', '.join(task.labels)}. "
             "Correct it, or get the file again."
         )
     if task.kind == "span":
-        _field(row, "is_impossible", bool, where)
+        required(row, "is_impossible", bool, where)
     query = Query(
-        id=str(_field(row, "id", (str, int), where)),
+        id=str(required(row, "id", (str, int), where)),
         context=context,
-        question=_field(row, "question", str, where),
+        question=required(row, "question", str, where),
         candidates=_candidates(row, context[0], where) if task.kind == "cloze" else (),
     )
     genre = row.get("genre", "")
     if not isinstance(genre, str):
         raise DataError(f"{where}: 'genre' is {_shown(genre)}, but text is expected. Correct it.")
     return Example(query, _references(listed, task), genre, listed)
+
+
+def required(row: Any, name: str, kind: type | tuple[type, ...], where: str) -> Any:
+    """Return a field of a JSON object.
+
+    Args:
+        row: The object.
+        name: Its field.
+        kind: The type, or types, that it may have; a truth value is no number.
+        where: File and place, for messages.
+
+    Raises:
+        DataError: It is no object, the field is missing, or of another type.
+    """
+    if not isinstance(row, dict) or name not in row:
+        there = f"there are {', '.join(row) or 'none'}" if isinstance(row, dict) else f"this is {_shown(row)}"
+        raise DataError(f"{where}: the field '{name}' is missing ({there}). Add it, or get the file again.")
+    value = row[name]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        raise DataError(
+            f"{where}: '{name}' is {_shown(value)}, but {' or '.join(k.__name__ for k in kinds)} is expected. "
+            "Correct it, or get the file again."
+        )
+    return value
 
 
 def _references(listed: tuple[str, ...], task: Task) -> tuple[Answer, ...]:
@@ -88,15 +113,15 @@ def _listed(answers: list[Any], where: str) -> tuple[str, ...]:
                 "expected. Correct it, or get the file again."
             )
         if isinstance(answer, dict):
-            _field(answer, "answer_start", int, f"{where}, in 'answer'")
+            required(answer, "answer_start", int, f"{where}, in 'answer'")
         texts.append(text)
     return tuple(texts)
 
 
 def _context(row: Row, task: Task, where: str) -> tuple[str, ...]:
     if task.kind != "pair":
-        return (_field(row, "context", str, where),)
-    texts = _field(row, "context", list, where)
+        return (required(row, "context", str, where),)
+    texts = required(row, "context", list, where)
     if len(texts) != 2 or not all(isinstance(text, str) for text in texts):
         raise DataError(
             f"{where}: 'context' is {_shown(texts)}, but a list of two texts is expected (premise, hypothesis). "
@@ -107,10 +132,8 @@ def _context(row: Row, task: Task, where: str) -> tuple[str, ...]:
 
 def _candidates(row: Row, text: str, where: str) -> tuple[str, ...]:
     spans = []
-    for entity in _field(row, "entities", list, where):
-        if not isinstance(entity, dict):
-            raise DataError(f"{where}: 'entities' holds {_shown(entity)}, not {{'start': ..., 'end': ...}}.")
-        start, end = (_field(entity, part, int, f"{where}, in 'entities'") for part in ("start", "end"))
+    for entity in required(row, "entities", list, where):
+        start, end = (required(entity, part, int, f"{where}, in 'entities'") for part in ("start", "end"))
         if not 0 <= start <= end < len(text):
             raise DataError(
                 f"{where}: an entity runs from {start} to {end} (inclusive), but the context has characters 0 to "
@@ -118,22 +141,6 @@ def _candidates(row: Row, text: str, where: str) -> tuple[str, ...]:
             )
         spans.append((start, end))
     return tuple(text[start : end + 1] for start, end in sorted(spans))
-
-
-def _field(row: Row, name: str, kind: type | tuple[type, ...], where: str) -> Any:
-    if name not in row:
-        raise DataError(
-            f"{where}: the field '{name}' is missing (there are {', '.join(row) or 'none'}). Add it, or get the "
-            "file again."
-        )
-    value = row[name]
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        raise DataError(
-            f"{where}: '{name}' is {_shown(value)}, but {' or '.join(k.__name__ for k in kinds)} is expected. "
-            "Correct it, or get the file again."
-        )
-    return value
 
 
 def _parse(line: str, where: str) -> Row:

@@ -10,6 +10,7 @@ from typing import Any
 from similitude.core.errors import DataError
 from similitude.data.text import read_text
 from similitude.fewshot.examples import Answer, Example, Query
+from similitude.fewshot.rows import required
 
 
 def read_squad(path: str | Path) -> tuple[Example, ...]:
@@ -40,12 +41,12 @@ def read_squad(path: str | Path) -> tuple[Example, ...]:
     examples = []
     seen: set[str] = set()
     for where, context, title, question in _questions(root, str(path)):
-        name = _field(question, "id", str, where)
+        name = required(question, "id", str, where)
         if name in seen:
             raise DataError(f"{where}: the id {name!r} is there twice. Correct one of them.")
         seen.add(name)
         texts = tuple(_answers(question, context, where))
-        query = Query(name, (context,), _field(question, "question", str, where))
+        query = Query(name, (context,), required(question, "question", str, where))
         alternatives: tuple[Answer, ...] = tuple(frozenset({text}) for text in dict.fromkeys(texts))
         examples.append(Example(query, alternatives or (frozenset(),), title, texts))
     if not examples:
@@ -55,18 +56,18 @@ def read_squad(path: str | Path) -> tuple[Example, ...]:
 
 def _questions(root: Any, path: str) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     """Yield the place, context, title and question of every question."""
-    for a, article in enumerate(_field(root, "data", list, path)):
+    for a, article in enumerate(required(root, "data", list, path)):
         at = f"{path}, data[{a}]"
         title = article.get("title", "") if isinstance(article, dict) else ""
-        for p, paragraph in enumerate(_field(article, "paragraphs", list, at)):
+        for p, paragraph in enumerate(required(article, "paragraphs", list, at)):
             within = f"{at}.paragraphs[{p}]"
-            context = _field(paragraph, "context", str, within)
-            for q, question in enumerate(_field(paragraph, "qas", list, within)):
+            context = required(paragraph, "context", str, within)
+            for q, question in enumerate(required(paragraph, "qas", list, within)):
                 yield f"{within}.qas[{q}]", context, str(title), question
 
 
 def _answers(question: dict[str, Any], context: str, where: str) -> Iterator[str]:
-    answers = _field(question, "answers", list, where)
+    answers = required(question, "answers", list, where)
     impossible = question.get("is_impossible", False)  # version 1.1 does not have it
     if bool(impossible) != (not answers):
         raise DataError(
@@ -75,17 +76,9 @@ def _answers(question: dict[str, Any], context: str, where: str) -> Iterator[str
         )
     for place, answer in enumerate(answers):
         at = f"{where}.answers[{place}]"
-        text, start = _field(answer, "text", str, at), _field(answer, "answer_start", int, at)
+        text, start = required(answer, "text", str, at), required(answer, "answer_start", int, at)
         if not text or start < 0 or not context.startswith(text, start):
             raise DataError(
                 f"{at}: {text[:60]!r} is not at offset {start} of the context. Correct the offset."
             )
         yield text
-
-
-def _field(data: Any, name: str, kind: type, where: str) -> Any:
-    if not isinstance(data, dict) or name not in data:
-        raise DataError(f"{where}: the field '{name}' is missing. Name a file of the form of SQuAD.")
-    if not isinstance(data[name], kind) or isinstance(data[name], bool):
-        raise DataError(f"{where}: '{name}' is {str(data[name])[:60]!r}, but {kind.__name__} is expected.")
-    return data[name]
