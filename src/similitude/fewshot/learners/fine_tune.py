@@ -1,0 +1,99 @@
+"""Fine-tuning: the whole encoder and a readout are trained on a split (paper 18)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from similitude.core.citation import cites
+from similitude.core.seeding import derive, seeded
+from similitude.fewshot.examples import Answer, Example, Query
+from similitude.fewshot.learners.constant import require_examples
+from similitude.fewshot.learners.encoder import Encoder
+from similitude.fewshot.learners.targets import Target, target_of
+from similitude.fewshot.learners.tuned import Recipe, Tuned, device_of, token_outputs
+from similitude.fewshot.tasks import Task
+from similitude.training.result import RunResult
+
+BATCH = 32
+"""Queries that are answered at once."""
+
+
+@cites(18, "Section 4: classic fine-tuning")
+@dataclass(frozen=True)
+class FineTune:
+    """Train a copy of an encoder, with a readout that fits the kind of answers, on each split.
+
+    Nothing is selected: the recipe is fixed beforehand, and the last step's weights answer. With a plan (made of
+    `Tuned`, see there) the recipe's learning rate is that of the base width.
+
+    Attributes:
+        encoder: An encoder that is a module; it stays as it is.
+        recipe: How it is trained.
+    """
+
+    encoder: Encoder
+    recipe: Recipe = field(default_factory=Recipe)
+
+    @property
+    def name(self) -> str:
+        """Its name in tables."""
+        return f"fine-tune({self.encoder.name}, lr={self.recipe.lr:g}, epochs={self.recipe.epochs})"
+
+    def fit(self, examples: Sequence[Example], task: Task, *, seed: int) -> TunedPredictor:
+        """Train on a split.
+
+        Raises:
+            EvaluationError: The encoder is no module, or the loss is not finite at some step.
+            PlanError: The recipe's plan is not one of the encoder with this readout.
+        """
+        require_examples(examples, task)
+        target = target_of(task, examples)
+        module = copy.deepcopy(self.encoder.module)
+        with seeded(derive(seed, "readout")):
+            model = Tuned(module, self.encoder.width, target.outputs)
+        model.to(device_of(module))
+
+        def loss(model: Tuned, rows: list[Example]) -> Tensor:
+            encodings = self.encoder.tokens([target.texts(row.query) for row in rows])
+            outputs = token_outputs(model, self.encoder, encodings)
+            return torch.stack(
+                [target.loss(*each) for each in zip(outputs, encodings, rows, strict=True)]
+            ).mean()
+
+        result = self.recipe.run(model, examples, loss, seed=seed)
+        return TunedPredictor(model, self.encoder, target, result)
+
+
+@dataclass(frozen=True)
+class TunedPredictor:
+    """Answers by a trained encoder and readout.
+
+    Attributes:
+        model: What was trained.
+        encoder: Its tokenizer and limits.
+        target: What is read off its tokens.
+        result: Losses by step.
+    """
+
+    model: Tuned
+    encoder: Encoder
+    target: Target
+    result: RunResult
+
+    def predict(self, queries: Sequence[Query]) -> list[Answer]:
+        """Return one answer per query, in order."""
+        encodings = self.encoder.tokens([self.target.texts(query) for query in queries]) if queries else []
+        order = sorted(range(len(queries)), key=lambda i: len(encodings[i].ids))
+        answers: list[Answer] = [frozenset()] * len(queries)
+        with torch.no_grad():
+            for start in range(0, len(order), BATCH):
+                part = order[start : start + BATCH]
+                outputs = token_outputs(self.model, self.encoder, [encodings[i] for i in part])
+                for i, tokens in zip(part, outputs, strict=True):
+                    answers[i] = self.target.answer(tokens, encodings[i], queries[i])
+        return answers
