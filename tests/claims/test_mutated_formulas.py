@@ -74,8 +74,8 @@ def once(function: Callable) -> Callable:
     """Return the function that gives its first result every time."""
     known = []
 
-    def first(*args):
-        known[:] = known or [function(*args)]
+    def first(*args, **options):
+        known[:] = known or [function(*args, **options)]
         return known[0]
 
     return first
