@@ -43,7 +43,7 @@ DEPTH_ALIKE, DEPTH_APART = 1.15, 1.2
     statement="The training of a two-layer linear network of any width is closed in w, e = EE' / (ND) and "
     "v = |V|^2 / (ND) (Theorem 5.1).",
     claimed="networks of widths 4, 16 and 256, trained 200 steps by autograd in muP and NTP, are off by at most 1e-10",
-    minutes=0.2,
+    minutes=0.1,
 )
 def theorem() -> Measured:
     """Train networks by autograd, and step the recursion beside them."""
@@ -69,7 +69,7 @@ def theorem() -> Measured:
     "less, the wider it is (Section 5).",
     claimed="sharpness after slow training: under muP within 3 % of 2 s sqrt(1/D^2 + |w*|^2/D) at all widths from 64 on; "
     "under NTP it changes by at most 2 % at width 1024, and by less than at 16",
-    minutes=1.0,
+    minutes=0.1,
 )
 def sharpening() -> Measured:
     """Train networks of four widths at a small rate, and find the largest eigenvalue of their Hessians."""
@@ -107,7 +107,7 @@ def sharpening() -> Measured:
     paper=2,
     statement="Full-batch gradient descent comes to hover where learning rate times sharpness is 2 (Section 3).",
     claimed="mean over steps 200 to 300 within 8 % of 2 for three seeds of a tanh MLP on digits",
-    minutes=1.0,
+    minutes=0.1,
 )
 def edge_of_stability() -> Measured:
     """Train a tanh MLP by gradient descent, and follow its sharpness."""
@@ -146,7 +146,7 @@ def edge_of_stability() -> Measured:
     "(Section 3, after Cohen et al.).",
     claimed="90th percentile of the last 100 of 400 full-batch steps in 32 to 42 at beta1 = 0.9, where theory has 38, "
     "for two seeds of a tanh MLP on digits",
-    minutes=1.5,
+    minutes=0.1,
 )
 def adam_edge() -> Measured:
     """Train a tanh MLP by Adam, and follow its sharpness in Adam's own geometry."""
@@ -178,7 +178,7 @@ def adam_edge() -> Measured:
     statement="Under Depth-muP residual networks with one layer per block are super consistent over depth (Section 4).",
     claimed="learning rate times sharpness of networks of 8, 16 and 48 branches, trained on digits: largest over "
     "smallest at most 1.15 at steps 0, 20 and 40, while it rises",
-    minutes=1.0,
+    minutes=0.3,
 )
 def depth_one_layer() -> Measured:
     """Train the branches of networks of three depths, and compare the means of their sharpness over seeds."""
@@ -192,7 +192,7 @@ def depth_one_layer() -> Measured:
     statement="With two layers per block they are not: blocks become linear in what they learn as networks become deeper "
     "(Section 4).",
     claimed="the same networks with two matrices per block: largest over smallest at least 1.2 at one of these steps",
-    minutes=1.5,
+    minutes=0.4,
 )
 def depth_two_layers() -> Measured:
     """Train the branches of networks of three depths with two layers per block."""
@@ -206,7 +206,7 @@ def depth_two_layers() -> Measured:
     statement="Without a rule of depth the sharpness grows with the depth (Section 4).",
     claimed="one layer per block, branches as they are at every depth: sharpness at the start at least twice as large "
     "at 16 branches as at 8, and at least 10 times at 48",
-    minutes=0.3,
+    minutes=0.2,
 )
 def no_depth_rule() -> Measured:
     """Measure the sharpness at the start without a rule of depth."""
@@ -228,7 +228,7 @@ def no_depth_rule() -> Measured:
     statement="Under muP the sharpness is the same at every width all along training (Super Consistency, Section 3).",
     claimed="tanh MLPs on digits, full batch: learning rate times sharpness differs over widths 256 and 512, at full "
     "size to 1024, by at most 12 % in every window of 300 steps",
-    minutes=1.0,
+    minutes=1.5,
     full_minutes=5,
     together="MLPs of several widths",
 )
@@ -242,7 +242,7 @@ def consistency(*, full: bool = False) -> Measured:
     paper=2,
     statement="Under NTP the sharpness depends on the width: the wider, the less it rises (Section 3).",
     claimed="the same networks under NTP: a difference of at least 25 % over the same widths from step 100 on",
-    minutes=1.0,
+    minutes=1.5,
     full_minutes=5,
     together="MLPs of several widths",
 )
@@ -258,7 +258,7 @@ def ntp_inconsistent(*, full: bool = False) -> Measured:
     "not (Section 3).",
     claimed="distance to the widest network, last window over the first after the start: of the loss at least 1.5 under "
     "both rules; of the sharpness under muP at most 1.5",
-    minutes=1.0,
+    minutes=1.5,
     full_minutes=5,
     together="MLPs of several widths",
 )
@@ -292,7 +292,7 @@ def loss_gap(*, full: bool = False) -> Measured:
     statement="Convolutional networks are super consistent under muP and not under NTP (Section 3).",
     claimed="two convolutions of 8 to 64 channels on digits: a difference over 32 and 64 channels of at most 15 % in "
     "every window from step 50 on under muP, and of at least 25 % under NTP",
-    minutes=4.0,
+    minutes=0.6,
 )
 def convnet() -> Measured:
     """Train four numbers of channels with three seeds under both rules."""

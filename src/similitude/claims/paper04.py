@@ -36,7 +36,7 @@ _CROSSED = ((1.5, 4.5, 1.0, 0.5), (2.0, 0.3, 1.0, 0.8))
     claimed="two coordinates of which one is unlearned, 5 and 8 coordinates, and 20 with 15 samples: mean distance from "
     "the staircase at most 0.002 of the initial loss at alpha = 1e-24; there and on 3 random problems it is halved (by "
     "a factor of 0.4 to 0.6 by the fit) each time alpha is squared",
-    minutes=0.3,
+    minutes=0.1,
 )
 def diagonal() -> Measured:
     """Integrate gradient flow in the mirror variable at three initializations."""
@@ -106,7 +106,7 @@ def _regressions() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     "(Section 5).",
     claimed="inputs of equal variance, alpha = 1e-12, three initializations: modes in order, drops within 5 % of the "
     "predicted times",
-    minutes=0.3,
+    minutes=0.1,
 )
 def linear_modes() -> Measured:
     """Integrate both layers from three small random starts."""
@@ -135,7 +135,7 @@ def linear_modes() -> Measured:
     "explains most; where not, modes are learned independently (derived here).",
     claimed="gradient flow with crossed modes, alpha = 1e-4 and 1e-12: the conjecture is at least 30 % off at both, the "
     "rule of modes at most 8 %, and 2.5 times less at the smaller; modes in its order",
-    minutes=0.3,
+    minutes=0.1,
 )
 def crossed() -> Measured:
     """Integrate both layers where the fastest mode explains less than the second."""
@@ -176,7 +176,7 @@ def crossed() -> Measured:
     "those of largest variance first (Section 5).",
     claimed="three initializations of 1e-4: components in order, losses between drops within 1e-4 of the initial loss of "
     "those predicted, times within 2 %",
-    minutes=0.3,
+    minutes=0.1,
 )
 def transformer() -> Measured:
     """Integrate five heads on the population loss from three small random starts."""
@@ -221,8 +221,8 @@ def transformer() -> Measured:
     claimed="p = 7, two frequencies, 10 neurons, at full size p = 11, three frequencies, 16 neurons, alpha = 0.01: "
     "frequencies in order of |x^|, mean distance from the staircase at most 0.01 of the initial loss, times within 5 % "
     "and after the bounds by the utility",
-    minutes=0.6,
-    full_minutes=3,
+    minutes=0.1,
+    full_minutes=0.5,
 )
 def modular(*, full: bool = False) -> Measured:
     """Integrate the network on all pairs of numbers."""

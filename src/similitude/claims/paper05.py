@@ -68,7 +68,7 @@ def flow(found: Escape, start: float, end: float, *, step: float = 2e-3) -> tupl
     "for two layers, to blow-up in finite time for more.",
     claimed=f"gradient descent in short steps from {START:g} times the direction: its time to {GROWTH:g} times the "
     "scale is the predicted one within 2 % for L = 2, 3, 4",
-    minutes=0.3,
+    minutes=0.1,
 )
 def growth() -> Measured:
     """Train networks of three depths from their escape directions and take the time."""
@@ -107,7 +107,7 @@ def growth() -> Measured:
     "gradients rank one everywhere leaves at speed sqrt(2) - 1, a first layer of rank two at 1/2.",
     claimed="two layers: speed 0.4142 within 0.001; three layers: 0.5 within 0.001, two equal singular values in the "
     "first layer (within 2 %), s1/s2 above 30 after it",
-    minutes=0.2,
+    minutes=0.1,
 )
 def two_directions() -> Measured:
     """Climb to the escape directions of two depths."""
@@ -147,8 +147,8 @@ def two_directions() -> Measured:
     paper=5,
     statement="The speed of the best escape direction never falls with depth (Proposition 3.2).",
     claimed="Gaussian data, one output and four, L = 2, 3, 4, 6, at full size also 8 and 12: no fall by more than 0.1 %",
-    minutes=0.6,
-    full_minutes=3,
+    minutes=0.4,
+    full_minutes=1,
 )
 def never_falls(*, full: bool = False) -> Measured:
     """Climb to escape directions of four depths, or six, on two tasks, each from its own random starts."""
@@ -194,7 +194,7 @@ def small_starts() -> dict[float, SmallStart]:
     "singular value exceeds all others by a factor of about l^(1/4) (Theorem 3.1).",
     claimed="six layers of 48 units trained on digits from a start of 0.02 / sqrt(fan-in), loss fallen by 1 %: s1/s2 >= "
     "l^(1/4) in every layer (below 1.3 at the start); energy of activations beyond one direction falling with the layer",
-    minutes=0.4,
+    minutes=0.1,
 )
 def ranks() -> Measured:
     """Train from small initializations and look at singular values when the loss begins to fall."""
@@ -251,7 +251,7 @@ def ranks() -> Measured:
     "nearer to the fastest.",
     claimed="the same runs: share of the fastest speed when the loss has fallen by 1 % grows as the start shrinks from "
     "0.4 to 0.02, above 0.7 at the smallest",
-    minutes=0.6,
+    minutes=0.1,
 )
 def landing() -> Measured:
     """Compare what training leaves the origin with, and the fastest direction that ascent finds."""
@@ -284,7 +284,7 @@ def landing() -> Measured:
     "Section 4).",
     claimed="four layers of 48 units on digits from a start of 0.02: activations of the narrowest hidden layer beyond "
     "one direction have more than 5 times the share of energy at half of the loss that they have at 96 %",
-    minutes=0.3,
+    minutes=0.1,
 )
 def saddles() -> Measured:
     """Train through the first plateaus, and follow how many directions the activations use."""
@@ -329,7 +329,7 @@ def three_features() -> tuple[np.ndarray, np.ndarray]:
     claimed="three layers of 24 units on three separate features of sizes 4, 2 and 1, five initializations of 0.05: on "
     "every plateau the rank is the number of features that are learned, and the loss what these leave within 0.02 of the "
     "first; nine of ten plateaus are seen",
-    minutes=0.2,
+    minutes=0.1,
 )
 def plateaus() -> Measured:
     """Train from five small initializations to the end, and look at the network on each plateau."""

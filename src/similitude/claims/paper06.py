@@ -36,8 +36,8 @@ POOL, IMAGE_SIZES, IMAGE_RIDGES = 2000, (50, 100, 200), (0.0, 0.5, 5.0)
     claimed="power law of exponent 3/2, 8 pairs of samples and features, 5 ridges: mean test errors of 24 draws, at full "
     "size 200, within three standard errors or 5 % of the prediction in at least 95 % of the cases, with a median "
     "distance of at most 2 %",
-    minutes=0.2,
-    full_minutes=2,
+    minutes=0.1,
+    full_minutes=1,
 )
 def errors(*, full: bool = False) -> Measured:
     """Fit regressions on Gaussian features and compare with the prediction."""
@@ -115,7 +115,7 @@ def _range(values: list[float]) -> tuple[float, float]:
     claimed="power law of exponent 3/2: along growing samples and features the measured error at the measured best "
     "ridge never rises by more than its standard error, and at ridge 1e-3 with 256 samples 256 features are worse than "
     "64",
-    minutes=0.2,
+    minutes=0.1,
 )
 def more_is_better() -> Measured:
     """Scan ridges by brute force at growing sizes, in the same draws for all ridges."""

@@ -45,8 +45,8 @@ STEP_SIZE = 1.8
     claimed="MLPs of 3 hidden layers of ReLUs: the relative distance of one net's covariance to the kernel goes with the "
     "width to the -1/2 within 0.15, and its mean over nets at width 1024, at full size 4096, has no bias beyond two "
     "standard errors",
-    minutes=0.5,
-    full_minutes=5,
+    minutes=0.2,
+    full_minutes=1,
 )
 def nngp(*, full: bool = False) -> Measured:
     """Measure the covariance of the output given the last hidden layer in random nets of five widths, or of seven."""
@@ -60,7 +60,7 @@ def nngp(*, full: bool = False) -> Measured:
     statement="The tangent kernel of a random net converges to a fixed one (part A: Theta recursion).",
     claimed="such nets: the relative distance of one net's tangent kernel to the limit goes with the width to the -1/2 "
     "within 0.15, and its mean over nets at width 1024 has no bias beyond two standard errors",
-    minutes=0.2,
+    minutes=0.1,
 )
 def ntk() -> Measured:
     """Measure the tangent kernel of random nets of five widths."""

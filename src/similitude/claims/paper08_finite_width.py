@@ -34,7 +34,7 @@ _RESAMPLES = 200
     "chi_perp and chi_perp = C_W <phi'^2> at the fixed point of the variance.",
     claimed="decay of 1 - cosine over layers 3 to 8 of wide tanh networks with C_W = 1.3, C_b = 0.3: xi within 4 % of "
     "theory",
-    minutes=0.2,
+    minutes=0.1,
 )
 def depth_scale() -> Measured:
     """Fit how the distance of two inputs falls with the layer, averaged over networks of 768 units."""
@@ -63,7 +63,7 @@ def depth_scale() -> Measured:
     "apart.",
     claimed="factor on the squared distance of near inputs per layer at C_b = 0.05, C_W over its critical value: within "
     "0.02 of 1 at 1, below 0.95 at 0.8, above 1.03 at 1.2",
-    minutes=0.3,
+    minutes=0.1,
 )
 def critical() -> Measured:
     """Measure how two near inputs move apart from layer to layer, on the line and on both sides of it."""
@@ -87,7 +87,7 @@ def critical() -> Measured:
     "layers, of order L/n; for ReLU it is (1 + 5/n)^L - 1.",
     claimed="Var(S) / K^2 of the output within 6 % or 3 standard errors of the recursion, at five pairs (n, L) with L/n "
     "up to 1/4 for tanh, and three for ReLU",
-    minutes=0.6,
+    minutes=0.2,
 )
 def fourth_cumulant() -> Measured:
     """Draw networks with all their weights, and compare the products of squares of two output units."""
@@ -117,7 +117,7 @@ def fourth_cumulant() -> Measured:
     "beta = 5 L/n, whatever L and n are by themselves.",
     claimed="beta by mean and by variance of the log within 8 % or 3 standard errors of theory at (n, L) = (64, 8), "
     "(128, 16), (96, 24); the first two agree within 10 %",
-    minutes=0.8,
+    minutes=0.1,
 )
 def log_normal() -> Measured:
     """Measure mean and variance of the log size of random ReLU networks."""
@@ -156,7 +156,7 @@ def log_normal() -> Measured:
     "e^(5 L/n).",
     claimed="second moment by autograd within 3 standard errors of the mean over layers i, j of (1 + 5/n)^(L - |i - j|) "
     "(1 + 1/n)^|i - j|, and its product over layers at unequal widths",
-    minutes=0.8,
+    minutes=0.1,
 )
 def ntk_fluctuation() -> Measured:
     """Take tangent kernels of thousands of small networks."""

@@ -169,7 +169,7 @@ def _measured_and_theory(
     claimed="exp(x'z) in 20 dimensions, 50 to 900 samples, at full size to 3600: measured errors of interpolated noise "
     "within three standard errors or 3 % of E_0; in 30 dimensions they fall from 60 samples to 170 and rise to 500",
     minutes=0.1,
-    full_minutes=1,
+    full_minutes=0.5,
 )
 def sphere(*, full: bool = False) -> Measured:
     """Interpolate noise at random points of spheres."""

@@ -35,8 +35,8 @@ ENOUGH, OFF_AT_CAP = 0.90, 0.03
     claimed="60 noisy trials on Chinchilla's law, five seeds, at full size ten: exponent of parameters over compute "
     "within 0.02 of 0.4516 and of the best learning rate within 0.03 of -0.2258 in the mean; 90 % intervals cover each "
     "in at least four of five",
-    minutes=1.5,
-    full_minutes=3,
+    minutes=0.9,
+    full_minutes=2,
     together="searches on Chinchilla's law",
 )
 def exponents(*, full: bool = False) -> Measured:
@@ -71,8 +71,8 @@ def exponents(*, full: bool = False) -> Measured:
     statement="A regression over the observed Pareto set gives the scaling laws of hyperparameters (Section 4).",
     claimed="it does not for the learning rate: over the trials of the published search its error of the exponent is, in "
     "the mean of five seeds, at full size ten, at least 0.05 and at least three times that of a law of all of ours",
-    minutes=1.5,
-    full_minutes=3,
+    minutes=0.9,
+    full_minutes=2,
     together="searches on Chinchilla's law",
 )
 def naive(*, full: bool = False) -> Measured:
@@ -112,8 +112,8 @@ def naive(*, full: bool = False) -> Measured:
     statement="Whether a hyperparameter's best value moves with the cost can be told from the trials of a search.",
     claimed="where the best learning rate goes as N^-0.5 it is said to shift, and where it does not move, to transfer: "
     "in at least four of five seeds each, at full size eight of ten, and never the other way round",
-    minutes=1.5,
-    full_minutes=3,
+    minutes=0.9,
+    full_minutes=2,
     together="searches on Chinchilla's law",
 )
 def transfer(*, full: bool = False) -> Measured:
@@ -164,7 +164,7 @@ def transfer(*, full: bool = False) -> Measured:
     claimed="60 trainings of a network on digits, the chosen ones trained again with four seeds: at least 90 % of the "
     "hypervolume of the frontier of 1,104 trainings, and within 0.03 nats of it at the largest cost, in the mean of "
     "three seeds",
-    minutes=3.0,
+    minutes=0.7,
 )
 def front() -> Measured:
     """Tune with three seeds, train what is chosen again, and compare with brute force."""

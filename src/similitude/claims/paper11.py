@@ -91,7 +91,7 @@ def spectrum_chart(title: str, run: EmbeddingHistory, predicted: EmbeddingSteps,
     statement="A linear encoder that starts small learns the eigenmodes of the views' cross-correlation one at a time, "
     "at times -log(gamma s(0)^2) / (8 gamma) (Proposition 3.1).",
     claimed=f"five dimensions, random weights of {ALPHA:g}: half-rise times by gradient descent within 1 %",
-    minutes=0.2,
+    minutes=0.1,
 )
 def linear_times() -> Measured:
     """Train a linear encoder and take the times at which its eigenvalues reach one half."""
@@ -111,7 +111,7 @@ def linear_times() -> Measured:
     paper=11,
     statement="The loss goes down a staircase, by one with each dimension.",
     claimed="the same at starts of 1e-5: half way between two predicted times the loss is d - j within 0.05",
-    minutes=0.2,
+    minutes=0.1,
 )
 def staircase() -> Measured:
     """Train a linear encoder and read its loss between the steps."""
@@ -145,7 +145,7 @@ def staircase() -> Measured:
     paper=11,
     statement="Of all weights that bring the loss to zero, training from small starts finds those of least norm.",
     claimed="squared norm after training within 1 % of the sum of 1 / gamma; each of 1000 random solutions is larger",
-    minutes=0.2,
+    minutes=0.1,
 )
 def least_norm() -> Measured:
     """Train a linear encoder, and draw other weights of zero loss."""
@@ -186,7 +186,7 @@ def least_norm() -> Measured:
     statement="Kernels learn the eigenmodes of the contrastive kernel in the same way (Proposition 4.1).",
     claimed="centred RBF kernel on digits, three dimensions: times of gradient descent in function space within 2 %, "
     "overlap with the predicted modes above 0.98, C = 1 of the closed-form embedding within 1e-9",
-    minutes=0.2,
+    minutes=0.1,
 )
 def kernel_times() -> Measured:
     """Train the embedding of all views by kernel gradient descent."""
@@ -247,7 +247,7 @@ def wide_run(width: int, *, samples: int = 300) -> tuple[EmbeddingSteps, Embeddi
     statement="Wide networks that start small follow the kernel: same modes, same times (Section 5).",
     claimed="tanh MLP of two hidden layers on augmented digits, width 512 (1024 in full): times within 10 % after "
     "the first, overlap with the predicted modes above 0.9 and above that with plain kernel PCA",
-    minutes=0.7,
+    minutes=0.2,
     full_minutes=3,
 )
 def wide(*, full: bool = False) -> Measured:
@@ -365,7 +365,7 @@ def contrastive() -> Measured:
     paper=11,
     statement="Smaller starts postpone every step by the logarithm of the start, and leave the steps apart.",
     claimed="from 1e-4 to 1e-6 each time grows by log(1e4) / (8 gamma) within 2 %",
-    minutes=0.2,
+    minutes=0.1,
 )
 def smaller_starts() -> Measured:
     """Train linear encoders from two starts."""

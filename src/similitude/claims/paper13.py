@@ -86,7 +86,7 @@ def init() -> Measured:
     statement="Neighbouring branches phi(W x) get gradients with correlation (E phi')^2 / E phi'^2: diverse for |x|, "
     "redundant without a nonlinearity; branches W phi(x) are redundant whatever phi is.",
     claimed="cosines within 0.03 of 0.5 (relu), 0 (abs), 0.76 (tanh), 1 (linear); at least 0.95 for branches W phi(x)",
-    minutes=0.4,
+    minutes=0.1,
 )
 def gradient_diversity() -> Measured:
     """Measure the cosine of the gradients of neighbouring branches at width 192 and depth 64."""
@@ -115,7 +115,7 @@ def gradient_diversity() -> Measured:
     "diverse as can be. At alpha 1 they come to differ by e: redundant (Claims 7.4 and 7.5).",
     claimed="exponents of distances along the stream after training at depth 128: at most 0.62 at alpha 1/2; at alpha 1 "
     "at least 0.7, and 0.05 above that at depth 32",
-    minutes=1.0,
+    minutes=0.3,
 )
 def feature_diversity() -> Measured:
     """Train 60 steps of Adam at depths 32 and 128 under both rules, and fit the exponents of distances."""
@@ -150,7 +150,7 @@ def feature_diversity() -> Measured:
     statement="A linear residual network of width n, trained by SGD, has an exact limit of infinite width (Section 4); "
     "the mean of finite networks is off by 1/n.",
     claimed="n times the mean deviation of the outputs at n = 64 and 256: equal within four standard errors, and not 0",
-    minutes=1.0,
+    minutes=0.3,
 )
 def linear_width() -> Measured:
     """Train thousands of networks of widths 64 and 256, and compare their mean outputs with the limit."""
@@ -208,8 +208,8 @@ def linear_depth() -> Measured:
     "the standard parametrization it falls.",
     claimed="shift from 4 to 16 branches, at full size to 32, on digits within 0.15 octave per doubling of depth under "
     "depth_mup, at most -0.25 under sp",
-    minutes=1.5,
-    full_minutes=3,
+    minutes=0.5,
+    full_minutes=1,
 )
 def depth_transfer(*, full: bool = False) -> Measured:
     """Sweep the learning rate on noisy digits at depths 4, 8, 16 and perhaps 32 under Depth-muP and without a rule."""
@@ -227,7 +227,7 @@ def depth_transfer(*, full: bool = False) -> Measured:
     "networks, and at alpha = 1 the best rate grows with the depth.",
     claimed="shift from 4 to 16 branches, memorising digits with shuffled labels: within 0.15 under depth_mup; at most "
     "-0.15 with branches alone; at least 0.1 under complete_p; at most -0.5 under sp",
-    minutes=2.5,
+    minutes=0.5,
 )
 def wrong_exponents() -> Measured:
     """Sweep the learning rate of memorisation at depths 4 and 16 under the right exponents and three wrong pairs."""
@@ -244,7 +244,7 @@ def wrong_exponents() -> Measured:
     "every other nonlinearity, and branches phi(W x) beat W phi(x), each at its best learning rate.",
     claimed="final losses with 16 branches, memorising digits with shuffled labels: abs at most 0.8 of relu, gelu and "
     "tanh, relu at most 0.9 of W relu(x); that losses follow the correlation among the others is not claimed",
-    minutes=0.7,
+    minutes=0.6,
 )
 def absolute_value() -> Measured:
     """Compare losses at the best learning rate of five kinds of branches at depth 16."""
@@ -282,7 +282,7 @@ def absolute_value() -> Measured:
     "branches falls with the square of the learning rate, at large depth in proportion.",
     claimed="slope of log multiplier on log rate, over rates of 1/2 to 4: with two matrices at most -1.5 at depth 1 and "
     "at least -1.25 at depth 16; with one matrix within 0.5 of -1 at both, and less of a change",
-    minutes=0.7,
+    minutes=0.6,
 )
 def two_layers() -> Measured:
     """Find the valley of (rate, multiplier) of both kinds of blocks at depths 1 and 16."""

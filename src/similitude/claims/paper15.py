@@ -31,8 +31,8 @@ _COSINES = (-0.9, -0.5, 0.0, 0.5, 0.9)
     "whatever the order in which width and depth grow; its error is of the order of width^-1/2 at any depth.",
     claimed="error of the covariance of two inputs on the grid of n and L in 16, 64, 256, at full size also 512: "
     "exponent of width -0.5 +- 0.1; at each width, its ratio between the largest L and 16 within 30 % of 1",
-    minutes=0.5,
-    full_minutes=4,
+    minutes=0.2,
+    full_minutes=2.5,
 )
 def commute(*, full: bool = False) -> Measured:
     """Draw networks on a grid of widths and depths, and take the error of the covariance of two inputs."""
@@ -67,7 +67,7 @@ def commute(*, full: bool = False) -> Measured:
     statement="At infinite width, networks of finite depth are 1/L away from the limit of infinite depth.",
     claimed="mean covariance of networks of 48 ReLUs, 1 to 8 branches, on one input: its distance from e^(1/2) goes as "
     "L^-1 +- 0.2",
-    minutes=0.2,
+    minutes=0.1,
 )
 def depth_rate() -> Measured:
     """Average the covariance over many networks of few branches, which width does not bias."""
@@ -130,7 +130,7 @@ def gaussian() -> Measured:
     statement="The correlation of two inputs follows an ordinary differential equation in t = l/L.",
     claimed="mean cosine of networks with n = 256, L = 64 at t = 1/4, 1/2, 3/4, 1 from cosines -0.9 to 0.9: within 3.5 "
     "standard errors of the flow, or 0.01",
-    minutes=0.3,
+    minutes=0.1,
 )
 def correlation() -> Measured:
     """Follow the cosine of five pairs of inputs along networks of 64 branches."""
@@ -192,7 +192,7 @@ def exponents() -> Measured:
     "of plain networks grow as e^(5 L/n).",
     claimed="n Var(q) / q^2 at L = 16, 64, 128 of ReLU networks between 4 and 5.9, of tanh between 1.9 and 3.1; above 12 "
     "for plain ones with n = L = 64",
-    minutes=0.5,
+    minutes=0.2,
 )
 def fluctuations() -> Measured:
     """Measure the variance of the covariance at three depths for two activations."""
@@ -232,7 +232,7 @@ def fluctuations() -> Measured:
     "for ReLU at one input (derived).",
     claimed="mean kernel by autograd at n = 192, L = 24, two inputs: within 3.5 standard errors of the recursion over "
     "layers, and within 6 % of its limit of infinite depth",
-    minutes=0.2,
+    minutes=0.1,
 )
 def tangent_kernel() -> Measured:
     """Take tangent kernels of random networks, and compare the mean with theory."""

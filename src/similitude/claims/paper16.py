@@ -38,8 +38,8 @@ RISK_ETAS, RISK_DRAWS = (0.0, 1.0, 2.0, 4.0), 6
     "mu_1 / (n sqrt N) X'y a'.",
     claimed="tanh and ReLU students of a ReLU teacher, n = N = 2 d: the relative error of the rank-one matrix in "
     "operator norm at N = 1600 is half of that at 400, at full size that at 6400 of that at 1600, within 25 %",
-    minutes=0.3,
-    full_minutes=5,
+    minutes=0.1,
+    full_minutes=4,
 )
 def rank_one(*, full: bool = False) -> Measured:
     """Take gradients at three widths, and compare with the rank-one matrix."""
@@ -89,7 +89,7 @@ def _rank_one_error(draw: Drawn, linear: float) -> float:
     "with the teacher's; both have closed forms.",
     claimed="tanh and ReLU students, d 500, N 750, n 1500, five eta from 0.5 to 12, four draws: top singular values "
     "within 5 % and squared cosines with the teacher within 0.05 of the closed form",
-    minutes=0.5,
+    minutes=0.1,
 )
 def spike() -> Measured:
     """Take steps of five sizes, and decompose the weights."""
@@ -157,7 +157,7 @@ def _spike(draw: Drawn, eta: float) -> tuple[float, float]:
     "closed form, and never better than the best linear function.",
     claimed="three settings, two students, eta 0, 1, 2, 4, six draws: all mean risks within three standard errors or 5 % "
     "of the closed form, falling with eta, and above the best linear function's",
-    minutes=1.0,
+    minutes=0.4,
 )
 def small_step() -> Measured:
     """Regress on features before and after steps of three sizes, on the same samples."""

@@ -52,7 +52,7 @@ IMAGE_SHARES, IMAGE_RIDGES = (0.5, 1.0, 3.0), (0.1, 0.3, 1.0, 3.0)
     "sqrt(N) take it below, with enough samples per dimension.",
     claimed="erf student and teacher, d 128, N 512, n 1024, best of six ridges: above at eta up to sqrt(N) / 20, below "
     "at eta = 3 sqrt(N)",
-    minutes=0.5,
+    minutes=0.2,
 )
 def two_regimes() -> Measured:
     """Scan the step from O(1) to beyond sqrt(N) at the best ridge."""
@@ -99,7 +99,7 @@ def two_regimes() -> Measured:
     "invariant to rotations where tau* is far below the best linear function's risk.",
     claimed="three students and teachers, d 128, N 512, n 4096, best of three steps and six ridges: below the best "
     "linear function for erf, erf and ReLU, ReLU, whose tau* is below it, and not for tanh, ReLU, whose tau* is above",
-    minutes=0.5,
+    minutes=0.2,
 )
 def which_teachers() -> Measured:
     """Take large steps for three pairs of student and teacher."""
@@ -137,7 +137,7 @@ def which_teachers() -> Measured:
     "width.",
     claimed="tanh student and teacher, d 128, n 1024, five eta / sqrt(N) from 0.1 to 10: the same one is best at N 256, "
     "512 and 1024, and neither the smallest nor the largest",
-    minutes=0.7,
+    minutes=0.3,
 )
 def transfer() -> Measured:
     """Scan the step at three widths."""
@@ -190,7 +190,7 @@ def _best_risks(
     claimed="2,000 whitened images, odd against even classes, ReLU, steps of sqrt(N) / 2 and more, away from the "
     "threshold: top singular values within 5 % and squared cosines within 0.05 of the prediction, errors within 10 %, "
     "and lower after steps of sqrt(N) and 3 sqrt(N)",
-    minutes=0.4,
+    minutes=0.1,
 )
 def real_images() -> Measured:
     """Take steps on whitened images, regress on the features, and test on the rest."""

@@ -45,7 +45,7 @@ def _digits() -> Experiment:
     "parametrization it is not (Figure 1).",
     claimed="shift under muP within 0.25 octave per doubling and at most 0.4 of that under sp, which falls "
     "by 0.25 or more",
-    minutes=0.6,
+    minutes=0.8,
 )
 def transfer() -> Measured:
     """Sweep the learning rate of the MLP under both parametrizations; compare the shifts of the optimum."""
@@ -77,7 +77,7 @@ def transfer() -> Measured:
     paper=17,
     statement="At fixed hyperparameters under muP, wider networks do better (Section 8).",
     claimed="loss at the largest width minus loss at the smallest, same learning rate and steps: below 0",
-    minutes=0.6,
+    minutes=0.2,
 )
 def wider_is_better() -> Measured:
     """Train the MLP at its base's best learning rate at the smallest and largest width, paired by seed."""
@@ -124,7 +124,7 @@ def wider_is_better() -> Measured:
     "Figure 7).",
     claimed=f"training loss at the largest width minus that at the smallest, in every one of {WINDOWS} parts of the run "
     "but the first: below 0",
-    minutes=0.4,
+    minutes=0.2,
 )
 def wider_throughout() -> Measured:
     """Compare the training curves of the smallest and largest width part by part, paired by seed."""
@@ -142,7 +142,7 @@ def wider_throughout() -> Measured:
     paper=17,
     statement="The best scale of the initialization is the same at every width under muP (Figure 4).",
     claimed="shift of the best multiplier of the initial weights before the head within 0.25 octave per doubling",
-    minutes=0.8,
+    minutes=0.6,
 )
 def init_scale() -> Measured:
     """Sweep a common multiplier of the initial values of the first and the hidden layers."""
@@ -162,7 +162,7 @@ def init_scale() -> Measured:
     statement="The best multiplier of the output is the same at every width under muP (Figure 4).",
     claimed="shift within 0.25 octave per doubling or, where the basin is flat, the base's value within 2 % or two "
     "standard errors of the best at the largest width",
-    minutes=1.2,
+    minutes=0.8,
 )
 def output_multiplier() -> Measured:
     """Sweep the head's forward multiplier on an MLP whose head starts at random."""
@@ -181,7 +181,7 @@ def output_multiplier() -> Measured:
     paper=17,
     statement="The best betas of Adam are the same at every width under muP (Section 6.1, Table 2).",
     claimed="of 9 pairs, the best one at the base costs at most 2 % or two standard errors at the largest width",
-    minutes=0.8,
+    minutes=0.6,
 )
 def betas() -> Measured:
     """Train with nine pairs of betas at every width."""
@@ -235,7 +235,7 @@ def schedule() -> Measured:
     statement="Regularization does not transfer: its best strength depends on the width (Section 6.1, Table 2).",
     claimed="on 100 images that are memorised, the best odds of dropout move with width (95 % interval beside 0), or "
     "those of the base cost more than the test of a learning rate allows",
-    minutes=2.0,
+    minutes=1.6,
 )
 def dropout() -> Measured:
     """Sweep the odds p / (1 - p) of dropout where networks overfit, everything else by the plan."""
@@ -245,7 +245,7 @@ def dropout() -> Measured:
         dropped = dataclasses.replace(experiment, make=functools.partial(DroppedMLP, rate=odds / (1 + odds)))
         return finals(train(dropped, width, [(MEMORISING_LR, {})], seeds=range(6)))[0]
 
-    return moves("strength of dropout (odds)", sweep(experiment.widths, _octaves(-5, 3), losses_at))
+    return moves("strength of dropout (odds)", sweep(experiment.widths, _octaves(-4, 2), losses_at))
 
 
 @claim(
@@ -255,7 +255,7 @@ def dropout() -> Measured:
     "muP (Figure 1, Section 7).",
     claimed="from width 64 to 128, at full size to 512, the best rate moves by at most a factor of 2, and that of "
     "the base costs at most 2 % or two standard errors at the largest width",
-    minutes=1.5,
+    minutes=1.1,
     full_minutes=35,
 )
 def text_transfer(*, full: bool = False) -> Measured:

@@ -55,7 +55,7 @@ _UNKNOWN = Slope(math.nan, math.nan, math.nan, math.nan)
     claimed="bottlenecks of 2 and 8, n = 128 to 2048, 12 + 8 Gaussian inputs: the largest deviation in training goes "
     "with n to a power between -0.7 and -0.3, times sqrt(n) it is below 2.5, and the kernel at the start is at least 4 "
     "times as far off at n = 2048",
-    minutes=1.2,
+    minutes=0.8,
 )
 def function_space() -> Measured:
     """Train 48 nets per bottleneck beside function space."""
@@ -70,8 +70,8 @@ def function_space() -> Measured:
     paper=19,
     statement="The same on real images.",
     claimed="a bottleneck of 4, n = 128 to 2048, at full size to 8192, 12 + 8 digits, even or odd: the same three bounds",
-    minutes=0.7,
-    full_minutes=4,
+    minutes=0.4,
+    full_minutes=1,
 )
 def digits(*, full: bool = False) -> Measured:
     """Train nets on digits beside function space, 16 of every width."""
@@ -89,7 +89,7 @@ def digits(*, full: bool = False) -> Measured:
     "in training, which that of a net without a bottleneck does not.",
     claimed="n = 1024, 16 examples, targets of rms 3, medians of 8 nets: y' Theta y grows by at least 2 at d = 2 and by "
     "less than 2 at d = 64; both within 15 % of function space from the nets' own start",
-    minutes=0.4,
+    minutes=0.1,
 )
 def feature_learning() -> Measured:
     """Take the tangent kernels of nets before and after training, by autograd."""
@@ -137,7 +137,7 @@ def feature_learning() -> Measured:
     claimed="it depends on the size of the targets: with rms 3 the best of d = 2, 4, 8 takes at most 0.7 of the steps to "
     "10 % of the error, with rms 1 d = 2 and 4 take more steps; steps within 15 % of function space (medians of 24 nets, "
     "n = 512)",
-    minutes=1.5,
+    minutes=0.3,
 )
 def acceleration() -> Measured:
     """Count the steps of nets with bottlenecks, and of nets whose hidden layers are all wide."""
@@ -189,7 +189,7 @@ def acceleration() -> Measured:
     claimed="linear nets of four layers, n = 1024, d = 16 and 64, white inputs: times to 10 % of the error along the "
     "target, over that without a bottleneck, fall on one curve of |w*| / sqrt(d) = 1, 2, 4 (medians of 24 nets, within "
     "10 %)",
-    minutes=0.8,
+    minutes=0.4,
 )
 def linear_law() -> Measured:
     """Train linear nets of four layers, two on each side of the bottleneck, and time them."""
@@ -230,7 +230,7 @@ def linear_law() -> Measured:
     claimed="linear nets of four layers, n = 512, 20 features: the tangent kernel at the start along its 20 - d smallest "
     "directions, over that without a bottleneck, is median(chi^2_d) / 2d for d = 1, 4, 16, within 0.05 (medians of 256 "
     "nets)",
-    minutes=0.3,
+    minutes=0.1,
 )
 def missed_directions() -> Measured:
     """Take the eigenvalues of the tangent kernels of random linear nets."""
@@ -265,7 +265,7 @@ def missed_directions() -> Measured:
     paper=19,
     statement="As the bottleneck grows, the kernel at the start becomes that of the net without one.",
     claimed="distance of the tangent kernels of 16 nets, n = 2048, from the limit, d = 2 to 64: goes as d^-1/2 +- 0.15",
-    minutes=0.3,
+    minutes=0.1,
 )
 def wide_bottleneck() -> Measured:
     """Take tangent kernels of nets at their start, by autograd."""
