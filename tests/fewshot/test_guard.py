@@ -106,6 +106,26 @@ def test_an_honest_learner_passes_and_may_read_its_own_files(data: Guarded, tmp_
     Path(data.forbidden.path).read_bytes()  # nothing is refused outside
 
 
+class Later(Sequence[Answer]):
+    """Answers that are read from the data when they are asked for."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __len__(self) -> int:
+        return 210
+
+    def __getitem__(self, place: Any) -> Any:
+        if place >= len(self):
+            raise IndexError
+        return frozenset({str(len(Path(self.path).read_bytes()))})
+
+
+def test_answers_that_peek_when_they_are_asked_for_are_refused(data: Guarded):
+    with pytest.raises(EvaluationError, match="refused, because it opened"):
+        guarded_answers(Returns(answers=Later(data.forbidden.path)), data, seed=0)
+
+
 class Fails(Honest):
     def predict(self, queries: Sequence[Query]) -> Any:
         raise ZeroDivisionError("mine")
@@ -183,7 +203,7 @@ def test_errors_of_the_learner_stay_its_own(data: Guarded):
         ("positive", "returned str"),
         (iter([frozenset()] * 210), "returned list_iterator"),
         (["positive"] * 210, "answer 1 is 'positive' of type str"),
-        ([frozenset()] * 209 + [frozenset({1})], "answer 210 is .* of type frozenset"),
+        ([frozenset()] * 209 + [frozenset({1})], "answer 210 is .* of type list"),
         ([None] * 210, "answer 1 is 'None' of type NoneType"),
     ],
 )

@@ -150,11 +150,21 @@ def _outcome(learner: Learner, data: Guarded, *, seed: int) -> tuple[object, str
     answers: object = None
     with refusing(data.forbidden) as refused:
         try:
-            answers = learner.fit(data.examples, data.task, seed=seed).predict(data.queries)
+            answers = _looked_at(learner.fit(data.examples, data.task, seed=seed).predict(data.queries))
         except Exception:
             if not refused:
                 raise
     return (None, refused[0]) if refused else (answers, "")
+
+
+def _looked_at(answers: object) -> object:
+    """Go through answers while the watch is on: a sequence may read only when its items are asked for."""
+    if not isinstance(answers, Sequence) or isinstance(answers, str | bytes):
+        return answers
+    return [
+        list(one) if isinstance(one, Collection) and not isinstance(one, str | bytes) else one
+        for one in answers
+    ]
 
 
 def _copied(value: T) -> T:
