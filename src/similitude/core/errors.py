@@ -64,6 +64,10 @@ class EvaluationError(SimilitudeError):
     """A suite, its data, a subject or its results cannot be used as they are."""
 
 
+class LearnerError(SimilitudeError):
+    """A few-shot learner cannot learn from a split or answer its queries; the other splits can go on."""
+
+
 class TuningError(SimilitudeError):
     """A search space, a budget or a tuning study cannot be used as it is."""
 
