@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import LearnerError
 from similitude.fewshot.examples import Example, Query
 from similitude.fewshot.learners.cloze_probe import candidate_features, fit_cloze, statement
 from similitude.fewshot.learners.embeddings import Embeddings
@@ -49,7 +49,7 @@ def test_the_statement_keeps_a_question_without_the_usual_ending():
 
 
 def test_an_item_without_candidates_is_refused():
-    with pytest.raises(EvaluationError, match="item '1': has no candidates"):
+    with pytest.raises(LearnerError, match="item '1': has no candidates"):
         candidate_features(Embeddings(tiny_encoder()), Query("1", ("t",), ASKS))
 
 

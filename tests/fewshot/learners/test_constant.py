@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import LearnerError
 from similitude.fewshot.examples import Example, Query
 from similitude.fewshot.learners.constant import Constant, most_frequent
 from similitude.fewshot.learners.learner import Learner, Predictor
@@ -36,5 +36,5 @@ def test_a_cloze_item_gets_its_first_candidate():
 
 
 def test_no_examples_are_refused():
-    with pytest.raises(EvaluationError, match="SST-2: 0 examples"):
+    with pytest.raises(LearnerError, match="SST-2: 0 examples"):
         Constant().fit([], TASKS["sst-2"], seed=0)

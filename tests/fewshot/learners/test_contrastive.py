@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import LearnerError
 from similitude.fewshot.examples import Example, Query
 from similitude.fewshot.learners.contrastive import Contrastive, draw_pairs
 from similitude.fewshot.learners.tuned import Recipe
@@ -35,7 +35,7 @@ def test_one_kind_of_pairs_takes_all_and_one_example_has_none():
 def test_labels_move_apart_and_are_told():
     encoder = tiny_encoder(width=32)
     before = encoder.module.table.weight.clone()
-    learner = Contrastive(encoder, Recipe(lr=0.02, epochs=1), pairs=640)
+    learner = Contrastive(encoder, Recipe(lr=0.05, epochs=1), pairs=320)
     good = np.array([example.answer == {"positive"} for example in sentiments()])
     alike = good[:, None] == good[None]
 
@@ -65,5 +65,5 @@ def test_pairs_of_texts_are_read_together():
 
 
 def test_spans_are_refused_with_the_way_out():
-    with pytest.raises(EvaluationError, match=r"kind 'spans'\. Use the learner 'probe'"):
+    with pytest.raises(LearnerError, match=r"kind 'spans'\. Use the learner 'probe'"):
         Contrastive(tiny_encoder()).fit(named(), TASKS["conll"], seed=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import LearnerError
 from similitude.fewshot.examples import Example, Query
 from similitude.fewshot.learners.frequency import Frequency, most_named, stands_in
 from similitude.fewshot.tasks import TASKS
@@ -60,5 +60,5 @@ def test_strings_with_signs_are_found_as_words():
 
 
 def test_no_examples_are_refused():
-    with pytest.raises(EvaluationError, match="0 examples"):
+    with pytest.raises(LearnerError, match="0 examples"):
         Frequency().fit([], TASKS["squad"], seed=0)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import LearnerError
 from similitude.fewshot.examples import Example, Query
 from similitude.fewshot.learners.embeddings import Embeddings
 from similitude.fewshot.learners.label_probe import fit_labels, label_features
@@ -52,7 +52,7 @@ def test_equal_pairs_are_told_from_different_ones():
 
 
 def test_what_is_no_label_is_refused():
-    with pytest.raises(EvaluationError, match="item 'x': has 2 answers"):
+    with pytest.raises(LearnerError, match="item 'x': has 2 answers"):
         fit([Example(Query("x", ("t",), "?"), (frozenset({"a", "b"}),))], TASKS["sst-2"])
-    with pytest.raises(EvaluationError, match=r"these items have \[1, 2\]"):
+    with pytest.raises(LearnerError, match=r"these items have \[1, 2\]"):
         label_features(Embeddings(tiny_encoder()), [Query("1", ("a",), "?"), Query("2", ("a", "b"), "?")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import EvaluationError, LearnerError
 from similitude.fewshot.examples import Example, Query
 from similitude.fewshot.learners.language_model import LanguageModel, open_language_model
 from similitude.fewshot.learners.prompt import Prompt, asked, chosen
@@ -79,5 +79,5 @@ def test_mistakes_are_refused(model):
     with pytest.raises(EvaluationError, match="demonstrations=-1"):
         Prompt(model, demonstrations=-1)
     cloze = Prompt(model, 0).fit([item(0, "Ann", "Bo")], TASKS["record"], seed=0)
-    with pytest.raises(EvaluationError, match="item '7': has no candidates"):
+    with pytest.raises(LearnerError, match="item '7': has no candidates"):
         cloze.predict([Query("7", ("t",), "?")])

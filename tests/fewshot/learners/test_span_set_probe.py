@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import LearnerError
 from similitude.fewshot.examples import Query
 from similitude.fewshot.learners.embeddings import Embeddings
 from similitude.fewshot.learners.span_set_probe import fit_span_sets, runs, spans_in
@@ -45,7 +45,7 @@ def test_known_words_are_found_and_joined():
 def test_a_question_that_was_never_asked_is_refused():
     predictor = fit_span_sets(Embeddings(tiny_encoder()), named())
     with pytest.raises(
-        EvaluationError, match=r"item '7' asks 'list the rivers'.*'list the people', 'list the places'"
+        LearnerError, match=r"item '7' asks 'list the rivers'.*'list the people', 'list the places'"
     ):
         predictor.predict([Query("7", ("a b",), "list the rivers")])
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import LearnerError
 from similitude.fewshot.examples import Example, Query
 from similitude.fewshot.learners.targets import ClozeTarget, LabelTarget, SpanSetTarget, SpanTarget, target_of
 from similitude.fewshot.tasks import TASKS
@@ -125,5 +125,5 @@ def test_empty_texts_have_finite_losses_with_gradients(target):
 def test_kinds_have_their_targets():
     assert isinstance(target_of(TASKS["conll"], named()), SpanSetTarget)
     assert target_of(TASKS["sst-2"], labelled([("a", "y"), ("b", "x")])) == LabelTarget(("x", "y"))
-    with pytest.raises(EvaluationError, match="2 answers"):
+    with pytest.raises(LearnerError, match="2 answers"):
         target_of(TASKS["sst-2"], [Example(Query("1", ("a",), "?"), (frozenset({"a", "b"}),))])

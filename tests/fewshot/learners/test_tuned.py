@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from similitude.core.errors import EvaluationError, PlanError
+from similitude.core.errors import EvaluationError, LearnerError, PlanError
 from similitude.fewshot.learners.tuned import Recipe, Tuned
 from similitude.scaling.plan import plan
 from tests.fewshot.learners.tiny_models import Bag
@@ -98,7 +98,7 @@ def test_the_same_seed_gives_the_same_losses():
 
 
 def test_a_rate_that_diverges_is_named():
-    with pytest.raises(EvaluationError, match=r"not finite at step \d+ of 30 with lr=1e\+30"):
+    with pytest.raises(LearnerError, match=r"not finite at step \d+ of 30 with lr=1e\+30"):
         Recipe(lr=1e30, epochs=30, optimizer=torch.optim.SGD).run(make(8), range(4), loss, seed=0)
 
 
@@ -106,3 +106,19 @@ def test_a_rate_that_diverges_is_named():
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(EvaluationError, match="needs lr > 0"):
         Recipe(**wrong)
+
+
+def test_recipes_that_train_differently_have_different_names():
+    made = plan(make, base=8, target=32, sample=INPUTS, gamma=2.0)
+    recipes = [
+        Recipe(),
+        Recipe(lr=1e-3),
+        Recipe(epochs=3),
+        Recipe(batch_size=4),
+        Recipe(warmup=0.5),
+        Recipe(weight_decay=0.1),
+        Recipe(optimizer=torch.optim.SGD),
+        Recipe(plan=made),
+    ]
+    assert len({recipe.label for recipe in recipes}) == len(recipes)
+    assert recipes[-1].label.endswith("plan=mup width 8->32, gamma=2")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import LearnerError
 from similitude.fewshot.examples import Answer, Example, Query
 from similitude.fewshot.learners.embeddings import Embeddings
 from similitude.fewshot.learners.logistic import Logistic
@@ -45,10 +45,10 @@ def candidate_features(embeddings: Embeddings, query: Query) -> tuple[list[str],
         candidate; the logarithm of its mentions; whether the question names it; where it first stands.
 
     Raises:
-        EvaluationError: The query has no candidates.
+        LearnerError: The query has no candidates.
     """
     if not query.candidates:
-        raise EvaluationError(
+        raise LearnerError(
             f"item {query.id!r}: has no candidates; a cloze item lists those it can be answered with."
         )
     passage = query.context[0].replace(HIGHLIGHT, "")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import LearnerError
 from similitude.fewshot.examples import Answer, Example, Query
 from similitude.fewshot.tasks import Task
 
@@ -55,7 +55,7 @@ def most_frequent(examples: Sequence[Example], task: Task) -> Answer:
     """Return the answer that most examples have; among equals "nothing", then labels in order, then by the alphabet.
 
     Raises:
-        EvaluationError: There is no example.
+        LearnerError: There is no example.
     """
     require_examples(examples, task)
     counts = Counter(example.answer for example in examples)
@@ -64,6 +64,6 @@ def most_frequent(examples: Sequence[Example], task: Task) -> Answer:
 
 
 def require_examples(examples: Sequence[Example], task: Task) -> None:
-    """Raise `EvaluationError` unless there is something to learn from."""
+    """Raise `LearnerError` unless there is something to learn from."""
     if not examples:
-        raise EvaluationError(f"{task.title}: 0 examples to learn from; a learner needs at least 1.")
+        raise LearnerError(f"{task.title}: 0 examples to learn from; a learner needs at least 1.")

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import LearnerError
 from similitude.core.seeding import numpy_generator
 from similitude.fewshot.examples import Example, Query
 from similitude.fewshot.learners.constant import require_examples
@@ -48,17 +48,18 @@ class Contrastive:
     @property
     def name(self) -> str:
         """Its name in tables."""
-        return f"contrastive({self.encoder.name}, lr={self.recipe.lr:g}, pairs={self.pairs})"
+        return f"contrastive({self.encoder.label}, pairs={self.pairs}, {self.recipe.label})"
 
     def fit(self, examples: Sequence[Example], task: Task, *, seed: int) -> LabelPredictor:
         """Train on a split.
 
         Raises:
-            EvaluationError: The task has no labels, the encoder is no module, or the loss is not finite at some step.
+            EvaluationError: The encoder is no module.
+            LearnerError: The task has no labels, or the loss is not finite at some step.
         """
         require_examples(examples, task)
         if task.kind not in ("sentence", "pair"):
-            raise EvaluationError(
+            raise LearnerError(
                 f"{task.title}: contrastive learning needs one label per item, and its answers are of kind "
                 f"{task.kind!r}. Use the learner 'probe' or 'fine-tune' there, or --tasks sst-2,mnli."
             )

@@ -23,7 +23,7 @@ class Encoder:
     """A tokenizer and what maps its ids to hidden states.
 
     Attributes:
-        name: Its name in tables.
+        name: Its name in tables; stored results are told apart by it, so give other weights another one.
         encode: `encode(ids, mask) -> states`: int64 ids and mask of shape (batch, length), 1 where a token stands and
             0 where the row is padded, to floating-point states of shape (batch, length, width). A module can be
             fine-tuned; a plain function can only be used frozen.
@@ -58,6 +58,11 @@ class Encoder:
         own.no_padding()
         own.enable_truncation(self.max_length)
         object.__setattr__(self, "_tokenizer", own)
+
+    @property
+    def label(self) -> str:
+        """Its name, with the length that it reads where that is not the usual one."""
+        return self.name if self.max_length == MAX_LENGTH else f"{self.name}, max_length={self.max_length}"
 
     @property
     def module(self) -> nn.Module:

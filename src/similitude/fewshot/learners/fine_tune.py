@@ -42,13 +42,14 @@ class FineTune:
     @property
     def name(self) -> str:
         """Its name in tables."""
-        return f"fine-tune({self.encoder.name}, lr={self.recipe.lr:g}, epochs={self.recipe.epochs})"
+        return f"fine-tune({self.encoder.label}, {self.recipe.label})"
 
     def fit(self, examples: Sequence[Example], task: Task, *, seed: int) -> TunedPredictor:
         """Train on a split.
 
         Raises:
-            EvaluationError: The encoder is no module, or the loss is not finite at some step.
+            EvaluationError: The encoder is no module.
+            LearnerError: There is no example, or the loss is not finite at some step.
             PlanError: The recipe's plan is not one of the encoder with this readout.
         """
         require_examples(examples, task)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import LearnerError
 from similitude.fewshot.examples import Answer, Example, Query
 from similitude.fewshot.learners.embeddings import Embeddings
 from similitude.fewshot.learners.logistic import Logistic, choose_strength
@@ -35,11 +35,11 @@ def texts_of(queries: Sequence[Query]) -> int:
     """Return how many texts each query is about: one or two.
 
     Raises:
-        EvaluationError: Queries differ in that, or have more.
+        LearnerError: Queries differ in that, or have more.
     """
     counts = {len(query.context) for query in queries}
     if len(counts) != 1 or not counts <= {1, 2}:
-        raise EvaluationError(
+        raise LearnerError(
             f"a label is told from one text or from two, the same for all items; these items have {sorted(counts)}."
         )
     return counts.pop()
@@ -49,10 +49,10 @@ def label_of(example: Example, task: Task) -> str:
     """Return an example's label.
 
     Raises:
-        EvaluationError: Its answer is not one string.
+        LearnerError: Its answer is not one string.
     """
     if len(example.answer) != 1:
-        raise EvaluationError(
+        raise LearnerError(
             f"{task.title}, item {example.id!r}: has {len(example.answer)} answers; a task of labels needs exactly 1."
         )
     return next(iter(example.answer))

@@ -38,6 +38,11 @@ class LanguageModel:
     tokenizer: Tokenizer
     max_length: int = MAX_LENGTH
 
+    @property
+    def label(self) -> str:
+        """Its name, with the length that it reads where that is not the usual one."""
+        return self.name if self.max_length == MAX_LENGTH else f"{self.name}, max_length={self.max_length}"
+
     def ids(self, text: str) -> list[int]:
         """Return the tokens of a text, without special ones."""
         return self.tokenizer.encode(text, add_special_tokens=False).ids

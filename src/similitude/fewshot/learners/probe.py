@@ -34,7 +34,7 @@ class FrozenProbe:
     @property
     def name(self) -> str:
         """Its name in tables."""
-        return f"probe({self.embeddings.encoder.name})"
+        return f"probe({self.embeddings.encoder.label})"
 
     def fit(self, examples: Sequence[Example], task: Task, *, seed: int) -> Predictor:
         """Fit the probe of the task's kind of answers."""

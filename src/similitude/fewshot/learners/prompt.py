@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import EvaluationError, LearnerError
 from similitude.core.seeding import numpy_generator
 from similitude.fewshot.examples import Answer, Example, Query
 from similitude.fewshot.learners.cloze_probe import HIGHLIGHT
@@ -54,7 +54,7 @@ class Prompt:
     def name(self) -> str:
         """Its name in tables."""
         plain = "" if self.calibrate else ", not calibrated"
-        return f"prompt({self.model.name}, demonstrations={self.demonstrations}{plain})"
+        return f"prompt({self.model.label}, demonstrations={self.demonstrations}{plain})"
 
     def fit(self, examples: Sequence[Example], task: Task, *, seed: int) -> PromptPredictor:
         """Choose the examples that are shown, and read them once."""
@@ -101,7 +101,7 @@ class PromptPredictor:
                 continue
             choices = self.labels or tuple(dict.fromkeys(query.candidates))
             if not choices:
-                raise EvaluationError(f"item {query.id!r}: has no candidates to choose from.")
+                raise LearnerError(f"item {query.id!r}: has no candidates to choose from.")
             scores = self._scores(query, choices)
             if self.calibrate:
                 empty = Query(query.id, (NO_CONTENT,) * len(query.context), query.question)

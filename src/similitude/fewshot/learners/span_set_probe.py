@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import LearnerError
 from similitude.fewshot.examples import Answer, Example, Query
 from similitude.fewshot.learners.embeddings import Embeddings
 from similitude.fewshot.learners.logistic import Logistic
@@ -88,11 +88,11 @@ class SpanSetPredictor:
         """Return one set of spans per query, in order.
 
         Raises:
-            EvaluationError: A question is none of those in the examples.
+            LearnerError: A question is none of those in the examples.
         """
         unknown = [query for query in queries if query.question not in self.questions]
         if unknown:
-            raise EvaluationError(
+            raise LearnerError(
                 f"item {unknown[0].id!r} asks {unknown[0].question!r}, which no example asked; learned were "
                 f"{', '.join(map(repr, self.questions))}. Give examples of that question."
             )

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from similitude.core.errors import EvaluationError
+from similitude.core.errors import EvaluationError, LearnerError
 from similitude.core.seeding import numpy_generator
 from similitude.fewshot.learners.encoder import Encoder, require_states
 from similitude.scaling.plan import Plan
@@ -81,6 +81,21 @@ class Recipe:
                 "epochs and batch_size of at least 1, and warmup from 0 to 1."
             )
 
+    @property
+    def label(self) -> str:
+        """What is known by name: rate, epochs and batches, and what differs from the defaults."""
+        parts = [f"lr={self.lr:g}", f"epochs={self.epochs}", f"batch_size={self.batch_size}"]
+        if self.warmup != Recipe.warmup:
+            parts.append(f"warmup={self.warmup:g}")
+        if self.weight_decay is not None:
+            parts.append(f"weight_decay={self.weight_decay:g}")
+        if self.optimizer is not Recipe.optimizer:
+            parts.append(f"optimizer={getattr(self.optimizer, '__name__', type(self.optimizer).__name__)}")
+        if self.plan is not None:
+            sizes = " ".join(f"{dial} {n}->{self.plan.target[dial]}" for dial, n in self.plan.base.items())
+            parts.append(f"plan={self.plan.rule} {sizes}, gamma={self.plan.gamma:g}")
+        return ", ".join(parts)
+
     def run(
         self, model: nn.Module, rows: Sequence[Any], loss: Callable[[Any, list[Any]], Tensor], *, seed: int
     ) -> RunResult:
@@ -93,7 +108,7 @@ class Recipe:
             seed: Seed of the order and of dropout.
 
         Raises:
-            EvaluationError: The loss is not finite at some step.
+            LearnerError: The loss is not finite at some step.
             PlanError: The plan is not one of this module.
         """
         options = {} if self.weight_decay is None else {"weight_decay": self.weight_decay}
@@ -117,7 +132,7 @@ class Recipe:
         model.eval()
         if result.diverged:
             step = int(np.flatnonzero(~np.isfinite(result.losses))[0])
-            raise EvaluationError(
+            raise LearnerError(
                 f"fine-tuning: the loss is not finite at step {step} of {steps} with lr={self.lr:g}. Lower it."
             )
         return result
