@@ -5,7 +5,7 @@ computed and not by what it is called.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ class Perceptron:
     make: Make
     features: int
     names: tuple[str, ...]
-    activations: tuple[Activation, ...]
+    activations: tuple[Activation, ...] = field(repr=False)
     operations: tuple[tuple[str, ...], ...]
 
     @property
