@@ -22,7 +22,7 @@ def made_up(monkeypatch, **powers: float) -> None:
     """Put nets in the place of the trained ones, whose quantities go with given powers; those of one can be others."""
     usual = {"deviations": -0.5, "kernel_errors": -0.5, "kernel_changes": -0.8, "contrast_changes": 0.0}
 
-    def compared(name, batch_size):
+    def compared(name, batch_size, full):
         mine = usual | (powers if name == "transformer" else {})
         widths = []
         for width in (64, 256, 1024):

@@ -28,6 +28,9 @@ WIDTHS = MappingProxyType(
 )
 """Widths at which every architecture is trained."""
 
+WIDER = MappingProxyType({"MLP": 2048, "transformer": 512})
+"""Further widths of some, at full size."""
+
 SEEDS = 4
 
 C_W, C_B = 2.0, 0.1
@@ -37,12 +40,12 @@ TRAIN, TEST = 12, 8
 
 
 @functools.cache
-def compared(name: str, batch_size: int | None = None) -> Architecture:
-    """Train one of the reference architectures at all its widths beside its kernel."""
+def compared(name: str, batch_size: int | None = None, *, full: bool = False) -> Architecture:
+    """Train one of the reference architectures at all its widths, and at full size `WIDER` too, beside its kernel."""
     study = universality(
         {name: ARCHITECTURES[name]},
         digits_task(),
-        widths=WIDTHS[name],
+        widths=(*WIDTHS[name], WIDER[name]) if full else WIDTHS[name],
         batch_size=batch_size,
         seeds=range(SEEDS),
         contrast="mup" if batch_size is None else None,
