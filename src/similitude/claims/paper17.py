@@ -235,7 +235,7 @@ def schedule() -> Measured:
     statement="Regularization does not transfer: its best strength depends on the width (Section 6.1, Table 2).",
     claimed="on 100 images that are memorised, the best odds of dropout move with width (95 % interval beside 0), or "
     "those of the base cost more than the test of a learning rate allows",
-    minutes=1.6,
+    minutes=1.2,
 )
 def dropout() -> Measured:
     """Sweep the odds p / (1 - p) of dropout where networks overfit, everything else by the plan."""
