@@ -130,11 +130,12 @@ def test_nothing_and_contradictions(tmp_path: Path):
 def test_the_table_and_the_json(tmp_path: Path):
     report(tmp_path / "a.json", "mine", 60)
     board = leaderboard([tmp_path])
-    console = Console(width=200, record=True, file=io.StringIO())
+    console = Console(width=80, record=True, file=io.StringIO())
     console.print(board)
     text = console.export_text()
-    assert "43.1 ± 6.7" in text
+    assert "43.1±6.7" in text
     assert "human and published: README.md of microsoft/CLUES" in text
+    assert "DeBERTa-Large PT" in text
     data = json.loads(json.dumps(board.to_dict(), allow_nan=False))
     assert [line["name"] for line in data["standings"]] == [one.name for one in board.standings]
 

@@ -83,16 +83,17 @@ class Leaderboard:
     def __rich__(self) -> Table:
         from rich.table import Table
 
-        table = Table(box=None, padding=(0, 2, 0, 0), caption_justify="left")
-        table.title = f"S1 x 100 ({self.metric}) at {self.shots} shots, mean ± deviation over splits"
-        table.add_column("")
-        table.add_column("kind")
-        for column in ("mean", *(task.title for task in TASKS.values())):
-            table.add_column(column, justify="right")
+        # Narrow enough for 80 columns; the deviations of tasks are in the JSON.
+        table = Table(box=None, padding=(0, 1, 0, 0), title_justify="left", caption_justify="left")
+        table.title = f"S1 x 100 ({self.metric}) at {self.shots} shots; ±: deviation over splits"
+        for column in ("", "kind"):
+            table.add_column(column, no_wrap=True)
+        for column in ("mean", *TASKS):
+            table.add_column(column, justify="right", no_wrap=True)
         for one in self.standings:
-            cells = [_cell(one.means.get(task), one.deviations.get(task)) for task in TASKS]
-            overall = one.overall and _cell(one.overall.mean, one.overall.deviation)
-            table.add_row(one.name, one.kind, overall or "–", *cells)
+            cells = [_cell(one.means.get(task)) for task in TASKS]
+            overall = _cell(one.overall.mean, one.overall.deviation) if one.overall else "–"
+            table.add_row(one.name, one.kind, overall, *cells)
         notes = [f"{one.name}: {one.note}" for one in self.standings if one.note and one.kind == "measured"]
         sources = dict.fromkeys(one.note for one in self.standings if one.kind in ("human", "published"))
         table.caption = "\n".join([*notes, *(f"human and published: {source}" for source in sources)])
@@ -244,7 +245,7 @@ def _of_anchor(anchor: Anchor) -> Standing:
     return Standing(anchor.name, anchor.kind, anchor.scores, anchor.deviations, overall, anchor.source)
 
 
-def _cell(mean: float | None, deviation: float | None) -> str:
+def _cell(mean: float | None, deviation: float | None = None) -> str:
     if mean is None:
         return "–"
-    return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
+    return f"{mean:.1f}" if deviation is None else f"{mean:.1f}±{deviation:.1f}"
