@@ -42,6 +42,7 @@ CASES = {
     "one drop": (1 / (1 + np.exp((T - 100) / 5)), Phase.STAIRCASE),
     "exponential": (np.exp(-T / 20), Phase.LEARNED),
     "power law": (1 / (1 + T / 5), Phase.LEARNED),
+    "noisy stairs": (steps(1.0, 0.5, 0.1, 0.02) * (1 + 0.05 * NOISE), Phase.STAIRCASE),
     "noisy": (np.exp(-T / 30) * (1 + 0.2 * NOISE), Phase.LEARNED),
 }
 
@@ -62,6 +63,14 @@ def test_a_run_stands_on_a_plateau_where_other_rates_come_further():
     assert told(stuck, reached=0.1)[0] is Phase.PLATEAU
     assert told(stuck, reached=0.45)[0] is not Phase.PLATEAU
     assert told(1 - T / 400, reached=0.1)[0] is Phase.LEARNED  # it still falls
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("size", [0.01, 0.03])
+def test_noise_makes_no_stairs(seed, size):
+    """A language model's loss: a fifth of it learned, evenly, beside the noise of its batches."""
+    noise = size * np.random.default_rng(seed).standard_normal(200)
+    assert told(1 - 0.25 * (1 - np.exp(-T / 50)) + noise)[0] is Phase.LEARNED
 
 
 def test_levels_and_drops_of_a_staircase():

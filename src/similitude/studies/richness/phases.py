@@ -24,10 +24,13 @@ FASTER = 3.0
 SMALLEST, SHORTEST = 0.05, 0.05
 """Smallest drop of a staircase, relative to the range of the loss, and shortest plateau, relative to the run."""
 
-_SMOOTH = 20  # plateaus are looked for in means over this part of a run, which is as long as the shortest of them
+_SMOOTH = (
+    20  # plateaus are looked for in means over this part of a run, which is as long as the shortest of them
+)
 _POINTS = 8  # fewest losses of a plateau, against the noise of batches in short runs
 _FEWEST = 20  # losses below which a plateau cannot be told from no progress
 _SURE = 4.0  # standard deviations of the noise that means of losses have to differ by
+_CLEAR = 15.0  # standard deviations of averaged noise that a smallest drop has to be
 _GAUSSIAN = 0.6745 * math.sqrt(6)  # median of |second differences| of noise of deviation 1
 
 
@@ -75,7 +78,7 @@ def phase_of(
         reached: Smallest final loss at this gamma, over rates.
 
     Returns:
-        The phase, and the plateaus and drops of a run that learned; None of one that did not.
+        The phase, and the plateaus and drops of a run that learned; None of one that did not, or is too noisy for them.
 
     Raises:
         StudyError: There are no losses.
@@ -97,16 +100,12 @@ def phase_of(
         if above or values.max() > RISEN:
             return Phase.DIVERGED, None
         return (Phase.PLATEAU if _leaves(values) else Phase.NO_PROGRESS), None
-    found = find_staircase(
-        averaged(values, len(values) // _SMOOTH),
-        smallest=SMALLEST,
-        shortest=min(max(SHORTEST, _POINTS / len(values)), 0.49),
-    )
+    found = _stairs(values)
     if values.max() > RISEN:
         return Phase.CATAPULT, found
     if _stands_still(values) and learned(reached, initial) and final - reached > initial / 10:
         return Phase.PLATEAU, found
-    return (Phase.STAIRCASE if found.drops else Phase.LEARNED), found
+    return (Phase.STAIRCASE if found is not None and found.drops else Phase.LEARNED), found
 
 
 def over(losses: ArrayLike, untrained: ArrayLike) -> np.ndarray:
@@ -143,6 +142,20 @@ def averaged(values: np.ndarray, span: int) -> np.ndarray:
     return (sums[at + near + 1] - sums[at - near]) / (2 * near + 1)
 
 
+def _stairs(values: np.ndarray) -> LossStaircase | None:
+    """Find plateaus and drops in means over neighbours; None where their noise is as large as drops could be."""
+    span = max(1, len(values) // _SMOOTH)
+    whole = slice(
+        span // 2, len(values) - span // 2
+    )  # at the ends there are fewer neighbours, and more noise
+    smooth = averaged(values, span)[whole]
+    smallest = max(SMALLEST, _CLEAR * _noise(values) / math.sqrt(span) / float(np.ptp(smooth)))
+    if smallest >= 0.5:
+        return None
+    shortest = min(max(SHORTEST, _POINTS / len(values)), 0.49)
+    return find_staircase(smooth, np.arange(len(values))[whole], smallest=smallest, shortest=shortest)
+
+
 def _leaves(values: np.ndarray) -> bool:
     """Tell whether a loss falls ever faster, beyond noise."""
     if len(values) < _FEWEST:
@@ -162,5 +175,9 @@ def _stands_still(values: np.ndarray) -> bool:
 
 def _doubt(values: np.ndarray, count: int) -> float:
     """Return by how much two means of some losses differ by their noise at most."""
-    noise = float(np.median(np.abs(np.diff(values, 2)))) / _GAUSSIAN
-    return _SURE * noise * math.sqrt(2 / count)
+    return _SURE * _noise(values) * math.sqrt(2 / count)
+
+
+def _noise(values: np.ndarray) -> float:
+    """Return the standard deviation of the noise from one loss to the next."""
+    return float(np.median(np.abs(np.diff(values, 2)))) / _GAUSSIAN if len(values) > 2 else 0.0
