@@ -26,11 +26,12 @@ def steps(
     lr: str | None = None,
     steps: int = 1000,
     every: int = 5,
-    examples: int = 128,
+    examples: int | None = None,
     optimizer: str | None = None,
     predict: Annotated[bool, Parameter(negative="")] = False,
     seed: int = 0,
     log: Path | None = None,
+    report: Path = Path("steps.html"),
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Train your encoder on pairs of views, and say when each dimension of its embedding switches on.
@@ -61,7 +62,7 @@ def steps(
     every:
         Steps between records of the spectrum.
     examples:
-        Images of --data.
+        Images of --data; 128 by default.
     optimizer:
         A class of torch.optim by its name, or module:name. Plain gradient descent by default, with time counted as
         learning rate times steps.
@@ -71,6 +72,8 @@ def steps(
         Seed of the encoder and of the views.
     log:
         Write every record to this file at once, one JSON object per line; `similitude staircase` reads it.
+    report:
+        The HTML file, with the eigenvalues, the effective rank and the loss along time.
     json:
         Print everything as one JSON object on standard output.
     """
@@ -81,19 +84,23 @@ def steps(
         from similitude.cli.options import at_least, rate
         from similitude.cli.sizes import size
         from similitude.core.errors import TheoryError
+        from similitude.report.steps_page import write_steps_page
         from similitude.report.steps_table import steps_table
         from similitude.theory.joint_embedding.tracker import EmbeddingTracker
         from similitude.theory.joint_embedding.training import train_encoder
 
         for option, value in (("--steps", steps), ("--every", every), ("--examples", examples)):
-            at_least(value, 1, option)
+            if value is not None:
+                at_least(value, 1, option)
+        if pairs is not None and examples is not None:
+            screen.say("Note: --examples has no effect on --pairs.")
         if predict and (loss != "barlow_twins" or optimizer is not None):
             raise TheoryError(
                 "--predict: theory is of --loss barlow_twins and plain gradient descent. Leave out --loss and "
                 "--optimizer, or --predict."
             )
         dials = None if width is None else size(width, "--width")
-        views = _views(data, pairs, examples, seed)
+        views = _views(data, pairs, examples or 128, seed)
         encoder = build_model(load_factory(factory), dials, factory, seed=seed)
         found = 0.01 if lr is None else rate(lr, "--lr")
         cls = None if optimizer is None else load_optimizer(optimizer)
@@ -114,9 +121,29 @@ def steps(
             optimizer=None if cls is None else lambda parameters: cls(parameters, lr=found),
             tracker=EmbeddingTracker(views, every=every, log=log),
         )
-        screen.say(steps_table(run, name=factory.rpartition(":")[2], predicted=predicted))
+        name = factory.rpartition(":")[2]
+        screen.say(steps_table(run, name=name, predicted=predicted))
+        ran = {
+            "encoder": factory,
+            "views": data or pairs,
+            "loss": loss,
+            "learning rate": found,
+            "steps": steps,
+        }
+        ran |= {"optimizer": optimizer or "gradient descent", "seed": seed}
+        page = write_steps_page(run, report, name=name, settings=ran, predicted=predicted).resolve()
+        screen.say(f"Report: {page}")
         told = None if predicted is None else predicted.to_dict()
-        screen.result({"factory": factory, "loss": loss, "lr": found, "predicted": told, **run.to_dict()})
+        screen.result(
+            {
+                "factory": factory,
+                "loss": loss,
+                "lr": found,
+                "predicted": told,
+                **run.to_dict(),
+                "report": str(page),
+            }
+        )
     return run.verdict().exit_code
 
 

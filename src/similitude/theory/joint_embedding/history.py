@@ -132,7 +132,9 @@ class EmbeddingHistory:
             return Verdict(
                 Outcome.DIVERGED,
                 f"embedding or loss are not finite from time {self.times[int(lost.argmax())]:g} on",
-                next="Lower the learning rate; a linear model needs less than 1 / (4 gamma_1).",
+                next="Lower the learning rate; a linear model needs less than 1 / (4 gamma_1)."
+                if not lost[0]
+                else "Look for nan or inf in the views and the encoder; VICReg needs two samples or more.",
             )
         steps = self.steps()
         evidence = tuple(

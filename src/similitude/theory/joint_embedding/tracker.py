@@ -108,9 +108,26 @@ class EmbeddingTracker:
         Raises:
             TheoryError: The model gives no matrix of embeddings, a number is out of range, or the log cannot be written.
         """
-        time = self._advance(whole("step", step, least=0), number("lr", lr, above=True))
-        if step % self.every:
-            return None
+        time = self._advance(step, lr)
+        return None if step % self.every else self._record(model, step, time, loss)
+
+    def record(
+        self, model: nn.Module, step: int, *, loss: float | Tensor | None = None, lr: float = 1.0
+    ) -> list[float]:
+        """Record the spectrum whatever `every` says, e.g. where training ends; otherwise as `update`.
+
+        Args:
+            model: The model that is trained.
+            step: Optimizer steps made so far.
+            loss: Of this step.
+            lr: Length in time of the steps since the last call.
+
+        Raises:
+            TheoryError: As of `update`.
+        """
+        return self._record(model, step, self._advance(step, lr), loss)
+
+    def _record(self, model: nn.Module, step: int, time: float, loss: float | Tensor | None) -> list[float]:
         values = self._spectrum(model)
         lost = float("nan") if loss is None else float(loss.detach() if isinstance(loss, Tensor) else loss)
         if loss is not None and not math.isfinite(lost):
@@ -121,7 +138,13 @@ class EmbeddingTracker:
         return values
 
     def _advance(self, step: int, lr: float) -> float:
-        """Return the time of a step, and drop the records that are not before it."""
+        """Return the time of a step, and drop the records that are not before it.
+
+        Raises:
+            TheoryError: A number is out of range.
+        """
+        whole("step", step, least=0)
+        number("lr", lr, above=True)
         if step <= self._clock[0]:
             while self._rows and self._rows[-1][0] >= step:
                 self._rows.pop()

@@ -40,7 +40,7 @@ def train_encoder(
         loss: "barlow_twins", "vicreg", "spectral_contrastive", "simclr", "simclr_raw" (without normalization), or a
             function of the two embeddings.
         optimizer: Makes the optimizer from the parameters, with its own learning rate; gradient descent by default.
-        every: Steps between records.
+        every: Steps between records; the last step is recorded too.
         tracker: In place of `every`: a tracker of one's own, which keeps what it has recorded.
 
     Raises:
@@ -80,7 +80,15 @@ def train_encoder(
     kept = tracker or EmbeddingTracker(pairs, every=every)
     both = torch.cat(tuple(pairs))
     for step in range(steps + 1):
-        embedded = encoder(both)
+        try:
+            embedded = encoder(both)
+        except RuntimeError as error:
+            if step:
+                raise
+            raise TheoryError(
+                f"{type(encoder).__name__} fails on views of shape {tuple(both.shape)} and {both.dtype}: {error}. Pass "
+                "views as it takes them."
+            ) from error
         if not isinstance(embedded, Tensor) or embedded.ndim != 2:
             raise TheoryError(
                 "the encoder gives no matrix of embeddings, shape (samples, dim): flatten what it gives."
@@ -92,8 +100,9 @@ def train_encoder(
                 f"the loss gives {what}, and training needs one number with a gradient: let it take both embeddings "
                 "there by operations of torch."
             )
-        kept.update(encoder, step, loss=value.detach(), lr=tick)
-        if step == steps or not math.isfinite(float(value.detach())):
+        ended = step == steps or not math.isfinite(float(value.detach()))
+        (kept.record if ended else kept.update)(encoder, step, loss=value.detach(), lr=tick)
+        if ended:
             break
         made.zero_grad()
         value.backward()
