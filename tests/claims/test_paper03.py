@@ -30,6 +30,16 @@ def test_isometry_holds_and_turns_red_with_another_rate(monkeypatch):
     assert red(paper03.isometry())
 
 
+def test_another_constant_of_the_bound_turns_isometry_red(monkeypatch):
+    right = paper03.isometry_bound
+    monkeypatch.setattr(
+        paper03,
+        "isometry_bound",
+        lambda gap, d, *, layers: right(gap, d, layers=layers, constant=0.25 / (2 * d)),
+    )
+    assert red(paper03.isometry())
+
+
 @pytest.mark.parametrize("kind", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.slow)])
 def test_growth_of_other_networks_turns_flat_red(monkeypatch, kind):
     right = paper03.batch_norm_net
@@ -76,7 +86,7 @@ def test_too_small_an_exponent_turns_shaping_red(monkeypatch):
 
 @pytest.mark.slow
 def test_gaussian_weights_turn_training_red(monkeypatch):
-    right = paper03.trained_accuracy
+    right = paper03.trained
     monkeypatch.setattr(paper03, "TRAINED", (10, 100))
-    monkeypatch.setattr(paper03, "trained_accuracy", lambda L, kind: right(L, "gaussian", epochs=2))
+    monkeypatch.setattr(paper03, "trained", lambda kind: right("gaussian", epochs=2))
     assert red(paper03.training())
