@@ -29,8 +29,6 @@ def audit(*, data: Path, json: Switch = False) -> int:
         from similitude.fewshot.reading import read_clues
 
         found = audited(read_clues(data))
-        for note in found.notes:
-            screen.say(f"note: {note}")
         screen.say(audit_table(found))
         screen.result(found.to_dict())
     return GOOD
