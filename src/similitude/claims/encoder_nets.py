@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,7 +26,8 @@ class Encoder(nn.Module):
         width: Of the hidden layers.
         dim: Embedding dimensions.
         readout: Standard deviation of the last layer's entries.
-        normalized: Bring embeddings to length 1.
+        sphere: Bring embeddings to length 1: "spread" as they are, which leaves no small scale, or "near" one point, by a
+            constant 1 beside them (a further dimension), as those of deep networks start.
         seed: Of the initialization.
     """
 
@@ -36,7 +38,7 @@ class Encoder(nn.Module):
         dim: int,
         *,
         readout: float = READOUT,
-        normalized: bool = False,
+        sphere: Literal["spread", "near"] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -47,7 +49,7 @@ class Encoder(nn.Module):
             nn.Parameter(s * torch.randn(shape, generator=drawn))
             for s, shape in zip(scales, shapes, strict=True)
         )
-        self.normalized = normalized
+        self.sphere = sphere
 
     def hidden(self, x: Tensor) -> Tensor:
         """Return the features that the last layer reads, divided by the root of the width, shape (n, width)."""
@@ -58,7 +60,10 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return embeddings, shape (n, dim)."""
         embedded = self.hidden(x) @ self.layers[-1].T
-        return functional.normalize(embedded, dim=1) if self.normalized else embedded
+        if self.sphere is None:
+            return embedded
+        beside = functional.pad(embedded, (0, 1), value=1.0) if self.sphere == "near" else embedded
+        return functional.normalize(beside, dim=1)
 
 
 def digit_pairs(samples: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
