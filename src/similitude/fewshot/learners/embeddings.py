@@ -51,7 +51,7 @@ class Embeddings:
                     "so its embeddings cannot be kept on disk. Pass a torch.nn.Module, or cache=None."
                 )
             self._prefix = fingerprint(encoder)
-            self._store = ArrayStore(Path(cache) / "embeddings.sqlite")
+            self._store = ArrayStore(Path(cache).expanduser() / "embeddings.sqlite")
 
     def texts(self, texts: Sequence[str]) -> np.ndarray:
         """Return the mean over each text's tokens, scaled to length 1.

@@ -138,7 +138,7 @@ def locate(reference: str | Path, packages: dict[str, Package], *, what: str) ->
         if path is None:
             raise EvaluationError(f"{what} {str(reference)!r} is not installed. Run: {package.install}")
         return path
-    path = Path(reference)
+    path = Path(reference).expanduser()
     if path.exists():
         return path
     known = ", ".join(map(repr, packages))
