@@ -6,6 +6,7 @@ from similitude.models.gpt import GPT
 from similitude.models.mlp import MLP
 from similitude.models.resmlp import ResMLP
 from similitude.models.resnet import ResNet
+from similitude.models.text_encoder import TextEncoder
 from similitude.models.vit import ViT
 
-__all__ = ["GPT", "MLP", "ConvNet", "ModelError", "ResMLP", "ResNet", "ViT"]
+__all__ = ["GPT", "MLP", "ConvNet", "ModelError", "ResMLP", "ResNet", "TextEncoder", "ViT"]

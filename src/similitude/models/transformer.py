@@ -1,4 +1,4 @@
-"""The pre-norm transformer block that GPT and ViT share: x + attention(norm(x)), then x + mlp(norm(x))."""
+"""The pre-norm transformer block that GPT, ViT and TextEncoder share: x + attention(norm(x)), then x + mlp(norm(x))."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Attention(nn.Module):
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map tokens (B, T, width) to tokens of the same shape."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Map tokens (B, T, width) to tokens of the same shape; where `mask` (B, T) is zero no token is looked at."""
         q, k, v = (self._heads(layer(x)) for layer in (self.query, self.key, self.value))
         # Written out because torch's fused attention has no batching rule on the CPU: under vmap it would run
         # the stacked models one after another, with a warning.
@@ -40,6 +40,9 @@ class Attention(nn.Module):
             length = x.shape[-2]
             future = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
             scores = scores.masked_fill(future, -math.inf)
+        if mask is not None:
+            # Finite, so that a row of padding alone has states too.
+            scores = scores.masked_fill(mask[..., None, None, :] == 0, torch.finfo(scores.dtype).min)
         mixed = scores.softmax(-1) @ v
         return self.out(mixed.transpose(-3, -2).flatten(-2))
 
@@ -59,7 +62,7 @@ class Block(nn.Module):
         self.up = nn.Linear(width, 4 * width)
         self.down = nn.Linear(4 * width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map tokens (B, T, width) to tokens of the same shape."""
-        x = x + self.attention(self.norm1(x))
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Map tokens (B, T, width) to tokens of the same shape; `mask` (B, T) is zero where there is none."""
+        x = x + self.attention(self.norm1(x), mask)
         return x + self.down(F.gelu(self.up(self.norm2(x))))
