@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from similitude.core.errors import EvaluationError
 from similitude.fewshot.examples import Example, Query
 from similitude.fewshot.learners.encoder import Encoder
-from similitude.fewshot.learners.fine_tune import FineTune
+from similitude.fewshot.learners.fine_tune import FineTune, fine_tuned
 from similitude.fewshot.learners.pretrained import open_encoder
+from similitude.fewshot.learners.targets import LabelTarget
 from similitude.fewshot.learners.tuned import Recipe
 from similitude.fewshot.tasks import TASKS
 from tests.fewshot.learners.test_cloze_probe import item
@@ -81,3 +84,12 @@ def test_a_plain_function_cannot_be_trained():
     encoder = Encoder("f", lambda ids, mask: torch.zeros(*ids.shape, 4), tiny_tokenizer(), 4)
     with pytest.raises(EvaluationError, match="use the learner 'probe'"):
         FineTune(encoder).fit(sentiments(), TASKS["sst-2"], seed=0)
+
+
+def test_the_loss_of_examples_is_that_of_the_label_and_a_label_of_no_example_may_be_known():
+    target = LabelTarget(("negative", "neither", "positive"))
+    found = fine_tuned(tiny_encoder(), target, sentiments(), FAST, seed=0)
+    each = [found.loss([example]) for example in sentiments()]
+    assert found.loss(sentiments()) == pytest.approx(sum(each) / len(each), rel=1e-4)
+    unseen = replace(sentiments()[0], references=(frozenset({"neither"}),))
+    assert found.loss([unseen]) > max(each)

@@ -53,21 +53,36 @@ class FineTune:
             PlanError: The recipe's plan is not one of the encoder with this readout.
         """
         require_examples(examples, task)
-        target = target_of(task, examples)
-        module = copy.deepcopy(self.encoder.module)
-        with seeded(derive(seed, "readout")):
-            model = Tuned(module, self.encoder.width, target.outputs)
-        model.to(device_of(module))
+        return fine_tuned(self.encoder, target_of(task, examples), examples, self.recipe, seed=seed)
 
-        def loss(model: Tuned, rows: list[Example]) -> Tensor:
-            encodings = self.encoder.tokens([target.texts(row.query) for row in rows])
-            outputs = token_outputs(model, self.encoder, encodings)
-            return torch.stack(
-                [target.loss(*each) for each in zip(outputs, encodings, rows, strict=True)]
-            ).mean()
 
-        result = self.recipe.run(model, examples, loss, seed=seed)
-        return TunedPredictor(model, self.encoder, target, result)
+def fine_tuned(
+    encoder: Encoder, target: Target, examples: Sequence[Example], recipe: Recipe, *, seed: int
+) -> TunedPredictor:
+    """Train a copy of an encoder with a readout for a target.
+
+    Args:
+        encoder: An encoder that is a module; it stays as it is.
+        target: What is read off its tokens; it may know labels that no example has.
+        examples: The labelled examples.
+        recipe: How it is trained.
+        seed: Seed of all randomness.
+
+    Raises:
+        EvaluationError: The encoder is no module.
+        LearnerError: The loss is not finite at some step.
+        PlanError: The recipe's plan is not one of the encoder with this readout.
+    """
+    module = copy.deepcopy(encoder.module)
+    with seeded(derive(seed, "readout")):
+        model = Tuned(module, encoder.width, target.outputs)
+    model.to(device_of(module))
+
+    def loss(model: Tuned, rows: list[Example]) -> Tensor:
+        return _losses(model, encoder, target, rows).mean()
+
+    result = recipe.run(model, examples, loss, seed=seed)
+    return TunedPredictor(model, encoder, target, result)
 
 
 @dataclass(frozen=True)
@@ -98,3 +113,18 @@ class TunedPredictor:
                 for i, tokens in zip(part, outputs, strict=True):
                     answers[i] = self.target.answer(tokens, encodings[i], queries[i])
         return answers
+
+    def loss(self, examples: Sequence[Example]) -> float:
+        """Return the mean loss of examples, such as some that it was not trained on; at least one."""
+        with torch.no_grad():
+            parts = [
+                _losses(self.model, self.encoder, self.target, examples[start : start + BATCH])
+                for start in range(0, len(examples), BATCH)
+            ]
+        return torch.cat(parts).mean().item()
+
+
+def _losses(model: Tuned, encoder: Encoder, target: Target, rows: Sequence[Example]) -> Tensor:
+    encodings = encoder.tokens([target.texts(row.query) for row in rows])
+    outputs = token_outputs(model, encoder, encodings)
+    return torch.stack([target.loss(*each) for each in zip(outputs, encodings, rows, strict=True)])
