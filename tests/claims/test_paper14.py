@@ -1,6 +1,9 @@
 """Claims of paper 14: the nets with explicit multipliers against plain torch, and the claims on a small scale."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import pytest
 import torch
@@ -10,10 +13,11 @@ from similitude.claims import paper14
 from similitude.claims.abcd_nets import Task, Training, growth, some_digits, three_points, train
 from similitude.claims.paper14 import between
 from similitude.core.verdict import Outcome
-from similitude.scaling.abcd import Parametrization, abcd, layer
+from similitude.scaling import abcd as tables
+from similitude.scaling.abcd import Layer, Parametrization, abcd, layer
 from similitude.scaling.regime import classify
 
-HALF = Fraction(1, 2)
+HALF, QUARTER = Fraction(1, 2), Fraction(1, 4)
 
 
 def _plain(weights, width, task, training, hidden_layers):
@@ -133,3 +137,132 @@ def test_features_stop_where_eps_has_won_and_not_as_without_it(monkeypatch, righ
         monkeypatch.setattr(paper14, "where_eps_wins", lambda parametrization: parametrization)
     outcome = paper14.eps_limit().verdict.outcome
     assert outcome is (Outcome.OK if right else Outcome.INCONSISTENT)
+
+
+def smaller(monkeypatch, *, seeds: int, **widths: tuple[int, ...]) -> None:
+    """Let claims fit fewer widths, and fewer networks of each."""
+    right = paper14._growth
+    monkeypatch.setattr(paper14, "_growth", lambda p, n, given, *rest: right(p, n, given[:seeds], *rest))
+    for name, listed in widths.items():
+        monkeypatch.setattr(paper14, name, listed)
+
+
+def in_table(family: str, name: str, role: str, **by: Fraction) -> Callable:
+    """Return what adds to exponents of one layer in the table of parametrizations."""
+
+    def mutate(monkeypatch) -> None:
+        table = {"sgd": tables._SGD, "entrywise": tables._ENTRYWISE}[family]
+        rows, place = list(table[name]), ("input", "hidden", "output").index(role)
+        rows[place] = tuple(x + by.get(key, 0) for key, x in zip("abcd", rows[place], strict=True))
+        monkeypatch.setitem(table, name, tuple(rows))
+
+    return mutate
+
+
+def in_between(role: str, **by: Fraction) -> Callable:
+    """Return what adds to exponents of one layer in the family between muP and NTP."""
+
+    def moved(x: Layer) -> Layer:
+        changed: Mapping[str, Any] = {key: getattr(x, key) + step for key, step in by.items()}
+        return replace(x, **changed) if x.role == role else x
+
+    def mutate(monkeypatch) -> None:
+        right = paper14.between
+
+        def other(*given, **options) -> Parametrization:
+            made = right(*given, **options)
+            return replace(made, layers=tuple(map(moved, made.layers)))
+
+        monkeypatch.setattr(paper14, "between", other)
+
+    return mutate
+
+
+def in_shift(**sign: int) -> Callable:
+    """Return what lets the symmetry move one exponent by another multiple of theta."""
+
+    def mutate(monkeypatch) -> None:
+        right = Parametrization.shift
+
+        def other(self: Parametrization, theta, *, roles) -> Parametrization:
+            made = right(self, theta, roles=roles)
+            pairs = zip(self.layers, made.layers, strict=True)
+            return replace(
+                made, layers=tuple(_by(sign, theta, x, y) if x.role in roles else x for x, y in pairs)
+            )
+
+        monkeypatch.setattr(Parametrization, "shift", other)
+
+    return mutate
+
+
+def _by(sign: Mapping[str, int], theta: Fraction, before: Layer, after: Layer) -> Layer:
+    changed: Mapping[str, Any] = {key: getattr(before, key) + times * theta for key, times in sign.items()}
+    return replace(after, **changed)
+
+
+THREE, SHALLOW = (128, 256, 512), (512, 2048, 8192)
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("claim", "mutations", "small"),
+    [
+        pytest.param(
+            paper14.dichotomy,
+            (in_between("input", c=QUARTER), in_between("output", b=-QUARTER)),
+            {"seeds": 3, "SHALLOW": SHALLOW},
+            marks=SLOW,
+        ),
+        pytest.param(
+            paper14.feature_exponent,
+            (in_between("hidden", c=-QUARTER),),
+            {"seeds": 6, "DEEP": THREE},
+            marks=SLOW,
+        ),
+        pytest.param(
+            paper14.kernel_change,
+            (
+                in_table("entrywise", "ntp", "input", c=-HALF),
+                in_table("entrywise", "mup", "input", c=QUARTER),
+                in_table("sgd", "ntp", "output", a=HALF),
+                in_table("sgd", "mup", "input", c=QUARTER),
+            ),
+            {"seeds": 4, "SHALLOW": SHALLOW},
+            marks=SLOW,
+        ),
+        (paper14.symmetry, (in_shift(c=1), in_shift(b=1), in_shift(d=0), in_shift(c=0)), {"seeds": 1}),
+        pytest.param(
+            paper14.wrong_exponent,
+            (in_table("entrywise", "ntp", "hidden", c=-HALF), in_table("entrywise", "ntp", "hidden", c=HALF)),
+            {"seeds": 16, "WIDE": THREE},
+            marks=SLOW,
+        ),
+        (
+            paper14.standard_adam,
+            (
+                in_table("entrywise", "sp", "hidden", c=-HALF),
+                in_table("sgd", "sp", "hidden", c=-HALF),
+                in_table("sgd", "sp", "output", b=-HALF),
+            ),
+            {"seeds": 8, "DEEP": THREE},
+        ),
+        (
+            paper14.faithful_eps,
+            (
+                in_between("input", d=-HALF),
+                in_between("input", d=Fraction(-1)),
+                in_between("input", c=QUARTER),
+            ),
+            {"seeds": 4, "DEEP": (64, 128, 256)},
+        ),
+    ],
+    ids=lambda x: getattr(x, "__name__", ""),
+)
+def test_another_exponent_turns_claims_red(monkeypatch, claim, mutations, small):
+    smaller(monkeypatch, **small)
+    assert claim().verdict.ok
+    for mutate in mutations:
+        with monkeypatch.context() as mutated:
+            mutate(mutated)
+            assert claim().verdict.outcome is Outcome.INCONSISTENT
