@@ -61,6 +61,8 @@ def test_two_steps_are_no_evidence(valley):
         (["--multipliers=1,2"], "deep.py:make", "the multipliers 1, 2 bracket no best one"),
         (["--multipliers=1,x,2"], "deep.py:make", "--multipliers x is not a positive multiplier"),
         (["--lrs=1,2"], "deep.py:make", "the grid has 2 learning rates"),
+        (["--lrs=1,2"], "deep.py:make", "Next: --lrs 2^-9"),
+        (["--save=/no/such/folder/x.json"], "deep.py:make", "there is no folder /no/such/folder"),
         ([], "deep.py:without", "takes width, depth and no multiplier"),
         (["--seeds=0"], "deep.py:make", "--seeds 0 is too small"),
     ],

@@ -67,6 +67,7 @@ def test_what_blows_up_is_infinite():
     [
         ({"depth": 0}, "depth=0"),
         ({"depth": 4, "alpha": math.nan}, "alpha=nan"),
+        ({"depth": 256, "alpha": -400.0}, "alpha=-400 at depth=256"),
         ({"depth": 4, "start": 0.0}, "start=0"),
         ({"depth": 4, "multiplier": math.inf}, "multiplier=inf"),
         ({"depth": 4, "phi": "relu"}, "phi is a str"),

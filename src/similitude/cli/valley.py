@@ -94,10 +94,13 @@ def valley(
         from similitude.cli.factories import load_factory, load_optimizer
         from similitude.cli.options import at_least, rate, schedule_of, whole_numbers
         from similitude.cli.sizes import size
+        from similitude.core.errors import GridError
         from similitude.studies.valley import valley as study
 
         at_least(steps, 1, "--steps")
         at_least(seeds, 1, "--seeds")
+        if save is not None and not save.resolve().parent.is_dir():
+            raise GridError(f"--save {save}: there is no folder {save.resolve().parent}. Make it first.")
         batches, vain = load_batches(data, batch_size=batch_size, context=context, noise=noise)
         for option in vain:
             screen.say(f"Note: {option} has no effect on --data {data}.")

@@ -18,12 +18,15 @@ from similitude.training.build import build_optimizer
 LEAST_RATES = 3  # the best rate and a worse one on each side
 
 
-def check_rates(rates: Sequence[float], *, least: int = LEAST_RATES) -> tuple[float, ...]:
+def check_rates(
+    rates: Sequence[float], *, least: int = LEAST_RATES, remedy: str | None = None
+) -> tuple[float, ...]:
     """Return the learning rates in increasing order, or say why they are no grid.
 
     Args:
         rates: Learning rates, in any order.
         least: Smallest number of rates.
+        remedy: Rates to pass instead, where they are not given by their ends.
 
     Raises:
         GridError: A rate is zero, negative, infinite or nan, one is there twice, or there are too few.
@@ -36,7 +39,8 @@ def check_rates(rates: Sequence[float], *, least: int = LEAST_RATES) -> tuple[fl
     if bad:
         raise GridError(
             f"the learning rate {bad[0]:g} is not positive and finite ({len(bad)} of {len(rates)} such); "
-            "grids are searched in log2 of the rate. Pass positive rates, e.g. --lr-min 2^-12 --lr-max 2^-4."
+            f"grids are searched in log2 of the rate. Pass positive rates, e.g. "
+            f"{remedy or '--lr-min 2^-12 --lr-max 2^-4'}."
         )
     ordered = tuple(sorted(float(rate) for rate in rates))
     for low, high in pairwise(ordered):
@@ -48,10 +52,11 @@ def check_rates(rates: Sequence[float], *, least: int = LEAST_RATES) -> tuple[fl
     if len(ordered) < least:
         listed = ", ".join(f"{rate:g}" for rate in ordered) or "none"
         middle = math.log2(ordered[len(ordered) // 2]) if ordered else -8.0
+        ends = f"--lr-min 2^{math.floor(middle) - 4} --lr-max 2^{math.ceil(middle) + 4} --points 9"
         raise GridError(
             f"the grid has {len(ordered)} learning rate{'' if len(ordered) == 1 else 's'} ({listed}), an "
             f"optimum needs at least {least}: the best one and a worse one on each side. "
-            f"Next: --lr-min 2^{math.floor(middle) - 4} --lr-max 2^{math.ceil(middle) + 4} --points 9."
+            f"Next: {remedy or ends}."
         )
     return ordered
 

@@ -33,6 +33,8 @@ from similitude.training.schedule import Schedule, constant
 MULTIPLIERS = tuple(2.0**k for k in range(-4, 6))
 """Multipliers that are tried where none are given."""
 
+_RATES = "--lrs 2^-9,2^-8,2^-7,2^-6,2^-5"
+
 
 @dataclass(frozen=True)
 class ValleyJob:
@@ -115,7 +117,7 @@ def valley(
     """
     check_runs(steps, seeds)
     check_optimizer(optimizer)
-    rates, factors = check_rates(lrs, least=LEAST), _checked(multipliers)
+    rates, factors = check_rates(lrs, least=LEAST, remedy=_RATES), _checked(multipliers)
     first = as_size(base, "base")
     sizes = [first] if depths is None else [{**first, DEPTH: depth} for depth in check_sizes(depths, DEPTH)]
     for name, exponent in (("alpha", alpha), ("lr_exponent", lr_exponent)):

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from similitude.core.citation import cites
+from similitude.core.errors import TheoryError
 from similitude.theory.finite_width.activation import Phi, read_activation
 from similitude.theory.finite_width.given import number, whole
 from similitude.theory.finite_width.quadrature import normal_nodes
@@ -63,7 +64,7 @@ def stream_growth(
     for name, value in (("alpha", alpha), ("multiplier", multiplier)):
         number(name, value, least=-math.inf)
     number("start", start, above=True)
-    activation, c = read_activation(phi), multiplier * depth**-alpha
+    activation, c = read_activation(phi), _branch(multiplier, depth, alpha)
     nodes, weights = normal_nodes()
     # For phi of constant slopes on either side of zero the moments scale, and need no quadrature per branch.
     unit = activation.values(nodes) if activation.slopes is not None else None
@@ -81,3 +82,13 @@ def stream_growth(
                 break
             sizes.append(math.sqrt(q))
     return np.array(sizes + [math.inf] * (depth + 1 - len(sizes)))
+
+
+def _branch(multiplier: float, depth: int, alpha: float) -> float:
+    try:
+        return multiplier * float(depth) ** -alpha
+    except OverflowError as error:
+        raise TheoryError(
+            f"alpha={alpha:g} at depth={depth}: branches of L^-alpha are out of the range of numbers. Pass an alpha "
+            "near 1/2."
+        ) from error

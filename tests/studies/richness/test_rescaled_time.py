@@ -71,6 +71,10 @@ FALLS = 1 / (1 + np.exp((np.arange(400) - 200) / 10))
         ({0.1: FALLS, 1e3: FALLS}, [1.0, 1.0], r"gamma=0\.1 is not above 1"),
         ({1e2: FALLS, 1e3: np.stack([FALLS, FALLS])}, [1.0, 1.0], "1 at gamma 100, 2 at gamma 1000"),
         ({1e2: FALLS, 1e3: np.ones(400)}, [1.0, 1.0], "gamma 1000 ends at 1 .* never below half"),
+        ({1e2: FALLS, 1e3: FALLS}, [0.0, 1.0], "learning rate 0: time"),
+        ({1e2: FALLS, 1e3: FALLS}, [-1.0, 1.0], "learning rate -1"),
+        ({1e2: FALLS, 1e3: FALLS}, [np.nan, 1.0], "learning rate nan"),
+        ({1e2: FALLS, 1e3: 2.3 * FALLS}, [1.0, 1.0], r"gamma 1000 starts at 2\.3"),
         ({1e2: FALLS, 1e3: np.full(400, np.nan)}, [1.0, 1.0], "not all are finite"),
     ],
 )

@@ -99,6 +99,21 @@ def test_groups_of_sgd_have_its_own_rates():
     assert all("eps" not in g for g in groups)
 
 
+def test_groups_read_the_optimizer_as_the_limits_do():
+    model = family(1)(16)
+    named, read = (
+        sim.theory.limit_groups(family(1), model, lr=0.5, optimizer=rule)
+        for rule in ("adam", sim.theory.entrywise("adam"))
+    )
+    assert [(g["lr"], g["eps"], g["std"]) for g in named] == [(g["lr"], g["eps"], g["std"]) for g in read]
+
+
+def test_targets_that_outputs_start_at_give_no_share():
+    limit = sim.theory.feature_limit(family(1), optimizer="sgd", particles=64)
+    found = limit.compare(X, np.zeros(len(X)), widths=(8, 32), steps=2, lr=0.1, seeds=2)
+    assert "%" not in found.verdict.summary
+
+
 def test_what_has_no_groups_is_told():
     inside = Adaptive(inside=True)
     with pytest.raises(TheoryError, match="under the root"):

@@ -213,7 +213,7 @@ def test_bad_input_is_told():
     found = kernel(1)
     with pytest.raises(TheoryError, match=r"inputs have shape .3, 5.: pass shape .inputs, 4."):
         found.update(np.ones((3, 5)), CHI)
-    with pytest.raises(TheoryError, match=r"history have shape .2,.: pass one number for each of the 3"):
+    with pytest.raises(TheoryError, match=r"history has shape .1, 2.: pass one number for each of the 3"):
         found.update(X, CHI[:2])
     with pytest.raises(TheoryError, match="history is empty"):
         found.update(X, np.ones((0, 3)))
@@ -225,6 +225,16 @@ def test_bad_input_is_told():
         kernel(1, "sgd").trajectory(X, TARGETS, steps=2000, lr=5.0)
     with pytest.raises(TheoryError, match="a network of width 64 diverges"):
         kernel(1, "sgd").compare(X, TARGETS, widths=(64,), steps=1000, lr=50.0)
+    with pytest.raises(TheoryError, match=r"targets have shape .2, 3."):
+        found.trajectory(X, np.stack([TARGETS, TARGETS]), steps=2, lr=0.1)
+    with pytest.raises(TheoryError, match=r"start have shape .2, 3."):
+        found.trajectory(X, TARGETS, steps=2, lr=0.1, start=np.zeros((2, 3)))
+    with pytest.raises(TheoryError, match=r"chi gives shape .. for outputs of shape .3,."):
+        found.trajectory(X, TARGETS, steps=2, lr=0.1, chi=lambda f, y: (f - y).sum())
+    with pytest.raises(TheoryError, match="chi gives a float"):
+        found.compare(X, TARGETS, widths=(8,), steps=2, lr=0.1, chi=lambda f, y: 1.0)
+    with pytest.raises(TheoryError, match="widths=64 is one number"):
+        found.compare(X, TARGETS, widths=64, steps=1, lr=0.1)
     with pytest.raises(TheoryError, match="widths is empty"):
         found.compare(X, TARGETS, widths=(), steps=1, lr=0.1)
     with pytest.raises(TheoryError, match="samples=4"):
@@ -246,3 +256,9 @@ def test_zero_inputs_and_odd_scales_are_no_trouble():
             assert torch.isfinite(got.value).all()
             at_zero = got.value[torch.from_numpy((x == 0).all(1))]
             assert (at_zero.abs() <= 1e-12 * np.abs(chi).max()).all()
+
+
+def test_without_deviations_there_is_no_exponent():
+    found = kernel(1, "sgd").compare(np.zeros((3, 4)), TARGETS, widths=(8, 32), steps=2, lr=0.1, seeds=2)
+    assert found.verdict.outcome is Outcome.CANNOT_TELL
+    assert "a width has none at all" in found.verdict.summary

@@ -127,6 +127,10 @@ REFUSED = {
         lambda w: family(2, nonlinearity=nn.Tanh if w == 16 else nn.ReLU)(w),
         "something else at width",
     ),
+    "a power of the width": (
+        lambda w: Net(w, lambda s, x: s.out(torch.tanh(s.bias(s.norm(x) / w**0.5)) / w**0.5)),
+        "depends on the width: at -3 it gives -0.75 at width 16 and -0.5303 at 32",
+    ),
     "inputs of another shape": (
         lambda w: nn.Sequential(
             nn.Unflatten(1, (2, 5)), nn.Flatten(), nn.Linear(8, w, bias=False), nn.Linear(w, 1, bias=False)

@@ -21,6 +21,7 @@ TOLERANCE = 0.1
 """How far curves may be apart, in units of their initial loss."""
 
 _SMOOTH = 20  # a curve is averaged over this part of its drop, against the noise of batches
+_START = 0.25  # how far from 1 noise of batches may let a curve start
 _PLACES = 200  # places of rescaled time at which curves are compared
 
 
@@ -82,8 +83,8 @@ def collapse(
         family: Optimizer family: "sgd", or "entrywise" for Adam, whose power is 1/L.
 
     Raises:
-        StudyError: There are fewer than two gammas, one is not above 1, numbers of seeds differ, a loss is not finite,
-            or a curve never drops by half of its initial value.
+        StudyError: There are fewer than two gammas, one is not above 1, a rate is not positive, numbers of seeds differ,
+            a loss is not finite, or a curve does not start near 1 or never drops by half.
         PlanError: The number of layers is not one, or the family is unknown.
 
     Example:
@@ -98,6 +99,9 @@ def collapse(
             f"{len(curves)} gammas with {len(lrs)} learning rates: a collapse compares at least two gammas, with one "
             "rate each."
         )
+    wrong = [lr for lr in lrs if not (math.isfinite(lr) and lr > 0)]
+    if wrong:
+        raise StudyError(f"learning rate {wrong[0]:g}: time is rescaled by it. Pass positive finite rates.")
     small = [gamma for gamma in curves if known_gamma(gamma) <= 1]
     if small:
         raise StudyError(
@@ -173,6 +177,10 @@ def _aligned(gamma: float, unit: float, values: np.ndarray) -> _Aligned:
         raise StudyError(
             f"losses at gamma {gamma:g} have the shape {values.shape}, or not all are finite: pass runs that did not "
             "diverge, one loss per step."
+        )
+    if abs(values[0] - 1) > _START:
+        raise StudyError(
+            f"the loss at gamma {gamma:g} starts at {values[0]:.3g}: pass losses over the initial one, which start at 1."
         )
     half = _passes(values, 0.5)
     if half is None:

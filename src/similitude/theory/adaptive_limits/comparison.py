@@ -88,13 +88,15 @@ class LimitComparison:
         name = f"change of the features' kernel at width {self.widths[-1]}"
         rows.append(Evidence(name, change, None, f"{self.limit_kernel_change:.3g} in the limit"))
         if self.slope is None:
-            summary = "the deviations have no exponent: compare two widths at least"
+            why = "compare two widths at least" if len(self.widths) < 2 else "a width has none at all"
+            summary = f"the deviations have no exponent: {why}"
             return Verdict(Outcome.CANNOT_TELL, summary, tuple(rows), (), "widths=(256, 1024, 4096)")
         at = self.slope
         rows.insert(0, Evidence("exponent of the deviation", at.value, (at.low, at.high), "-1/2"))
         widest = float(self.deviations[-1].mean())
         text = f"networks come to the limit as n^{at.value:+.2f} [{at.low:+.2f}, {at.high:+.2f}]"
-        text += f", to {widest / self.moved:.1%} of the outputs' change at width {self.widths[-1]}"
+        far = f"{widest / self.moved:.1%} of the outputs' change" if widest < self.moved else f"{widest:.3g}"
+        text += f", to {far} at width {self.widths[-1]}"
         if at.high < FALLS:
             return Verdict(Outcome.CONSISTENT, text, tuple(rows))
         if self.limit_error > _FLOOR * widest:
@@ -149,6 +151,8 @@ def compare_widths(
     Raises:
         TheoryError: A width is none, or training diverges.
     """
+    if isinstance(widths, int):
+        raise TheoryError(f"widths={widths} is one number: pass several, e.g. (256, 1024, 4096).")
     listed = sorted({whole(f"widths[{i}]", width) for i, width in enumerate(widths)})
     if not listed:
         raise TheoryError("widths is empty: pass e.g. (256, 1024, 4096).")

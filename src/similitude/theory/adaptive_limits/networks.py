@@ -12,9 +12,10 @@ from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
 from similitude.core.seeding import torch_generator
 from similitude.scaling.abcd import Layer, Parametrization, abcd
-from similitude.theory.adaptive_limits.entrywise import Adaptive, Entrywise, State
+from similitude.scaling.trial import OptimizerLike
+from similitude.theory.adaptive_limits.entrywise import Adaptive, Entrywise, State, entrywise
 from similitude.theory.adaptive_limits.perceptron import Make, Perceptron, read_perceptron
-from similitude.theory.adaptive_limits.records import Chi, NetworkRuns, kernel_change, residual
+from similitude.theory.adaptive_limits.records import Chi, NetworkRuns, errors_of, kernel_change, residual
 from similitude.theory.finite_width.given import number, whole
 from similitude.training.ensemble import stack_size
 
@@ -96,7 +97,7 @@ def _train_stack(
             raise FloatingPointError(f"step {step}")
         if step == steps:
             break
-        gradients = torch.autograd.grad((f * chi(outputs[-1], y)).sum(), list(weights.values()))
+        gradients = torch.autograd.grad((f * errors_of(chi, outputs[-1], y)).sum(), list(weights.values()))
         with torch.no_grad():
             for (name, layer), g in zip(layers.items(), gradients, strict=True):
                 update, states[name] = rule.step(units ** float(layer.d) * g, states[name])
@@ -108,7 +109,12 @@ def _train_stack(
 
 @cites(14, "Section 2.2: eps goes as n^-d")
 def limit_groups(
-    make: Make, model: nn.Module, *, lr: float, optimizer: Entrywise, parametrization: str = "ntp"
+    make: Make,
+    model: nn.Module,
+    *,
+    lr: float,
+    optimizer: str | Entrywise | OptimizerLike,
+    parametrization: str = "ntp",
 ) -> list[dict[str, Any]]:
     """Return parameter groups with which a network of the user's own follows the limit under torch's optimizers.
 
@@ -120,7 +126,7 @@ def limit_groups(
         make: The family.
         model: One of it, whose weights were drawn with standard deviations "std" of the groups: `normal_(std=...)`.
         lr: Learning rate of the limit.
-        optimizer: The optimizer as the limit has it, from `sim.theory.entrywise`.
+        optimizer: The optimizer as the limit has it, or what `sim.theory.entrywise` reads.
         parametrization: "ntp" or "mup".
 
     Returns:
@@ -137,13 +143,13 @@ def limit_groups(
         >>> [(g["lr"], g["eps"], g["std"]) for g in groups]
         [(0.0625, 1.25e-05, 1.0), (0.0078125, 0.0001, 0.125)]
     """
-    net = read_perceptron(make)
+    net, rule = read_perceptron(make), entrywise(optimizer)
     parameters = dict(model.named_parameters())
     if parameters.keys() != set(net.names):
         raise TheoryError(
             "model has other parameters than the modules of make. Pass one that make has built."
         )
-    if isinstance(optimizer, Adaptive) and optimizer.inside:
+    if isinstance(rule, Adaptive) and rule.inside:
         raise TheoryError(
             "eps stands under the root, where torch's optimizers have it outside. Pass Adaptive(inside=False)."
         )
@@ -151,10 +157,10 @@ def limit_groups(
     units = parameters[net.names[0]].shape[0]
     groups = []
     for name, layer in zip(net.names, _layers(net, table(net, parametrization)), strict=True):
-        rate = layer.c - (layer.d if optimizer.linear else 0)
+        rate = layer.c - (layer.d if rule.linear else 0)
         group = {"params": [parameters[name]], "lr": lr * units ** -float(rate), "std": _std(layer, units)}
-        if isinstance(optimizer, Adaptive):
-            group["eps"] = optimizer.eps * units ** -float(layer.d)
+        if isinstance(rule, Adaptive):
+            group["eps"] = rule.eps * units ** -float(layer.d)
         groups.append(group)
     return groups
 

@@ -23,6 +23,7 @@ from similitude.theory.adaptive_limits.records import (
     Chi,
     LimitRun,
     check_finite,
+    errors_of,
     given_inputs,
     given_numbers,
     relative_change,
@@ -87,7 +88,7 @@ class FeatureLimit:
             check_finite(outputs[-1], step, rate)
             if step == count:
                 break
-            errors = chi(outputs[-1], y)[:, None]
+            errors = errors_of(chi, outputs[-1], y)[:, None]
             gradients = (
                 (v.transpose(1, 2) * slope(self.net.activations[0], h) * errors) @ x,
                 features @ errors.mT,

@@ -99,7 +99,9 @@ def read_perceptron(make: Make) -> Perceptron:
         )
     for model in (small, large):
         _check_sizes(model, chains[0].names, features)
-    activations = tuple(_activation(chains[1], i) for i in range(len(chains[1].names) - 1))
+    between = range(len(chains[1].names) - 1)
+    narrow, activations = (tuple(_activation(chain, i) for i in between) for chain in chains)
+    _check_same(chains[1], narrow, activations)
     operations = tuple(segment.operations for segment in chains[1].segments[1:-1])
     found = Perceptron(make, features, chains[1].names, activations, operations)
     _check_outputs(found, large)
@@ -154,6 +156,21 @@ def _activation(chain: Chain, i: int) -> Activation:
             f"between '{chain.names[i]}' and '{chain.names[i + 1]}' stands {what}, which is no entrywise nonlinearity: "
             f"{error}"
         ) from error
+
+
+def _check_same(chain: Chain, narrow: Sequence[Activation], wide: Sequence[Activation]) -> None:
+    """Refuse nonlinearities with numbers that depend on the width, which the operations alone do not show."""
+    z = torch.linspace(-3, 3, 25, dtype=torch.float64)
+    for i, pair in enumerate(zip(narrow, wide, strict=True)):
+        values = [activation.phi(z) for activation in pair]
+        if not torch.allclose(*values, rtol=1e-9, atol=1e-12):
+            at = int((values[0] - values[1]).abs().argmax())
+            raise TheoryError(
+                f"between '{chain.names[i]}' and '{chain.names[i + 1]}' the nonlinearity depends on the width: at "
+                f"{float(z[at]):g} it gives {float(values[0][at]):.4g} at width {_WIDTHS[0]} and "
+                f"{float(values[1][at]):.4g} at {_WIDTHS[1]}. Take the powers of the width out of the module: the "
+                "parametrization has them."
+            )
 
 
 def _check_sizes(model: nn.Module, names: Sequence[str], features: int) -> None:

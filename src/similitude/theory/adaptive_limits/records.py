@@ -83,17 +83,33 @@ def given_inputs(inputs: ArrayLike | Tensor, features: int) -> Tensor:
 
 
 def given_numbers(values: ArrayLike | Tensor, name: str, count: int) -> Tensor:
-    """Return one number per input in float64, shape (..., M).
+    """Return one number per input in float64, shape (M,).
 
     Raises:
         TheoryError: There are others than M, or one is not finite.
     """
     made = torch.from_numpy(array(values, name))
-    if not made.ndim or made.shape[-1] != count:
+    if made.shape != (count,):
         raise TheoryError(
             f"{name} have shape {tuple(made.shape)}: pass one number for each of the {count} inputs."
         )
     return made
+
+
+def errors_of(chi: Chi, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return chi of outputs and targets, shape as outputs.
+
+    Raises:
+        TheoryError: The user's function gives another shape.
+    """
+    found = chi(outputs, targets)
+    if not isinstance(found, Tensor) or found.shape != outputs.shape:
+        given = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+        raise TheoryError(
+            f"chi gives {given} for outputs of shape {tuple(outputs.shape)}: it is dLoss / df, one number per output, "
+            "and no loss, e.g. lambda f, y: f - y."
+        )
+    return found
 
 
 def check_finite(outputs: Tensor, step: int, lr: float) -> None:

@@ -28,11 +28,13 @@ from similitude.theory.adaptive_limits.records import (
     LimitRun,
     Update,
     check_finite,
+    errors_of,
     given_inputs,
     given_numbers,
     residual,
 )
 from similitude.theory.finite_width.given import number, whole
+from similitude.theory.ridge.arrays import array
 
 SAMPLES = 2**16
 """Draws of the kets, where the optimizer is not linear."""
@@ -88,8 +90,11 @@ class NonlinearKernel:
             TheoryError: They do not fit.
         """
         x = given_inputs(inputs, self.net.features)
-        chis = given_numbers(history, "history", len(x))
-        rows = chis.reshape(-1, len(x))
+        rows = torch.atleast_2d(torch.from_numpy(array(history, "history")))
+        if rows.ndim != 2 or rows.shape[1] != len(x):
+            raise TheoryError(
+                f"history has shape {tuple(rows.shape)}: pass one number for each of the {len(x)} inputs, step by step."
+            )
         if not len(rows):
             raise TheoryError("history is empty: pass chi of one step at least.")
         kets = self._kets(x)
@@ -186,7 +191,7 @@ class NonlinearKernel:
     def _train(self, kets: Kets, y: Tensor, f: Tensor, steps: int, lr: float, chi: Chi) -> LimitRun:
         step, outputs, error = _Steps(self.optimizer, kets), [f], torch.zeros_like(f)
         for t in range(1, steps + 1):
-            moved = step(chi(outputs[-1], y))
+            moved = step(errors_of(chi, outputs[-1], y))
             outputs.append(outputs[-1] - lr * moved.value)
             error = error + lr * moved.error
             check_finite(torch.stack([outputs[-1], error]), t, lr)
