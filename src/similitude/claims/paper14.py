@@ -28,6 +28,7 @@ from similitude.scaling.regime import classify
 
 EPS = 0.05
 SHALLOW, DEEP, WIDE = (512, 2048, 8192, 32768), (128, 256, 512, 1024), (256, 512, 1024, 2048)
+FULL_DEEP, FULL_SEEDS = (256, 1024, 4096), 6
 HIDDEN_LAYERS = 3
 _HALF = Fraction(1, 2)
 _LARGE_EPS = 100.0  # far above every gradient of these networks
@@ -87,16 +88,19 @@ def dichotomy() -> Measured:
     paper=14,
     statement="Features of a deep net change by n^-r, with r = c + a - 1 for Adam (Section 2.3) and the r of Tensor "
     "Programs IV for SGD.",
-    claimed="three hidden layers, r = 0, 1/4, 1/2: exponents of every layer's features within 0.1 of -r",
+    claimed="three hidden layers, r = 0, 1/4, 1/2, widths 128 to 1024, at full size 256 to 4096: exponents of every "
+    "layer's features within 0.1 of -r",
     minutes=1.0,
+    full_minutes=3,
 )
-def feature_exponent() -> Measured:
+def feature_exponent(*, full: bool = False) -> Measured:
     """Fit the growth of feature changes over five steps of SGD and Adam on digits."""
+    widths, seeds = (FULL_DEEP, range(FULL_SEEDS)) if full else (DEEP, range(8))
     rows: list[_Row] = []
     for optimizer, quarters in itertools.product(("sgd", "adam"), range(3)):
         r, training = Fraction(quarters, 4), Training(optimizer, _RATE[optimizer], 5, EPS)
         parametrization = between(r, training.family, hidden_layers=HIDDEN_LAYERS)
-        found = _growth(parametrization, DEEP, range(8), some_digits(), training, HIDDEN_LAYERS)
+        found = _growth(parametrization, widths, seeds, some_digits(), training, HIDDEN_LAYERS)
         rows += [
             (f"{name}, {optimizer}, r = {r}", slope, -float(r))
             for name, slope in found.items()
