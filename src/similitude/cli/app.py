@@ -124,6 +124,11 @@ fewshot.command(
     name="leaderboard",
     help="Rank stored results beside published ones.",
 )
+fewshot.command(
+    "similitude.cli.fewshot_widths:widths",
+    name="widths",
+    help="Pretrain encoders of several widths, fine-tune them, and say whether the learning rate transfers.",
+)
 app.command(fewshot)
 
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from similitude.fewshot.reading import Clues, load, read_clues
     from similitude.fewshot.summary import aggregate_of, compare, summarise
     from similitude.fewshot.tasks import SHOTS, SPLITS, TASKS, Task
+    from similitude.fewshot.widths.records import WidthStudy
+    from similitude.fewshot.widths.settings import WidthSettings
+    from similitude.fewshot.widths.study import width_study
 
 __all__ = [
     "LEARNERS",
@@ -42,6 +45,8 @@ __all__ = [
     "Query",
     "Scores",
     "Task",
+    "WidthSettings",
+    "WidthStudy",
     "aggregate_of",
     "audit",
     "compare",
@@ -66,6 +71,7 @@ __all__ = [
     "strict_score",
     "summarise",
     "verified",
+    "width_study",
     "write_predictions",
 ]
 
@@ -84,6 +90,8 @@ _HOMES = {
     "Scores": "metric",
     "TASKS": "tasks",
     "Task": "tasks",
+    "WidthSettings": "widths.settings",
+    "WidthStudy": "widths.records",
     "aggregate_of": "summary",
     "audit": "auditing",
     "compare": "summary",
@@ -108,6 +116,7 @@ _HOMES = {
     "strict_score": "metric",
     "summarise": "summary",
     "verified": "protocol",
+    "width_study": "widths.study",
     "write_predictions": "predictions",
 }
 
