@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from similitude.core.errors import EvaluationError
 from similitude.evaluation.page import render_suite_page
-from similitude.evaluation.rowfile import read_rows
+from similitude.evaluation.rowfile import RowFile, read_rows
 from similitude.fewshot.learners.constant import Constant
 from similitude.fewshot.protocol import run
 from similitude.fewshot.reading import Clues, read_clues
@@ -25,6 +26,7 @@ from similitude.fewshot.widths.page import render_widths_page
 from similitude.fewshot.widths.records import TRANSFERRED
 from similitude.fewshot.widths.study import width_study
 from similitude.fewshot.widths.table import widths_table
+from similitude.runs.engine import InProcess
 from tests.fewshot.clues_writer import clues_rows, write_clues
 from tests.fewshot.widths.tiny_study import TINY, tiny_text
 
@@ -173,3 +175,37 @@ def test_the_global_generator_is_left_alone(done: SimpleNamespace, clues: Clues)
     state = torch.get_rng_state()
     width_study(clues, TINY, text=tiny_text(), out=done.out)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_the_rate_is_chosen_without_the_test(
+    clues: Clues, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = stages.Stages(TINY, clues, tiny_text(), tmp_path, InProcess(), lambda *_: None)
+    made.pretrain()
+
+    def closed(*_: object) -> None:
+        raise AssertionError("the test was looked at")
+
+    monkeypatch.setattr(Clues, "test", closed)
+    (study,) = made.sweep().values()
+    assert np.isfinite([curve.losses for one in study.transfers.values() for curve in one.curves]).all()
+    with pytest.raises(Exception, match="the test was looked at"):
+        made.score({"sst-2": study})
+
+
+def test_a_diverged_encoder_is_a_verdict_and_has_no_scores(
+    done: SimpleNamespace, clues: Clues, tmp_path: Path
+) -> None:
+    for name in ("study.json", "tokenizer.json", "losses.jsonl", "rows.jsonl"):
+        (tmp_path / name).write_bytes((done.out / name).read_bytes())
+    shutil.copytree(done.out / "encoders", tmp_path / "encoders")
+    file = RowFile(tmp_path / "pretraining.jsonl")
+    for row in RowFile(done.out / "pretraining.jsonl").read():
+        lost = row.rule == "sp"
+        file.add(replace(row, score=math.nan, error="the loss is not finite") if lost else row)
+    study = width_study(clues, TINY, text=tiny_text(), out=tmp_path)
+    found = study.transfers["sst-2"].transfers
+    assert str(found["sp"].verdict.outcome) == "diverged"
+    assert str(found["mup"].verdict.outcome) != "diverged"
+    assert not any(row.rule == "sp" for row in study.rows)
+    assert '<td class="num">diverged</td>' in render_widths_page(study)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from similitude.fewshot.widths.records import Quality, WidthStudy, ends_of
+from similitude.fewshot.widths.records import BEST, TRANSFERRED, Quality, WidthStudy, ends_of
 from similitude.report.layout import coloured, hanging, plain_table
-from similitude.report.numbers import duration, octaves, rate
+from similitude.report.numbers import duration, octaves
 from similitude.report.words import rule_label
 
 
@@ -28,10 +30,11 @@ def widths_table(study: WidthStudy) -> RenderableType:
             shift = octaves(one.shift, one.shift_interval)
             line = f"{rule_label(rule)}: shift {shift} octaves per doubling  "
             parts += [Text.assemble(line, coloured(one.verdict)), hanging(one.verdict.summary)]
-    parts += [Text(""), Text("Scores on the tests", style="bold"), _scores(study.qualities)]
+    shots = f"{study.settings.shots} shots, richness at {study.settings.gamma_shots}"
+    parts += [Text(""), Text(f"Scores on the tests at {shots}", style="bold"), _scores(study.qualities)]
     for question, heading in (
         ("width", f"From width {study.settings.widths[0]} to {study.settings.widths[-1]}"),
-        ("gamma", f"Richness at {study.settings.gamma_shots} shots beside gamma 1"),
+        ("gamma", "Richness, beside gamma 1"),
     ):
         lines = [Text(f"  {gain}") for gain in study.gains if gain.question == question]
         if lines:
@@ -54,17 +57,17 @@ def in_words(study: WidthStudy) -> str:
 def _scores(qualities: tuple[Quality, ...]) -> Table:
     table = plain_table()
     for column in ("task", "subject", "rule"):
-        table.add_column(column)
-    for column in ("shots", "width", "rate", "fair", "above constant"):
+        table.add_column(column, no_wrap=True)
+    for column in ("width", "rate", "fair", "above constant"):
         table.add_column(column, justify="right", no_wrap=True)
+    short = {TRANSFERRED: "transferred", BEST: "own best"}
     for q in qualities:
         table.add_row(
             q.task,
-            q.subject.removeprefix("encoder").removeprefix(" at").strip(", "),
+            short.get(q.subject, q.subject.removeprefix("encoder, ")),
             q.rule,
-            str(q.shots),
             str(q.width),
-            rate(q.lr),
+            f"2^{math.log2(q.lr):.1f}",
             f"{q.fair.value:.1f}{ends_of(q.fair)}",
             f"{q.above_constant.value:+.1f}{ends_of(q.above_constant)}",
         )
