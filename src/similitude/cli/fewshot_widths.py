@@ -24,10 +24,10 @@ def widths(
     splits: str = "1,2,3,4,5",
     lr_min: str = "2^-13",
     lr_max: str = "2^-5",
-    points: int = 9,
+    points: int = 7,
     depth: int = 2,
     length: int = 64,
-    pretraining_steps: int = 300,
+    pretraining_steps: int = 1000,
     steps: int = 24,
     gammas: str = "0.25,1,4",
     seed: int = 0,
@@ -68,7 +68,7 @@ def widths(
     length:
         Tokens that it reads.
     pretraining_steps:
-        Steps of pretraining, of 32 sequences.
+        Steps of pretraining, of 8 sequences.
     steps:
         Steps of fine-tuning, of 8 examples.
     gammas:

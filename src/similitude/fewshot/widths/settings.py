@@ -20,7 +20,7 @@ _GRID = ("tasks", "widths", "rules", "shots", "splits", "lrs", "pretraining_lrs"
 
 @dataclass(frozen=True)
 class WidthSettings:
-    """The settings of a width study; the defaults take about 45 minutes on two cores.
+    """The settings of a width study; the defaults take about 45 minutes on two quiet cores.
 
     Attributes:
         tasks: Names of tasks.
@@ -56,10 +56,10 @@ class WidthSettings:
     rules: tuple[str, ...] = ("mup", "sp")
     shots: int = 30
     splits: tuple[int, ...] = SPLITS
-    lrs: tuple[float, ...] = rates(2**-13, 2**-5, 9)
+    lrs: tuple[float, ...] = rates(2**-13, 2**-5, 7)
     pretraining_lrs: tuple[float, ...] = rates(2**-11, 2**-6, 6)
-    pretraining_steps: int = 300
-    batch_size: int = 32
+    pretraining_steps: int = 1000
+    batch_size: int = 8
     length: int = 64
     vocabulary: int = 4096
     depth: int = 2
