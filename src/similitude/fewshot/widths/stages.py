@@ -108,6 +108,7 @@ class Stages:
         self.place = Place(self.settings, self.tokenizer, self.clues, self.folder)
         self.encoders: dict[tuple[str, int], Pretraining] = {}
         self.planners: dict[tuple[int, float], Planner] = {}
+        self.plans: dict[tuple[int, float, str, int], Plan] = {}
 
     def pretrain(self) -> None:
         """Try the rates at the smallest width, then pretrain the others at the best of them."""
@@ -253,7 +254,10 @@ class Stages:
                 optimizer=torch.optim.AdamW,
                 gamma=gamma,
             )
-        return self.planners[outputs, gamma].plan(job.width, rule=rule)
+        key = (outputs, gamma, rule, job.width)
+        if key not in self.plans:
+            self.plans[key] = self.planners[outputs, gamma].plan(job.width, rule=rule)
+        return self.plans[key]
 
     def _pretrained(self, jobs: Sequence[Pretraining]) -> list[Row]:
         rows = {
