@@ -82,6 +82,18 @@ class Peeks(Honest):
             read_clues(self.path)
         elif self.how == "descriptor":
             os.close(os.open(self.path, os.O_RDONLY))
+        elif self.how == "folder descriptor":
+            folder, name = os.path.split(self.path)
+            within = os.open(folder, os.O_RDONLY)
+            try:
+                os.close(os.open(name, os.O_RDONLY, dir_fd=within))
+            finally:
+                os.close(within)
+        elif self.how == "command elsewhere":
+            folder, name = os.path.split(self.path)
+            subprocess.run(["cat", name], cwd=folder, capture_output=True, check=True)
+        elif self.how == "pattern":
+            os.system(f"cat {Path(self.path).parent}/*.jsonl > {os.devnull}")
         elif self.how == "command":
             subprocess.run(["cat", self.path], capture_output=True, check=True)
         elif self.how == "shell":
@@ -186,6 +198,40 @@ def test_a_folder_named_in_a_command_is_refused(rows: Rows, tmp_path: Path):
     with refusing(given.forbidden) as refused:
         subprocess.run([sys.executable, "-c", "pass"], check=True)
     assert refused == []
+
+
+@pytest.mark.parametrize(
+    ("how", "path"),
+    [
+        ("folder descriptor", "SST-2/sst_test.jsonl"),
+        ("command elsewhere", "SST-2/sst_test.jsonl"),
+        ("pattern", "MNLI/mnli_test.jsonl"),
+        ("command", "SST-2"),
+        ("command", ""),
+    ],
+)
+def test_ways_around_the_name_of_a_file_are_refused(rows: Rows, tmp_path: Path, how, path):
+    folder = write_clues(tmp_path, rows)
+    given = guarded(read_clues(tmp_path), "sst-2", 10, 1)
+    place = os.path.normpath(folder / path)
+    with pytest.raises(EvaluationError, match=r"refused, because it (opened|started a command that names)"):
+        guarded_answers(Peeks(path=place, how=how, quietly=True), given, seed=0)
+
+
+class Sly(str):
+    """A text of the learner's own class, which could run its code when it is scored."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = str.__hash__
+
+
+def test_answers_are_plain_texts(data: Guarded):
+    answers = guarded_answers(Returns(answers=[{Sly("neither")}] * 210), data, seed=0)
+    assert {type(text) for answer in answers for text in answer} == {str}
 
 
 def test_errors_of_the_learner_stay_its_own(data: Guarded):

@@ -46,6 +46,27 @@ class Counting:
         return self.answer.predict(queries[self.drops :])
 
 
+class Hoards(Counting):
+    """Keeps the examples of all splits, or of the last alone."""
+
+    def __init__(self, everything: bool) -> None:
+        super().__init__("hoards")
+        self.everything = everything
+        self.examples: list[Example] = []
+
+    def fit(self, examples: Sequence[Example], task: Task, *, seed: int) -> Counting:
+        self.examples = [*self.examples, *examples] if self.everything else list(examples)
+        return super().fit(examples, task, seed=seed)
+
+
+def test_a_learner_that_keeps_the_examples_of_other_splits_is_refused(clues: Clues) -> None:
+    with pytest.raises(
+        EvaluationError, match="sst-2, 10 shots, split 2: refused, because it still holds 10 "
+    ):
+        run(clues, Hoards(everything=True), tasks=["sst-2"], shots=[10])
+    assert len(run(clues, Hoards(everything=False), tasks=["sst-2"], shots=[10]).rows) == 5
+
+
 def test_every_split_has_a_row_and_a_score_of_its_own_items(clues: Clues) -> None:
     found = run(clues, Constant(), tasks=["sst-2", "conll"], shots=[10, 30])
     assert len(found.rows) == len(found.scores) == 2 * 2 * 5

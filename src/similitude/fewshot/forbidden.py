@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import re
@@ -11,9 +12,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from similitude.core.errors import EvaluationError
+
+MOST_LOOKED_AT = 5_000
+"""Files that are looked at where a command names a folder or a pattern; the published folder has 96."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,32 @@ class Forbidden:
             return False
         return hashlib.sha256(data).hexdigest() in self.checksums[found.st_size]
 
-    def named_in(self, command: str) -> str:
-        """Return the word of a command that names one of the files, or their folder or zip; empty where none does."""
-        for word in filter(None, _BETWEEN_WORDS.split(command)):
-            if os.path.realpath(word) == self.path or self.matches(word):
+    def named_in(self, command: str, folder: str = "") -> str:
+        """Return the word of a command that leads to one of the files; empty where none does.
+
+        Args:
+            command: The command; its words may be files, patterns of files, or folders that hold one at most two levels
+                below.
+            folder: Where it is started, if not here; it is a word like the others.
+        """
+        folder = os.path.abspath(folder) if folder else ""
+        for word in filter(None, (folder, *_BETWEEN_WORDS.split(command))):
+            if self._leads_here(os.path.join(folder, word)):
                 return word
         return ""
+
+    def _leads_here(self, path: str) -> bool:
+        if os.path.realpath(path) == self.path:
+            return True
+        found = islice(glob.iglob(path), MOST_LOOKED_AT) if glob.has_magic(path) else [path]
+        return any(self.matches(place) or self._holds(place) for place in found)
+
+    def _holds(self, folder: str) -> bool:
+        if not os.path.isdir(folder):
+            return False
+        top = glob.escape(folder)
+        below = chain.from_iterable(glob.iglob(os.path.join(top, deeper)) for deeper in ("*", "*/*"))
+        return any(self.matches(file) for file in islice(below, MOST_LOOKED_AT))
 
 
 @contextmanager
@@ -103,9 +128,11 @@ def _heard(event: str, arguments: tuple[Any, ...]) -> None:
     try:
         for forbidden, refused in list(_WATCHES):
             if event == "open":
-                said = f"opened {arguments[0]!r}" if forbidden.matches(arguments[0]) else ""
+                opened = any(map(forbidden.matches, _places(arguments[0])))
+                said = f"opened {arguments[0]!r}" if opened else ""
             else:
-                word = forbidden.named_in(_text(arguments[:2]))
+                started_in = arguments[2] if event == "subprocess.Popen" else None
+                word = forbidden.named_in(_text(arguments[:2]), _text(started_in) if started_in else "")
                 said = f"started a command that names {word!r}" if word else ""
             if said:
                 refused.append(said)
@@ -115,6 +142,14 @@ def _heard(event: str, arguments: tuple[Any, ...]) -> None:
                 )
     finally:
         _WITHIN.hook = False
+
+
+def _places(file: Any) -> Iterator[Any]:
+    """Yield what a file that is opened may be: of a relative path also that below every folder that is open (dir_fd)."""
+    yield file
+    if isinstance(file, str | bytes) and not os.path.isabs(file) and os.path.isdir("/dev/fd"):
+        for descriptor in os.listdir("/dev/fd"):
+            yield f"/dev/fd/{descriptor}/{os.fsdecode(file)}"
 
 
 def _text(argument: Any) -> str:

@@ -76,12 +76,13 @@ def guarded_answers(
     """Fit a learner to a split and return its answers to the test, or refuse it.
 
     Refused are learners that open a file with the contents of one of the data's (wherever it is), start a command that
-    names the data's place, return another number of answers than there are queries, or answers that are not sets of
-    texts; also where they caught the error themselves.
+    names one of them, a folder of theirs or a pattern, return another number of answers than there are queries, or
+    answers that are not sets of texts; also where they caught the error themselves.
 
-    What this cannot see: code outside of Python that opens files by itself (libraries written in C or Rust), copies of
-    the data that were changed or packed anew, what a learner read before it was given here, and, in this process,
-    searches through memory or the stack of calls. The last needs `engine=ProcessPool(1)`, whose process has the examples
+    What this cannot see: code outside of Python that opens files by itself (libraries written in C or Rust), other
+    programs that find the files without being told where they are, copies of the data that were changed or packed
+    anew, what a learner read before it was given here, and, in this process, searches through memory or the stack of
+    calls. The last needs `engine=ProcessPool(1)`, whose process has the examples
     and queries in memory and nothing else of the data. The rest is a matter of trust, as are all learners whose code
     nobody read.
 
@@ -142,7 +143,7 @@ def checked_answers(answers: object, count: int, *, who: str) -> tuple[Answer, .
                 f"{who}: answer {place} is {str(answer)[:60]!r} of type {type(answer).__name__}, but a set of texts is "
                 "expected, such as {'positive'}."
             )
-    return tuple(frozenset(answer) for answer in answers)
+    return tuple(frozenset(map(str.__str__, answer)) for answer in answers)
 
 
 def _outcome(learner: Learner, data: Guarded, *, seed: int) -> tuple[object, str]:
@@ -158,11 +159,16 @@ def _outcome(learner: Learner, data: Guarded, *, seed: int) -> tuple[object, str
 
 
 def _looked_at(answers: object) -> object:
-    """Go through answers while the watch is on: a sequence may read only when its items are asked for."""
+    """Go through answers while the watch is on: a sequence may read only when its items are asked for.
+
+    Texts become plain ones: those of a class of the learner's could run its code when they are scored.
+    """
     if not isinstance(answers, Sequence) or isinstance(answers, str | bytes):
         return answers
     return [
-        list(one) if isinstance(one, Collection) and not isinstance(one, str | bytes) else one
+        [str.__str__(text) if isinstance(text, str) else text for text in one]
+        if isinstance(one, Collection) and not isinstance(one, str | bytes)
+        else one
         for one in answers
     ]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -14,7 +16,7 @@ from similitude.core.citation import cites
 from similitude.core.errors import EvaluationError
 from similitude.evaluation.rowfile import RowFile
 from similitude.evaluation.rows import Row
-from similitude.fewshot.examples import Answer
+from similitude.fewshot.examples import Answer, Example
 from similitude.fewshot.guard import guarded, guarded_answers
 from similitude.fewshot.learners.learner import Learner
 from similitude.fewshot.metric import Scores, score
@@ -91,7 +93,8 @@ def run(
 ) -> FewshotRun:
     """Fit a learner to every split and score its answers to the tests.
 
-    The learner is given one split at a time, and queries without answers; one that peeks is refused, which ends the run.
+    The learner is given one split at a time, and queries without answers; one that peeks, or that still holds examples of
+    an earlier split when it has answered for the next, is refused, which ends the run.
     One that fails on a split otherwise leaves a row that says why, and the run goes on.
 
     Args:
@@ -122,17 +125,21 @@ def run(
     places = list(dict.fromkeys(product(tasks, shots, splits)))
     if not places:
         raise EvaluationError("no task, shots and splits are left to run. Name at least one of each.")
-    cuts = [guarded(clues, *place) for place in places]  # wrong names are refused before anything is learned
+    for place in places:  # wrong names are refused before anything is learned
+        clues.train(*place)
+    earlier: list[weakref.ref[Example]] = []
     folder = None if out is None else _Folder(Path(out), learner.name, seed, clues)
     known = {} if folder is None else folder.known()
-    rows, scores, answers = [], [], {}
-    for place, cut in zip(places, cuts, strict=True):
+    rows, scores, answers, again = [], [], {}, 0
+    for place in places:
         row = known.get(place)
-        kept = None if row is None or folder is None else folder.answers(place, len(cut.queries))
+        kept = None if row is None or folder is None else folder.answers(place, len(clues.test(place[0])))
         if row is None or kept is None:
+            cut = guarded(clues, *place)
             started = time.monotonic()
             try:
                 kept = guarded_answers(learner, cut, seed=seed, engine=engine)
+                _check_forgotten(earlier, f"{learner.name} on {cut}")
             except EvaluationError:
                 raise
             except Exception as error:
@@ -142,8 +149,12 @@ def run(
             else:
                 found = _scored(kept, clues, place)
                 row = _row(place, learner.name, seed, clues, time.monotonic() - started, found)
+            earlier += [weakref.ref(example) for example in cut.examples]
+            del cut
             if folder is not None:
                 folder.keep(place, row, kept)
+        else:
+            again += 1
         rows.append(row)
         if kept is not None:
             answers[place] = kept
@@ -151,7 +162,7 @@ def run(
         on_done(row)
     if folder is not None:
         folder.finish(answers, clues)
-    return FewshotRun(learner.name, tuple(rows), tuple(scores), len([p for p in places if p in known]))
+    return FewshotRun(learner.name, tuple(rows), tuple(scores), again)
 
 
 def verified(predictions: Predictions, clues: Clues) -> FewshotRun:
@@ -166,6 +177,18 @@ def verified(predictions: Predictions, clues: Clues) -> FewshotRun:
         _row((one.task, one.shots, one.split), predictions.learner, None, clues, 0.0, one) for one in found
     )
     return FewshotRun(predictions.learner, rows, found)
+
+
+def _check_forgotten(earlier: Sequence[weakref.ref[Example]], who: str) -> None:
+    """Refuse a learner that still holds the examples of another split than that which it was fitted to last."""
+    if any(example() is not None for example in earlier):
+        gc.collect()  # what only cycles hold is not kept
+    held = sum(example() is not None for example in earlier)
+    if held:
+        raise EvaluationError(
+            f"{who}: refused, because it still holds {held} examples of splits that it was given before, and a learner "
+            "may use one split alone. Let fit start anew, and keep no examples in the learner, its class or its module."
+        )
 
 
 def _scored(answers: Sequence[Answer], clues: Clues, place: Place) -> Scores:
