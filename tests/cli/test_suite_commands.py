@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from similitude.cli.app import main
+from similitude.evaluation.page import suite_results
+from similitude.evaluation.rows import Row
 from similitude.evaluation.suite import Part, suites
 from similitude.fewshot.learners.catalog import LEARNERS
 from similitude.fewshot.tasks import TASKS
@@ -88,6 +90,23 @@ def test_results_of_two_learners_make_one_page(
     assert "Beside the floor, item by item" in text
     assert "No constant or random subject" not in text
     assert "http" not in text.replace("http://www.w3.org", "")
+
+
+def test_results_on_different_data_are_tables_of_their_own(tmp_path: Path) -> None:
+
+    rows = [
+        Row("fewshot", "mnli", "x", score, {"shots": 10, "split": split, "data": data})
+        for data, score in (("one", 10.0), ("two", 90.0))
+        for split in (1, 2)
+    ]
+    (found,) = suite_results(rows)
+    means = {
+        table.title: line.tasks["mnli"].value
+        for table in found.tables
+        for line in table.lines
+        if line.subject == "x"
+    }
+    assert means == {"shots 10, data one": 10.0, "shots 10, data two": 90.0}
 
 
 def test_a_page_without_a_floor_says_so(data: Path, tmp_path: Path) -> None:

@@ -118,6 +118,27 @@ def test_a_damaged_line_is_named_and_left(tmp_path: Path) -> None:
     assert file.path.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"params": None}, "'params' is None, but dict is expected"),
+        ({"params": "ab"}, "'params' is 'ab'"),
+        ({"params": {"shots": [1]}}, r"the parameter 'shots' is \[1\]"),
+        ({"task": 3}, "'task' is 3, but str is expected"),
+        ({"subject": ["x"]}, "'subject' is"),
+        ({"seconds": "3"}, "'seconds' is '3', but int or float is expected"),
+        ({"seed": True}, "'seed' is True, but int or null is expected"),
+        ({"width": "w"}, "'width' is 'w'"),
+        ({"success": "True"}, "'success' is 'True'"),
+        ({"score": "high"}, "could not convert"),
+    ],
+)
+def test_rows_of_wrong_types_are_named(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps({**row(1).to_dict(), **changes}) + "\n")
+    with pytest.raises(EvaluationError, match=f"line 1 of .*this is no row of results: .*{said}"):
+        read_rows([tmp_path])
+
+
 def test_results_are_read_from_folders_below(tmp_path: Path) -> None:
     RowFile(tmp_path / "a").add(row(1))
     RowFile(tmp_path / "b" / "c").add(row(2))

@@ -53,13 +53,34 @@ def test_the_best_mean_comes_first_and_the_constant_and_published_rows_are_there
     assert next(one for one in strict.standings if one.name == "good").means["mnli"] == 30
 
 
-def test_a_measured_constant_takes_the_place_of_the_known_one(tmp_path: Path):
-    report(tmp_path / "c.json", "constant", 40)
-    (constant,) = [one for one in leaderboard([tmp_path]).standings if one.name == "constant"]
-    assert (constant.kind, constant.means["conll"]) == ("measured", 43)
-    report(tmp_path / "c.json", "constant", 40, tasks=["mnli"])
-    (constant,) = [one for one in leaderboard([tmp_path]).standings if one.name == "constant"]
-    assert (constant.kind, constant.means["conll"]) == ("constant", 51.33)
+def constants(path: Path) -> set[tuple[str, float | None]]:
+    found = [one for one in leaderboard([path]).standings if one.name == "constant"]
+    return {(one.kind, one.means.get("conll")) for one in found}
+
+
+@pytest.mark.parametrize(("tasks", "value"), [(tuple(TASKS), 43), (("mnli",), None)])
+def test_nothing_that_calls_itself_constant_hides_the_known_one(tmp_path: Path, tasks, value):
+    report(tmp_path / "c.json", "constant", 40, tasks=tasks)
+    assert constants(tmp_path) == {("measured", value), ("constant", 51.33)}
+
+
+def test_a_measured_constant_that_is_the_known_one_takes_its_place(tmp_path: Path):
+    rows = [
+        {"task": task, "shots": 30, "split": split, "fair": value}
+        for task, value in constant_anchor(30).scores.items()
+        for split in SPLITS
+    ]
+    (tmp_path / "c.json").write_text(json.dumps({"learner": "constant", "rows": rows}))
+    ((kind, value),) = constants(tmp_path)
+    assert (kind, value) == ("measured", pytest.approx(51.33))
+
+
+def test_results_on_different_data_do_not_rank(tmp_path: Path):
+    for name, data in (("a", "9691"), ("b", "1234")):
+        path = report(tmp_path / f"{name}.json", name, 50)
+        path.write_text(json.dumps({**json.loads(path.read_text()), "data": data}))
+    with pytest.raises(EvaluationError, match=r"different data \(9691 in .*a\.json, 1234 in .*b\.json\)"):
+        leaderboard([tmp_path])
 
 
 def test_by_task_and_by_shots(tmp_path: Path):

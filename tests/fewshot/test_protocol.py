@@ -14,6 +14,7 @@ import pytest
 
 from similitude.core.errors import DataError, EvaluationError
 from similitude.evaluation.rowfile import RowFile
+from similitude.evaluation.rows import Row
 from similitude.fewshot.examples import Answer, Example, Query
 from similitude.fewshot.learners.constant import Constant
 from similitude.fewshot.predictions import read_predictions
@@ -44,6 +45,12 @@ class Counting:
 
     def predict(self, queries: Sequence[Query]) -> list[Answer]:
         return self.answer.predict(queries[self.drops :])
+
+
+def test_a_folder_of_other_rows_is_refused(clues: Clues, tmp_path: Path) -> None:
+    RowFile(tmp_path).add(Row("other", "sst-2", "constant", 1.0))
+    with pytest.raises(EvaluationError, match="holds rows of something else"):
+        run(clues, Constant(), tasks=["sst-2"], shots=[10], out=tmp_path)
 
 
 class Hoards(Counting):

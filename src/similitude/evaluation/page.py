@@ -93,7 +93,9 @@ def render_suite_page(rows: Iterable[Row]) -> str:
 
 def _results(rows: list[Row]) -> SuiteResults:
     suite = suite_named(rows[0].suite)
-    tables = group_tables(rows, suite.anchors(), groups=suite.groups)
+    data = {row.params.get("data") for row in rows}
+    groups = (*suite.groups, "data") if len(data) > 1 else suite.groups  # other data is another question
+    tables = group_tables(rows, suite.anchors(), groups=groups)
     named = [Row(**{**vars(row), "subject": subject_of(row)}) for row in rows]
     subjects = list(dict.fromkeys(row.subject for row in named))
     floor = next((subject for subject in subjects if subject in FLOORS), None)

@@ -93,9 +93,32 @@ class Row:
         try:
             values["score"] = number(values["score"])
             values["metrics"] = {name: number(v) for name, v in values.get("metrics", {}).items()}
-            return cls(**values)
+            row = cls(**values)
         except (TypeError, ValueError, AttributeError) as error:
             raise EvaluationError(f"this is no row of results: {error}.") from error
+        for name, kinds in _KINDS.items():
+            value = getattr(row, name)
+            if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+                wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
+                raise EvaluationError(
+                    f"this is no row of results: '{name}' is {value!r}, but {wanted} is expected."
+                )
+        wrong = next((key for key, value in row.params.items() if not isinstance(value, Setting)), None)
+        if wrong is not None:
+            raise EvaluationError(
+                f"this is no row of results: the parameter '{wrong}' is {row.params[wrong]!r}, but a text, a number, a "
+                "truth value or null is expected."
+            )
+        return row
 
 
 _FIELDS = tuple(Row.__dataclass_fields__)
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("suite", "task", "subject", "version", "error"), (str,)),
+    **dict.fromkeys(("seed", "width", "depth"), (int, type(None))),
+    "params": (dict,),
+    "success": (bool, type(None)),
+    "seconds": (int, float),
+    "rule": (str, type(None)),
+}
+"""Types of the fields in JSON; numbers of score and metrics are read by `number`."""

@@ -13,6 +13,7 @@ from similitude.core.errors import EvaluationError
 from similitude.core.plain import finite
 from similitude.evaluation.anchors import Anchor, AnchorKind
 from similitude.evaluation.rowfile import ROWS, read_rows
+from similitude.evaluation.tables import subject_of
 from similitude.fewshot.publications import Aggregate, aggregate, published
 from similitude.fewshot.summary import Metric
 from similitude.fewshot.tasks import SPLITS, TASKS
@@ -105,7 +106,8 @@ def leaderboard(
 ) -> Leaderboard:
     """Rank stored results.
 
-    The row of the constant is always there: if the results hold none, as measured on the published files. How the
+    The row of the constant is always there, as measured on the published files, beside any result of that name that says
+    something else. How the
     published scores treat empty and alternative answers is not stated; on CoNLL and WikiANN they can only be of the kind
     of the fair score, since several equal its constant.
 
@@ -121,9 +123,9 @@ def leaderboard(
     found = _results(paths, metric)
     lines = [_measured(name, scores, shots) for name, scores in found.items()]
     lines = [line for line in lines if line.means or line.note]
-    if not any(line.name == CONSTANT and line.overall for line in lines):
-        lines = [line for line in lines if line.name != CONSTANT]
-        lines.append(_of_anchor(constant_anchor(shots, metric)))
+    constant = _of_anchor(constant_anchor(shots, metric))
+    if not any(line.name == CONSTANT and _agree(line, constant) for line in lines):
+        lines.append(constant)
     lines += [_of_anchor(anchor) for anchor in published() if anchor.params["shots"] == shots]
     if task is not None and task not in TASKS:
         raise EvaluationError(f"{task!r} is not a task of CLUES. Rank by one of {', '.join(TASKS)}.")
@@ -173,30 +175,43 @@ Results = dict[tuple[str, int, int], float]
 def _results(paths: Iterable[str | Path], metric: Metric) -> dict[str, Results]:
     """Scores of every learner by task, shots and split."""
     found: dict[str, Results] = {}
+    origins: dict[str, str] = {}
     for path in map(Path, paths):
         reports = sorted(path.glob("*.json")) if path.is_dir() else [path] if path.suffix == ".json" else []
         for report in reports:
-            learner, rows = _report(report)
+            learner, rows, data = _report(report)
+            origins.setdefault(data, str(report))
             for number, row in enumerate(rows, 1):
                 _add(found, learner, row, metric, f"{report}, row {number}")
         if (path.is_dir() and any(path.rglob(ROWS))) or not reports:
             for row in read_rows([path]):
                 if row.suite == "fewshot" and not row.failed:
+                    origins.setdefault(str(row.params.get("data", "")), str(path))
                     _add(
-                        found, row.subject, {**row.params, "task": row.task, **row.metrics}, metric, str(path)
+                        found,
+                        subject_of(row),
+                        {**row.params, "task": row.task, **row.metrics},
+                        metric,
+                        str(path),
                     )
     if not found:
         raise EvaluationError(
             "there are no results to rank. Name folders that `similitude suite run fewshot --out FOLDER` wrote, or files "
             "of what it printed with --json."
         )
+    known = {data: where for data, where in origins.items() if data}
+    if len(known) > 1:
+        raise EvaluationError(
+            f"the results are of different data ({', '.join(f'{d} in {w}' for d, w in known.items())}), and scores on "
+            "different tests do not rank. Rank those of one data set."
+        )
     return found
 
 
-def _report(path: Path) -> tuple[str, list[Any]]:
+def _report(path: Path) -> tuple[str, list[Any], str]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        learner, rows = data["learner"], data["rows"]
+        learner, rows, origin = data["learner"], data["rows"], data.get("data") or ""
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise EvaluationError(
             f"{path} is no report of a run ({type(error).__name__}: {error}): a JSON object with 'learner' and 'rows' is "
@@ -204,7 +219,7 @@ def _report(path: Path) -> tuple[str, list[Any]]:
         ) from error
     if not isinstance(learner, str) or not isinstance(rows, list):
         raise EvaluationError(f"{path} is no report of a run: 'learner' has to be a text and 'rows' a list.")
-    return learner, rows
+    return learner, rows, str(origin)
 
 
 def _add(found: dict[str, Results], learner: str, row: Any, metric: Metric, where: str) -> None:
@@ -243,6 +258,13 @@ def _measured(name: str, scores: Results, shots: int) -> Standing:
 def _of_anchor(anchor: Anchor) -> Standing:
     overall = aggregate(anchor.scores, anchor.deviations) if set(anchor.scores) == set(TASKS) else None
     return Standing(anchor.name, anchor.kind, anchor.scores, anchor.deviations, overall, anchor.source)
+
+
+def _agree(line: Standing, constant: Standing) -> bool:
+    """Return whether a measured constant is the known one, up to its rounding."""
+    return set(line.means) == set(constant.means) and all(
+        abs(line.means[task] - value) < 0.00501 for task, value in constant.means.items()
+    )
 
 
 def _cell(mean: float | None, deviation: float | None = None) -> str:

@@ -58,10 +58,11 @@ class FewshotRun:
         return tuple(row for row in self.rows if row.failed)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON: a short row per split, the cells, and the leaderboard's aggregate by shots."""
+        """Return plain data for JSON: digest of the data, a short row per split, cells, the leaderboard's aggregate."""
         cells = self.cells
         return {
             "learner": self.learner,
+            "data": next((row.params["data"] for row in self.rows), None),
             "rows": [one.to_row() for one in self.scores],
             "cells": [cell.to_dict() for cell in cells],
             "aggregate": {
@@ -240,6 +241,11 @@ class _Folder:
                 raise EvaluationError(
                     f"{self.path} holds results of {row.subject!r}, and this is {self.learner!r}. Give every learner a "
                     "folder of its own; `similitude suite report` joins them."
+                )
+            if row.suite != SUITE or not {"shots", "split"} <= set(row.params):
+                raise EvaluationError(
+                    f"{self.path} holds rows of something else than `similitude suite run {SUITE}`: {row.item}. Give "
+                    "every run a folder of its own."
                 )
             if row.seed == self.seed and row.params.get("data") == self.data and not row.failed:
                 found[row.task, row.params["shots"], row.params["split"]] = row
