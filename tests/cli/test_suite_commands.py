@@ -132,6 +132,29 @@ def test_predictions_are_verified_and_refused(
     assert "shuffled" in capsys.readouterr().err
 
 
+def test_two_learners_are_compared_in_pairs(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows: dict[str, list[float]] = {}
+    for learner in ("constant", "frequency"):
+        command = ("suite", "run", "fewshot", "--data", str(data), "--tasks", "record", "--shots", "10")
+        capsys.readouterr()
+        assert run(*command, "--learner", learner, "--out", str(tmp_path / learner), "--json") == 0
+        rows[learner] = [row["fair"] for row in json.loads(capsys.readouterr().out)["rows"]]
+    file = tmp_path / "constant" / "predictions.jsonl"
+    assert (
+        run("fewshot", "compare", str(tmp_path / "frequency"), str(file), "--data", str(data), "--json") == 0
+    )
+    found = json.loads(capsys.readouterr().out)
+    assert (found["first"], found["second"]) == ("frequency", "constant")
+    (line,) = found["comparisons"]
+    change = (sum(rows["frequency"]) - sum(rows["constant"])) / 5
+    assert line["over_splits"]["value"] == pytest.approx(change)
+    assert 0 <= line["p_items"] <= 1
+    assert run("fewshot", "compare", str(file), str(tmp_path), "--data", str(data)) == 2
+    assert "predictions.jsonl" in capsys.readouterr().err
+
+
 def test_the_audit_is_a_command(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("fewshot", "audit", "--data", str(data), "--json") == 0
     assert "findings" in json.loads(capsys.readouterr().out)

@@ -120,6 +120,11 @@ fewshot.command(
     help="Check and score predictions that were made elsewhere.",
 )
 fewshot.command(
+    "similitude.cli.fewshot_compare:compare",
+    name="compare",
+    help="Compare two learners in pairs, from their files of predictions.",
+)
+fewshot.command(
     "similitude.cli.fewshot:leaderboard",
     name="leaderboard",
     help="Rank stored results beside published ones.",
