@@ -93,7 +93,7 @@ def render_suite_page(rows: Iterable[Row]) -> str:
 
 def _results(rows: list[Row]) -> SuiteResults:
     suite = suite_named(rows[0].suite)
-    data = {row.params.get("data") for row in rows}
+    data = {row.params["data"] for row in rows if "data" in row.params}
     groups = (*suite.groups, "data") if len(data) > 1 else suite.groups  # other data is another question
     tables = group_tables(rows, suite.anchors(), groups=groups)
     named = [Row(**{**vars(row), "subject": subject_of(row)}) for row in rows]
