@@ -1,6 +1,7 @@
 """What `import similitude` costs and gives."""
 
 import inspect
+import pkgutil
 import subprocess
 import sys
 import time
@@ -35,6 +36,15 @@ def test_every_public_name_resolves_and_is_explained(name):
 @pytest.mark.parametrize("name", sorted(similitude._PACKAGES))
 def test_packages_are_attributes(name):
     assert getattr(similitude, name).__name__ == f"similitude.{name}"
+
+
+@pytest.mark.parametrize("name", ["", "theory", "signal", "richness", "fewshot", "evaluation"])
+def test_no_module_hides_the_public_name_of_something_in_it(name):
+    # Importing a module sets it as an attribute of its package, in the place of a function of the same name.
+    package = getattr(similitude, name) if name else similitude
+    public = set(package._HOMES)
+    assert public
+    assert not public & {module.name for module in pkgutil.iter_modules(package.__path__)}
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -166,6 +166,7 @@ def test_a_second_run_finds_everything_and_another_loss_is_another_study(done):
     assert more.cells_run == 5
 
 
+@pytest.mark.slow
 def test_processes_compute_the_same(tmp_path):
     short = small_study(widths=(4, 8), seeds=(0,), steps=2, windows=((0, 1),))
     alone, pooled = (

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from similitude.core.errors import TheoryError
-from similitude.theory.stream_growth import stream_growth
+from similitude.theory.streams import stream_growth
 
 
 def simulated(phi, *, depth, alpha, multiplier, start, centred, width=400, seeds=6):

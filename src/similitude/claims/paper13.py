@@ -32,7 +32,7 @@ from similitude.models.resmlp import Block, ResActivation
 from similitude.studies.valley_records import Valley
 from similitude.theory.depth import phi_correlation
 from similitude.theory.linear_resnet import linear_resnet_limit
-from similitude.theory.stream_growth import stream_growth
+from similitude.theory.streams import stream_growth
 
 _ALPHAS = (0.0, 0.25, 0.5, 1.0)
 _FUNCTIONS: Mapping[ResActivation, Callable[[torch.Tensor], torch.Tensor]] = {

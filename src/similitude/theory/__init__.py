@@ -83,7 +83,7 @@ if TYPE_CHECKING:
     from similitude.theory.saddle_escape.norm_law import escape_scale, escape_time
     from similitude.theory.saddle_escape.path import SmallStart, from_small_start
     from similitude.theory.saddle_escape.task import homogeneous_task, relu_task
-    from similitude.theory.stream_growth import stream_growth
+    from similitude.theory.streams import stream_growth
 
 _HOMES = {
     "Adaptive": "adaptive_limits.entrywise",
@@ -184,7 +184,7 @@ _HOMES = {
     "sample_resnet_covariance": "finite_width.residual_draws",
     "simclr": "joint_embedding.losses",
     "spectral_contrastive": "joint_embedding.losses",
-    "stream_growth": "stream_growth",
+    "stream_growth": "streams",
     "subspace_overlap": "joint_embedding.overlap",
     "tau_star": "one_step.large_step",
     "taxonomy": "ridge.overfitting",

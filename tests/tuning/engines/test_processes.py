@@ -51,6 +51,7 @@ def test_the_values_are_those_of_trials_in_this_process(tmp_path):
     assert [(t.params, t.value) for t in apart.trials] == [(t.params, t.value) for t in here.trials]
 
 
+@pytest.mark.slow
 def test_running_trials_count_towards_the_budget_before_they_tell_their_cost(study):
     tune(objectives.of_one_cost, study, workers=2, trials=2)
     tune(objectives.of_one_cost, study, workers=4, budget=sim.Budget(total=90))

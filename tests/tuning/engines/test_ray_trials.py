@@ -122,6 +122,7 @@ def test_a_worker_that_is_killed_again_costs_its_trial_and_nothing_else(ray_engi
     assert study.trials[1].user_attrs[REASON] == "its worker process died"
 
 
+@pytest.mark.slow
 def test_64_trials_survive_the_kill_of_a_worker_and_go_on_without_ray(ray_engine, tmp_path):
     """The study of the issue: 64 results although a worker is killed midway; then 6 more in this process."""
     notes = tmp_path / "notes"
