@@ -195,6 +195,7 @@ def test_an_interrupted_study_goes_on_where_it_was(done, tmp_path, monkeypatch):
     assert result(resumed) == result(study)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_kills_leave_whole_cells_that_are_not_run_again(done, tmp_path):
     _, study = done

@@ -115,6 +115,7 @@ def test_a_killed_worker_is_no_failure_and_its_trial_runs_again_once(ray_engine,
     assert all(FAILURE_KEY not in t.user_attrs for t in study.trials)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_again_costs_its_trial_and_nothing_else(ray_engine, study):
     tune(objectives.killed_always, study, trials=3, engine="ray")
     assert [t.state.name for t in study.trials] == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
