@@ -3,14 +3,15 @@ import pytest
 from scipy import stats
 
 from similitude.checking.slopes import Slope
-from similitude.claims.judged import judged, judged_slopes, mean_interval
+from similitude.claims.judged import judged, judged_slopes
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Evidence, Outcome
 
 
 def test_the_interval_is_the_one_of_the_t_test():
     values = np.array([0.3, -0.1, 0.8, 0.25, 0.4])
     expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
-    assert mean_interval(values) == pytest.approx((expected.low, expected.high))
+    assert t_interval(values) == pytest.approx((expected.low, expected.high))
 
 
 @pytest.mark.parametrize(("holds", "outcome"), [(True, Outcome.OK), (False, Outcome.INCONSISTENT)])

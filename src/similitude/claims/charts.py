@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from similitude.claims.judged import mean_interval
 from similitude.core.chart import Chart, Kind, Series
+from similitude.core.intervals import t_interval
 from similitude.report.scale import loss_window, mean_losses
 from similitude.studies.records import Transfer
 
@@ -32,7 +32,7 @@ def means(
         (2.0,)
     """
     scaled = [np.asarray(values) / over for values in draws]
-    return Series(label, x, [float(v.mean()) for v in scaled], [mean_interval(v) for v in scaled], kind)
+    return Series(label, x, [float(v.mean()) for v in scaled], [t_interval(v) for v in scaled], kind)
 
 
 def theory(label: str, low: float, high: float, of: Callable[[float], float], *, log: bool = True) -> Series:

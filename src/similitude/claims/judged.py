@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from scipy import stats
-
 from similitude.checking.slopes import Slope
 from similitude.claims.registry import Measured
 from similitude.core.chart import Chart, Series
@@ -67,18 +64,6 @@ def judged_slopes(
     return judged(
         holds, shown.value, WIDTH_EXPONENT, summary, evidence, (shown.low, shown.high), figures=figures
     )
-
-
-def mean_interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % t-interval of the mean of some values, one per seed.
-
-    Example:
-        >>> low, high = mean_interval(np.array([1.0, 2.0, 3.0]))
-        >>> round(low, 3), round(high, 3)
-        (-0.484, 4.484)
-    """
-    mean, half = float(values.mean()), float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
-    return mean - half, mean + half
 
 
 def _exponents(rows: Sequence[tuple[str, Slope]], look_for: str) -> Chart:

@@ -11,9 +11,10 @@ import torch
 
 from similitude.claims.charts import means
 from similitude.claims.gamma_nets import DIGITS, FRESH, GAMMAS, GammaTask, swept
-from similitude.claims.judged import judged, mean_interval
+from similitude.claims.judged import judged
 from similitude.claims.registry import Measured, claim
 from similitude.core.chart import Chart, Series
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.scaling.optimizers import OptimizerLike
 from similitude.scaling.richness import power_of
@@ -93,7 +94,7 @@ def large_gamma() -> Measured:
     kernel, usual, rich = (np.array(point.at_best) for point in sweep.points)
     change = np.log(rich / usual)
     mean, excess = float(change.mean()), float(kernel.mean() / usual.mean())
-    low, high = np.exp(mean_interval(change)).tolist()
+    low, high = np.exp(t_interval(change)).tolist()
     evidence = tuple(
         Evidence(f"loss at gamma {point.gamma:g}, rate {point.best.lr:.3g}", float(np.mean(point.at_best)))
         for point in sweep.points

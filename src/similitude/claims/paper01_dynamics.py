@@ -11,9 +11,10 @@ import torch
 from similitude.claims.charts import means
 from similitude.claims.gamma_descent import LinearRuns, descend, sharpness
 from similitude.claims.gamma_nets import FreshInputs, make
-from similitude.claims.judged import judged, mean_interval
+from similitude.claims.judged import judged
 from similitude.claims.registry import Measured, claim
 from similitude.core.chart import Chart, Series
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Evidence
 from similitude.scaling.richness import plateau_scale, sharpness_power
 from similitude.studies.richness.phase_sweep import sweep
@@ -82,7 +83,7 @@ def sharpness_powers() -> Measured:
     name, worst, law = max(rows, key=lambda row: abs(row[1].mean() - row[2]))
     off = float(worst.mean() - law)
     evidence = tuple(
-        Evidence(f"exponent, {name}", float(values.mean()), mean_interval(values), f"{law:.3g}")
+        Evidence(f"exponent, {name}", float(values.mean()), t_interval(values), f"{law:.3g}")
         for name, values, law in rows
     )
     figure = Chart(
@@ -96,7 +97,7 @@ def sharpness_powers() -> Measured:
         ordered=True,
     )
     summary = f"of {len(rows)} exponents the farthest off is {worst.mean():.3f} ({name}), where the law has {law:.3f}"
-    low, high = mean_interval(worst)
+    low, high = t_interval(worst)
     return judged(
         abs(off) <= 0.05,
         off,
@@ -181,8 +182,7 @@ def plateau() -> Measured:
     name, worst, law = max(rows, key=lambda row: abs(row[1].mean() / row[2] - 1))
     off = float(worst.mean() / law - 1)
     evidence = tuple(
-        Evidence(name, float(values.mean()), mean_interval(values), f"{law:.3g}")
-        for name, values, law in rows
+        Evidence(name, float(values.mean()), t_interval(values), f"{law:.3g}") for name, values, law in rows
     )
     figure = Chart(
         "Steps until the loss has dropped by half",
@@ -237,7 +237,7 @@ def staircase() -> Measured:
                 Evidence(
                     f"time of drop {k + 1} over that of the first, L = {layers}",
                     float(ratios[:, k].mean()),
-                    mean_interval(ratios[:, k]),
+                    t_interval(ratios[:, k]),
                     f"{law[k]:g}",
                 )
             )

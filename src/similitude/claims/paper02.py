@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from similitude.claims import paper02_charts as charts
-from similitude.claims.judged import judged, mean_interval
+from similitude.claims.judged import judged
 from similitude.claims.landscapes import CLASSES, PIXELS, edge, over_depth
 from similitude.claims.linear_sharpness import POWERS, largest_difference, sharpness_before_and_after, task
 from similitude.claims.registry import Measured, claim
 from similitude.claims.widths import convnet_study, mlp_study
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Evidence
 from similitude.models import MLP
 from similitude.models.resmlp import Block
@@ -328,7 +329,7 @@ def _depths(found: dict[int, np.ndarray], what: str, *, holds: Callable[[float],
         Evidence(
             f"eta x lambda after {step} of {DEPTH_STEPS} steps, {depth} branches",
             float(runs[:, k].mean()),
-            mean_interval(runs[:, k]),
+            t_interval(runs[:, k]),
         )
         for depth, runs in found.items()
         for k, step in enumerate((0, DEPTH_STEPS // 2, DEPTH_STEPS))

@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from similitude.claims.judged import judged, mean_interval
+from similitude.claims.judged import judged
 from similitude.claims.registry import Measured, claim
 from similitude.core.chart import Chart, Series
+from similitude.core.intervals import t_interval
 from similitude.core.seeding import torch_generator
 from similitude.core.verdict import Evidence
 from similitude.theory.batch_norm.bounds import gradient_bound, isometry_bound
@@ -106,7 +107,7 @@ def flat(*, full: bool = False) -> Measured:
         Evidence(
             f"slope per layer, {name}",
             float(v.mean()),
-            mean_interval(v),
+            t_interval(v),
             "above 4e-3" if name == "Gaussian" else "within 1e-3",
         )
         for name, v in rows.items()
@@ -147,7 +148,7 @@ def flat(*, full: bool = False) -> Measured:
         "slope per layer",
         summary,
         evidence,
-        mean_interval(rows["orthogonal"]),
+        t_interval(rows["orthogonal"]),
         figures=(figure,),
     )
 
@@ -191,9 +192,7 @@ def isometry() -> Measured:
         predicted = isometry_rate(width) ** layers
         off = max(off, abs(float(ratios.mean()) - predicted) / error)
         evidence.append(
-            Evidence(
-                f"ratio at width {width}", float(ratios.mean()), mean_interval(ratios), f"{predicted:.4f}"
-            )
+            Evidence(f"ratio at width {width}", float(ratios.mean()), t_interval(ratios), f"{predicted:.4f}")
         )
         far = np.array([shrinking(width, layers, seed=s, near=False) for s in range(seeds)])
         bounds = [
@@ -205,7 +204,7 @@ def isometry() -> Measured:
             Evidence(
                 f"gap behind {layers} layers of width {width}, from {far[:, 0].mean():.2f} of Gaussian inputs",
                 float(ends.mean()),
-                mean_interval(ends),
+                t_interval(ends),
                 f"at most {bounds[-1]:.3f} by Theorem 1",
             )
         )
@@ -256,7 +255,7 @@ def rank() -> Measured:
         rates = slopes(depths, logs)
         off = max(off, abs(float(rates.mean()) / expected - 1))
         evidence.append(
-            Evidence(f"rank {r} of {width}", float(rates.mean()), mean_interval(rates), f"{expected:.4f}")
+            Evidence(f"rank {r} of {width}", float(rates.mean()), t_interval(rates), f"{expected:.4f}")
         )
         measured_all.append(float(rates.mean()))
         predicted_all.append(expected)
@@ -268,7 +267,7 @@ def rank() -> Measured:
         )
         rates = slopes((50, 200), logs)
         free = max(free, abs(float(rates.mean())))
-        evidence.append(Evidence(f"rank {r} of 48", float(rates.mean()), mean_interval(rates), "within 2e-3"))
+        evidence.append(Evidence(f"rank {r} of 48", float(rates.mean()), t_interval(rates), "within 2e-3"))
     ends = [min(predicted_all), max(predicted_all)]
     figure = Chart(
         "Growth with depth where the rank is short",

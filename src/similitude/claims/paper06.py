@@ -8,9 +8,10 @@ import numpy as np
 
 from similitude.claims.charts import means, theory
 from similitude.claims.gaussian_designs import gaussian_errors, image_kernel, images
-from similitude.claims.judged import judged, mean_interval
+from similitude.claims.judged import judged
 from similitude.claims.registry import Measured, claim
 from similitude.core.chart import Chart, Series
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Evidence
 from similitude.studies.kernel_regressions import kernel_regressions
 from similitude.theory.ridge.power_law import optimal_fitting_ratio, power_law_error
@@ -216,7 +217,7 @@ def obligatory() -> Measured:
         ratio = float(train[:, best].mean() / test[:, best].mean())
         predicted = optimal_fitting_ratio(alpha=ALPHA, beta=BETA, noise=noise)
         off = max(off, abs(ratio - predicted))
-        shown = ratio, mean_interval(ratios)
+        shown = ratio, t_interval(ratios)
         series += _fitting(f"noise {noise:g}", noise, test, train)
         evidence.append(
             Evidence(
@@ -287,7 +288,7 @@ def real_images() -> Measured:
                     Evidence(
                         f"test error, {n} samples, ridge {ridge:g}, noise {noise:g}",
                         float(found.mean()),
-                        mean_interval(found),
+                        t_interval(found),
                         f"{predicted:.4g}",
                     )
                 )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from similitude.checking.slopes import fit
 from similitude.claims.charts import equality, power_guide
-from similitude.claims.judged import judged, mean_interval
+from similitude.claims.judged import judged
 from similitude.claims.registry import Measured, claim
 from similitude.claims.wide_nets import (
     C_B,
@@ -23,6 +23,7 @@ from similitude.claims.wide_nets import (
     trained_ensemble,
 )
 from similitude.core.chart import Chart, Series
+from similitude.core.intervals import t_interval
 from similitude.core.seeding import derive, seeded
 from similitude.core.verdict import Evidence
 from similitude.kernels.ensemble import ensemble
@@ -85,7 +86,7 @@ def ensemble_mean() -> Measured:
         Evidence(
             f"mean of nets on test digit {i}",
             float(outputs[:, i].mean()),
-            mean_interval(outputs[:, i].numpy()),
+            t_interval(outputs[:, i].numpy()),
             f"{float(value):.3f}",
         )
         for i, value in enumerate(expected)

@@ -17,9 +17,10 @@ from similitude.claims.gaussian_designs import (
     pool_noise_risks,
     sphere_noise_risks,
 )
-from similitude.claims.judged import judged, mean_interval
+from similitude.claims.judged import judged
 from similitude.claims.registry import Measured, claim
 from similitude.core.chart import Chart, Series
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Evidence
 from similitude.theory.ridge.leave_one_out import overfitting_coefficient
 from similitude.theory.ridge.overfitting import cost_of_overfitting, noise_risk, taxonomy
@@ -55,7 +56,7 @@ def agnostic() -> Measured:
         test, _ = gaussian_errors(values, values, 100, math.inf, SCANNED, noise=noise, draws=30, seed=9)
         best = int(test.mean(0).argmin())
         cost = float(test[:, 0].mean() / test[:, best].mean())
-        shown = mean_interval(test[:, 0] / test[:, best].mean())
+        shown = t_interval(test[:, 0] / test[:, best].mean())
         predicted = cost_of_overfitting(spectrum, 100, noise=noise).cost
         off = max(off, abs(cost / predicted - 1))
         costs.append(cost)
@@ -102,7 +103,7 @@ def kinds() -> Measured:
         risks = tempered[alpha][1]
         predicted = noise_risk(Spectrum(I**-alpha, 0 * I), TEMPERED_SIZES[1])
         off = max(off, abs(float(risks.mean()) / predicted - 1))
-        found = float(risks.mean()), mean_interval(risks)
+        found = float(risks.mean()), t_interval(risks)
         first = first if evidence else found
         evidence.append(Evidence(f"E_0 of i^-{alpha:g}, 100 samples", *found, f"{predicted:.4g}"))
     fast = np.exp(-I[:400] / 10)
@@ -182,7 +183,7 @@ def sphere(*, full: bool = False) -> Measured:
         predicted = noise_risk(spectrum, n)
         off.append(abs(mean / predicted - 1))
         hits.append(abs(mean - predicted) <= max(3 * error, 0.03 * predicted))
-        evidence.append(Evidence(f"E_0 at {n} samples", mean, mean_interval(risks), f"{predicted:.4g}"))
+        evidence.append(Evidence(f"E_0 at {n} samples", mean, t_interval(risks), f"{predicted:.4g}"))
         found.append(risks)
     risks_30 = {n: sphere_noise_risks(np.exp, 30, n, draws=12, seed=95) for n in (60, 170, 500)}
     hump = {n: float(risks.mean()) for n, risks in risks_30.items()}
@@ -234,7 +235,7 @@ def real_images() -> Measured:
                 Evidence(
                     f"{label}, {n} samples: error of noise",
                     float(risks.mean()),
-                    mean_interval(risks),
+                    t_interval(risks),
                     f"{estimate:.4g}",
                 )
             )

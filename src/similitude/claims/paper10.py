@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from similitude.claims.judged import judged, mean_interval
+from similitude.claims.judged import judged
 from similitude.claims.registry import Measured, claim
 from similitude.claims.tuned import laws_of, tuned_digits
 from similitude.core.chart import Chart, Series
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Evidence, Outcome
 from similitude.tuning.laws.records import Exponent
 from similitude.tuning.problems.chinchilla import ChinchillaLaw
@@ -61,7 +62,7 @@ def exponents(*, full: bool = False) -> Measured:
         for name, values in found.items()
     )
     return judged(
-        holds, float(lr.mean()), "exponent of lr", summary, evidence, mean_interval(lr), figures=figures
+        holds, float(lr.mean()), "exponent of lr", summary, evidence, t_interval(lr), figures=figures
     )
 
 
@@ -94,7 +95,7 @@ def naive(*, full: bool = False) -> Measured:
     holds = as_published >= max(0.05, 3 * as_ours)
     shown = {"Pareto set, published search": published, "law of all trials, ours": ours}
     figure = _exponents_chart("Exponent of the learning rate over compute", shown, truth)
-    interval = mean_interval(errors[0])
+    interval = t_interval(errors[0])
     return judged(
         bool(holds),
         float(as_published),
@@ -192,7 +193,7 @@ def front() -> Measured:
         "share of the hypervolume",
         summary,
         evidence,
-        mean_interval(shares),
+        t_interval(shares),
         figures=(_front_chart([records for _, records in runs]),),
     )
 

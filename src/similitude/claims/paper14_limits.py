@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from similitude.claims.abcd_nets import three_points
 from similitude.claims.charts import equality, means, power_guide
-from similitude.claims.judged import WIDTH_EXPONENT, judged, mean_interval
+from similitude.claims.judged import WIDTH_EXPONENT, judged
 from similitude.claims.registry import Measured, claim
 from similitude.core.chart import Chart, Series
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Evidence
 from similitude.theory.adaptive_limits.comparison import LimitComparison
 from similitude.theory.adaptive_limits.entrywise import Adaptive, Entrywise, Momentum
@@ -231,7 +232,7 @@ def moving_features() -> Measured:
             Evidence(
                 f"kernel's change at width {width}, {name}",
                 float(c.mean()),
-                mean_interval(c),
+                t_interval(c),
                 f"{one.limit_kernel_change:.3f} +- 10 %",
             )
             for width, c in zip(WIDTHS, changes, strict=True)

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from similitude.claims.charts import means, power_guide, theory
-from similitude.claims.judged import judged, mean_interval
+from similitude.claims.judged import judged
 from similitude.claims.one_step_nets import Drawn, Link, Setting, drawn, measured_risks
 from similitude.claims.registry import Measured, claim
 from similitude.core.chart import Chart
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Evidence
 from similitude.theory.one_step.alignment import squared_cosine, top_direction
 from similitude.theory.one_step.asymptotic import one_step_risk
@@ -53,7 +54,7 @@ def rank_one(*, full: bool = False) -> Measured:
             draws = [_rank_one_error(drawn(setting, seed), linear) for seed in range(RANK_ONE_DRAWS)]
             errors.append(np.array(draws))
             evidence.append(
-                Evidence(f"relative error, {name}, N {N}", float(np.mean(draws)), mean_interval(errors[-1]))
+                Evidence(f"relative error, {name}, N {N}", float(np.mean(draws)), t_interval(errors[-1]))
             )
         series.append(means(name, widths, errors, kind="joined"))
         ratios[name] = float(errors[-1].mean() / errors[0].mean())
@@ -105,7 +106,7 @@ def spike() -> Measured:
             for i, (what, expected) in enumerate(
                 (("top singular value", said.top), ("squared cosine", said.alignment))
             ):
-                row = float(values[:, i].mean()), mean_interval(values[:, i])
+                row = float(values[:, i].mean()), t_interval(values[:, i])
                 evidence.append(Evidence(f"{what}, {name}, eta {eta:g}", *row, f"{expected:.3f}"))
         ends = SPIKE_ETAS[0], SPIKE_ETAS[-1]
         tops += [
@@ -183,7 +184,7 @@ def small_step() -> Measured:
                 off.append(abs(mean / expected - 1))
                 hits.append(abs(mean - expected) <= max(3 * error, 0.05 * expected))
                 label = f"risk, {name}, d {d}, N {N}, n {n}, eta {eta:g}"
-                evidence.append(Evidence(label, mean, mean_interval(values), f"{expected:.4f}"))
+                evidence.append(Evidence(label, mean, t_interval(values), f"{expected:.4f}"))
             label = f"{name}, N {N}, n {n}"
             series += [
                 means(label, RISK_ETAS, list(found.T)),

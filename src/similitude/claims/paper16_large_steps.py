@@ -11,10 +11,11 @@ from torch import Tensor
 
 from similitude.claims.charts import equality, means, theory
 from similitude.claims.gaussian_designs import images
-from similitude.claims.judged import judged, mean_interval
+from similitude.claims.judged import judged
 from similitude.claims.one_step_nets import Link, Setting, drawn, measured_risks
 from similitude.claims.registry import Measured, claim
 from similitude.core.chart import Chart, Series
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Evidence
 from similitude.theory.one_step.alignment import whitened
 from similitude.theory.one_step.asymptotic import one_step_risk
@@ -60,7 +61,7 @@ def two_regimes() -> Measured:
     found = _best_risks((erf, erf), LARGE, LARGE_SHARES, draws=6)
     floor = hermite_moments(erf).rest ** 2
     evidence = [
-        Evidence(f"risk at eta = {share:g} sqrt(N)", float(values.mean()), mean_interval(values))
+        Evidence(f"risk at eta = {share:g} sqrt(N)", float(values.mean()), t_interval(values))
         for share, values in zip(LARGE_SHARES, found, strict=True)
     ]
     small = [float(v.mean()) for share, v in zip(LARGE_SHARES, found, strict=True) if share <= 0.05]
@@ -87,7 +88,7 @@ def two_regimes() -> Measured:
         f"risks of {min(small):.4f} and more at small steps, {large:.4f} at eta = 3 sqrt(N); the best linear function "
         f"has {floor:.4f}"
     )
-    ends = mean_interval(found[LARGE_SHARES.index(3.0)] / floor)
+    ends = t_interval(found[LARGE_SHARES.index(3.0)] / floor)
     holds = min(small) > floor > large
     return judged(holds, large / floor, "risk / best linear", summary, evidence, ends, figures=(figure,))
 
@@ -259,6 +260,6 @@ def _image_rows(share: float, report: OneStepReport) -> list[Evidence]:
         for word, side in (("before", report.before), ("after", report.after))
     ]
     return [
-        Evidence(f"{label}, {at}", float(found.mean()), mean_interval(found), f"{float(said.mean()):.4g}")
+        Evidence(f"{label}, {at}", float(found.mean()), t_interval(found), f"{float(said.mean()):.4g}")
         for label, found, said in rows
     ]

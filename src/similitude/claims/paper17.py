@@ -12,10 +12,11 @@ import numpy as np
 from torch import Tensor, nn
 
 from similitude.claims.charts import loss_curves, means
-from similitude.claims.judged import judged, mean_interval
+from similitude.claims.judged import judged
 from similitude.claims.registry import Measured, claim
 from similitude.claims.sweeps import chosen_at_base, finals, moves, stays, sweep, train, tuned
 from similitude.core.chart import Chart, Series
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.data import load
 from similitude.data.batches import ImageBatches
@@ -89,7 +90,7 @@ def wider_is_better() -> Measured:
     narrow, wide = (finals(train(experiment, width, [(best, {})], seeds=seeds))[0] for width in ends)
     differences = wide - narrow
     mean = float(differences.mean())
-    interval = mean_interval(differences)
+    interval = t_interval(differences)
     evidence = (
         Evidence(f"mean loss at width {ends[0]}", float(narrow.mean())),
         Evidence(f"mean loss at width {ends[1]}", float(wide.mean())),
@@ -283,7 +284,7 @@ def judged_curves(narrow: np.ndarray, wide: np.ndarray) -> Measured:
     for number, part in enumerate(parts[1:], 2):
         each = part.mean(axis=1)
         name = f"difference in part {number} of {WINDOWS}"
-        rows.append(Evidence(name, float(each.mean()), mean_interval(each), "below 0"))
+        rows.append(Evidence(name, float(each.mean()), t_interval(each), "below 0"))
     worst = max(rows, key=lambda row: row.value or 0.0)
     assert worst.value is not None
     assert worst.interval is not None

@@ -13,9 +13,10 @@ from torch import Tensor
 from similitude.checking.slopes import Slope, fit
 from similitude.claims.bottleneck_nets import Nets, make_bottleneck_net
 from similitude.claims.cores import engine_here
-from similitude.claims.judged import WIDTH_EXPONENT, judged, judged_slopes, mean_interval
+from similitude.claims.judged import WIDTH_EXPONENT, judged, judged_slopes
 from similitude.claims.registry import Measured, claim
 from similitude.core.chart import Chart, Series
+from similitude.core.intervals import t_interval
 from similitude.core.seeding import torch_generator
 from similitude.core.verdict import Evidence
 from similitude.studies.bottleneck import bottleneck
@@ -276,7 +277,7 @@ def wide_bottleneck() -> Measured:
         kernels = Nets(FEATURES, bottleneck=d, width=2048, nets=16, seed=191).kernels(x)
         away = ((kernels - limit).flatten(1).norm(dim=1) / limit.norm()).numpy()
         table.append(away)
-        rows.append(Evidence(f"distance from the limit, d {d}", float(away.mean()), mean_interval(away)))
+        rows.append(Evidence(f"distance from the limit, d {d}", float(away.mean()), t_interval(away)))
     slope = fit(ds, table) or _UNKNOWN
     figure = Chart(
         "Kernels at the start against the bottleneck",
@@ -324,9 +325,7 @@ def _powers(studies: dict[str, BottleneckStudy], data: str) -> Measured:
         sized = all(value * math.sqrt(width) < 2.5 for width, value in means.items())
         holds = holds and low <= slopes[name].value <= high
         holds = holds and sized and frozen[widest] >= 4 * means[widest]
-        spread = [
-            mean_interval(np.array([net.deviation for net in nets])) for nets in study.by_width().values()
-        ]
+        spread = [t_interval(np.array([net.deviation for net in nets])) for nets in study.by_width().values()]
         series += [
             Series(name, list(means), list(means.values()), spread, "joined"),
             Series(f"kernel at the start, {name}", list(frozen), list(frozen.values()), kind="joined"),

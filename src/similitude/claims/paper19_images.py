@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from similitude.claims.bottleneck_nets import Nets
-from similitude.claims.judged import judged, mean_interval
+from similitude.claims.judged import judged
 from similitude.claims.registry import Measured, claim
 from similitude.core.chart import Chart, Series
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Evidence
 from similitude.studies.universality_nets import PIXELS, digits_task
 
@@ -38,13 +39,13 @@ def performance() -> Measured:
             found[scale, d] = errors
             name = f"targets times {scale:g}, {'no bottleneck' if d is None else f'd {d}'}"
             rows += [
-                Evidence(f"test error, {name}", float(errors.mean()), mean_interval(errors)),
+                Evidence(f"test error, {name}", float(errors.mean()), t_interval(errors)),
                 Evidence(f"share of wrong classes, {name}", float(wrong)),
             ]
     best, small = (min(found[scale, 10], found[scale, 50], key=np.mean) for scale in (10.0, 1.0))
     without = float(found[10.0, None].mean())
     ratio, alone = float(best.mean()) / without, float(small.mean() / found[1.0, None].mean())
-    holds = mean_interval(best)[1] < mean_interval(found[10.0, None])[0]
+    holds = t_interval(best)[1] < t_interval(found[10.0, None])[0]
     summary = f"the test error is {ratio:.2f} of that without a bottleneck, {alone:.2f} with targets times 1"
     names = {2: "d = 2", 10: "d = 10", 50: "d = 50", None: "none"}
     figure = Chart(
@@ -56,7 +57,7 @@ def performance() -> Measured:
                 f"targets times {scale:g}",
                 range(len(names)),
                 [found[scale, d].mean() for d in names],
-                [mean_interval(found[scale, d]) for d in names],
+                [t_interval(found[scale, d]) for d in names],
                 "joined",
             )
             for scale in (1.0, 10.0)
@@ -64,5 +65,5 @@ def performance() -> Measured:
         "With large targets the best bottleneck should be below none, intervals apart; a very narrow one is worse.",
         x_names=tuple(names.values()),
     )
-    interval = mean_interval(best / without)
+    interval = t_interval(best / without)
     return judged(holds, ratio, "ratio of test errors", summary, rows, interval, figures=(figure,))

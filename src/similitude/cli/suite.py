@@ -69,15 +69,15 @@ def report(*paths: Path, report: Path = Path("suite.html"), json: Switch = False
     """
     with Screen(as_json=json) as screen:
         from similitude.core.errors import GridError
-        from similitude.evaluation.page import suite_results, write_suite_page
+        from similitude.evaluation.page import render_results, suite_results
         from similitude.evaluation.rowfile import read_rows
-        from similitude.report.files import check_writable
+        from similitude.report.files import check_writable, write_atomically
 
         if not paths:
             raise GridError("which results? Name folders that `similitude suite run --out FOLDER` wrote.")
         check_writable(report)
         results = suite_results(read_rows(paths))
-        screen.say(f"Report: {write_suite_page(paths, report).resolve()}")
+        screen.say(f"Report: {write_atomically(report, render_results(results)).resolve()}")
         screen.result(
             [
                 {"suite": one.suite.name, "tables": [table.to_dict() for table in one.tables]}

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from similitude.core.errors import EvaluationError
+from similitude.core.intervals import t_interval
 from similitude.core.plain import finite
 from similitude.evaluation.rows import Row
 
@@ -73,8 +74,7 @@ def mean_of(scores: Sequence[float] | np.ndarray) -> Estimate:
     mean = float(values.mean())
     if len(values) < 2:
         return Estimate(mean, math.nan, math.nan, len(values), "none: one score")
-    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
-    return Estimate(mean, mean - half, mean + half, len(values), "t-interval")
+    return Estimate(mean, *t_interval(values), len(values), "t-interval")
 
 
 def interquartile_mean(scores: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -139,10 +139,17 @@ def bootstrapped(
         return Estimate(value, math.nan, math.nan, count, "none: a task with one score")
     if np.ptp(everything) == 0:
         return Estimate(value, value, value, count, "all scores equal")
-    generator = np.random.default_rng(seed)
-    drawn = np.concatenate([s[generator.integers(len(s), size=(resamples, len(s)))] for s in samples], axis=1)
-    low, high = np.quantile(statistic(drawn, axis=-1), (0.025, 0.975))
-    return Estimate(value, float(low), float(high), count, f"bootstrap by task, {resamples} resamples")
+    found = stats.bootstrap(
+        samples,
+        lambda *drawn, axis: statistic(np.concatenate(drawn, axis=axis), axis=axis),
+        vectorized=True,
+        method="percentile",
+        n_resamples=resamples,
+        random_state=np.random.default_rng(seed),  # pyright: ignore[reportCallIssue]  # its name in scipy 1.11
+    ).confidence_interval
+    return Estimate(
+        value, float(found.low), float(found.high), count, f"bootstrap by task, {resamples} resamples"
+    )
 
 
 @dataclass(frozen=True)
@@ -201,10 +208,29 @@ def paired(rows: Iterable[Row], first: str, second: str, *, seed: int = 0) -> Pa
         )
     change = np.array([np.mean(found[first][item]) - np.mean(found[second][item]) for item in shared])
     difference = bootstrapped({"items": change.tolist()}, seed=seed)
-    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(FLIPS, len(change)))
-    as_far = np.abs(signs @ change) >= abs(change.sum()) * (1 - 1e-12)
-    p = (1 + int(as_far.sum())) / (1 + FLIPS)
+    p = sign_flip(change, seed=seed)
     return Paired(first, second, difference, p, int((change > 0).sum()), int((change < 0).sum()))
+
+
+def sign_flip(changes: np.ndarray, *, seed: int = 0, flips: int = FLIPS) -> float:
+    """Return the two-sided p-value of the hypothesis that differences are symmetric about 0, by flipping their signs.
+
+    Args:
+        changes: One independent difference each.
+        seed: Seed of the flips.
+        flips: How many are drawn; all are tried where there are fewer.
+    """
+    if not changes.any():
+        return 1.0
+    test = stats.permutation_test(
+        (changes,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=flips,
+        random_state=np.random.default_rng(seed),  # pyright: ignore[reportCallIssue]  # its name in scipy 1.11
+    )
+    return float(test.pvalue)
 
 
 def by_task(rows: Iterable[Row]) -> dict[str, list[float]]:

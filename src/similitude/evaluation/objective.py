@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from similitude.core.errors import EvaluationError
+from similitude.evaluation.aggregate import by_task
 from similitude.evaluation.rows import Row
 
 if TYPE_CHECKING:
@@ -72,14 +74,13 @@ def mean_score(rows: Iterable[Row]) -> float:
         >>> mean_score([Row("s", "a", "x", 1.0), Row("s", "a", "x", 0.0, seed=1), Row("s", "b", "x", 1.0)])
         0.75
     """
-    scores: dict[str, list[float]] = {}
+    rows = list(rows)
     for row in rows:
         if row.failed:
             raise EvaluationError(
                 f"task {row.task!r} has no score: {row.error or 'it is not a finite number'}. Mend that, or leave the "
                 "task out."
             )
-        scores.setdefault(row.task, []).append(row.score)
-    if not scores:
+    if not rows:
         raise EvaluationError("nothing was evaluated: there are no rows. Name at least one task.")
-    return sum(sum(values) / len(values) for values in scores.values()) / len(scores)
+    return fmean(fmean(scores) for scores in by_task(rows).values())

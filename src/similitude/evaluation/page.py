@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -88,7 +88,12 @@ def render_suite_page(rows: Iterable[Row]) -> str:
     Raises:
         EvaluationError: There are no rows, or a suite is unknown.
     """
-    return render_template("suite.html", {"subject_of": subject_of}, suites=suite_results(rows))
+    return render_results(suite_results(rows))
+
+
+def render_results(results: Sequence[SuiteResults]) -> str:
+    """Return the HTML of results that are arranged already."""
+    return render_template("suite.html", {"subject_of": subject_of}, suites=results)
 
 
 def _results(rows: list[Row]) -> SuiteResults:
@@ -96,7 +101,7 @@ def _results(rows: list[Row]) -> SuiteResults:
     data = {row.params["data"] for row in rows if "data" in row.params}
     groups = (*suite.groups, "data") if len(data) > 1 else suite.groups  # other data is another question
     tables = group_tables(rows, suite.anchors(), groups=groups)
-    named = [Row(**{**vars(row), "subject": subject_of(row)}) for row in rows]
+    named = [replace(row, subject=subject_of(row)) for row in rows]
     subjects = list(dict.fromkeys(row.subject for row in named))
     floor = next((subject for subject in subjects if subject in FLOORS), None)
     comparisons = []

@@ -133,7 +133,7 @@ def run(
     known = {} if folder is None else folder.known()
     rows, scores, answers, again = [], [], {}, 0
     for place in places:
-        row = known.get(place)
+        row, found = known.get(place), None
         kept = None if row is None or folder is None else folder.answers(place, len(clues.test(place[0])))
         if row is None or kept is None:
             cut = guarded(clues, *place)
@@ -159,7 +159,7 @@ def run(
         rows.append(row)
         if kept is not None:
             answers[place] = kept
-            scores.append(_scored(kept, clues, place))
+            scores.append(found or _scored(kept, clues, place))
         on_done(row)
     if folder is not None:
         folder.finish(answers, clues)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from similitude.core.errors import EvaluationError
-from similitude.evaluation.aggregate import Estimate, mean_of
+from similitude.evaluation.aggregate import Estimate, mean_of, sign_flip
 from similitude.fewshot.metric import Scores
 from similitude.fewshot.publications import Aggregate, aggregate
 from similitude.fewshot.tasks import SPLITS, TASKS
@@ -190,8 +190,16 @@ def compare(
         sums, counts = _by_text(change.mean(0), a[0].texts)
         splits = change.mean(1)
         over_items = _over_items(sums, counts, seed)
+        p_items = sign_flip(sums, seed=seed, flips=RESAMPLES)
         found.append(
-            Comparison(task, shots, mean_of(splits), _t_test(splits), over_items, _sign_flip(sums, seed))
+            Comparison(
+                task,
+                shots,
+                mean_of(splits),
+                _t_test(splits),
+                over_items,
+                p_items,
+            )
         )
     return tuple(found)
 
@@ -256,17 +264,3 @@ def _t_test(changes: np.ndarray) -> float | None:
         return None
     t = changes.mean() / stats.sem(changes)
     return float(2 * stats.t.sf(abs(t), len(changes) - 1))
-
-
-def _sign_flip(sums: np.ndarray, seed: int) -> float:
-    if not sums.any():
-        return 1.0
-    test = stats.permutation_test(
-        (sums,),
-        np.mean,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        random_state=np.random.default_rng(seed),  # pyright: ignore[reportCallIssue]  # its name in scipy 1.11
-    )
-    return float(test.pvalue)

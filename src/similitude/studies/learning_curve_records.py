@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Verdict
 
 
@@ -44,8 +44,7 @@ class CurvePoint:
         """95 % t-interval of the mean over draws; infinite for one draw."""
         if len(self.measured) < 2:
             return -math.inf, math.inf
-        half = float(stats.t.ppf(0.975, len(self.measured) - 1) * stats.sem(self.measured))
-        return self.mean - half, self.mean + half
+        return t_interval(self.measured)
 
     @property
     def off(self) -> float:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from similitude.core.citation import cites
 from similitude.core.errors import StudyError
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.scaling.richness import known_gamma, power_of
 from similitude.studies.richness.phases import averaged
@@ -138,10 +138,7 @@ def collapse(
 
 
 def _interval(values: np.ndarray) -> tuple[float, float] | None:
-    if len(values) < 2:
-        return None
-    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
-    return float(values.mean()) - half, float(values.mean()) + half
+    return None if len(values) < 2 else t_interval(values)
 
 
 def _verdict(

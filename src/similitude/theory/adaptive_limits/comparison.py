@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from similitude.checking.slopes import Slope, fit
 from similitude.core.errors import TheoryError
+from similitude.core.intervals import t_interval
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.theory.adaptive_limits.entrywise import Entrywise
 from similitude.theory.adaptive_limits.networks import table, train_networks
@@ -65,8 +65,7 @@ class LimitComparison:
         values = self.deviations[i]
         if len(values) < 2:
             return -math.inf, math.inf
-        half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
-        return float(values.mean()) - half, float(values.mean()) + half
+        return t_interval(values)
 
     @property
     def verdict(self) -> Verdict:

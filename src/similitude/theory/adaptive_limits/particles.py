@@ -24,8 +24,7 @@ from similitude.theory.adaptive_limits.records import (
     LimitRun,
     check_finite,
     errors_of,
-    given_inputs,
-    given_numbers,
+    given_task,
     relative_change,
     residual,
 )
@@ -76,7 +75,7 @@ class FeatureLimit:
         Raises:
             TheoryError: The arguments do not fit, or training diverges.
         """
-        x, y = self._task(inputs, targets)
+        x, y = given_task(inputs, targets, self.net.features)
         u, v = self._start()
         count, rate = whole("steps", steps), number("lr", lr, above=True)
         states: tuple[State, State] = ((), ())
@@ -127,7 +126,7 @@ class FeatureLimit:
         Raises:
             TheoryError: The arguments do not fit, or training diverges.
         """
-        task = self._task(inputs, targets)
+        task = given_task(inputs, targets, self.net.features)
         found = self.trajectory(*task, steps=steps, lr=lr, chi=chi)
         return compare_widths(
             self.net,
@@ -141,10 +140,6 @@ class FeatureLimit:
             lr=lr,
             chi=chi,
         )
-
-    def _task(self, inputs: ArrayLike | Tensor, targets: ArrayLike | Tensor) -> tuple[Tensor, Tensor]:
-        x = given_inputs(inputs, self.net.features)
-        return x, given_numbers(targets, "targets", len(x))
 
     def _start(self) -> tuple[Tensor, Tensor]:
         """Return u, shape (blocks, particles, features), and v, (blocks, 1, particles), in pairs (u, v) and (u, -v)."""

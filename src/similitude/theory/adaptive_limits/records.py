@@ -82,6 +82,18 @@ def given_inputs(inputs: ArrayLike | Tensor, features: int) -> Tensor:
     return made
 
 
+def given_task(
+    inputs: ArrayLike | Tensor, targets: ArrayLike | Tensor, features: int
+) -> tuple[Tensor, Tensor]:
+    """Return inputs, shape (M, features), and their targets, shape (M,), in float64.
+
+    Raises:
+        TheoryError: They do not fit.
+    """
+    x = given_inputs(inputs, features)
+    return x, given_numbers(targets, "targets", len(x))
+
+
 def given_numbers(values: ArrayLike | Tensor, name: str, count: int) -> Tensor:
     """Return one number per input in float64, shape (M,).
 

@@ -31,6 +31,7 @@ from similitude.theory.adaptive_limits.records import (
     errors_of,
     given_inputs,
     given_numbers,
+    given_task,
     residual,
 )
 from similitude.theory.finite_width.given import number, whole
@@ -126,7 +127,7 @@ class NonlinearKernel:
         Raises:
             TheoryError: The arguments do not fit, or training diverges.
         """
-        x, y = self._task(inputs, targets)
+        x, y = given_task(inputs, targets, self.net.features)
         f = torch.zeros_like(y) if start is None else given_numbers(start, "start", len(x))
         return self._train(self._kets(x), y, f, whole("steps", steps), number("lr", lr, above=True), chi)
 
@@ -157,7 +158,7 @@ class NonlinearKernel:
 
         Cost: one training of the limit per network, on draws that they share.
         """
-        x, y = self._task(inputs, targets)
+        x, y = given_task(inputs, targets, self.net.features)
         kets, count, rate = self._kets(x), whole("steps", steps), number("lr", lr, above=True)
 
         def limit(start: Tensor) -> LimitRun:
@@ -175,10 +176,6 @@ class NonlinearKernel:
             lr=rate,
             chi=chi,
         )
-
-    def _task(self, inputs: ArrayLike | Tensor, targets: ArrayLike | Tensor) -> tuple[Tensor, Tensor]:
-        x = given_inputs(inputs, self.net.features)
-        return x, given_numbers(targets, "targets", len(x))
 
     def _kets(self, inputs: Tensor) -> Kets:
         found = covariances(self.net, inputs)

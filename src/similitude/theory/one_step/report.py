@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 from torch import Tensor
 
 from similitude.core.citation import cites
 from similitude.core.errors import TheoryError
+from similitude.core.intervals import t_interval
 from similitude.core.seeding import numpy_generator
 from similitude.core.verdict import Evidence, Outcome, Verdict
 from similitude.theory.finite_width.given import number, whole
@@ -224,25 +224,25 @@ def _judge(before: FeatureErrors, after: FeatureErrors, linear: Array, spikes: A
     """Compare errors at the best ridge of each, draw by draw."""
     own, moved = (side.measured[:, side.best] for side in (before, after))
     plain = linear[:, int(linear.mean(0).argmin())]
-    low, high = _interval(own - moved)
+    low, high = t_interval(own - moved)
     said = [
         f"{side.pooled[side.best]:.3g} by the features' spectrum, {side.gaussian[side.best]:.3g} for Gaussian inputs"
         for side in (before, after)
     ]
     evidence = (
-        Evidence("error before the step", float(own.mean()), _interval(own), said[0]),
-        Evidence("error after the step", float(moved.mean()), _interval(moved), said[1]),
-        Evidence("error of linear regression", float(plain.mean()), _interval(plain)),
+        Evidence("error before the step", float(own.mean()), t_interval(own), said[0]),
+        Evidence("error after the step", float(moved.mean()), t_interval(moved), said[1]),
+        Evidence("error of linear regression", float(plain.mean()), t_interval(plain)),
         Evidence(
             "squared cosine with the linear teacher",
             float(spikes[0].mean()),
-            _interval(spikes[0]),
+            t_interval(spikes[0]),
             f"{float(spikes[1].mean()):.3g}",
         ),
         Evidence(
             "top singular value",
             float(spikes[2].mean()),
-            _interval(spikes[2]),
+            t_interval(spikes[2]),
             f"{float(spikes[3].mean()):.3g}",
         ),
     )
@@ -258,9 +258,3 @@ def _judge(before: FeatureErrors, after: FeatureErrors, linear: Array, spikes: A
     )
     advice = "" if outcome is Outcome.OK else "take eta nearer to sqrt(width), more samples or more draws."
     return Verdict(outcome, summary, evidence, next=advice)
-
-
-def _interval(values: Array) -> tuple[float, float]:
-    """Return the 95 % t-interval of a mean over draws."""
-    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
-    return float(values.mean()) - half, float(values.mean()) + half

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -18,6 +17,7 @@ from similitude.checking.losses import LossLike, differentiable, has_own_loss, l
 from similitude.checking.preactivations import Site, find_sites, record_preactivations
 from similitude.core.citation import cites
 from similitude.core.errors import FactoryError, PlanError, TheoryError
+from similitude.core.intervals import t_interval
 from similitude.core.seeding import derive, seeded
 from similitude.scaling.sizes import DEPTH, arguments, call_text
 from similitude.theory.batch_norm.gaps import isometry_gap, orthogonality_gap, precision
@@ -338,8 +338,7 @@ def _growth(rates: Sequence[float]) -> Growth | None:
     mean = float(np.mean(rates))
     if len(set(rates)) < 2:  # one network, or a function that always builds the same one
         return Growth(mean)
-    half = float(stats.t.ppf(0.975, len(rates) - 1) * stats.sem(rates))
-    return Growth(mean, (mean - half, mean + half))
+    return Growth(mean, t_interval(rates))
 
 
 def _slope(places: Sequence[float], values: Sequence[float]) -> float:
