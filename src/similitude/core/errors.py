@@ -68,6 +68,10 @@ class LearnerError(SimilitudeError):
     """A few-shot learner cannot learn from a split or answer its queries; the other splits can go on."""
 
 
+class WorldError(SimilitudeError):
+    """A generated world, its file, or what is asked of a simulation of it is not valid."""
+
+
 class TuningError(SimilitudeError):
     """A search space, a budget or a tuning study cannot be used as it is."""
 
