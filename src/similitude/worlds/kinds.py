@@ -1,7 +1,7 @@
-"""Everything that can stand in a world: foods, tools, blocks, animals, doors and locks, with their sizes and habits.
+"""Everything that stands in a world: foods, tools, blocks, animals, doors and locks, with sizes and habits.
 
-Names, energies, masses, danger order, senses and damages follow Avalon's published tables (arXiv 2210.13417); sizes, speeds
-and colours are our own.
+Names, energies, masses, order of danger, senses and damages follow Avalon's published tables (arXiv 2210.13417); sizes,
+speeds and colours are our own.
 """
 
 from __future__ import annotations

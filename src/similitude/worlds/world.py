@@ -1,4 +1,4 @@
-"""A world as pure data: terrain, what stands and moves on it, where the agent starts, and a proof that it can be solved."""
+"""A world as pure data: terrain, what stands and moves on it, where the agent starts, and how it can be solved."""
 
 from __future__ import annotations
 
