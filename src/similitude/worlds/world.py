@@ -34,6 +34,17 @@ THING_FIELDS = (
 class Step:
     """One step of a solution: what an agent does that knows everything.
 
+    What the steps with a thing mean:
+
+    - "take": grasp `thing` from where the walk before it ended; `at[0]`, where given, is the point to grasp.
+    - "place": let go of the held `thing` so that its centre comes to rest at `at[0]` (x, y, z); `at[1]`, where given, is
+      a point to which its own long axis then points (a log across a gap).
+    - "push": walk against `thing` along the points (x, y) of `at`, which its centre follows; the last point may have a z,
+      at which it rests in the end (down in a chasm).
+    - "throw": throw `thing` from `at[0]` at the animal `target` until it is dead; any other tool will do as well.
+    - "strike": go to the animal `target` with `thing` in the hand, or await it, until it is dead.
+    - "eat": go to `thing`, take it and eat it.
+
     Attributes:
         do: "walk", "jump", "climb", "drop", "take", "place", "push", "throw", "strike", "unlock", "open", "eat", "wait".
         at: Where, as (x, y) or (x, y, z): for "walk" and "climb" the points of a path, one after the other.
