@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from similitude.core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from similitude.worlds.making import make_world
+    from similitude.worlds.tasks.catalog import TASKS
     from similitude.worlds.world import Step, World
 
-__all__ = ["Step", "World"]
+__all__ = ["TASKS", "Step", "World", "make_world"]
 
-_HOMES = {"Step": "world", "World": "world"}
+_HOMES = {"TASKS": "tasks.catalog", "Step": "world", "World": "world", "make_world": "making"}
 
 __getattr__, __dir__ = lazy_names(globals(), __name__, _HOMES)
