@@ -12,7 +12,7 @@ META = 5
 
 # body
 BX, BY, BZ = 0, 1, 2  # the feet
-BVX, BVY, BVZ = 3, 4, 5  # metres per second
+BVX, BVY, BVZ = 3, 4, 5  # metres per second: BVX and BVY with which it tries to walk, BVZ with which it rises
 YAW, PITCH, ROLL = 6, 7, 8
 HEAD = 9  # height of the eyes above the feet
 HP, FRAME, SINCE = (
@@ -66,6 +66,8 @@ GONE, FOOD, TOOL, BLOCK, PREY, PREDATOR, DOOR, LOCK = -1, 0, 1, 2, 3, 4, 5, 6
 FREE, CLOSED, HANGING, BURIED = 0, 1, 2, 3
 # STATE of animals
 ALIVE, DEAD = 0, 1
+# STATE of blocks: CARRIED blocks are in a hand and stop nobody
+RESTING, CARRIED = 0, 1
 
 # TRAITS, a sum of
 FLIES, CLIMBS, UNKILLABLE, SWIMS = 1, 2, 4, 8
