@@ -43,6 +43,8 @@ class Step:
       at which it rests in the end (down in a chasm).
     - "throw": throw `thing` from `at[0]` at the animal `target` until it is dead; any other tool will do as well.
     - "strike": go to the animal `target` with `thing` in the hand, or await it, until it is dead.
+    - "throw" without a target: `thing` is a closed food that opens when it is thrown hard at the ground, near `at[0]`.
+    - "strike" at a food: hit the closed food `target` with the rock `thing` until it is open.
     - "eat": go to `thing`, take it and eat it.
 
     Attributes:

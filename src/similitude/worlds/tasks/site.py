@@ -12,7 +12,8 @@ from similitude.worlds.engine.constants import CLIMBABLE, UNITS
 from similitude.worlds.kinds import COLOR, KINDS, NUMBER
 from similitude.worlds.land.biomes import paint
 from similitude.worlds.land.grid import coordinates, half_width, height_at
-from similitude.worlds.land.terrain import island, smoothed
+from similitude.worlds.land.ring import Ring, on_grid
+from similitude.worlds.land.terrain import island, noise, smoothed
 from similitude.worlds.land.trees import plant
 from similitude.worlds.world import Step, World
 
@@ -94,6 +95,28 @@ class Site:
         weight = np.minimum(np.maximum((radius + rim - self.distance(x, y)) / max(rim, 0.25), 0.0), 1.0)
         self.z = self.z + (level - self.z) * weight
         return level
+
+    def ring(
+        self,
+        x: float,
+        y: float,
+        direction: tuple[float, float],
+        radius: float,
+        *,
+        outward: bool = False,
+        flat: float = 2.0,
+    ) -> Ring:
+        """Return a ring (see `Ring`) around a point that is moved onto the grid, as is the radius."""
+        return Ring(
+            *(on_grid(x), on_grid(y), *direction, on_grid(radius), self.size),
+            outward=outward,
+            flat=flat,
+            wobble=noise(self.draws.child("wobble", len(self.steps), radius), self.size),
+        )
+
+    def level(self, weight: np.ndarray, z: float) -> None:
+        """Move the land towards a height by a weight from 0 to 1 at every corner (`Ring.passage` gives one)."""
+        self.z = self.z + (z - self.z) * weight
 
     def smooth(self, times: int, where: np.ndarray | None = None) -> None:
         """Smooth the land, all of it or where a mask (size, size) is true."""
