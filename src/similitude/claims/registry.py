@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from similitude.claims.needs import unmet
 from similitude.core.chart import Chart
 from similitude.core.citation import PAPERS, Paper
 from similitude.core.claim import Claim
@@ -53,6 +54,7 @@ class Entry:
         full_minutes: What the measurement takes at its full size, about; None where it has one size only.
         together: Name of what is computed once for several claims of a process, so that the first one that is measured
             takes the time of all; empty where nothing is shared.
+        needs: Names in `needs.NEEDS` of what the user must bring; without it the claim cannot be measured.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Entry:
     measurement: Callable[..., Measured]
     full_minutes: float | None = None
     together: str = ""
+    needs: tuple[str, ...] = ()
 
     @property
     def source(self) -> Paper:
@@ -84,6 +87,7 @@ class Entry:
             "arxiv": self.source.arxiv,
             "minutes": self.minutes,
             "full_minutes": self.full_minutes,
+            "needs": unmet(self.needs),
         }
 
 
@@ -99,6 +103,7 @@ def claim(
     minutes: float,
     full_minutes: float | None = None,
     together: str = "",
+    needs: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Measured]], Callable[..., Measured]]:
     """Register the decorated function as the measurement of a claim.
 
@@ -110,6 +115,7 @@ def claim(
         minutes: What the measurement takes on one core, about.
         full_minutes: What it takes at its full size; the function then takes a keyword `full`.
         together: Name of what it shares with other claims, which are then measured in one process.
+        needs: What the user must bring, by its names in `needs.NEEDS`.
 
     Raises:
         ValueError: The name is taken, does not begin with the paper's number, the paper is unknown, or the function
@@ -125,7 +131,9 @@ def claim(
             raise ValueError(
                 f"claim {name!r}: a measurement takes a keyword 'full' where full_minutes are given, and only there."
             )
-        _ENTRIES[name] = Entry(name, paper, statement, claimed, minutes, measurement, full_minutes, together)
+        _ENTRIES[name] = Entry(
+            name, paper, statement, claimed, minutes, measurement, full_minutes, together, needs
+        )
         return measurement
 
     return register

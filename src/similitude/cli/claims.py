@@ -33,6 +33,7 @@ def list_(*, json: Switch = False) -> int:
     with Screen(as_json=json) as screen:
         from rich.table import Table
 
+        from similitude.claims.needs import unmet
         from similitude.claims.registry import registered
 
         table = Table(box=None, padding=(0, 2, 0, 0))
@@ -43,6 +44,8 @@ def list_(*, json: Switch = False) -> int:
             takes = f"{entry.minutes:g} min"
             if entry.full_minutes is not None:
                 takes += f", full {entry.full_minutes:g}"
+            if missing := unmet(entry.needs):
+                takes += f"; needs {missing}"
             table.add_row(entry.name, paper, entry.statement, entry.claimed, takes)
         screen.say(table)
         screen.result([entry.to_dict() for entry in registered().values()])
@@ -71,7 +74,7 @@ def run(
     names:
         Claims as `similitude claims list` names them; a paper's number runs all of its claims.
     all:
-        Measure every claim of every paper.
+        Measure every claim of every paper but those that need data or weights of yours which are not at hand.
     full:
         Measure at full size those claims that have one beside that of a minute.
     out:
@@ -100,6 +103,13 @@ def run(
         from similitude.runs.engine import available_cores
 
         entries = _selected(names, everything=all)
+        if all:
+            from similitude.claims.needs import unmet
+
+            for entry in entries:
+                if missing := unmet(entry.needs):
+                    screen.say(f"{entry.name} is left out: it needs {missing}.")
+            entries = [entry for entry in entries if not unmet(entry.needs)]
         _check_paths([] if out is None else [out], report)
         stored = [] if out is None or not out.exists() else read_claims(out)
         found = {} if again else {c.name: c for c in still_good(stored, entries, full=full)}
