@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from similitude.core.lazy import lazy_names
+from similitude.worlds.registration import register_environments as _register
 
 if TYPE_CHECKING:
     from similitude.worlds.making import make_world
@@ -19,3 +20,5 @@ __all__ = ["TASKS", "Step", "World", "make_world"]
 _HOMES = {"TASKS": "tasks.catalog", "Step": "world", "World": "world", "make_world": "making"}
 
 __getattr__, __dir__ = lazy_names(globals(), __name__, _HOMES)
+
+_register()

@@ -14,6 +14,10 @@ ATTEMPTS = 10
 """Attempts before a world counts as impossible."""
 
 
+class ImpossibleWorldError(WorldError):
+    """No attempt gave a world that can be solved."""
+
+
 def make_world(task: str, difficulty: float, seed: int) -> World:
     """Make the world that task, difficulty and seed name: the same bytes on every machine, and proved to be solvable.
 
@@ -45,7 +49,7 @@ def make_world(task: str, difficulty: float, seed: int) -> World:
             reasons.append(str(flaw))
             continue
         return world
-    raise WorldError(
+    raise ImpossibleWorldError(
         f"impossible world: none of {ATTEMPTS} attempts at {task}, difficulty {difficulty:g}, seed {seed} can be "
         f"solved ({'; '.join(sorted(set(reasons)))}). Take another seed."
     )
