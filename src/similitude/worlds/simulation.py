@@ -1,0 +1,221 @@
+"""Many environments as arrays: worlds are loaded into them, actions move them on, a camera looks out of them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from similitude.core.errors import WorldError
+from similitude.worlds.draws import Draws
+from similitude.worlds.engine import build
+from similitude.worlds.engine import columns as c
+from similitude.worlds.engine.constants import AFTER_FOOD, COARSE, FRAME_COST, HEAD_TOP
+from similitude.worlds.kinds import KINDS
+from similitude.worlds.world import SOLID_FIELDS, World
+
+ACTION = 21
+"""Numbers in an action."""
+
+LIMIT_OF_FRAMES = 3000
+"""Frames of an episode unless `load` is told another number."""
+
+_LEHMER = 2**31 - 2
+
+
+class Simulation:
+    """Environments side by side; their whole state is in the arrays, so that it can be copied and put back.
+
+    Args:
+        num_envs: How many.
+        backend: "numba" (compiled), "plain" (Python, for tests) or "warp" (NVIDIA Warp, on a GPU or CPU).
+        resolution: Rows and columns of the images.
+        threads: Over how many threads the environments are spread.
+        frame_price: Reward lost per frame.
+
+    Attributes:
+        height: Terrain, int16, (E, N, N), in units of 1/128 m.
+        ground: Biomes and climbable cells, uint8, (E, N, N).
+        meta: float64, (E, META); as those below, in the columns of `engine.columns`.
+        solids: float64, (E, S, SOLID).
+        things: float64, (E, K, THING).
+        body: float64, (E, BODY).
+        hands: float64, (E, 2, HAND), left and right.
+        images: uint8, (E, rows, columns, 4): red, green, blue, and depth where 255 is SIGHT.
+        worlds: The world of every environment; None before its first `load`.
+
+    A world that is larger than those before it makes `load` replace arrays by larger ones: read them as attributes.
+
+    Example:
+        >>> from similitude.worlds import make_world
+        >>> simulation = Simulation(1, backend="plain")
+        >>> simulation.load(0, make_world("eat", 0.0, 0))
+        >>> simulation.step(np.zeros((1, 21)))
+        >>> float(simulation.body[0, c.FRAME])
+        1.0
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        *,
+        backend: str = "numba",
+        resolution: tuple[int, int] = (96, 96),
+        threads: int = 1,
+        frame_price: float = FRAME_COST,
+    ) -> None:
+        if num_envs < 1:
+            raise WorldError(f"a simulation of {num_envs} environments: give 1 or more.")
+        if min(resolution) < 1 or max(resolution) > 4096:
+            raise WorldError(
+                f"the resolution {resolution} is not two numbers from 1 to 4096 (rows, columns)."
+            )
+        self.num_envs = num_envs
+        self.backend = backend
+        self.resolution = resolution
+        self.threads = min(max(threads, 1), num_envs)
+        self.frame_price = frame_price
+        self.worlds: list[World | None] = [None] * num_envs
+        self.engine = build.engine(backend)
+        self._pool: ThreadPoolExecutor | None = None
+        self.height = np.zeros((num_envs, 8, 8), np.int16)
+        self.ground = np.zeros((num_envs, 8, 8), np.uint8)
+        self.solids = np.zeros((num_envs, 1, c.SOLID))
+        self.things = np.zeros((num_envs, 1, c.THING))
+        self.things[..., c.ROLE] = c.GONE
+        self.meta = np.zeros((num_envs, c.META))
+        self.body = np.zeros((num_envs, c.BODY))
+        self.hands = np.zeros((num_envs, 2, c.HAND))
+        self.images = np.zeros((num_envs, *resolution, 4), np.uint8)
+
+    def load(self, e: int, world: World, *, limit: int | None = None) -> None:
+        """Put environment `e` at the beginning of a world.
+
+        Args:
+            e: Which environment.
+            world: Its new world.
+            limit: Frames of the episode; 3000 by default.
+        """
+        self._grow(world)
+        n, solids, things = world.size, len(world.solids), len(world.things)
+        self.worlds[e] = world
+        self.height[e, :n, :n] = world.height
+        self.ground[e, :n, :n] = world.ground
+        self.meta[e] = (n, things, solids, LIMIT_OF_FRAMES if limit is None else limit, self.frame_price)
+        self.solids[e, :solids] = world.solids
+        self.things[e] = 0.0
+        self.things[e, :, c.ROLE] = c.GONE
+        self.things[e, :things] = _things(world)
+        self.body[e] = 0.0
+        self.hands[e] = 0.0
+        x, y, z, cos, sin = world.spawn
+        self.body[e, [c.BX, c.BY, c.BZ]] = x, y, z
+        self.body[e, c.YAW] = np.arctan2(sin, cos)
+        self.body[e, [c.HEAD, c.HP, c.GROUNDED]] = HEAD_TOP, 1.0, 1.0
+        eats = np.isin(self.things[e, :, c.ROLE], (c.FOOD, c.PREY)) & (self.things[e, :, c.ENERGY] > 0)
+        self.body[e, c.FOOD_LEFT] = eats.sum()
+        for hand, side in ((0, 1.0), (1, -1.0)):
+            ahead, out = 0.4, 0.3 * side
+            self.hands[e, hand, [c.HX, c.HY, c.HZ]] = (
+                *(x + ahead * cos - out * sin, y + ahead * sin + out * cos),
+                z + HEAD_TOP - 0.5,
+            )
+        self.hands[e, :, [c.HELD, c.TOUCH]] = -1.0
+
+    def step(self, actions: np.ndarray) -> None:
+        """Move all environments on by one frame.
+
+        Args:
+            actions: (E, 21), each number in [-1, 1].
+
+        Raises:
+            WorldError: An action has another shape, is not finite, or is outside its bounds.
+        """
+        action = checked_actions(actions, self.num_envs)
+        state = (self.height, self.ground, self.meta, self.solids, self.things, self.body, self.hands)
+        self._spread(self.engine.step, *state, action)
+
+    def done(self, e: int) -> bool:
+        """Return whether the episode of environment `e` is over."""
+        return bool(self.finished()[e])
+
+    def finished(self) -> np.ndarray:
+        """Return which episodes are over, bool, (E,): dead, all food eaten for 20 frames, or out of frames."""
+        dead = self.body[:, c.HP] <= 0.0
+        full = self.body[:, c.SINCE] > AFTER_FOOD
+        return dead | full | (self.body[:, c.FRAME] >= self.meta[:, c.LIMIT])
+
+    def _spread(self, work, *arrays) -> None:
+        """Run work(lo, hi, *arrays) over all environments, on as many threads as asked for."""
+        if self.threads == 1:
+            work(0, self.num_envs, *arrays)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads)
+        edges = [self.num_envs * i // self.threads for i in range(self.threads + 1)]
+        parts = [self._pool.submit(work, lo, hi, *arrays) for lo, hi in zip(edges, edges[1:], strict=False)]
+        for part in parts:
+            part.result()
+
+    def _grow(self, world: World) -> None:
+        """Make the arrays large enough for a world."""
+        n = world.size
+        if n > self.height.shape[1]:
+            n += -n % COARSE
+            self.height = _larger(self.height, (self.num_envs, n, n))
+            self.ground = _larger(self.ground, (self.num_envs, n, n))
+        if len(world.solids) > self.solids.shape[1]:
+            self.solids = _larger(self.solids, (self.num_envs, len(world.solids), c.SOLID))
+        if len(world.things) > self.things.shape[1]:
+            old = self.things.shape[1]
+            self.things = _larger(self.things, (self.num_envs, len(world.things), c.THING))
+            self.things[:, old:, c.ROLE] = c.GONE
+
+
+def checked_actions(actions: np.ndarray, num_envs: int) -> np.ndarray:
+    """Return actions as float64, (E, 21).
+
+    Raises:
+        WorldError: They have another shape, or one is not finite or outside [-1, 1].
+    """
+    action = np.ascontiguousarray(actions, dtype=np.float64)
+    if action.shape != (num_envs, ACTION):
+        raise WorldError(
+            f"actions of shape {action.shape} for {num_envs} environments: give ({num_envs}, {ACTION}), "
+            "18 translations and rotations, then left grasp, right grasp, jump."
+        )
+    # Comparisons with NaN are false, so that one test finds all three.
+    wrong = ~(np.abs(action) <= 1.0)
+    if wrong.any():
+        e, i = (int(v) for v in np.argwhere(wrong)[0])
+        value = action[e, i]
+        what = "lies outside [-1, 1]" if np.isfinite(value) else "is not a finite number"
+        raise WorldError(
+            f"component {i} of the action of environment {e} is {value}, which {what}. "
+            "Clip actions to [-1, 1], and look for NaN in the policy's output."
+        )
+    return action
+
+
+def _larger(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    new = np.zeros(shape, array.dtype)
+    new[tuple(slice(0, s) for s in array.shape)] = array
+    return new
+
+
+def _things(world: World) -> np.ndarray:
+    """Return the things of a world at the beginning, float64, (k, THING)."""
+    rows = np.zeros((len(world.things), c.THING))
+    if not len(rows):
+        return rows
+    table = np.asarray(world.things, dtype=np.float64)
+    names = (c.KIND, c.TX, c.TY, c.TZ, c.COS, c.SIN, c.EX, c.EY, c.EZ)
+    rows[:, [*names, c.MASS, c.STATE, c.ENERGY, c.POINTS, c.LINK, c.OPENS]] = table
+    kinds = [KINDS[int(kind)] for kind in table[:, 0]]
+    rows[:, [c.ROLE, c.SPEED, c.SENSE, c.DAMAGE, c.REST, c.TRAITS]] = [
+        (kind.role, kind.speed, kind.sense, kind.damage, kind.rest, kind.traits) for kind in kinds
+    ]
+    rows[:, [c.HOME_X, c.HOME_Y, c.HOME_Z]] = table[:, 1:4]
+    draws = Draws("animals", world.task, world.difficulty, world.seed)
+    rows[:, c.RANDOM] = np.floor(draws.array(len(rows)) * _LEHMER) + 1.0
+    return rows
