@@ -19,7 +19,7 @@ def arena(site: Site, *, radius: float, below: float = 0.0, relief: float | None
     """
     size = 128
     while INLAND * site.half < radius:
-        size *= 2
+        size += 32
         site.resize(size)
     relief = 1.0 + 2.0 * site.difficulty if relief is None else relief
     site.island(relief=relief, base=2.5 + below, fading=0.35)
