@@ -1,0 +1,21 @@
+"""Carry: throw, fight, stack or bridge, with what is needed lying farther away."""
+
+from __future__ import annotations
+
+from similitude.worlds.budget import Budget
+from similitude.worlds.tasks import bridge, fight, stack, throw
+from similitude.worlds.tasks.ringed import put_goal, ring_island
+from similitude.worlds.tasks.site import Site
+
+
+def build(site: Site, budget: Budget) -> None:
+    """Lay out a world of another task, with its tools moved away from where one starts."""
+    kind = budget.choice("task", ("throw", "stack", "bridge", "fight"))
+    moved = budget.scalar("moved", easy=1.0, hard=10.0, spread=0.1)
+    if kind == "throw":
+        throw.build(site, budget, moved=moved)
+        return
+    task = {"stack": stack, "bridge": bridge, "fight": fight}[kind]
+    ring = ring_island(site, 14.0 if kind == "fight" else 10.0, room=task.ROOM, below=5.0)
+    task.obstacle(site, budget, ring, moved=moved)
+    put_goal(site, ring)
