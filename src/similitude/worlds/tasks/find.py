@@ -1,0 +1,53 @@
+"""Find: several obstacles on the way to food that cannot be seen from the start."""
+
+from __future__ import annotations
+
+import math
+
+from similitude.worlds.budget import Budget
+from similitude.worlds.tasks.composing import (
+    OPEN_CORE,
+    Course,
+    add_predators,
+    build_course,
+    choose_parts,
+    core_for,
+    goal_in_house,
+    lay_course,
+    plan_goal_house,
+)
+from similitude.worlds.tasks.eat import LYING
+from similitude.worlds.tasks.explore import hide
+from similitude.worlds.tasks.hiding import seen_from_spawn
+from similitude.worlds.tasks.site import ImpossibleSiteError, Site
+
+
+def build(site: Site, budget: Budget) -> None:
+    """Lay out obstacles around food behind a ridge or in a house."""
+    draws = site.draws
+    parts = choose_parts(budget)
+    indoors = budget.flag("goal in a house", easy=0.5, hard=0.5)
+    plan = plan_goal_house(draws, budget) if indoors else None
+    core = OPEN_CORE + 3.0 if plan is None else core_for(plan)
+    course = lay_course(site, parts, core=core, relief=1.0 + site.difficulty)
+    build_course(site, budget, course)
+    food = goal_behind_ridge(site, course) if plan is None else goal_in_house(site, budget, course, plan)
+    if seen_from_spawn(site, food):
+        raise ImpossibleSiteError("food that should be hidden can be seen")
+    add_predators(site, budget)
+
+
+def goal_behind_ridge(site: Site, course: Course) -> int:
+    """Put food behind a ridge in the middle of the rings, and write the steps that lead there; return the food."""
+    x, y = course.middle
+    ux, uy = course.direction
+    start = (x - course.core * ux, y - course.core * uy)
+    goal = (x + 2.5 * ux, y + 2.5 * uy)
+    site.level(((course.core - site.distance(x, y)) * 0.5).clip(0.0, 1.0), site.height_at(*start))
+    end = hide(site, start, goal, side=1.0 if site.draws.chance(0.5) else -1.0)
+    food = site.add_thing(site.draws.pick(LYING), *goal)
+    dx, dy = end[0] - goal[0], end[1] - goal[1]
+    length = math.sqrt(dx * dx + dy * dy)
+    site.step("walk", [end, (goal[0] + 0.7 * dx / length, goal[1] + 0.7 * dy / length)])
+    site.step("eat", thing=food)
+    return food

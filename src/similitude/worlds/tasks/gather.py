@@ -1,0 +1,68 @@
+"""Gather: fruit trees near the start besides the food behind several obstacles; all of it counts."""
+
+from __future__ import annotations
+
+from similitude.worlds.budget import Budget
+from similitude.worlds.draws import Draws
+from similitude.worlds.land.ring import Ring
+from similitude.worlds.tasks.composing import (
+    OPEN_CORE,
+    add_predators,
+    build_course,
+    calm,
+    choose_parts,
+    core_for,
+    goal_in_house,
+    lay_course,
+    plan_goal_house,
+)
+from similitude.worlds.tasks.eat import add_food
+from similitude.worlds.tasks.navigate import goal_on_hill
+from similitude.worlds.tasks.site import ImpossibleSiteError, Site
+
+
+def build(site: Site, budget: Budget) -> None:
+    """Lay out obstacles around a goal and fruit trees on the land before them."""
+    draws = site.draws
+    trees = budget.count("fruit trees", easy=1, hard=5)
+    reach = budget.scalar("distance of the trees", easy=6.0, hard=24.0)
+    parts = choose_parts(budget)
+    indoors = budget.flag("goal in a house", easy=0.5, hard=0.5)
+    plan = plan_goal_house(draws, budget) if indoors else None
+    core = OPEN_CORE if plan is None else core_for(plan)
+    course = lay_course(site, parts, core=core, relief=1.0 + site.difficulty)
+    build_course(site, budget, course)
+    if plan is None:
+        goal_on_hill(site, course)
+    else:
+        goal_in_house(site, budget, course, plan)
+    # the trees stand where the land is finished, but their fruit is eaten first
+    through = list(site.steps)
+    site.steps.clear()
+    plant_fruit(site, course.rings[0], trees, reach=reach, draws=draws.child("fruit"))
+    site.step("walk", [site.spawn[:2]])
+    site.steps.extend(through)
+    add_predators(site, budget)
+
+
+def plant_fruit(site: Site, ring: Ring, count: int, *, reach: float, draws: Draws) -> None:
+    """Plant trees with fruit around the spawn, outside a ring, and write the steps that lead from one to the next."""
+    x0, y0 = site.spawn[0], site.spawn[1]
+    spots: list[tuple[float, float]] = []
+    for _ in range(60):
+        ux, uy = draws.direction()
+        far = reach * draws.uniform(0.6, 1.0)
+        x, y = x0 + far * ux, y0 + far * uy
+        ahead = ux * ring.ux + uy * ring.uy
+        apart = all((x - a) * (x - a) + (y - b) * (y - b) > 16.0 for a, b in spots)
+        if len(spots) < count and ahead < 0.25 and apart and site.height_at(x, y) > 0.75 and calm(site, x, y):
+            spots.append((x, y))
+    if len(spots) < count:
+        raise ImpossibleSiteError("no room for fruit trees")
+    x, y = x0, y0
+    while spots:
+        nearest = min(spots, key=lambda spot: (spot[0] - x) * (spot[0] - x) + (spot[1] - y) * (spot[1] - y))
+        spots.remove(nearest)
+        x, y = nearest
+        site.flatten(x, y, 1.5)
+        add_food(site, x, y, place="tree", draws=draws)
