@@ -109,9 +109,9 @@ KINDS: tuple[Kind, ...] = (
     # doors and locks; half extents are set by the building
     Kind("swing door", c.DOOR, (0.5, 0.0625, 1.0), (150, 105, 65), 40.0, traits=c.SWINGS),
     Kind("slide door", c.DOOR, (0.5, 0.0625, 1.0), (135, 115, 85), 40.0, traits=c.SLIDES),
-    Kind("turning bar", c.LOCK, (0.5, 0.0625, 0.0625), (200, 170, 60), 3.0),
-    Kind("sliding bar", c.LOCK, (0.375, 0.0625, 0.0625), (90, 150, 190), 3.0),
-    Kind("button", c.LOCK, (0.125, 0.0625, 0.125), (205, 60, 50), 3.0),
+    Kind("turning bar", c.LOCK, (0.5, 0.0625, 0.0625), (200, 170, 60), 3.0, traits=c.TURNS),
+    Kind("sliding bar", c.LOCK, (0.375, 0.0625, 0.0625), (90, 150, 190), 3.0, traits=c.SHIFTS),
+    Kind("button", c.LOCK, (0.125, 0.0625, 0.125), (205, 60, 50), 3.0, traits=c.PRESSES),
 )
 """Every kind; its place here is its number in the arrays."""
 

@@ -76,6 +76,7 @@ SWINGS, SLIDES = (
     32,
 )  # doors: turns about an edge (HOME holds the closed centre), or shifts along its own x
 BREAKS, NEEDS_ROCK = 64, 128  # foods: opened by an impact of OPENS; opened by a rock
+TURNS, SHIFTS, PRESSES = 256, 512, 1024  # locks: a bar that is lifted; a bar moved along its own x; a button
 
 # solids: what never moves
 SX, SY, SZ, SCOS, SSIN = 0, 1, 2, 3, 4
