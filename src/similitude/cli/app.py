@@ -93,7 +93,9 @@ claims.command(
 )
 app.command(claims)
 
-suite = App(name="suite", help="What was scaled, evaluated: few-shot language understanding.")
+suite = App(
+    name="suite", help="What was scaled, evaluated: few-shot language understanding, generated worlds."
+)
 suite.command(
     "similitude.cli.suite:list_", name="list", help="List the suites and everything that their commands name."
 )
@@ -106,6 +108,12 @@ suite_run.command(
     name="fewshot",
     help="Fit a learner to every split of CLUES and score its answers to the tests.\n\n"
     "The exit code is 3 where the learner failed on a split, else 0.",
+)
+suite_run.command(
+    "similitude.cli.suite_worlds:worlds",
+    name="worlds",
+    help="Play generated worlds with a policy and score it.\n\n"
+    "The exit code is 3 where the policy raised in a world, else 0.",
 )
 suite.command(suite_run)
 app.command(suite)

@@ -112,7 +112,7 @@ def _results(rows: list[Row]) -> SuiteResults:
             comparisons.append(paired(named, subject, floor))
         except EvaluationError:  # they have no items in common, which the tables show
             continue
-    charts = [_scores(table, suite) for table in tables]
+    charts = [*(_scores(table, suite) for table in tables), *suite.charts(rows)]
     return SuiteResults(
         suite,
         tuple(rows),

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
+from similitude.core.chart import Chart
 from similitude.core.errors import EvaluationError
 from similitude.evaluation.anchors import Anchor
+from similitude.evaluation.rows import Row
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,17 @@ class Suite(Protocol):
         """Parameters of rows whose values are reported apart, e.g. the number of shots."""
         ...
 
+    @property
+    def decimals(self) -> int:
+        """Digits after the point with which scores are shown."""
+        ...
+
     def parts(self) -> Sequence[Part]:
         """Return everything that its commands take by name."""
+        ...
+
+    def charts(self, rows: Sequence[Row]) -> Sequence[Chart]:
+        """Return figures of its own for a page of its rows, besides those that every suite has."""
         ...
 
     def anchors(self) -> Sequence[Anchor]:
@@ -76,7 +87,7 @@ class Suite(Protocol):
         ...
 
 
-_HOMES = {"fewshot": "similitude.fewshot.suite"}
+_HOMES = {"fewshot": "similitude.fewshot.suite", "worlds": "similitude.worlds.suite"}
 
 
 def suites() -> dict[str, Suite]:
@@ -84,7 +95,7 @@ def suites() -> dict[str, Suite]:
 
     Example:
         >>> list(suites())
-        ['fewshot']
+        ['fewshot', 'worlds']
     """
     return {name: suite_named(name) for name in _HOMES}
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from similitude.core.chart import Chart
 from similitude.evaluation.anchors import Anchor
+from similitude.evaluation.rows import Row
 from similitude.evaluation.suite import Part
 from similitude.fewshot.learners.catalog import LEARNERS, Entry
 from similitude.fewshot.predictions import VERSION
@@ -21,6 +23,7 @@ class FewshotSuite:
     version = VERSION
     unit = "S1 x 100, the fair score"
     groups = ("shots",)
+    decimals = 1
 
     def parts(self) -> Sequence[Part]:
         """Return its tasks and learners; every example is run by a test."""
@@ -55,6 +58,10 @@ class FewshotSuite:
             for name, entry in LEARNERS.items()
         ]
         return [*tasks, *learners]
+
+    def charts(self, rows: Sequence[Row]) -> Sequence[Chart]:
+        """Return no figures besides those that every suite has."""
+        return ()
 
     def anchors(self) -> Sequence[Anchor]:
         """Return what people and published systems score."""

@@ -24,7 +24,7 @@ from similitude.worlds.spaces import (
 FRAMES_PER_SECOND = 10
 
 
-class IsleEnv(gymnasium.Env[Observation, Any]):
+class IsleEnv(gymnasium.Env[Any, Any]):
     """One agent in worlds of a task; `gymnasium.make("similitude/Isle-eat-v1")` makes it.
 
     `reset(seed=s)` puts it into the world of seed s; the worlds of later resets without a seed follow from s too. When an
@@ -136,9 +136,8 @@ class IsleEnv(gymnasium.Env[Observation, Any]):
         """Return what the agent sees, red, green and blue, uint8 (rows, columns, 3); None without a render mode."""
         if self.render_mode is None:
             return None
-        if self._image is None:
-            self._image = self._runner.simulation.view()[0].copy()
-        return self._image[..., :3].copy()
+        image = self._runner.simulation.view()[0] if self._image is None else self._image
+        return image[..., :3].copy()
 
     def _observed(self) -> Observation:
         found = one_of(observe(self._runner.simulation, self._kind), 0)

@@ -112,6 +112,7 @@ class Runner:
     def about(self, environment: int) -> dict[str, Any]:
         """Return task, difficulty and seed of the world that an environment is in."""
         world = self.simulation.worlds[environment]
+        assert world is not None, "`about` is called after `begin`"
         return {"task": world.task, "difficulty": world.difficulty, "seed": world.seed}
 
     def outcome(self, environment: int) -> dict[str, Any]:
@@ -142,8 +143,8 @@ class Runner:
         if self.training:
             cost, self._speed = effort(body, self._speed)
             rewards -= cost
-        terminated = (body[:, c.HP] <= 0.0) | (body[:, c.SINCE] >= AFTER_FOOD)
-        truncated = (body[:, c.FRAME] >= self.simulation.meta[:, c.LIMIT]) & ~terminated
+        terminated = (body[:, c.HP] <= 0.0) | (body[:, c.SINCE] > AFTER_FOOD)
+        truncated = self.simulation.finished() & ~terminated
         return rewards, terminated, truncated
 
     def _asked(self, e: int, options: Mapping[str, Any]) -> World | None:

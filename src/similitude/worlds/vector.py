@@ -28,7 +28,7 @@ from similitude.worlds.spaces import (
 Stepped = tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
 
 
-class IsleVectorEnv(VectorEnv[Observation, Any, np.ndarray]):
+class IsleVectorEnv(VectorEnv[Any, Any, np.ndarray]):
     """Many environments of a task at once; `gymnasium.make_vec("similitude/Isle-eat-v1", num_envs=16)` makes it.
 
     Environment i plays the same worlds as an `IsleEnv` that was reset with seed s + i.

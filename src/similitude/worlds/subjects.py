@@ -1,0 +1,70 @@
+"""Policies under names: what acts in worlds and is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class Policy(Protocol):
+    """What acts: called with an observation and the info beside it, it returns an action.
+
+    It may have `reset()`, which is called before every episode; `observation`, the kind of observations it wants ("full"
+    by default); and `resolution`, that of its images.
+    """
+
+    def __call__(self, observation: Any, info: Mapping[str, Any] | None = None) -> Any:
+        """Return the action of this frame."""
+        ...
+
+
+PolicyMaker = Callable[[str, int], Policy]
+"""Makes the policy for a task, with a seed."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A policy under a name, which can be sent to other processes.
+
+    Attributes:
+        name: Its name in rows.
+        make: Makes it; at the top level of a module, or a `functools.partial` of such.
+    """
+
+    name: str
+    make: PolicyMaker
+
+
+def random_subject() -> Subject:
+    """Return the policy that acts at random: the floor of every scale."""
+    return Subject("random", _random)
+
+
+def oracle_subject() -> Subject:
+    """Return the policies that know everything, one per task: the ceiling."""
+    return Subject("oracle", _oracle)
+
+
+def _random(task: str, seed: int) -> Policy:
+    from similitude.worlds import random_policy
+
+    return _told(random_policy(seed), "state")
+
+
+def _oracle(task: str, seed: int) -> Policy:
+    from similitude.worlds import oracle
+
+    return _told(oracle(task), "state")
+
+
+def _told(policy: Any, kind: str) -> Any:
+    """Tell a policy that looks at no image what to be given, unless it says so itself."""
+    if not hasattr(policy, "observation"):
+        policy.observation = kind
+    return policy
+
+
+def subject_named(name: str) -> Subject | None:
+    """Return the random policy or the oracles; None for another name."""
+    return {"random": random_subject, "oracle": oracle_subject}.get(name, lambda: None)()
