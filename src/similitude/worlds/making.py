@@ -5,7 +5,8 @@ from __future__ import annotations
 from similitude.core.errors import WorldError
 from similitude.worlds.budget import Budget
 from similitude.worlds.draws import Draws
-from similitude.worlds.routes.proof import Flaw, verify
+from similitude.worlds.routes.follow import Flaw
+from similitude.worlds.routes.proof import verify
 from similitude.worlds.tasks.catalog import builder, checked_task
 from similitude.worlds.tasks.site import ImpossibleSiteError, Site
 from similitude.worlds.world import World, checked_name
@@ -43,12 +44,11 @@ def make_world(task: str, difficulty: float, seed: int) -> World:
         budget = Budget(draws.child("budget"), difficulty)
         try:
             build(site, budget)
-            world = site.finish(budget.parameters)
-            verify(world)
+            world = verify(site.finish(budget.parameters))
         except (ImpossibleSiteError, Flaw) as flaw:
             reasons.append(str(flaw))
-            continue
-        return world
+        else:
+            return world
     raise ImpossibleWorldError(
         f"impossible world: none of {ATTEMPTS} attempts at {task}, difficulty {difficulty:g}, seed {seed} can be "
         f"solved ({'; '.join(sorted(set(reasons)))}). Take another seed."

@@ -71,12 +71,12 @@ def build(site: Site, budget: Budget) -> None:
     high = budget.scalar("height", easy=4.5, hard=HIGHEST, spread=0.05)
     beyond = budget.scalar("beyond", easy=2.0, hard=4.0)
     arena(site, radius=19.5, relief=1.0 + site.difficulty)
-    middle = [draws.uniform(-2.0, 2.0) - 8.0 * u for u in direction]
-    ring = site.ring(*middle, direction, TOP, outward=True, flat=TOP - 0.5)
+    x, y = (draws.uniform(-2.0, 2.0) - 8.0 * u for u in direction)
+    ring = site.ring(x, y, direction, TOP, outward=True, flat=TOP - 0.5)
     site.flatten(ring.x, ring.y, TOP + 1.0)
     site.z = site.z + high  # the obstacle lowers what lies beyond the edge
     extent = obstacle(site, budget, ring, high=high)
-    goal = ring.point(extent + beyond)
+    x, y = ring.point(extent + beyond)
     site.set_spawn(*ring.point(-TOP + 0.5), direction)
-    site.step("walk", [goal])
-    add_food(site, *goal, place="ground")
+    site.step("walk", [(x, y)])
+    add_food(site, x, y, place="ground")

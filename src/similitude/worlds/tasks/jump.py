@@ -15,6 +15,9 @@ DEEPEST = 8.0
 WIDE = 4.5
 """Width of the gap where nobody is to jump it, in metres."""
 
+BEFORE = 0.0625
+"""Distance from an edge at which one leaps off and lands, in metres."""
+
 
 def obstacle(site: Site, budget: Budget, ring: Ring, *, prefix: str = "") -> float:
     """Dig a gap that can be jumped at one place, or raise a ledge; return the depth where it ends, in metres."""
@@ -44,9 +47,10 @@ def obstacle(site: Site, budget: Budget, ring: Ring, *, prefix: str = "") -> flo
 
 
 def _steps(site: Site, ring: Ring, start: float, end: float) -> None:
-    site.step("walk", [ring.point(start - 2.0), ring.point(start)])
+    # a bit before and behind the edges: on the very edge nobody stands
+    site.step("walk", [ring.point(start - 2.0), ring.point(start - BEFORE)])
     points = []
-    for depth in (start, end):
+    for depth in (start - BEFORE, end + BEFORE):
         x, y = ring.point(depth)
         points.append((x, y, site.height_at(x, y)))
     site.step("jump", points)
