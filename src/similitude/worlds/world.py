@@ -39,8 +39,8 @@ class Step:
     - "take": grasp `thing` from where the walk before it ended; `at[0]`, where given, is the point to grasp.
     - "place": let go of the held `thing` so that its centre comes to rest at `at[0]` (x, y, z); `at[1]`, where given, is
       a point to which its own long axis then points (a log across a gap).
-    - "push": walk against `thing` along the points (x, y) of `at`, which its centre follows; the last point may have a z,
-      at which it rests in the end (down in a chasm).
+    - "push": walk against `thing` along the points (x, y) of `at`, which its centre follows; after the
+      last but one it falls by itself to the last, if that has a z (down in a chasm).
     - "throw": throw `thing` from `at[0]` at the animal `target` until it is dead; any other tool will do as well.
     - "strike": go to the animal `target` with `thing` in the hand, or await it, until it is dead.
     - "throw" without a target: `thing` is a closed food that opens when it is thrown hard at the ground, near `at[0]`.

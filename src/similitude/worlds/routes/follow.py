@@ -14,8 +14,10 @@ PACE = 0.1
 """Metres between the places where a way is looked at."""
 LOWEST_STEP = 0.6
 """A walk comes down at most this much from one place to the next, in metres: more is a fall."""
-RISES = (0.5, 0.9, 1.2, 1.4, 1.5, 1.5, 1.4, 1.2, 0.9, 0.5, 0.0)
+RISES = (0.5, 0.9, 1.2, 1.4, 1.5, 1.5, 1.4, 1.2, 0.9, 0.5, 0.0, -0.6, -1.3)
 """Height of a jump's feet above where it began, in metres, after each frame."""
+HIGHEST = 5
+"""Frame from which on a jump comes down."""
 AIR_STEP = k.AIR * k.HEAD_MOVE
 """Metres a body moves per frame in the air."""
 SLACK = 0.05
@@ -103,11 +105,7 @@ def jump(state: State, start: Sequence[float], end: Sequence[float], feet: float
             gone = far
         px, py = x + ux * min(gone, length), y + uy * min(gone, length)
         ground = support(0, px, py, z - k.STEP_UP + 0.05, -1, height, meta, solids, things)
-        if (
-            frame >= len(RISES) // 2
-            and ground >= feet + RISES[min(frame + 1, len(RISES) - 1)]
-            and gone >= need
-        ):
+        if frame >= HIGHEST and ground >= feet + RISES[min(frame + 1, len(RISES) - 1)] and gone >= need:
             landed = stands(view, end[0], end[1], ground)
             if landed is not None:
                 return landed

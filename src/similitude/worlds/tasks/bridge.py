@@ -21,6 +21,8 @@ GRIP = 0.3
 """Distance from the log's end at which it is grasped, in metres."""
 HOLD = 0.7
 """Distance from the body to the hand that holds the log, in metres."""
+EXTENT = 6.5
+"""Depth in metres where the widest chasm ends."""
 ROOM = 12.0
 """Metres before the chasm that the obstacle needs: where one comes from."""
 
@@ -73,6 +75,6 @@ def obstacle(site: Site, budget: Budget, ring: Ring, *, moved: float = 0.0, pref
 
 def build(site: Site, budget: Budget) -> None:
     """Lay out an island with food that a chasm surrounds."""
-    ring = ring_island(site, 10.0, room=ROOM, below=5.0)
+    ring = ring_island(site, 11.0, room=ROOM, extent=EXTENT, below=5.0)
     obstacle(site, budget, ring)
     put_goal(site, ring)

@@ -16,6 +16,7 @@ def build(site: Site, budget: Budget) -> None:
         throw.build(site, budget, moved=moved)
         return
     task = {"stack": stack, "bridge": bridge, "fight": fight}[kind]
-    ring = ring_island(site, 14.0 if kind == "fight" else 10.0, room=task.ROOM, below=5.0)
+    extent = {"stack": stack.WALL, "bridge": bridge.EXTENT, "fight": 4.0 + 8.0 * budget.difficulty}[kind]
+    ring = ring_island(site, extent + 5.0, room=task.ROOM, extent=extent, below=5.0, spare=0.5 * moved)
     task.obstacle(site, budget, ring, moved=moved)
     put_goal(site, ring)

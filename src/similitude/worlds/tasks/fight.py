@@ -62,6 +62,6 @@ def obstacle(site: Site, budget: Budget, ring: Ring, *, moved: float = 0.0, pref
 def build(site: Site, budget: Budget) -> None:
     """Lay out an island with food at the end of a corridor."""
     far = budget.scalar("distance", easy=12.0, hard=24.0)
-    ring = ring_island(site, far - ROOM, room=ROOM)
+    ring = ring_island(site, far - ROOM, room=ROOM, extent=4.0 + 8.0 * budget.difficulty)
     obstacle(site, budget, ring)
     put_goal(site, ring)

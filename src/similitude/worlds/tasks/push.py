@@ -30,7 +30,7 @@ def obstacle(site: Site, budget: Budget, ring: Ring, *, prefix: str = "") -> flo
     kind = budget.choice(prefix + "kind", ("entrance", "ledge", "chasm"), costs=(0.0, 0.05, 0.1))
     mass = budget.scalar(prefix + "boulder mass", easy=LIGHT, hard=4.0 * LIGHT)
     far = on_grid(budget.scalar(prefix + "boulder distance", easy=0.0, hard=10.0))
-    level = lane(site, ring, -ROOM - 1.0, 6.0, 8.0)
+    level = lane(site, ring, -ROOM - 1.0, 9.0, 8.0)
     return {"entrance": _entrance, "ledge": _ledge, "chasm": _chasm}[kind](
         site, budget, ring, prefix=prefix, level=level, mass=mass, far=far
     )
@@ -55,12 +55,12 @@ def _chasm(
     rest, top = 0.5 + half, level - deep + 2.0 * half
     site.step(
         "push",
-        [ring.point(start), (*ring.point(rest), level - deep + half)],
+        [ring.point(start), ring.point(0.25), (*ring.point(rest), level - deep + half)],
         thing=boulder,
     )
     site.step("walk", [ring.point(-0.25)])
-    site.step("jump", [(*ring.point(-0.25), level), (*ring.point(rest), top)])
-    site.step("jump", [(*ring.point(rest + 0.75), top), (*ring.point(gap + 0.5), level)])
+    site.step("jump", [(*ring.point(-0.25), level), (*ring.point(rest - 0.4), top)])
+    site.step("jump", [(*ring.point(rest + 0.75), top), (*ring.point(gap + 0.25), level)])
     return gap + 0.5
 
 
@@ -102,6 +102,6 @@ def _entrance(
 
 def build(site: Site, budget: Budget) -> None:
     """Lay out an island with food behind an obstacle that a boulder overcomes."""
-    ring = ring_island(site, 10.0, room=ROOM, below=3.0)
+    ring = ring_island(site, 10.0, room=ROOM, extent=5.5, below=3.0)
     obstacle(site, budget, ring)
     put_goal(site, ring)

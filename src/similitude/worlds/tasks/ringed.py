@@ -9,25 +9,29 @@ from similitude.worlds.tasks.arena import arena
 from similitude.worlds.tasks.eat import add_food
 from similitude.worlds.tasks.site import Site
 
-INWARD = 3.0
+INWARD = 3.5
 """Metres by which a ring's centre lies behind the middle of the map, to leave room before it."""
 
 
-def ring_island(site: Site, radius: float, *, room: float, below: float = 0.0) -> Ring:
+def ring_island(
+    site: Site, radius: float, *, room: float, extent: float, below: float = 0.0, spare: float = 0.0
+) -> Ring:
     """Make an island with one ring on it, and let the agent start before the ring, looking along its axis.
 
     Args:
         site: An empty site.
         radius: Distance of the ring's edge from its centre, in metres.
         room: Distance of the start from the ring's edge, in metres.
+        extent: Depth where the obstacle that fills it ends, in metres.
         below: How deep will be dug, in metres.
+        spare: Metres of land around the start that things need besides.
     """
     draws = site.draws
     ux, uy = axis(draws.integer(0, 3))
-    arena(site, radius=radius + room - INWARD, below=below, relief=0.75 + site.difficulty)
+    arena(site, radius=radius + room - INWARD + spare, below=below, relief=0.75 + site.difficulty)
     site.smooth(2)
     x, y = INWARD * ux + draws.uniform(-1.0, 1.0), INWARD * uy + draws.uniform(-1.0, 1.0)
-    ring = site.ring(x, y, (ux, uy), radius, flat=5.0)
+    ring = site.ring(x, y, (ux, uy), radius, flat=max(min(3.0, radius - extent - 1.5), 0.5))
     lane(site, ring, -room - 1.0, 0.0, 3.0)
     site.set_spawn(*ring.point(-room), (ux, uy))
     return ring

@@ -21,7 +21,7 @@ WALL = 3.5
 """Thickness of the wall around the goal, in metres."""
 HIGHER = 5.0
 """Metres by which the wall is higher than the cliff in its passage."""
-REACH = 0.85
+REACH = 0.9
 """Distance from the body to the middle of a stone that it takes or puts down, in metres."""
 
 
@@ -67,6 +67,7 @@ def obstacle(site: Site, budget: Budget, ring: Ring, *, moved: float = 0.0, pref
         site.step("walk", [ring.point(depth - REACH - 0.75), ring.point(depth - REACH)])
         z = level + up * STONE
         site.step("place", [(*ring.point(depth), z), (*ring.point(depth + 1.0), z)], thing=stone)
+        site.step("walk", [ring.point(depth - REACH - 0.75)])
     up = [(*ring.point(places[-1][0] - 1.25), level), (*ring.point(places[-1][0]), level + STONE)]
     if stairs:
         up.append((*ring.point(-0.55), level + 2.0 * STONE))
@@ -81,7 +82,7 @@ def _stone(site: Site, ring: Ring, level: float, shift: float, number: int) -> i
     draws = site.draws
     for _ in range(40):
         depth = -3.0 - 0.75 * shift * draws.uniform(0.0, 1.0)
-        side = (1.2 * number + shift * draws.uniform(0.5, 1.0)) * draws.pick((-1.0, 1.0))
+        side = (2.25 * number + shift * draws.uniform(0.5, 1.0)) * draws.pick((-1.0, 1.0))
         x, y = ring.point(max(depth, -ROOM - 3.0), side)
         if all((x - row[1]) * (x - row[1]) + (y - row[2]) * (y - row[2]) > 4.0 for row in site.things):
             site.flatten(x, y, 1.25, level, rim=1.5)
@@ -94,6 +95,6 @@ def _stone(site: Site, ring: Ring, level: float, shift: float, number: int) -> i
 
 def build(site: Site, budget: Budget) -> None:
     """Lay out an island with food on a cliff."""
-    ring = ring_island(site, 10.0, room=ROOM)
+    ring = ring_island(site, 10.0, room=ROOM, extent=WALL)
     obstacle(site, budget, ring)
     put_goal(site, ring)
