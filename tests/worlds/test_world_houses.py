@@ -263,7 +263,7 @@ def test_food_and_agent_stand_on_the_floor_of_their_room() -> None:
         food = site.things[put_food(site, house, room, place, altar=room % 2 == 0, draws=draws)]
         rest = food[3] - food[8] - house.floor(0)
         assert rest == 0.0 if room % 2 else 0.7 < rest < 1.3
-        assert math.dist(beside(house, room, place), place) == pytest.approx(0.7, abs=0.01)
+        assert math.dist(beside(house, 0, room, place), place) == pytest.approx(0.7, abs=0.01)
         put_agent(site, house, room, place, here.middle)
         assert site.spawn[2] == house.floor(0)
 

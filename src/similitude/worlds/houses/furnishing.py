@@ -6,7 +6,7 @@ import math
 
 from similitude.worlds.draws import Draws, exact
 from similitude.worlds.houses.building import CORRIDOR, FOOT, House
-from similitude.worlds.houses.plan import DOOR_WIDTH, Room
+from similitude.worlds.houses.plan import DOOR_WIDTH
 from similitude.worlds.kinds import KINDS, NUMBER
 from similitude.worlds.tasks.site import Site
 
@@ -20,10 +20,10 @@ def spot(house: House, room: int, draws: Draws) -> tuple[float, float]:
     if here.hall:
         return FOOT - 0.625, CORRIDOR
     best, most = here.middle, -1.0
-    for _ in range(8):
+    for _ in range(12):
         x, y = draws.uniform(here.x0 + 0.75, here.x1 - 0.75), draws.uniform(here.y0 + 0.75, here.y1 - 0.75)
         room_left = min((_distance(house, i, x, y) for i in _doorways(house, room)), default=9.0)
-        if room_left > DOOR_WIDTH + 0.5:
+        if room_left > DOOR_WIDTH + 1.25:
             return exact(x), exact(y)
         if room_left > most:
             best, most = (exact(x), exact(y)), room_left
@@ -56,11 +56,23 @@ def put_food(
     return site.add_thing(kind, x, y, z=z + KINDS[NUMBER[kind]].half[2])
 
 
-def beside(house: House, room: int, place: tuple[float, float], gap: float = 0.7) -> tuple[float, float]:
-    """Return a point of a room `gap` metres from a place, towards the middle of the room."""
-    here: Room = house.plan.rooms[room]
-    mx, my = here.middle
-    dx, dy = mx - place[0], my - place[1]
+def beside(
+    house: House, start: int, room: int, place: tuple[float, float], gap: float = 0.7
+) -> tuple[float, float]:
+    """Return the point `gap` metres before a place in a room, seen from the doorway through which one comes.
+
+    Args:
+        house: The house.
+        start: Room where the way begins.
+        room: Room where it ends.
+        place: A point of that room, in the house's own frame.
+        gap: In metres.
+    """
+    ways = [opening for opening, _ in house.plan.route(start, room)][-1:]
+    x, y = house.plan.rooms[room].middle
+    if ways and ways[0] >= 0:
+        x, y = _doorway(house, ways[0])
+    dx, dy = x - place[0], y - place[1]
     length = math.sqrt(dx * dx + dy * dy)
     if length < 0.1:
         return exact(place[0] + gap), place[1]
@@ -71,8 +83,13 @@ def _doorways(house: House, room: int) -> list[int]:
     return [i for i, opening in enumerate(house.plan.openings) if room in opening.rooms]
 
 
-def _distance(house: House, opening: int, x: float, y: float) -> float:
+def _doorway(house: House, opening: int) -> tuple[float, float]:
+    """Return the middle of a doorway in the house's own frame."""
     way = house.plan.openings[opening]
     wall = house.plan.walls[way.wall]
-    px, py = (way.at, wall.line) if wall.along == 0 else (wall.line, way.at)
+    return (way.at, wall.line) if wall.along == 0 else (wall.line, way.at)
+
+
+def _distance(house: House, opening: int, x: float, y: float) -> float:
+    px, py = _doorway(house, opening)
     return math.sqrt((px - x) * (px - x) + (py - y) * (py - y))

@@ -26,6 +26,8 @@ LARGEST = 512
 """Corners per side of the largest map."""
 APART = 3.0
 """Metres of calm land between the end of an obstacle and the room that the next one needs."""
+LONGEST = 62.0
+"""Most metres that obstacles take together: what the largest map holds around a house."""
 OPEN_CORE = 8.0
 """Radius of the land around a goal under the open sky, in metres."""
 
@@ -47,6 +49,11 @@ class Part:
     extent: float
     digs: float = 0.0
     options: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def length(self) -> float:
+        """Metres that it takes with the land around it."""
+        return self.room + self.extent + APART
 
 
 PARTS = (
@@ -87,14 +94,20 @@ def choose_parts(budget: Budget, *, most: int = 4) -> list[Part]:
     count = min(max(int(wished + 0.5), 1), most)
     budget.note("obstacles", count)
     chosen: list[Part] = []
-    last = len(PARTS) - 1
+    last, left = len(PARTS) - 1, LONGEST
     for number in range(1, count + 1):
         # a kind's weight: at difficulty 0 the simple ones, at 1 all alike
         weights = [
-            0.0 if part in chosen else max(1.0 - (1.0 - budget.left) * i / last * 1.6, 0.0)
+            0.0
+            if part in chosen or part.length > left
+            else max(1.0 - (1.0 - budget.left) * i / last * 1.6, 0.0)
             for i, part in enumerate(PARTS)
         ]
+        if not any(weights):
+            budget.note("obstacles", number - 1)
+            break
         part = budget.draws.pick(PARTS, weights)
+        left -= part.length
         budget.note(f"obstacle {number}", part.name)
         chosen.append(part)
     return chosen
@@ -113,7 +126,7 @@ def lay_course(site: Site, parts: list[Part], *, core: float, relief: float) -> 
         ImpossibleSiteError: No map is large enough.
     """
     draws = site.draws
-    start = core + sum(part.room + part.extent + APART for part in parts)
+    start = core + sum(part.length for part in parts)
     size = 128
     while INLAND * size / 4 < start + 2.0:
         size += 64
@@ -205,7 +218,7 @@ def goal_in_house(site: Site, budget: Budget, course: Course, plan: Plan) -> int
         here = room
     place = spot(house, goal, draws)
     food = put_food(site, house, goal, place, altar=draws.chance(0.3), draws=draws)
-    lead(site, house, before(house, entrance, OUTSIDE, 2.5), (goal, *beside(house, goal, place)))
+    lead(site, house, before(house, entrance, OUTSIDE, 2.5), (goal, *beside(house, inner, goal, place)))
     site.step("eat", thing=food)
     return food
 

@@ -118,7 +118,7 @@ def _house(site: Site, budget: Budget) -> None:
         raise ImpossibleSiteError("no room hides food")
     budget.note("rooms to the food", len(plan.route(inner, goal)) + 1)
     budget.note("storey of the food", plan.rooms[goal].storey)
-    lead(site, house, start, (goal, *beside(house, goal, place)))
+    lead(site, house, start, (goal, *beside(house, inner, goal, place)))
     site.step("eat", thing=food)
 
 

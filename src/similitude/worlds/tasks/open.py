@@ -30,7 +30,7 @@ def build(site: Site, budget: Budget) -> None:
     begin = spot(house, start, draws)
     first = plan.route(start, goal)[0][0]
     put_agent(site, house, start, begin, before(house, first, start)[1:])
-    lead(site, house, (start, *begin), (goal, *beside(house, goal, place)))
+    lead(site, house, (start, *begin), (goal, *beside(house, start, goal, place)))
     site.step("eat", thing=put_food(site, house, goal, place, altar=draws.chance(0.3), draws=draws))
 
 

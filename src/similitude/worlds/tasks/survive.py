@@ -38,9 +38,7 @@ def build(site: Site, budget: Budget) -> None:
     reach = INLAND * site.half
     land = 3.0 * reach * reach / HECTARE
     reached = budget.scalar("radius", easy=25.0, hard=reach)
-    prey = min(
-        max(int(land * budget.scalar("prey density", easy=PREY_DENSITY[0], hard=PREY_DENSITY[1])), 1), MOST
-    )
+    prey = min(max(int(land * budget.scalar("prey per hectare", easy=GAME[0], hard=GAME[1])), 1), MOST)
     weapons = add_weapons(site, budget, around(draws, 0.0, 0.0, 2, 1.5, 2.5))
     fruit = min(max(int(3.0 * reached * reached / HECTARE * _between(FRUIT, budget.left)), 2), MOST // 2)
     spots = _spots(site, min(prey, 4) if hunter else fruit, reached, 8.0, draws.child("food"))
