@@ -44,6 +44,8 @@ from similitude.worlds.engine.constants import DT, HIT_SPEED
 from similitude.worlds.engine.contact import animal, around, in_hand, loose
 from similitude.worlds.engine.flight import AWAKE, fly
 
+PULL = 0.3
+"""How far a buried food is pulled up to come out, in metres."""
 LOOK = 8
 """Frames between two looks at what lies below a thing at rest."""
 GAP = 0.05
@@ -150,6 +152,13 @@ def move_loose(e, k, height, meta, solids, things, body, hands):
         things[e, k, TIMER] = AWAKE
         if role == FOOD and state == HANGING:
             loosen(e, k, things)
+        elif role == FOOD and state == BURIED:
+            if pz - float(things[e, k, HOME_Z]) >= PULL:
+                loosen(e, k, things)
+            else:
+                things[e, k, TX] = float(things[e, k, HOME_X])
+                things[e, k, TY] = float(things[e, k, HOME_Y])
+                things[e, k, TZ] = float(things[e, k, HOME_Z])
         vx = float(hands[e, hand - 1, HVX]) - float(body[e, DX]) / DT
         vy = float(hands[e, hand - 1, HVY]) - float(body[e, DY]) / DT
         vz = float(hands[e, hand - 1, HVZ]) - float(body[e, DZ]) / DT
