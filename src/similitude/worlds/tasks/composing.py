@@ -64,7 +64,7 @@ PARTS = (
     Part("stack", 11.0, 5.0),
     Part("bridge", 14.0, 7.0, 5.0),
     Part("push", 14.0, 9.0, 3.0),
-    Part("fight", 3.0, 16.0),
+    Part("fight", 8.0, 13.0),
 )
 """Obstacles from the easiest to the hardest."""
 
