@@ -158,9 +158,6 @@ def build_course(site: Site, budget: Budget, course: Course) -> None:
         course.rings.append(ring)
         last = number == len(course.parts)
         radius -= part.extent + APART + (0.0 if last else course.parts[number].room)
-        # calm land from the end of this obstacle to the next
-        level = site.height_at(*ring.point(end + 0.5))
-        site.level(ring.passage(end + 0.5, part.extent + APART, 2.0), level)
         site.step("walk", [ring.point(part.extent + 1.0)])
 
 
