@@ -125,6 +125,7 @@ class World:
             name: np.ascontiguousarray(getattr(self, name), dtype=kind) for name, kind in _ARRAYS.items()
         }
         arrays["text"] = np.frombuffer(_text(self).encode(), dtype=np.uint8)
+        arrays["digest"] = np.frombuffer(self.digest.encode(), dtype=np.uint8)
         with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, array in arrays.items():
                 buffer = io.BytesIO()

@@ -89,8 +89,9 @@ class Land:
     @cached_property
     def regions(self) -> np.ndarray:
         """Number of the connected region of every free cell, (n, n); 0 elsewhere. One walks within a region."""
-        labels, _ = ndimage.label(self.free)
-        return np.asarray(labels)
+        labels = np.zeros(self.free.shape, dtype=np.int32)
+        ndimage.label(self.free, output=labels)
+        return labels
 
     def _regions_at(self, cell: tuple[int, int], reach: int) -> set[int]:
         i, j = cell

@@ -226,7 +226,7 @@ class Proof:
                 break  # it falls there by itself from the point before
             back = (half + k.BODY_RADIUS + 0.05) / max(length, 1e-9)
             self.x, self.y = bx - (bx - ax) * back, by - (by - ay) * back
-        end = step.at[-1]
+        end = path[-1]
         self.state.things[step.thing, c.ROLE] = c.BLOCK
         self.state.put(step.thing, end[0], end[1], end[2] if len(end) > 2 else z)
         self._settle()

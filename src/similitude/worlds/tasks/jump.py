@@ -25,7 +25,7 @@ def obstacle(site: Site, budget: Budget, ring: Ring, *, prefix: str = "") -> flo
     ledge = not budget.flag(prefix + "gap", easy=0.3, hard=1.0, cost=0.1)
     level = site.height_at(*ring.point(-0.5))
     if ledge:
-        rise = budget.scalar(prefix + "ledge height", easy=0.75, hard=1.25)
+        rise = budget.scalar(prefix + "ledge height", easy=1.0, hard=1.3125)
         site.level(ring.passage(-2.0, 3.0, width), level)
         up = ring.depth > 0.25
         site.z = np.where(up, site.z + rise, site.z)
@@ -37,7 +37,11 @@ def obstacle(site: Site, budget: Budget, ring: Ring, *, prefix: str = "") -> flo
     budget.note(prefix + "gap width", gap)
     deep = budget.scalar(prefix + "gap depth", easy=2.5, hard=DEEPEST)
     site.level(ring.passage(-2.0, WIDE + 1.0, width), level)
-    inside = np.where(np.abs(ring.side) <= 0.5 * width, gap, WIDE)
+    # where the edge is round, a gap of one row of corners would have holes
+    aside = np.abs(ring.side)
+    inside = np.where(
+        aside <= min(0.5 * width, ring.flat), gap, np.where(aside <= 0.5 * width, max(gap, 1.5), WIDE)
+    )
     gone = (ring.depth > 0.25) & (ring.depth < inside - 0.25)
     site.z = np.where(gone, site.z - deep, site.z)
     site.climbs &= ~ring.cells(gone)
