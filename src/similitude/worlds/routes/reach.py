@@ -71,7 +71,7 @@ def reaches(world: World, x: float, y: float, *, jumps: bool = True) -> bool:
 
 
 def _stood(z: np.ndarray) -> np.ndarray:
-    """Return the corners at which at least one of the four cells is not too steep to stand on; steep slopes slide down."""
+    """Return the corners where at least one of the four cells is not too steep to stand on."""
     gentle = gentle_cells(z)
     stood = gentle.copy()
     stood[1:] |= gentle[:-1]
