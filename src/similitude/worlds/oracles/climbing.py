@@ -1,0 +1,264 @@
+"""Climbing of oracles: hand over hand along a path, onto the edge at its end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from similitude.worlds.engine import columns as c
+from similitude.worlds.engine.climbing import hold
+from similitude.worlds.engine.constants import HEAD_TOP
+from similitude.worlds.engine.ground import gradient, terrain
+from similitude.worlds.oracles.scene import LEFT, RIGHT, Deed, Scene
+from similitude.worlds.oracles.walking import Point, pace_to, walk
+
+STRIDE = 0.4
+"""How far the body is pulled in a frame, in metres."""
+REACHED = 0.25
+"""A point of the path counts as reached within this distance, in metres."""
+LONG = 0.93
+"""Farthest from the eyes that a hand looks for a hold, in metres."""
+
+
+def climb(me: Scene, points: Sequence[Point], *, frames: int = 900) -> Deed:
+    """Climb along points (x, y, z), the first at the foot, the last where one stands in the end.
+
+    One hand pulls while the other looks for the next hold; neither lets go before the other holds.
+    """
+    path = [(float(p[0]), float(p[1]), float(p[2])) for p in points]
+    yield from walk(me, [path[0]], end=0.1, patience=60)
+    at, pulls = 1, RIGHT
+    goal = path[-1]
+    idle, best = 0, math.inf
+    me.grip = [False, False]
+    target: list[tuple[float, float, float] | None] = [None, None]
+    for _ in range(frames):
+        left = math.dist((me.x, me.y, me.z), goal)
+        if (
+            me.grounded
+            and abs(me.z - goal[2]) < 0.6
+            and me.far(goal[0], goal[1]) < 0.8
+            and me.body[c.CLIMBING] < 0.5
+        ):
+            break
+        if left < best - 0.05:
+            best, idle = left, 0
+        idle += 1
+        if idle > 80:
+            break
+        while at < len(path) - 1 and passed(me, path, at):
+            at += 1
+        way = ahead(me, path, at)
+        flat = math.hypot(way[0], way[1])
+        ux, uy = uphill(me, path[at])
+        yaw = math.atan2(uy, ux)
+        holds = [me.hands[h][c.GRIP] > 1.5 for h in (LEFT, RIGHT)]
+        if not any(holds):
+            if me.grounded and me.far(path[at][0], path[at][1]) > 0.1 and idle > 6:
+                # walk up to the wall
+                step = pace_to(me, path[at][0], path[at][1], 0.1)
+            else:
+                step = (0.0, 0.0)
+            goals = [next_hold(me, h, (ux, uy), way, (0.0, 0.0, 0.0)) for h in (LEFT, RIGHT)]
+            closed = [near(me, h, target[h]) or idle % 2 == 0 for h in (LEFT, RIGHT)]
+            me.grip = closed
+            target = goals
+            yield me.act(
+                go=step,
+                face=yaw,
+                left=None if closed[0] else goals[0],
+                right=None if closed[1] else goals[1],
+                left_off=me.off(LEFT),
+                right_off=me.off(RIGHT),
+            )
+            continue
+        pull = (way[0] * STRIDE, way[1] * STRIDE, way[2] * STRIDE)
+        if not holds[pulls]:
+            pulls = 1 - pulls
+        other = 1 - pulls
+        if holds[other]:
+            # both hold: pull with both, the lower one lets go next
+            lower = LEFT if along(me, LEFT, way) < along(me, RIGHT, way) else RIGHT
+            pulls, other = 1 - lower, lower
+            me.grip[other] = False
+            goal_hand = next_hold(me, other, (ux, uy), way, pull)
+            me.grip[pulls] = True
+            yield moved(me, yaw, pulls, pull, other, goal_hand)
+            target[other] = goal_hand
+            continue
+        if me.grip[other]:
+            # it found nothing: open, and look again
+            me.grip[other] = False
+            goal_hand = next_hold(me, other, (ux, uy), way, pull)
+            yield moved(me, yaw, pulls, pull, other, goal_hand)
+            target[other] = goal_hand
+            continue
+        me.grip[other] = True
+        me.grip[pulls] = True
+        yield moved(me, yaw, pulls, (0.0, 0.0, 0.0) if flat < 0.0 else pull, other, None)
+    me.grip = [False, False]
+    for _ in range(2):
+        yield me.act(face=me.yaw)
+    if me.grounded:
+        yield from walk(me, [goal], end=0.3, patience=60, replan=False)
+    return abs(me.z - goal[2]) < 0.8 and me.far(goal[0], goal[1]) < 1.0
+
+
+def passed(me: Scene, path: list[tuple[float, float, float]], at: int) -> bool:
+    """Return whether a point of the path lies behind the body."""
+    a, b = path[at - 1], path[at]
+    way = (b[0] - a[0], b[1] - a[1], b[2] - a[2])
+    size = math.sqrt(way[0] ** 2 + way[1] ** 2 + way[2] ** 2)
+    if size < 1e-6:
+        return True
+    left = ((b[0] - me.x) * way[0] + (b[1] - me.y) * way[1] + (b[2] - me.z) * way[2]) / size
+    return left < REACHED
+
+
+def ahead(me: Scene, path: list[tuple[float, float, float]], at: int) -> tuple[float, float, float]:
+    """Return the unit vector in which the body goes on: along the path, and back to it."""
+    a, b = path[at - 1], path[at]
+    way = [b[0] - a[0], b[1] - a[1], b[2] - a[2]]
+    size = max(math.sqrt(way[0] ** 2 + way[1] ** 2 + way[2] ** 2), 1e-9)
+    here = [me.x - a[0], me.y - a[1], me.z - a[2]]
+    t = min(max((here[0] * way[0] + here[1] * way[1] + here[2] * way[2]) / size + 0.5, 0.0), size) / size
+    to = [a[i] + way[i] * t - (me.x, me.y, me.z)[i] for i in range(3)]
+    if way[2] > 0.0:
+        to[2] = max(to[2], 0.2)
+    length = max(math.sqrt(to[0] ** 2 + to[1] ** 2 + to[2] ** 2), 1e-9)
+    return to[0] / length, to[1] / length, to[2] / length
+
+
+def uphill(me: Scene, goal: Point) -> tuple[float, float]:
+    """Return the direction to the wall: to the nearest ladder, up the slope, or to the next point."""
+    sim, e = me.simulation, me.e
+    best, found = 1.6, None
+    count = int(sim.meta[e, c.N_SOLIDS])
+    ladders = sim.solids[e, :count]
+    for row in ladders[ladders[:, c.SOLID_CLIMBS] > 0.5].tolist():
+        px, py = beside_ladder(row, me.x, me.y)
+        far = me.far(px, py)
+        if far < best and row[c.SZ] + row[c.SEZ] > me.z and row[c.SZ] - row[c.SEZ] < me.eye + 0.5:
+            best, found = far, (px - me.x, py - me.y)
+    if found is None:
+        gx, gy = 0.0, 0.0
+        dx, dy = goal[0] - me.x, goal[1] - me.y
+        size = max(math.hypot(dx, dy), 1e-9)
+        for far in (0.0, 0.3, 0.6):
+            a, b = gradient(e, me.x + far * dx / size, me.y + far * dy / size, sim.height, sim.meta)
+            gx, gy = gx + a, gy + b
+        found = (gx, gy) if math.hypot(gx, gy) > 0.5 else (dx, dy)
+    size = math.hypot(*found)
+    return (found[0] / size, found[1] / size) if size > 1e-9 else (math.cos(me.yaw), math.sin(me.yaw))
+
+
+def beside_ladder(row: Sequence[float], x: float, y: float) -> tuple[float, float]:
+    """Return the point of a ladder's footprint that is nearest to (x, y)."""
+    cos, sin = row[c.SCOS], row[c.SSIN]
+    dx, dy = x - row[c.SX], y - row[c.SY]
+    u = min(max(dx * cos + dy * sin, -row[c.SEX]), row[c.SEX])
+    v = min(max(dy * cos - dx * sin, -row[c.SEY]), row[c.SEY])
+    return row[c.SX] + u * cos - v * sin, row[c.SY] + u * sin + v * cos
+
+
+def near(me: Scene, hand: int, goal: Point | None) -> bool:
+    """Return whether a hand is where it was sent."""
+    row = me.hands[hand]
+    return goal is not None and math.dist(goal, (row[c.HX], row[c.HY], row[c.HZ])) < 0.1
+
+
+def along(me: Scene, hand: int, way: tuple[float, float, float]) -> float:
+    """Return how far ahead a hand is on the way, in metres."""
+    row = me.hands[hand]
+    return (row[c.HX] - me.x) * way[0] + (row[c.HY] - me.y) * way[1] + (row[c.HZ] - me.eye) * way[2]
+
+
+def next_hold(
+    me: Scene,
+    hand: int,
+    up: tuple[float, float],
+    way: tuple[float, float, float],
+    pull: tuple[float, float, float],
+) -> tuple[float, float, float]:
+    """Return where a hand finds the next hold, as far along the way as it reaches after a pull, in metres.
+
+    Args:
+        me: The scene.
+        hand: Which hand.
+        up: Unit vector towards the wall.
+        way: Unit vector of the way.
+        pull: How far the body will have moved, in metres.
+    """
+    sim, e = me.simulation, me.e
+    x, y, eye = me.x + pull[0], me.y + pull[1], me.eye + pull[2]
+    side = 0.12 if hand == LEFT else -0.12
+    best, found = -math.inf, None
+    for sideways in (side, 0.0, -2.0 * side, 2.5 * side):
+        for k in range(10):
+            far = 0.05 + 0.1 * k
+            # towards the wall and along the way
+            px = x + far * up[0] - sideways * up[1] + 0.3 * way[0]
+            py = y + far * up[1] + sideways * up[0] + 0.3 * way[1]
+            flat = math.hypot(px - x, py - y)
+            if flat >= LONG:
+                continue
+            top = eye + math.sqrt(LONG * LONG - flat * flat)
+            ground = max(
+                terrain(e, px + a * up[0], py + a * up[1], sim.height, sim.meta) for a in (0.0, 0.15, 0.3)
+            )
+            for z in (min(top, ground + 0.1), min(top, ground - 0.2), eye + 0.5, eye):
+                if z > top:
+                    continue
+                gain = (px - x) * way[0] + (py - y) * way[1] + (z - eye) * way[2] - 0.1 * flat
+                if (
+                    gain > best
+                    and hold(e, px, py, z, up[0], up[1], sim.height, sim.ground, sim.meta, sim.solids) == 1
+                ):
+                    best, found = gain, (px, py, z)
+        if found is not None:
+            break
+    if found is None:
+        return x + 0.6 * up[0], y + 0.6 * up[1], eye + 0.3
+    return found
+
+
+def moved(
+    me: Scene,
+    yaw: float,
+    pulls: int,
+    pull: tuple[float, float, float],
+    other: int,
+    goal: tuple[float, float, float] | None,
+) -> list[float]:
+    """Return the action with which one hand pulls the body while the other goes to a place, or pulls too (None)."""
+    action = me.act(face=yaw, head=HEAD_TOP, left_off=me.off(LEFT), right_off=me.off(RIGHT))
+    turn = me.yaw + action[4] * 0.17453292519943295
+    cos, sin = math.cos(turn), math.sin(turn)
+
+    def put(hand: int, way: tuple[float, float, float]) -> None:
+        size = math.sqrt(way[0] ** 2 + way[1] ** 2 + way[2] ** 2)
+        share = 1.0 / size if size > 1.0 else 1.0
+        first = 6 + 6 * hand
+        action[first] = (way[0] * sin - way[1] * cos) * share
+        action[first + 1] = way[2] * share
+        action[first + 2] = (way[0] * cos + way[1] * sin) * share
+
+    back = (-pull[0], -pull[1], -pull[2])
+    put(pulls, back)
+    if goal is None:
+        put(other, back)
+    else:
+        # the hand moves with the eyes, and turns with the body
+        row = me.hands[other]
+        rx, ry = row[c.HX] - me.x, row[c.HY] - me.y
+        d = turn - me.yaw
+        wx, wy = rx * math.cos(d) - ry * math.sin(d), rx * math.sin(d) + ry * math.cos(d)
+        put(
+            other,
+            (
+                goal[0] - me.x - pull[0] - wx,
+                goal[1] - me.y - pull[1] - wy,
+                goal[2] - me.eye - pull[2] - (row[c.HZ] - me.eye),
+            ),
+        )
+    return action

@@ -1,0 +1,101 @@
+"""From the steps of a solution to controllers: what an oracle does, one step after the other."""
+
+from __future__ import annotations
+
+from similitude.worlds.engine import columns as c
+from similitude.worlds.oracles import building, climbing, doorways, reaching, walking, weapons
+from similitude.worlds.oracles.scene import Deed, Scene
+from similitude.worlds.world import Step
+
+ROUNDS = 3
+"""How often a solution is tried while food is left."""
+
+
+def carry_out(me: Scene) -> Deed:
+    """Carry out the solution of a world, again from the start where food is left at the end."""
+    world = me.simulation.worlds[me.e]
+    assert world is not None
+    for _ in range(ROUNDS):
+        for number, step in enumerate(world.solution):
+            if needed(me, step):
+                after = world.solution[number + 1] if number + 1 < len(world.solution) else None
+                yield from deed(me, step, after)
+            if me.body[c.FOOD_LEFT] <= 0.0:
+                break
+        yield from walking.settle(me)
+        yield from leftovers(me)
+        if me.body[c.FOOD_LEFT] <= 0.0:
+            break
+    while True:
+        yield me.act()
+
+
+def needed(me: Scene, step: Step) -> bool:
+    """Return whether a step is still to be done."""
+    if step.thing >= 0 and me.gone(step.thing):
+        return False
+    if step.target >= 0 and step.do in ("throw", "strike"):
+        if me.gone(step.target):
+            return False
+        role, state = me.role(step.target), me.state(step.target)
+        if role in (c.PREY, c.PREDATOR):
+            return state == c.ALIVE
+        return state == c.CLOSED
+    return True
+
+
+def deed(me: Scene, step: Step, after: Step | None) -> Deed:
+    """Carry out one step of a solution."""
+    if step.do == "walk":
+        return (yield from walking.walk(me, step.at, end=end_of(after)))
+    if step.do == "jump":
+        done = True
+        for start, goal in zip(step.at, step.at[1:], strict=False):
+            done = yield from walking.jump(me, start, goal)
+        return done
+    if step.do == "drop":
+        done = True
+        for start, goal in zip(step.at, step.at[1:], strict=False):
+            done = yield from walking.drop(me, start, goal)
+        return done
+    if step.do == "climb":
+        return (yield from climbing.climb(me, step.at))
+    if step.do == "take":
+        return (yield from reaching.take(me, step.thing, at=step.at[0] if step.at else None))
+    if step.do == "eat":
+        return (yield from reaching.eat(me, step.thing))
+    if step.do == "place":
+        return (yield from building.place(me, step.thing, step.at))
+    if step.do == "push":
+        return (yield from building.push(me, step.thing, step.at))
+    if step.do in ("throw", "strike"):
+        if step.target < 0:
+            return (yield from reaching.smash(me, step.thing))
+        if me.role(step.target) == c.FOOD:
+            return (yield from reaching.hit(me, step.thing, step.target))
+        if step.do == "throw":
+            return (yield from weapons.throw(me, step.thing, step.target, step.at))
+        return (yield from weapons.strike(me, step.thing, step.target))
+    if step.do == "unlock":
+        return (yield from doorways.unlock(me, step.thing))
+    if step.do == "open":
+        return (yield from doorways.open_door(me, step.thing, after))
+    for _ in range(10):
+        yield me.act()
+    return True
+
+
+def end_of(after: Step | None) -> float:
+    """Return how near the last point of a walk has to be reached for what comes after it, in metres."""
+    return 0.08 if after is not None and after.do in ("jump", "place", "push", "climb", "drop") else 0.2
+
+
+def leftovers(me: Scene) -> Deed:
+    """Eat what food is left and can be eaten."""
+    for k in range(len(me.things)):
+        if me.things[k, c.ENERGY] <= 0.0:
+            continue
+        role, state = me.role(k), me.state(k)
+        if role == c.FOOD or (role == c.PREY and state == c.DEAD):
+            yield from reaching.eat(me, k)
+    return True

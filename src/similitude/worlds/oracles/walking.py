@@ -1,0 +1,208 @@
+"""Walking of oracles: along points, around what is in the way, across gaps, down drops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from similitude.worlds.engine import columns as c
+from similitude.worlds.engine.constants import HEAD_MOVE, HEAD_TOP
+from similitude.worlds.oracles.scene import Deed, Scene
+from similitude.worlds.routes.paths import Land
+from similitude.worlds.routes.state import State
+
+Point = Sequence[float]
+STUCK = 12
+"""Frames without coming nearer after which a walk looks for another way."""
+PASSED = 0.3
+"""A point of a path counts as reached within this distance, in metres."""
+
+
+def pace_to(me: Scene, x: float, y: float, most: float = HEAD_MOVE) -> tuple[float, float]:
+    """Return the way of this frame that leads straight to a point, in metres."""
+    dx, dy = x - me.x, y - me.y
+    far = math.hypot(dx, dy)
+    if far <= 1e-9:
+        return 0.0, 0.0
+    share = min(far, most) / far
+    return dx * share, dy * share
+
+
+def way_around(
+    me: Scene, goal: Point, *, within: float = 0.0, without: int = -1
+) -> list[tuple[float, float]]:
+    """Return the points of a way to a goal over the land as it is now; the straight line where none is found."""
+    world = me.simulation.worlds[me.e]
+    assert world is not None
+    state = State(world)
+    state.things = me.things[: len(world.things)]
+    path = Land(state, without=without).path((me.x, me.y), goal, within=within)
+    return (
+        [(float(goal[0]), float(goal[1]))] if path is None else path[1:] or [(float(goal[0]), float(goal[1]))]
+    )
+
+
+def walk(
+    me: Scene, points: Sequence[Point], *, end: float = 0.15, replan: bool = True, patience: int = 400
+) -> Deed:
+    """Walk along points (x, y); where that leads nowhere, find another way to the last.
+
+    Args:
+        me: The scene.
+        points: Where to, one after the other.
+        end: The last counts as reached within this distance, in metres.
+        replan: Whether to look for another way when stuck.
+        patience: Frames without coming nearer to the last point after which it gives up.
+    """
+    todo = [(float(p[0]), float(p[1])) for p in points]
+    best, since, tries, waited = math.inf, 0, 0, 0
+    nearest = math.inf
+    while todo:
+        x, y = todo[0]
+        far = me.far(x, y)
+        if far <= (end if len(todo) == 1 else PASSED):
+            todo.pop(0)
+            best, since = math.inf, 0
+            continue
+        final = me.far(*todo[-1])
+        if final < nearest - 0.05:
+            nearest, waited = final, 0
+        waited += 1
+        if waited > patience:
+            return False
+        if far < best - 0.05:
+            best, since = far, 0
+        since += 1
+        if since > STUCK:
+            tries += 1
+            best, since = math.inf, 0
+            if replan and tries <= 6:
+                if tries > 1:
+                    yield from sidestep(me, x, y, left=tries % 2 == 0)
+                todo = way_around(me, todo[-1])
+            else:
+                return False
+            continue
+        yield me.act(go=pace_to(me, x, y), face=me.bearing(x, y) if far > 0.3 else None)
+    return True
+
+
+def sidestep(me: Scene, x: float, y: float, *, left: bool) -> Deed:
+    """Step back from a point and to one side, then hop on."""
+    yaw = me.bearing(x, y)
+    side = yaw + (2.2 if left else -2.2)
+    for i in range(6):
+        yield me.act(go=(HEAD_MOVE * math.cos(side), HEAD_MOVE * math.sin(side)), face=yaw, jump=i == 0)
+    for _ in range(4):
+        yield me.act(go=pace_to(me, x, y), face=yaw, jump=True)
+    return True
+
+
+def approach(me: Scene, x: float, y: float, within: float, *, without: int = -1) -> Deed:
+    """Go to within a distance of a point, around what is in the way."""
+    if me.far(x, y) <= within:
+        return True
+    points = way_around(me, (x, y), within=max(within - 0.1, 0.3), without=without)
+    best, since, tries = math.inf, 0, 0
+    while me.far(x, y) > within:
+        px, py = points[0] if points else (x, y)
+        far = me.far(px, py)
+        if points and far < PASSED:
+            points.pop(0)
+            best, since = math.inf, 0
+            continue
+        if far < best - 0.05:
+            best, since = far, 0
+        since += 1
+        if since > STUCK:
+            tries += 1
+            best, since = math.inf, 0
+            if tries > 4:
+                return False
+            yield from sidestep(me, px, py, left=tries % 2 == 0)
+            points = way_around(me, (x, y), within=within, without=without)
+            continue
+        yield me.act(go=pace_to(me, px, py), face=me.bearing(px, py))
+    return True
+
+
+def settle(me: Scene, frames: int = 30) -> Deed:
+    """Wait until the body stands."""
+    for _ in range(frames):
+        if me.grounded:
+            return True
+        yield me.act()
+    return me.grounded
+
+
+def turn_to(me: Scene, yaw: float, *, tolerance: float = 0.05, frames: int = 40) -> Deed:
+    """Turn on the spot."""
+    from similitude.worlds.oracles.scene import angle_between
+
+    for _ in range(frames):
+        if abs(angle_between(yaw, me.yaw)) < tolerance:
+            return True
+        yield me.act(face=yaw)
+    return False
+
+
+def jump(me: Scene, start: Point, goal: Point) -> Deed:
+    """Jump from one point to another: turn, run up where there is room, leap at the edge, steer in the air."""
+    yaw = math.atan2(goal[1] - start[1], goal[0] - start[0])
+    ux, uy = math.cos(yaw), math.sin(yaw)
+    long = math.hypot(goal[0] - start[0], goal[1] - start[1])
+    high = (goal[2] if len(goal) > 2 else me.z) - me.z
+    for _ in range(5):
+        yield from walk(me, [start], end=0.06, patience=60)
+        yield from turn_to(me, yaw)
+        # across and up: leap from where one stands, the way in the air is the same
+        leapt = False
+        for frame in range(16):
+            dx, dy = goal[0] - me.x, goal[1] - me.y
+            ahead = dx * ux + dy * uy
+            side = dy * ux - dx * uy
+            if leapt and me.grounded:
+                break
+            go = HEAD_MOVE if ahead > 0.0 or not leapt else 0.0
+            if leapt and ahead < 0.0 and long > 0.5:
+                go = max(ahead, -HEAD_MOVE) if ahead < -0.4 else 0.0
+            drift = min(max(side, -0.1), 0.1)
+            yield me.act(go=(go * ux - drift * uy, go * uy + drift * ux), face=yaw, jump=frame == 0)
+            leapt = True
+        yield from settle(me)
+        dx, dy = me.x - start[0], me.y - start[1]
+        if dx * ux + dy * uy >= 0.6 * long and me.z >= start_height(start, me) + min(high, 0.0) - 0.6:
+            return True
+        if me.far(goal[0], goal[1]) < 0.4:
+            return True
+    return False
+
+
+def start_height(start: Point, me: Scene) -> float:
+    """Return the height given with a point, or the feet's."""
+    return float(start[2]) if len(start) > 2 else me.z
+
+
+def drop(me: Scene, start: Point, goal: Point) -> Deed:
+    """Step off an edge and land near a point below, steering in the air."""
+    yaw = math.atan2(goal[1] - start[1], goal[0] - start[0])
+    yield from walk(me, [start], end=0.08, patience=60)
+    yield from turn_to(me, yaw, tolerance=0.2)
+    low = start_height(start, me) - 0.5
+    for _ in range(80):
+        if me.grounded and me.z < low and me.far(goal[0], goal[1]) < 0.5:
+            return True
+        slow = 0.12 if me.grounded else HEAD_MOVE
+        yield me.act(go=pace_to(me, goal[0], goal[1], slow), face=yaw)
+        if me.grounded and me.far(goal[0], goal[1]) < 0.1:
+            return True
+    return me.z < low
+
+
+def rise(me: Scene, frames: int = 6) -> Deed:
+    """Stand up."""
+    for _ in range(frames):
+        if me.body[c.HEAD] > HEAD_TOP - 0.05:
+            break
+        yield me.act()
+    return True
