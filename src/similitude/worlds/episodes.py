@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from functools import lru_cache
 from typing import Any
 
 from similitude.core.errors import WorldError
@@ -118,7 +119,13 @@ class Episodes:
 
 def made(world: World | WorldName) -> World:
     """Return the world that is named."""
-    return world if isinstance(world, World) else make_world(*world)
+    return world if isinstance(world, World) else _made(world)
+
+
+@lru_cache(maxsize=64)
+def _made(name: WorldName) -> World:
+    """Make a world, of those that are played over and over only once."""
+    return make_world(*name)
 
 
 def asked_for(world: World | WorldName, executor: Executor | None) -> Future[World]:

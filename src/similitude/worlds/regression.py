@@ -130,4 +130,4 @@ def _table(rows: Sequence[Row]) -> tuple[list[str], np.ndarray]:
 def _fitted(values: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=1.0 / RIDGE, max_iter=1000).fit(values, outcomes).coef_[0]
+    return LogisticRegression(C=1.0 / RIDGE, solver="newton-cholesky").fit(values, outcomes).coef_[0]
