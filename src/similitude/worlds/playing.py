@@ -16,10 +16,12 @@ from similitude.evaluation.rowfile import RowFile
 from similitude.evaluation.rows import Row
 from similitude.runs.engine import Engine, InProcess, one_line
 from similitude.worlds.budget import Value
-from similitude.worlds.episodes import made
+from similitude.worlds.episodes import Episodes, made
 from similitude.worlds.protocol import EVALUATION, NAME
+from similitude.worlds.runner import Runner
 from similitude.worlds.splits import WorldName
 from similitude.worlds.subjects import Subject
+from similitude.worlds.world import World
 
 PARAMETER = "world."
 """What the names of world parameters begin with among the metrics of rows."""
@@ -146,7 +148,9 @@ def row_record(row: Row) -> dict[str, Any]:
     }
 
 
-def _episode(policy: Any, world: Any, backend: str) -> Mapping[str, Any]:
+def _episode(policy: Any, world: World, backend: str) -> Mapping[str, Any]:
+    if hasattr(policy, "act_on"):
+        return _blind_episode(policy, world, backend)
     kind = getattr(policy, "observation", "full")
     resolution = tuple(getattr(policy, "resolution", (96, 96)))
     env = _environment(world.task, kind, resolution, backend)
@@ -158,6 +162,24 @@ def _episode(policy: Any, world: Any, backend: str) -> Mapping[str, Any]:
         observation, _, terminated, truncated, info = env.step(policy(observation, info))
         ended = terminated or truncated
     return info
+
+
+def _blind_episode(policy: Any, world: World, backend: str) -> Mapping[str, Any]:
+    """Play without making observations, for policies that look at none."""
+    runner = _runner(world.task, backend)
+    runner.seed(0, 0)
+    runner.begin(0, options={"world": world})
+    policy.reset()
+    ended = False
+    while not ended:
+        _, terminated, truncated = runner.step(policy.act_on(runner.simulation, 0)[None])
+        ended = bool(terminated[0] or truncated[0])
+    return runner.outcome(0)
+
+
+@lru_cache(maxsize=1)
+def _runner(task: str, backend: str) -> Runner:
+    return Runner(1, Episodes(task), resolution=(8, 8), training=False, backend=backend)
 
 
 @lru_cache(maxsize=4)

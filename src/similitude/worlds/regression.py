@@ -14,7 +14,8 @@ from similitude.worlds.playing import PARAMETER
 
 LEAST = 20
 """Fewest worlds for a regression."""
-RESAMPLES = 200
+QUANTILE = 1.959963984540054
+"""Of the normal distribution at 97.5 %."""
 RIDGE = 1.0
 """Penalty of squared coefficients of standardised parameters; it keeps a parameter that separates all finite."""
 
@@ -26,7 +27,7 @@ class Effect:
     Attributes:
         parameter: Its name, "name=value" for one value of a text.
         coefficient: Change of the log odds of success per standard deviation, all others held.
-        low: Lower end of its 95 % bootstrap interval over worlds.
+        low: Lower end of its 95 % interval, from the curvature of the penalised likelihood.
         high: Upper end.
         deviation: The standard deviation, in the parameter's own unit.
     """
@@ -53,7 +54,7 @@ class Effect:
         }
 
 
-def failure_regression(rows: Iterable[Row], *, seed: int = 0) -> tuple[Effect, ...]:
+def failure_regression(rows: Iterable[Row]) -> tuple[Effect, ...]:
     """Regress success on difficulty and world parameters, of the worlds of one task.
 
     A parameter that a world lacks counts as 0 there; a text is one indicator per value. Parameters that move together
@@ -61,7 +62,6 @@ def failure_regression(rows: Iterable[Row], *, seed: int = 0) -> tuple[Effect, .
 
     Args:
         rows: Rows of one policy and task, as `playing.play` gives them.
-        seed: Seed of the bootstrap.
 
     Returns:
         The effects, the strongest first.
@@ -89,22 +89,17 @@ def failure_regression(rows: Iterable[Row], *, seed: int = 0) -> tuple[Effect, .
         raise EvaluationError(f"all {len(rows)} worlds of {tasks[0]!r} have the same parameters.")
     names = [name for name, kept in zip(names, varied, strict=True) if kept]
     standard = (values[:, varied] - values[:, varied].mean(axis=0)) / deviations[varied]
-    coefficients = _fitted(standard, outcomes)
-    generator = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(RESAMPLES):
-        places = generator.integers(len(rows), size=len(rows))
-        if outcomes[places].any() and not outcomes[places].all():
-            drawn.append(_fitted(standard[places], outcomes[places]))
-    low, high = np.percentile(np.array(drawn), [2.5, 97.5], axis=0)
+    coefficients, errors = _fitted(standard, outcomes)
     effects = [
-        Effect(name, float(coefficients[i]), float(low[i]), float(high[i]), float(deviations[varied][i]))
-        for i, name in enumerate(names)
+        Effect(name, coefficient, coefficient - QUANTILE * error, coefficient + QUANTILE * error, deviation)
+        for name, coefficient, error, deviation in zip(
+            names, coefficients.tolist(), errors.tolist(), deviations[varied].tolist(), strict=True
+        )
     ]
     return tuple(sorted(effects, key=lambda effect: -abs(effect.coefficient)))
 
 
-def regressions(rows: Iterable[Row], *, seed: int = 0) -> dict[str, tuple[Effect, ...] | str]:
+def regressions(rows: Iterable[Row]) -> dict[str, tuple[Effect, ...] | str]:
     """Regress success on parameters task by task; where that cannot be, the text says why."""
     found: dict[str, list[Row]] = {}
     for row in rows:
@@ -112,7 +107,7 @@ def regressions(rows: Iterable[Row], *, seed: int = 0) -> dict[str, tuple[Effect
     results: dict[str, tuple[Effect, ...] | str] = {}
     for task, own in found.items():
         try:
-            results[task] = failure_regression(own, seed=seed)
+            results[task] = failure_regression(own)
         except EvaluationError as error:
             results[task] = str(error)
     return results
@@ -127,7 +122,14 @@ def _table(rows: Sequence[Row]) -> tuple[list[str], np.ndarray]:
     return ["difficulty", *(name.removeprefix(PARAMETER) for name in names)], np.array(values)
 
 
-def _fitted(values: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
+def _fitted(values: np.ndarray, outcomes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return coefficients and their standard errors."""
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=1.0 / RIDGE, solver="newton-cholesky").fit(values, outcomes).coef_[0]
+    model = LogisticRegression(C=1.0 / RIDGE, solver="newton-cholesky").fit(values, outcomes)
+    chances = model.predict_proba(values)[:, 1]
+    with_constant = np.column_stack([np.ones(len(values)), values])
+    penalty = RIDGE * np.eye(with_constant.shape[1])
+    penalty[0, 0] = 0.0
+    curvature = with_constant.T @ (with_constant * (chances * (1.0 - chances))[:, None]) + penalty
+    return model.coef_[0], np.sqrt(np.diag(np.linalg.inv(curvature)))[1:]

@@ -11,7 +11,8 @@ class Policy(Protocol):
     """What acts: called with an observation and the info beside it, it returns an action.
 
     It may have `reset()`, which is called before every episode; `observation`, the kind of observations it wants ("full"
-    by default); and `resolution`, that of its images.
+    by default); and `resolution`, that of its images. Where it has `act_on(simulation, environment)`, that is called
+    instead, and no observations are made.
     """
 
     def __call__(self, observation: Any, info: Mapping[str, Any] | None = None) -> Any:
@@ -47,22 +48,15 @@ def oracle_subject() -> Subject:
 
 
 def _random(task: str, seed: int) -> Policy:
-    from similitude.worlds import random_policy
+    from similitude.worlds.oracles.policy import random_policy
 
-    return _told(random_policy(seed), "state")
+    return random_policy(seed)
 
 
 def _oracle(task: str, seed: int) -> Policy:
-    from similitude.worlds import oracle
+    from similitude.worlds.oracles.policy import oracle
 
-    return _told(oracle(task), "state")
-
-
-def _told(policy: Any, kind: str) -> Any:
-    """Tell a policy that looks at no image what to be given, unless it says so itself."""
-    if not hasattr(policy, "observation"):
-        policy.observation = kind
-    return policy
+    return oracle(task)
 
 
 def subject_named(name: str) -> Subject | None:
