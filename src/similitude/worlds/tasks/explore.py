@@ -49,8 +49,8 @@ def _land(site: Site, budget: Budget) -> None:
     points = [(x, y), (p - 0.7 * ux, q - 0.7 * uy)]
     food = site.add_thing(draws.pick(("apple", "banana", "orange", "honeycomb")), p, q)
     if seen_from_spawn(site, food):
-        end = hide(site, (x, y), (p, q), side=1.0 if draws.chance(0.5) else -1.0)
-        points = [(x, y), end, (p + 0.7 * (end[0] - p) / far, q + 0.7 * (end[1] - q) / far)]
+        around = hide(site, (x, y), (p, q), side=1.0 if draws.chance(0.5) else -1.0)
+        points = [(x, y), *around, (p + 0.7 * (around[1][0] - p) / far, q + 0.7 * (around[1][1] - q) / far)]
         site.things.pop()
         food = site.add_thing(draws.pick(("apple", "banana", "orange", "honeycomb")), p, q)
     budget.note("hidden by a ridge", len(points) > 2)
@@ -62,14 +62,14 @@ def _land(site: Site, budget: Budget) -> None:
 
 def hide(
     site: Site, start: tuple[float, float], goal: tuple[float, float], *, side: float
-) -> tuple[float, float]:
-    """Raise a ridge across the line from a place to another; return a point beyond one of its ends.
+) -> list[tuple[float, float]]:
+    """Raise a ridge across the line from a place to another; return points that lead around one of its ends.
 
     Args:
         site: The world in the making.
         start: From where the goal shall not be seen.
         goal: What shall not be seen.
-        side: Which end is returned, 1 for the left one, -1 for the right one.
+        side: Around which end they lead, 1 for the left one, -1 for the right one.
     """
     dx, dy = goal[0] - start[0], goal[1] - start[1]
     length = math.sqrt(dx * dx + dy * dy)
@@ -81,8 +81,8 @@ def hide(
     beyond = np.maximum(np.maximum(along - 0.75, across - reach), 0.0)
     top = max(site.height_at(*start), site.height_at(*goal), site.height_at(mx, my)) + RIDGE
     site.z = np.where(beyond < 1.0, np.maximum(site.z, site.z + (top - site.z) * (1.0 - beyond)), site.z)
-    far = side * (reach + 2.5)
-    return mx - far * uy, my + far * ux
+    far = side * (reach + 2.0)
+    return [(mx + a * ux - far * uy, my + a * uy + far * ux) for a in (-2.25, 2.25)]
 
 
 def _house(site: Site, budget: Budget) -> None:

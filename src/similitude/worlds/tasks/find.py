@@ -44,10 +44,10 @@ def goal_behind_ridge(site: Site, course: Course) -> int:
     start = (x - course.core * ux, y - course.core * uy)
     goal = (x + 2.5 * ux, y + 2.5 * uy)
     site.level(((course.core - site.distance(x, y)) * 0.5).clip(0.0, 1.0), site.height_at(*start))
-    end = hide(site, start, goal, side=1.0 if site.draws.chance(0.5) else -1.0)
+    around = hide(site, start, goal, side=1.0 if site.draws.chance(0.5) else -1.0)
     food = site.add_thing(site.draws.pick(LYING), *goal)
-    dx, dy = end[0] - goal[0], end[1] - goal[1]
+    dx, dy = around[1][0] - goal[0], around[1][1] - goal[1]
     length = math.sqrt(dx * dx + dy * dy)
-    site.step("walk", [end, (goal[0] + 0.7 * dx / length, goal[1] + 0.7 * dy / length)])
+    site.step("walk", [*around, (goal[0] + 0.7 * dx / length, goal[1] + 0.7 * dy / length)])
     site.step("eat", thing=food)
     return food
