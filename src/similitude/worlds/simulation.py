@@ -12,7 +12,7 @@ from similitude.worlds.engine import build
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import AFTER_FOOD, COARSE, FRAME_COST, HEAD_TOP
 from similitude.worlds.kinds import KINDS
-from similitude.worlds.world import SOLID_FIELDS, World
+from similitude.worlds.world import World
 
 ACTION = 21
 """Numbers in an action."""

@@ -57,7 +57,7 @@ def ball(e, i, action):
 
 def look(e, body, action):
     """Turn the head, and the body with it."""
-    share = ball(e, 3, action)
+    share = ball(e, int(3), action)
     pitch = float(body[e, PITCH])
     roll = float(body[e, ROLL])
     yaw = float(body[e, YAW])
@@ -80,13 +80,13 @@ def look(e, body, action):
 def crouch(e, height, meta, solids, things, body, action):
     """Raise or lower the eyes; a ceiling stops them."""
     old = float(body[e, HEAD])
-    new = old + HEAD_MOVE * ball(e, 0, action) * float(action[e, 1])
+    new = old + HEAD_MOVE * ball(e, int(0), action) * float(action[e, 1])
     new = min(max(new, HEAD_LOW), HEAD_TOP)
     if new > old:
         x = float(body[e, BX])
         y = float(body[e, BY])
         z = float(body[e, BZ])
-        if obstructed(e, x, y, z, z + new + HEAD_CLEAR, -1, height, meta, solids, things) == 1:
+        if obstructed(e, x, y, z, z + new + HEAD_CLEAR, int(-1), height, meta, solids, things) == 1:
             new = old
     body[e, HEAD] = new
     body[e, DHEAD] = new - old
@@ -113,7 +113,7 @@ def walk(e, height, meta, solids, things, body, action):
     y = float(body[e, BY])
     feet = float(body[e, BZ])
     tall = float(body[e, HEAD])
-    far = pace(e, body) * ball(e, 0, action)
+    far = pace(e, body) * ball(e, int(0), action)
     cos = math.cos(float(body[e, YAW]))
     sin = math.sin(float(body[e, YAW]))
     right = far * float(action[e, 0])
@@ -124,12 +124,12 @@ def walk(e, height, meta, solids, things, body, action):
     body[e, BVY] = dy / DT
     slack = SLOPE
     if firm == 0:
-        if feet <= standing(e, x, y, feet, 0, height, meta, solids, things) + TOUCHING:
+        if feet <= standing(e, x, y, feet, int(0), height, meta, solids, things) + TOUCHING:
             slack = 0.0  # it slides: no way up
     for _ in range(2):
         x, y = glide(e, x, y, 0.5 * dx, 0.5 * dy, feet, tall, firm, slack, 0.0, height, meta, solids, things)
         if firm == 1:
-            z = standing(e, x, y, feet, 1, height, meta, solids, things)
+            z = standing(e, x, y, feet, int(1), height, meta, solids, things)
             if z < feet - STEP_UP - TOUCHING:
                 firm = 0
             else:

@@ -38,7 +38,7 @@ MANTLE = 0.8
 """A body pulls itself onto an edge that is at most this far away, in metres."""
 SCRAMBLE = 0.4
 """Highest rise of the ground that a body is dragged over when its hands pull, in metres."""
-PULL = 0.4
+HAUL = 0.4
 """Farthest that hands pull the body in one frame, in metres."""
 REACH = 0.3
 """Farthest a hand is from the ground or the ladder that it holds, in metres."""
@@ -55,13 +55,13 @@ def mantle(e, x, y, feet, tall, toward_x, toward_y, height, meta, solids, things
     while far <= MANTLE:
         px = x + far * toward_x
         py = y + far * toward_y
-        z = support(e, px, py, feet + tall - STEP_UP, -1, height, meta, solids, things)
+        z = support(e, px, py, feet + tall - STEP_UP, int(-1), height, meta, solids, things)
         if z > feet + tall:
             return x, y, -1000.0
-        if obstructed(e, px, py, z, z + tall + HEAD_CLEAR, -1, height, meta, solids, things) == 1:
+        if obstructed(e, px, py, z, z + tall + HEAD_CLEAR, int(-1), height, meta, solids, things) == 1:
             return x, y, -1000.0
         if z > feet + LEDGE:
-            cos, sin, fall = way_down(e, px, py, z, height, meta)
+            _cos, _sin, fall = way_down(e, px, py, z, height, meta)
             if fall == 0.0:
                 return px, py, z
         far = far + 0.1
@@ -76,15 +76,28 @@ def climb(e, pull_x, pull_y, pull_z, toward_x, toward_y, height, meta, solids, t
     tall = float(body[e, HEAD])
     new = z + pull_z
     if pull_z > 0.0:
-        if obstructed(e, x, y, new, new + tall + HEAD_CLEAR, -1, height, meta, solids, things) == 1:
+        if obstructed(e, x, y, new, new + tall + HEAD_CLEAR, int(-1), height, meta, solids, things) == 1:
             new = z
     for _ in range(2):
         x, y = glide(
-            e, x, y, 0.5 * pull_x, 0.5 * pull_y, new, tall, 0, 0.0, SCRAMBLE, height, meta, solids, things
+            e,
+            x,
+            y,
+            0.5 * pull_x,
+            0.5 * pull_y,
+            new,
+            tall,
+            int(0),
+            0.0,
+            SCRAMBLE,
+            height,
+            meta,
+            solids,
+            things,
         )
-        new = max(new, standing(e, x, y, new, 0, height, meta, solids, things))
+        new = max(new, standing(e, x, y, new, int(0), height, meta, solids, things))
     body[e, GROUNDED] = 0.0
-    if new <= standing(e, x, y, new, 0, height, meta, solids, things) + TOUCHING:
+    if new <= standing(e, x, y, new, int(0), height, meta, solids, things) + TOUCHING:
         body[e, GROUNDED] = 1.0
     if pull_z > 0.0 or pull_x * toward_x + pull_y * toward_y > 0.0:
         px, py, pz = mantle(e, x, y, new, tall, toward_x, toward_y, height, meta, solids, things)
@@ -185,7 +198,7 @@ def hold_on(e, height, ground, meta, solids, things, body, hands, action):
     if n > 0.0:
         body[e, CLIMBING] = 1.0
         length = math.sqrt(pull_x * pull_x + pull_y * pull_y + pull_z * pull_z) / n
-        share = min(PULL / max(length, 1e-9), 1.0) / n
+        share = min(HAUL / max(length, 1e-9), 1.0) / n
         far = math.sqrt(hand_x * hand_x + hand_y * hand_y)
         if far > 1e-6:
             cos = hand_x / far

@@ -63,8 +63,10 @@ def slide(e, cos, sin, fall, height, meta, solids, things, body):
     drop = -speed * DT
     ahead = min(drop / fall, FEEL)
     tall = float(body[e, HEAD])
-    px, py = glide(e, x, y, ahead * cos, ahead * sin, feet, tall, 0, 0.0, 0.0, height, meta, solids, things)
-    z = max(feet - drop, standing(e, px, py, feet, 0, height, meta, solids, things))
+    px, py = glide(
+        e, x, y, ahead * cos, ahead * sin, feet, tall, int(0), 0.0, 0.0, height, meta, solids, things
+    )
+    z = max(feet - drop, standing(e, px, py, feet, int(0), height, meta, solids, things))
     if z >= feet - TOUCHING:
         body[e, BVZ] = 0.0
         body[e, GROUNDED] = 1.0
@@ -73,13 +75,13 @@ def slide(e, cos, sin, fall, height, meta, solids, things, body):
     body[e, BY] = py
     body[e, BZ] = z
     body[e, BVZ] = speed
-    if z <= standing(e, px, py, z, 0, height, meta, solids, things) + TOUCHING:
+    if z <= standing(e, px, py, z, int(0), height, meta, solids, things) + TOUCHING:
         land(e, -speed, height, meta, body)
 
 
 def land(e, speed, height, meta, body):
     """Stop a fall of `speed` metres per second where the body is; on steep ground only what leads into it stops."""
-    cos, sin, fall = way_down(e, float(body[e, BX]), float(body[e, BY]), float(body[e, BZ]), height, meta)
+    _cos, _sin, fall = way_down(e, float(body[e, BX]), float(body[e, BY]), float(body[e, BZ]), height, meta)
     if fall == 0.0:
         body[e, FALL] = float(body[e, FALL]) + harm(speed)
         body[e, BVZ] = 0.0
@@ -92,7 +94,7 @@ def land(e, speed, height, meta, body):
 
 def settle(e, height, meta, body):
     """Decide whether a body that stands keeps its feet: on ground that is too steep it begins to slide."""
-    cos, sin, fall = way_down(e, float(body[e, BX]), float(body[e, BY]), float(body[e, BZ]), height, meta)
+    _cos, _sin, fall = way_down(e, float(body[e, BX]), float(body[e, BY]), float(body[e, BZ]), height, meta)
     body[e, GROUNDED] = 1.0
     if fall > 0.0:
         body[e, GROUNDED] = 0.0
@@ -104,7 +106,7 @@ def tumble(e, height, meta, solids, things, body):
     y = float(body[e, BY])
     feet = float(body[e, BZ])
     speed = float(body[e, BVZ])
-    below = standing(e, x, y, feet, 0, height, meta, solids, things)
+    below = standing(e, x, y, feet, int(0), height, meta, solids, things)
     if feet <= below + TOUCHING and speed <= 0.0:
         body[e, BZ] = below
         cos, sin, fall = way_down(e, x, y, below, height, meta)
@@ -117,7 +119,7 @@ def tumble(e, height, meta, solids, things, body):
     after = speed - GRAVITY * DT
     if rise > 0.0:
         top = feet + rise + float(body[e, HEAD]) + HEAD_CLEAR
-        if obstructed(e, x, y, feet - STEP_UP + LEDGE, top, -1, height, meta, solids, things) == 1:
+        if obstructed(e, x, y, feet - STEP_UP + LEDGE, top, int(-1), height, meta, solids, things) == 1:
             rise = 0.0
             after = 0.0
     body[e, BVZ] = after

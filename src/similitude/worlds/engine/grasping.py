@@ -22,7 +22,6 @@ from similitude.worlds.engine.columns import (
     FREE,
     GONE,
     GRIP,
-    HANGING,
     HDYAW,
     HEAD,
     HELD,
@@ -56,9 +55,6 @@ from similitude.worlds.engine.columns import (
 from similitude.worlds.engine.constants import CARRY_LIMIT, EAT, GRASP, THROW, THROW_LIMIT
 from similitude.worlds.engine.ground import terrain
 from similitude.worlds.engine.hands import clear_way
-
-UPROOT = 0.3
-"""How far a hand that holds food in the ground rises until the food comes out, in metres."""
 
 
 def gap(e, k, x, y, z, things):
@@ -139,8 +135,6 @@ def grasp(e, h, k, things, body, hands):
     dx = float(things[e, k, TX]) - x
     dy = float(things[e, k, TY]) - y
     dz = float(things[e, k, TZ]) - z
-    if role == FOOD and int(things[e, k, STATE]) == HANGING:
-        things[e, k, STATE] = float(FREE)
     if role == BLOCK:
         things[e, k, STATE] = float(CARRIED)
     if role == TOOL or role == PREY or (role == FOOD and int(things[e, k, STATE]) != BURIED):
@@ -172,12 +166,13 @@ def carry(e, h, height, meta, things, body, hands):
         if gap(e, k, x, y, z, things) > 2.0 * GRASP:
             hands[e, h, HELD] = -1.0
         return
+    buried = int(0)
     if role == FOOD and int(things[e, k, STATE]) == BURIED:
-        if z >= float(things[e, k, TZ]) - float(hands[e, h, OZ]) + UPROOT:
-            things[e, k, STATE] = float(FREE)
-        elif gap(e, k, x, y, z, things) > 2.0 * GRASP + UPROOT:
+        # It has been put back into the ground unless it came out.
+        buried = 1
+        if gap(e, k, x, y, z, things) > 3.0 * GRASP:
             hands[e, h, HELD] = -1.0
-        return
+            return
     # It turns with the body and with the hand.
     turn = float(hands[e, h, HDYAW])
     cos = math.cos(turn)
@@ -203,9 +198,10 @@ def carry(e, h, height, meta, things, body, hands):
     ty = y + ox * sin + oy * cos
     things[e, k, TX] = tx
     things[e, k, TY] = ty
-    things[e, k, TZ] = max(
-        z + float(hands[e, h, OZ]), terrain(e, tx, ty, height, meta) + float(things[e, k, EZ])
-    )
+    tz = z + float(hands[e, h, OZ])
+    if buried == 0:
+        tz = max(tz, terrain(e, tx, ty, height, meta) + float(things[e, k, EZ]))
+    things[e, k, TZ] = tz
     things[e, k, TVX] = float(hands[e, h, HVX])
     things[e, k, TVY] = float(hands[e, h, HVY])
     things[e, k, TVZ] = float(hands[e, h, HVZ])

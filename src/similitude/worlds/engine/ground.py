@@ -153,7 +153,10 @@ def support(e, x, y, feet, skip, height, meta, solids, things):
             if dx < reach and dx > -reach and dy < reach and dy > -reach:
                 top = float(things[e, k, TZ]) + float(things[e, k, EZ])
                 if top > best and top <= limit:
-                    if apart(dx, dy, float(things[e, k, COS]), float(things[e, k, SIN]), ex, ey, BOX) < FOOT:
+                    if (
+                        apart(dx, dy, float(things[e, k, COS]), float(things[e, k, SIN]), ex, ey, int(BOX))
+                        < FOOT
+                    ):
                         best = top
     return best
 
@@ -189,6 +192,9 @@ def obstructed(e, x, y, feet, top, skip, height, meta, solids, things):
                 z = float(things[e, k, TZ])
                 ez = float(things[e, k, EZ])
                 if z + ez > limit and z - ez < top:
-                    if apart(dx, dy, float(things[e, k, COS]), float(things[e, k, SIN]), ex, ey, BOX) < wide:
+                    if (
+                        apart(dx, dy, float(things[e, k, COS]), float(things[e, k, SIN]), ex, ey, int(BOX))
+                        < wide
+                    ):
                         return 1
     return 0

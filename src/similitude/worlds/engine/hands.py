@@ -97,7 +97,7 @@ def entry(dx, dy, dz, mx, my, mz, cos, sin, ex, ey, ez):
 
 
 def clear_way(e, x, y, z, mx, my, mz, skip, meta, solids, things):
-    """Return the share of the way from (x, y, z) by (mx, my, mz) metres that no wall or door stops; thing `skip` does not."""
+    """Return the share of the way from (x, y, z) by (mx, my, mz) metres that no wall and no door but `skip` stops."""
     share = float(1.0)
     for k in range(int(meta[e, N_SOLIDS])):
         dx = x - float(solids[e, k, SX])
@@ -203,7 +203,7 @@ def move_hand(e, h, meta, solids, things, body, hands, action):
         wz = wz * ARM / far
         far = ARM
     if far > SKIN:
-        share = clear_way(e, x, y, eye, wx, wy, wz, -1, meta, solids, things)
+        share = clear_way(e, x, y, eye, wx, wy, wz, int(-1), meta, solids, things)
         if share < 1.0:
             share = max(share - SKIN / far, 0.0)
             wx = wx * share

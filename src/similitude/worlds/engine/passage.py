@@ -108,7 +108,9 @@ def beside(e, x, y, feet, top, height, meta, solids, things):
                 z = float(things[e, k, TZ])
                 ez = float(things[e, k, EZ])
                 if z + ez > limit and z - ez < top:
-                    mx, my = way_out(dx, dy, float(things[e, k, COS]), float(things[e, k, SIN]), ex, ey, BOX)
+                    mx, my = way_out(
+                        dx, dy, float(things[e, k, COS]), float(things[e, k, SIN]), ex, ey, int(BOX)
+                    )
                     px = px + mx
                     py = py + my
     return px, py
@@ -117,8 +119,8 @@ def beside(e, x, y, feet, top, height, meta, solids, things):
 def standing(e, x, y, feet, firm, height, meta, solids, things):
     """Return the height in metres of the ground under a body at (x, y); a body in the air steps onto no boxes."""
     if firm == 1:
-        return support(e, x, y, feet, -1, height, meta, solids, things)
-    return support(e, x, y, feet - STEP_UP + LEDGE, -1, height, meta, solids, things)
+        return support(e, x, y, feet, int(-1), height, meta, solids, things)
+    return support(e, x, y, feet - STEP_UP + LEDGE, int(-1), height, meta, solids, things)
 
 
 def fits(e, x0, y0, x, y, feet, tall, firm, slack, extra, height, meta, solids, things):
@@ -132,9 +134,9 @@ def fits(e, x0, y0, x, y, feet, tall, firm, slack, extra, height, meta, solids, 
     z = feet
     if firm == 1:
         z = max(standing(e, x, y, feet, firm, height, meta, solids, things), feet - STEP_UP)
-        return 1 - obstructed(e, x, y, z, z + tall + HEAD_CLEAR, -1, height, meta, solids, things)
+        return 1 - obstructed(e, x, y, z, z + tall + HEAD_CLEAR, int(-1), height, meta, solids, things)
     z = feet - STEP_UP + LEDGE
-    return 1 - obstructed(e, x, y, z, feet + tall + HEAD_CLEAR, -1, height, meta, solids, things)
+    return 1 - obstructed(e, x, y, z, feet + tall + HEAD_CLEAR, int(-1), height, meta, solids, things)
 
 
 def glide(e, x, y, dx, dy, feet, tall, firm, slack, extra, height, meta, solids, things):
