@@ -77,7 +77,7 @@ PLAIN, CHECKS, BANDS, PLANKS = 0, 1, 2, 3
 
 
 def aim(e, coarse, meta, body, cols, scene):
-    """Write the camera of environment e into row 0 of its scene."""
+    """Write the camera of environment e into row 0 of its scene; a positive roll lowers the right side."""
     ex = float(body[e, BX])
     ey = float(body[e, BY])
     cy = math.cos(body[e, YAW])
@@ -94,11 +94,11 @@ def aim(e, coarse, meta, body, cols, scene):
     scene[e, 0, FORWARD] = cy * cp
     scene[e, 0, FORWARD + 1] = sy * cp
     scene[e, 0, FORWARD + 2] = sp
-    scene[e, 0, RIGHT] = sy * cr - cy * sp * sr
-    scene[e, 0, RIGHT + 1] = -cy * cr - sy * sp * sr
-    scene[e, 0, RIGHT + 2] = cp * sr
-    scene[e, 0, UP] = -cy * sp * cr - sy * sr
-    scene[e, 0, UP + 1] = -sy * sp * cr + cy * sr
+    scene[e, 0, RIGHT] = sy * cr + cy * sp * sr
+    scene[e, 0, RIGHT + 1] = -cy * cr + sy * sp * sr
+    scene[e, 0, RIGHT + 2] = -cp * sr
+    scene[e, 0, UP] = -cy * sp * cr + sy * sr
+    scene[e, 0, UP + 1] = -sy * sp * cr - cy * sr
     scene[e, 0, UP + 2] = cp * cr
     blocks = (int(meta[e, SIZE]) + COARSE - 1) // COARSE
     wide = CELL * float(COARSE)

@@ -46,6 +46,8 @@ MARGIN = 0.2
 """And from so many metres nearer."""
 STEEP = 0.3
 """Rays that look less far ahead than this (1 is level) are searched from the eyes on."""
+DRIFT = 0.5
+"""So are those that have drifted this many pixels to the side since the last that was: they see other ground."""
 
 
 def parity(x, y):
@@ -201,8 +203,14 @@ def draw_column(e, c, height, coarse, colors, meta, scene, depth, image):
     base_x = scene[e, 0, FORWARD] + u * scene[e, 0, RIGHT]
     base_y = scene[e, 0, FORWARD + 1] + u * scene[e, 0, RIGHT + 1]
     base_z = scene[e, 0, FORWARD + 2] + u * scene[e, 0, RIGHT + 2]
-    ahead = math.sqrt(max(0.0, 1.0 - scene[e, 0, FORWARD + 2] * scene[e, 0, FORWARD + 2]))
-    lean = scene[e, 0, FORWARD + 2]
+    level = math.sqrt(
+        scene[e, 0, FORWARD] * scene[e, 0, FORWARD] + scene[e, 0, FORWARD + 1] * scene[e, 0, FORWARD + 1]
+    )
+    cos = scene[e, 0, FORWARD] / level
+    sin = scene[e, 0, FORWARD + 1] / level
+    track = float(
+        NONE
+    )  # where on the ground the last ray went that was searched from the eyes on: to the side per ahead
     below = float(0.0)  # depth that the pixel below has seen
     for back in range(rows):
         r = rows - 1 - back
@@ -219,8 +227,12 @@ def draw_column(e, c, height, coarse, colors, meta, scene, depth, image):
         if dz > 0.0:
             reach = min(stop, max(0.0, (scene[e, 0, TOP] - ez) / dz + 1e-6))
         start = float(NEAREST)
-        if ahead - (v - 1.0 / focal) * lean > STEEP:
+        ahead = dx * cos + dy * sin
+        side = (dx * sin - dy * cos) / max(STEEP, ahead)
+        if ahead > STEEP and math.fabs(side - track) * focal < DRIFT:
             start = max(NEAREST, KEEP * below - MARGIN)
+        else:
+            track = side
         t = ground_hit(e, ex, ey, ez, dx, dy, dz, start, reach, height, coarse, meta)
         if t <= start and start > NEAREST:  # it began inside a hill that the pixel below sees past
             t = ground_hit(e, ex, ey, ez, dx, dy, dz, NEAREST, reach, height, coarse, meta)
