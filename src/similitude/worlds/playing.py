@@ -19,6 +19,7 @@ from similitude.worlds.budget import Value
 from similitude.worlds.episodes import Episodes, made
 from similitude.worlds.protocol import EVALUATION, NAME
 from similitude.worlds.runner import Runner
+from similitude.worlds.simulation import Simulation
 from similitude.worlds.splits import WorldName
 from similitude.worlds.subjects import Subject
 from similitude.worlds.world import World
@@ -72,10 +73,12 @@ def play(
 
     Raises:
         EvaluationError: No world is named, or the folder holds something else.
+        WorldError: There is no such backend.
     """
     asked = list(dict.fromkeys(worlds))
     if not asked:
         raise EvaluationError("no world is named, so there is nothing to play. Name at least one.")
+    Simulation(1, backend=backend, resolution=(8, 8))  # a backend that is not there is no fault of the policy
     file = None if out is None else RowFile(out)
     rows = {} if file is None else _known(file, subject.name, seed)
     left = [name for name in asked if name not in rows]
