@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +15,9 @@ from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import AFTER_FOOD, COARSE, FRAME_COST, HEAD_TOP
 from similitude.worlds.kinds import KINDS
 from similitude.worlds.world import World
+
+if TYPE_CHECKING:
+    from similitude.worlds.scenery import Scenery
 
 ACTION = 21
 """Numbers in an action."""
@@ -78,6 +83,7 @@ class Simulation:
         self.worlds: list[World | None] = [None] * num_envs
         self.engine = build.engine(backend)
         self._pool: ThreadPoolExecutor | None = None
+        self._scenery: Scenery | None = None
         self.height = np.zeros((num_envs, 8, 8), np.int16)
         self.ground = np.zeros((num_envs, 8, 8), np.uint8)
         self.solids = np.zeros((num_envs, 1, c.SOLID))
@@ -135,6 +141,34 @@ class Simulation:
         state = (self.height, self.ground, self.meta, self.solids, self.things, self.body, self.hands)
         self._spread(self.engine.step, *state, action)
 
+    def view(self) -> np.ndarray:
+        """Draw what all environments see.
+
+        Returns:
+            `images`, which the next call draws over.
+
+        Raises:
+            WorldError: An environment has no world yet.
+        """
+        from similitude.worlds.scenery import Scenery
+
+        scenery = self._scenery = self._scenery or Scenery(self.num_envs, self.resolution)
+        scenery.look_at(self.worlds, self.height.shape[1], self.solids.shape[1], self.things.shape[1])
+        self._spread(
+            *(
+                self.engine.view,
+                self.height,
+                scenery.coarse,
+                scenery.colors,
+                self.meta,
+                self.solids,
+                self.things,
+            ),
+            *(self.body, self.hands, scenery.palette, scenery.solid_palette, scenery.scene, scenery.depth),
+            self.images,
+        )
+        return self.images
+
     def done(self, e: int) -> bool:
         """Return whether the episode of environment `e` is over."""
         return bool(self.finished()[e])
@@ -153,7 +187,7 @@ class Simulation:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads)
         edges = [self.num_envs * i // self.threads for i in range(self.threads + 1)]
-        parts = [self._pool.submit(work, lo, hi, *arrays) for lo, hi in zip(edges, edges[1:], strict=False)]
+        parts = [self._pool.submit(work, lo, hi, *arrays) for lo, hi in pairwise(edges)]
         for part in parts:
             part.result()
 

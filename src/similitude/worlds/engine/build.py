@@ -122,7 +122,8 @@ def _module(part: str) -> ModuleType:
     name = f"{part}_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
     path = _stored(f"{name}.py", text)
     spec = importlib.util.spec_from_file_location(f"similitude_engine_{name}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
