@@ -36,13 +36,13 @@ def chase(
     path: Sequence[tuple[float, float]],
     predators: Sequence[tuple[str, float, float]],
     *,
-    roam: float = 2.0,
+    roam: float = 3.0,
     most: float = 1.0,
 ) -> Chase:
     """Let a walker follow a path past predators that come straight at it once they notice it.
 
-    They start `roam` metres nearer than their homes, never lose sight of the walker, are not slowed down by the ground,
-    and bite as often as their kind can.
+    They start `roam` metres nearer than their homes, are not slowed down by the ground, and bite as often as their kind
+    can; after a bite they rest, and beyond the reach of their senses they give up.
 
     Args:
         path: Points (x, y) in metres from the start to the food.
@@ -51,24 +51,25 @@ def chase(
         most: Damage beyond which the chase is broken off.
     """
     walker = list(_walk(path))
-    wolves = [[x, y, 0.0, 0.0] for _, x, y in predators]
     kinds = [KINDS[NUMBER[name]] for name, _, _ in predators]
+    places = [(x, y) for _, x, y in predators]
+    awake, rests = [False] * len(kinds), [0.0] * len(kinds)
     damage, bites = 0.0, 0
     for px, py in walker:
-        for wolf, kind in zip(wolves, kinds, strict=True):
-            dx, dy = px - wolf[0], py - wolf[1]
-            far = math.sqrt(dx * dx + dy * dy)
-            if wolf[3] == 0.0 and far < kind.sense + roam:
-                wolf[3] = 1.0
-                near = min(roam / max(far, 0.001), 1.0)
-                wolf[0], wolf[1] = wolf[0] + near * dx, wolf[1] + near * dy
-            elif wolf[3] == 1.0:
-                near = min(kind.speed * DT / max(far, 0.001), 1.0)
-                wolf[0], wolf[1] = wolf[0] + near * dx, wolf[1] + near * dy
-            dx, dy = px - wolf[0], py - wolf[1]
-            wolf[2] = max(wolf[2] - 1.0, 0.0)
-            if wolf[3] == 1.0 and wolf[2] == 0.0 and dx * dx + dy * dy < BITE * BITE:
-                damage, bites, wolf[2] = damage + kind.damage, bites + 1, kind.rest
+        for i, kind in enumerate(kinds):
+            x, y = places[i]
+            far = math.sqrt((px - x) * (px - x) + (py - y) * (py - y))
+            if far > kind.sense + (0.0 if awake[i] else roam):
+                continue
+            move = kind.speed * DT if awake[i] else roam
+            awake[i] = True
+            if rests[i] > 0.0:  # it stands still after a bite
+                rests[i] -= 1.0
+                continue
+            share = min(move / max(far, 0.001), 1.0)
+            places[i] = x + share * (px - x), y + share * (py - y)
+            if far - move < BITE:
+                damage, bites, rests[i] = damage + kind.damage, bites + 1, kind.rest
         if damage > most:
             break
     return Chase(damage, bites, len(walker))
