@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from similitude.worlds.engine import columns as c
-from similitude.worlds.oracles import building, climbing, doorways, reaching, walking, weapons
+from similitude.worlds.oracles import building, climbing, doorways, fighting, reaching, walking, weapons
 from similitude.worlds.oracles.scene import Deed, Scene
 from similitude.worlds.world import Step
 
@@ -61,7 +61,10 @@ def deed(me: Scene, step: Step, after: Step | None) -> Deed:
     if step.do == "climb":
         return (yield from climbing.climb(me, step.at))
     if step.do == "take":
-        return (yield from reaching.take(me, step.thing, at=step.at[0] if step.at else None))
+        at = step.at[0] if step.at else None
+        if after is not None and at is None and me.role(step.thing) == c.TOOL and fights(me):
+            return (yield from fighting.arm(me))
+        return (yield from reaching.take(me, step.thing, at=at))
     if step.do == "eat":
         return (yield from reaching.eat(me, step.thing))
     if step.do == "place":
@@ -75,6 +78,11 @@ def deed(me: Scene, step: Step, after: Step | None) -> Deed:
             return (yield from reaching.hit(me, step.thing, step.target))
         if step.do == "throw":
             return (yield from weapons.throw(me, step.thing, step.target, step.at))
+        if me.role(step.target) == c.PREDATOR:
+            me.busy = True
+            done = yield from fighting.fight(me, [step.target])
+            me.busy = False
+            return done
         return (yield from weapons.strike(me, step.thing, step.target))
     if step.do == "unlock":
         return (yield from doorways.unlock(me, step.thing))
@@ -83,6 +91,16 @@ def deed(me: Scene, step: Step, after: Step | None) -> Deed:
     for _ in range(10):
         yield me.act()
     return True
+
+
+def fights(me: Scene) -> bool:
+    """Return whether the solution strikes at predators."""
+    world = me.simulation.worlds[me.e]
+    assert world is not None
+    return any(
+        step.do == "strike" and step.target >= 0 and me.role(step.target) == c.PREDATOR
+        for step in world.solution
+    )
 
 
 def end_of(after: Step | None) -> float:

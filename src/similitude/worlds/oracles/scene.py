@@ -50,12 +50,14 @@ class Scene:
         hands: Its rows of `Simulation.hands`.
         things: Its rows of `Simulation.things` (a view).
         grip: Which hands stay closed when nothing else is said.
+        busy: Whether it fights.
         carry: Where a hand that holds something is, (left, up, ahead) of the eyes in metres; None: as an idle one.
     """
 
     def __init__(self, simulation: Simulation, e: int) -> None:
         self.simulation, self.e = simulation, e
         self.grip = [False, False]
+        self.busy = False
         self.carry: list[tuple[float, float, float] | None] = [None, None]
         self.look()
 
