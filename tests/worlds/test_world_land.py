@@ -1,5 +1,6 @@
 """Land: noise, islands, rings, strips, biomes, trees."""
 
+import itertools
 import math
 
 import numpy as np
@@ -118,7 +119,12 @@ def test_cells_of_corners_are_those_that_touch_them():
     ring = Ring(0.0, 0.0, 1.0, 0.0, 8.0, 64)
     corners = np.zeros((64, 64), dtype=bool)
     corners[10, 20] = True
-    assert set(map(tuple, np.argwhere(ring.cells(corners)).tolist())) == {(9, 19), (9, 20), (10, 19), (10, 20)}
+    assert set(map(tuple, np.argwhere(ring.cells(corners)).tolist())) == {
+        (9, 19),
+        (9, 20),
+        (10, 19),
+        (10, 20),
+    }
 
 
 def test_distance_to_a_strip_against_brute_force():
@@ -127,7 +133,7 @@ def test_distance_to_a_strip_against_brute_force():
     found = distance_to(x, y, line)
     dense = [
         (ax + (bx - ax) * t, ay + (by - ay) * t)
-        for (ax, ay), (bx, by) in zip(line[:-1], line[1:], strict=True)
+        for (ax, ay), (bx, by) in itertools.pairwise(line)
         for t in np.linspace(0.0, 1.0, 400)
     ]
     for i, j in [(0, 0), (20, 25), (31, 3), (16, 16)]:
@@ -144,7 +150,7 @@ def test_zigzags_turn_as_often_as_they_should():
         assert line[0] == (0.0, 0.0)
         assert line[-1] == (9.0, 0.0)
         assert [abs(side) for _, side in line[1:-1]] == [2.0] * turns
-        assert all(a[1] * b[1] <= 0.0 for a, b in zip(line[:-1], line[1:], strict=True))
+        assert all(a[1] * b[1] <= 0.0 for a, b in itertools.pairwise(line))
 
 
 def test_steep_ground_without_holds_shows():

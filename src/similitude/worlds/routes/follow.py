@@ -6,18 +6,18 @@ import math
 from collections.abc import Sequence
 
 from similitude.worlds.engine import constants as k
+from similitude.worlds.engine.body import LEAP
 from similitude.worlds.engine.falling import harm, way_down
 from similitude.worlds.engine.ground import SHALLOW, climbable, obstructed, slope_at, support, terrain
+from similitude.worlds.engine.passage import LEDGE
 from similitude.worlds.routes.state import State, View
 
 PACE = 0.1
 """Metres between the places where a way is looked at."""
 LOWEST_STEP = 0.6
 """A walk comes down at most this much from one place to the next, in metres: more is a fall."""
-RISES = (0.5, 0.9, 1.2, 1.4, 1.5, 1.5, 1.4, 1.2, 0.9, 0.5, 0.0, -0.6, -1.3)
-"""Height of a jump's feet above where it began, in metres, after each frame."""
-HIGHEST = 5
-"""Frame from which on a jump comes down."""
+FRAMES = 30
+"""A jump that has not landed after this many frames is a fall."""
 AIR_STEP = k.AIR * k.HEAD_MOVE
 """Metres a body moves per frame in the air."""
 SLACK = 0.05
@@ -81,6 +81,14 @@ def walk(state: State, points: Sequence[Sequence[float]], feet: float, *, withou
     return feet
 
 
+def rise(frame: int) -> float:
+    """Return the height of a jump's feet above where it began, in metres, after a number of frames.
+
+    The body moves up by 0.5 m in the first frame, and by g DT^2 = 0.1 m less in each that follows.
+    """
+    return 0.5 * k.GRAVITY * k.DT * k.DT * frame * (2.0 * LEAP * k.DT / (k.GRAVITY * k.DT * k.DT) - frame)
+
+
 def jump(state: State, start: Sequence[float], end: Sequence[float], feet: float) -> float:
     """Jump from one point to another, and return the height of the feet there, in metres.
 
@@ -90,25 +98,30 @@ def jump(state: State, start: Sequence[float], end: Sequence[float], feet: float
     x, y = start[0], start[1]
     dx, dy = end[0] - x, end[1] - y
     length = math.sqrt(dx * dx + dy * dy)
-    view = state.around(x, y, end[0], end[1])
-    height, meta, solids, things = view
+    height, meta, solids, things = view = state.around(x, y, end[0], end[1])
     ux, uy = (dx / length, dy / length) if length > 0.0 else (0.0, 0.0)
-    need, gone = length + SLACK, 0.0
-    for frame, rise in enumerate(RISES):
-        z = feet + rise
-        far = min(gone + AIR_STEP, need)
-        px, py = x + ux * min(far, length), y + uy * min(far, length)
-        top = z + k.HEAD_TOP + k.HEAD_CLEAR
-        free = terrain(0, px, py, height, meta) <= z + AIR_STEP
-        low = z - k.STEP_UP + 0.05
-        if free and obstructed(0, px, py, low, top, -1, height, meta, solids, things) == 0:
+    half, need, gone, z = 0.5 * AIR_STEP, length + SLACK, 0.0, feet
+    for frame in range(1, FRAMES):
+        low, top = z - k.STEP_UP + LEDGE, z + k.HEAD_TOP + k.HEAD_CLEAR
+        for _ in range(2):  # first across, in two halves, then up or down: as the engine does
+            far = min(gone + half, need)
+            px, py = x + ux * min(far, length), y + uy * min(far, length)
+            if terrain(0, px, py, height, meta) > z + k.SLOPE * half:
+                break
+            if obstructed(0, px, py, low, top, -1, height, meta, solids, things) == 1:
+                break
             gone = far
+        before, z = z, feet + rise(frame)
         px, py = x + ux * min(gone, length), y + uy * min(gone, length)
-        ground = support(0, px, py, z - k.STEP_UP + 0.05, -1, height, meta, solids, things)
-        if frame >= HIGHEST and ground >= feet + RISES[min(frame + 1, len(RISES) - 1)] and gone >= need:
-            landed = stands(view, end[0], end[1], ground)
-            if landed is not None:
+        low = max(before, z) - k.STEP_UP + LEDGE
+        ground = support(0, px, py, low, -1, height, meta, solids, things)
+        if z <= ground:
+            landed = stands(view, px, py, ground)
+            if gone >= need and landed is not None:
                 return landed
+            if landed is not None:
+                break
+            z = max(z, ground)
     raise Flaw(
         f"a jump of {length:.2f} m from {_at(x, y)} to {_at(end[0], end[1])} reaches only {gone:.2f} m"
     )

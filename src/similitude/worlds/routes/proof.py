@@ -159,7 +159,7 @@ class Proof:
         x, y, z = self.state.place(thing) if at is None else (at[0], at[1], self.state.place(thing)[2])
         size = min(self.state.things[thing, c.EX : c.EZ + 1].tolist())
         if not self._near(x, y, CLOSE + size):
-            self._walk_near(x, y, CLOSE)
+            self._walk_near(x, y, CLOSE + size)
         eyes = min(max(z, self.feet + k.HEAD_LOW), self.feet + k.HEAD_TOP)
         dx, dy, dz = x - self.x, y - self.y, z - eyes
         gap = math.sqrt(dx * dx + dy * dy + dz * dz) - size
@@ -183,9 +183,9 @@ class Proof:
             self._went(way[1:], feet)
 
     def _take(self, step: Step) -> None:
-        self._approach(step.thing, at=step.at[0] if step.at else None)
         if self.state.things[step.thing, c.MASS] > k.CARRY_LIMIT:
             raise Flaw(f"thing {step.thing} weighs more than {k.CARRY_LIMIT:g} kg")
+        self._approach(step.thing, at=step.at[0] if step.at else None)
         self.held = self._without = step.thing
         self._changed()
         self.steps.append(step)
