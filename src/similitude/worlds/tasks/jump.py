@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from similitude.worlds.budget import Budget
+from similitude.worlds.houses import indoor
 from similitude.worlds.land.ring import Ring, axis
 from similitude.worlds.tasks.arena import arena
 from similitude.worlds.tasks.eat import add_food
@@ -62,6 +63,9 @@ def _steps(site: Site, ring: Ring, start: float, end: float) -> None:
 
 def build(site: Site, budget: Budget) -> None:
     """Put food behind a gap or on a ledge."""
+    if budget.flag("indoors", easy=indoor.SHARE, hard=indoor.SHARE):
+        indoor.gap_hall(site, budget)
+        return
     draws = site.draws
     direction = axis(draws.integer(0, 3))
     distance = budget.scalar("distance", easy=7.0, hard=12.0, spread=0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from similitude.worlds.budget import Budget
+from similitude.worlds.houses import indoor
 from similitude.worlds.land.ring import Ring, on_grid
 from similitude.worlds.tasks.ringed import dig, lane, put_goal, raise_inside, raise_wall, ring_island
 from similitude.worlds.tasks.site import Site
@@ -102,6 +103,9 @@ def _entrance(
 
 def build(site: Site, budget: Budget) -> None:
     """Lay out an island with food behind an obstacle that a boulder overcomes."""
+    if budget.flag("indoors", easy=indoor.SHARE, hard=indoor.SHARE):
+        indoor.boulder_hall(site, budget)
+        return
     ring = ring_island(site, 10.0, room=ROOM, extent=5.5, below=3.0)
     obstacle(site, budget, ring)
     put_goal(site, ring)
