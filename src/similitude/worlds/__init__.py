@@ -12,12 +12,22 @@ from similitude.worlds.registration import register_environments as _register
 
 if TYPE_CHECKING:
     from similitude.worlds.making import make_world
+    from similitude.worlds.oracles.policy import oracle, random_policy
+    from similitude.worlds.simulation import Simulation
     from similitude.worlds.tasks.catalog import TASKS
     from similitude.worlds.world import Step, World
 
-__all__ = ["TASKS", "Step", "World", "make_world"]
+__all__ = ["TASKS", "Simulation", "Step", "World", "make_world", "oracle", "random_policy"]
 
-_HOMES = {"TASKS": "tasks.catalog", "Step": "world", "World": "world", "make_world": "making"}
+_HOMES = {
+    "TASKS": "tasks.catalog",
+    "Simulation": "simulation",
+    "Step": "world",
+    "World": "world",
+    "make_world": "making",
+    "oracle": "oracles.policy",
+    "random_policy": "oracles.policy",
+}
 
 __getattr__, __dir__ = lazy_names(globals(), __name__, _HOMES)
 
