@@ -44,6 +44,8 @@ REACH = 0.3
 """Farthest a hand is from the ground or the ladder that it holds, in metres."""
 DEEP = 0.15
 """A hand also holds ground that is at most this far below it, in metres."""
+FINGER = 0.1
+"""Steps in which the ground is searched for a hold, in metres."""
 
 
 def mantle(e, x, y, feet, tall, toward_x, toward_y, height, meta, solids, things):
@@ -113,26 +115,46 @@ def climb(e, pull_x, pull_y, pull_z, toward_x, toward_y, height, meta, solids, t
     body[e, BVZ] = 0.0
 
 
-def steep_hold(e, x, y, z, height, ground, meta):
-    """Return 1 if the ground at (x, y) reaches up to `z` metres, can be climbed, and is too steep to walk on."""
-    if terrain(e, x, y, height, meta) < z:
-        return 0
+def steep_hold(e, x, y, height, ground, meta):
+    """Return 1 if the ground at (x, y) can be climbed and is too steep to walk on."""
     if climbable(e, x, y, ground, meta) == 0 or slope_at(e, x, y, height, meta) <= SLOPE:
         return 0
     return 1
 
 
-def hold(e, x, y, z, cos, sin, height, ground, meta, solids):
-    """Return 1 if a hand at (x, y, z) finds a hold: steep climbable ground within REACH, or a ladder.
+def hold(e, x, y, z, from_x, from_y, cos, sin, height, ground, meta, solids):
+    """Return 1 if a hand at (x, y, z) finds a hold: where its arm meets steep climbable ground, or a ladder.
 
-    (cos, sin) is the direction in which the body looks.
+    (from_x, from_y) is where the body is and (cos, sin) where it looks. Ground is met where it crosses the height of the
+    hand, going from the body to REACH beyond the hand; going down, a body on an edge finds the face below it.
     """
-    if steep_hold(e, x, y, z - DEEP, height, ground, meta) == 1:
-        return 1
-    if steep_hold(e, x + REACH * cos, y + REACH * sin, z - DEEP, height, ground, meta) == 1:
-        return 1
-    if steep_hold(e, x + 0.5 * REACH * cos, y + 0.5 * REACH * sin, z - DEEP, height, ground, meta) == 1:
-        return 1
+    level = z - DEEP
+    way_x = x - from_x
+    way_y = y - from_y
+    far = math.sqrt(way_x * way_x + way_y * way_y)
+    if far > 0.1:
+        way_x = way_x / far
+        way_y = way_y / far
+    else:
+        way_x = cos
+        way_y = sin
+    above = int(0)
+    if terrain(e, from_x, from_y, height, meta) >= level:
+        above = 1
+    at = float(0.0)
+    while at < far + REACH:
+        at = at + FINGER
+        px = from_x + at * way_x
+        py = from_y + at * way_y
+        now = int(0)
+        if terrain(e, px, py, height, meta) >= level:
+            now = 1
+        if now != above:
+            if steep_hold(e, px, py, height, ground, meta) == 1:
+                return 1
+            if steep_hold(e, px - FINGER * way_x, py - FINGER * way_y, height, ground, meta) == 1:
+                return 1
+        above = now
     for k in range(int(meta[e, N_SOLIDS])):
         if float(solids[e, k, SOLID_CLIMBS]) > 0.5:
             dx = x - float(solids[e, k, SX])
@@ -155,6 +177,8 @@ def hold_on(e, height, ground, meta, solids, things, body, hands, action):
     yaw = float(body[e, YAW])
     cos = math.cos(yaw)
     sin = math.sin(yaw)
+    from_x = float(body[e, BX])
+    from_y = float(body[e, BY])
     eye = float(body[e, BZ]) + float(body[e, HEAD])
     n = float(0.0)
     pull_x = float(0.0)
@@ -174,15 +198,15 @@ def hold_on(e, height, ground, meta, solids, things, body, hands, action):
             if int(hands[e, h, GRIP]) != 2:
                 hands[e, h, GRIP] = 1.0
                 if int(body[e, GROUNDED]) == 0 or int(hands[e, h, TOUCH]) < 0:
-                    if hold(e, x, y, z, cos, sin, height, ground, meta, solids) == 1:
+                    if hold(e, x, y, z, from_x, from_y, cos, sin, height, ground, meta, solids) == 1:
                         hands[e, h, GRIP] = 2.0
             if int(hands[e, h, GRIP]) == 2:
                 b = 6 + 6 * h
                 share = HAND_MOVE * ball(e, b, action)
                 right = share * float(action[e, b])
                 ahead = share * float(action[e, b + 2])
-                ox = x - float(body[e, BX])
-                oy = y - float(body[e, BY])
+                ox = x - from_x
+                oy = y - from_y
                 oz = z - eye
                 nx = ox + ahead * cos + right * sin
                 ny = oy + ahead * sin - right * cos

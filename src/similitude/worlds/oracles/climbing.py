@@ -212,7 +212,8 @@ def next_hold(
                 gain = (px - x) * way[0] + (py - y) * way[1] + (z - eye) * way[2] - 0.1 * flat
                 if (
                     gain > best
-                    and hold(e, px, py, z, up[0], up[1], sim.height, sim.ground, sim.meta, sim.solids) == 1
+                    and hold(e, px, py, z, x, y, up[0], up[1], sim.height, sim.ground, sim.meta, sim.solids)
+                    == 1
                 ):
                     best, found = gain, (px, py, z)
         if found is not None:
