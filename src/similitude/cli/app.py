@@ -144,6 +144,15 @@ fewshot.command(
 )
 app.command(fewshot)
 
+worlds = App(name="worlds", help="Generated worlds for embodied learning: the digests of the fixed ones.")
+worlds.command("similitude.cli.worlds:pin", name="pin", help="Make all fixed worlds and write their digests.")
+worlds.command(
+    "similitude.cli.worlds:check",
+    name="check",
+    help="Say whether worlds made here are, bit for bit, those that were pinned; the exit code is 1 where one is not.",
+)
+app.command(worlds)
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
