@@ -39,6 +39,7 @@ from similitude.worlds.engine.columns import (
 )
 from similitude.worlds.engine.constants import BITE, DT, FREEZE, STEP_UP
 from similitude.worlds.engine.contact import animal, around, bed, kept
+from similitude.worlds.engine.ground import slope_at
 from similitude.worlds.engine.hands import clear_way
 
 FACTOR = 16807.0
@@ -140,6 +141,8 @@ def tread(e, k, mx, my, height, meta, solids, things):
             ground = bed(e, nx, ny, height, meta)
     elif rise > TOO_STEEP * run + 0.02:
         return 0
+    elif rise > 0.02 and slope_at(e, nx, ny, height, meta) > TOO_STEEP:
+        return 0  # nor does it go up across the slope
     if traits & SWIMS == 0 and ground < 0.0 and ground < bed(e, x, y, height, meta):
         return 0
     floor, wall = around(e, nx, ny, low + STEP_UP, low + 2.0 * ez, side, k, height, meta, solids, things)
