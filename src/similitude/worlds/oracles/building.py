@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from similitude.worlds.engine import columns as c
-from similitude.worlds.engine.constants import BODY_RADIUS, HEAD_MOVE
+from similitude.worlds.engine.constants import BODY_RADIUS, HEAD_MOVE, STEP_UP
+from similitude.worlds.engine.ground import terrain
 from similitude.worlds.oracles.reaching import stoop
 from similitude.worlds.oracles.scene import Deed, Scene, angle_between
 from similitude.worlds.oracles.walking import Point, pace_to, turn_to, walk, way_around
@@ -76,6 +77,11 @@ def best_turn(me: Scene, hand: int, turn: float, goal: tuple[float, float], *, s
     return found
 
 
+def below(me: Scene, x: float, y: float) -> float:
+    """Return how far the land at a point lies below the feet, in metres."""
+    return me.z - terrain(me.e, x, y, me.simulation.height, me.simulation.meta)
+
+
 def push(me: Scene, k: int, points: Sequence[Point], *, frames: int = 1500) -> Deed:
     """Push a boulder along points, which its centre follows; the last may lie lower, where it falls."""
     todo = [(float(p[0]), float(p[1])) for p in points]
@@ -126,7 +132,11 @@ def push(me: Scene, k: int, points: Sequence[Point], *, frames: int = 1500) -> D
         # push along the line, leaning to its side to keep the boulder on it
         lean = min(max(-side, -0.08), 0.08)
         most = min(HEAD_MOVE, max(far, 0.05) + max(behind - back, 0.0))
-        yield me.act(go=(most * ux - lean * uy, most * uy + lean * ux), face=math.atan2(uy, ux))
+        go = (most * ux - lean * uy, most * uy + lean * ux)
+        if z < start - 0.02 or below(me, me.x + 0.3 * ux, me.y + 0.3 * uy) > STEP_UP:
+            # it falls: do not follow
+            go = (0.0, 0.0) if behind > back + 0.02 or z < start - 0.02 else (0.05 * ux, 0.05 * uy)
+        yield me.act(go=go, face=math.atan2(uy, ux))
     for _ in range(6):
         yield me.act()
     x, y, z = me.place(k)

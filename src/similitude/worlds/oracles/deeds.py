@@ -66,6 +66,8 @@ def deed(me: Scene, step: Step, after: Step | None) -> Deed:
             return (yield from fighting.arm(me))
         return (yield from reaching.take(me, step.thing, at=at))
     if step.do == "eat":
+        if me.role(step.thing) == c.PREY and me.state(step.thing) == c.ALIVE:
+            yield from weapons.throw(me, -1, step.thing, ())
         return (yield from reaching.eat(me, step.thing))
     if step.do == "place":
         return (yield from building.place(me, step.thing, step.at))

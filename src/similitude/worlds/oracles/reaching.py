@@ -106,6 +106,8 @@ def eat(me: Scene, k: int) -> Deed:
     for _ in range(4):
         if me.gone(k) or me.things[k, c.ENERGY] <= 0.0:
             return True
+        if me.role(k) == c.PREY and me.state(k) == c.ALIVE:
+            return False
         if me.role(k) == c.FOOD and me.state(k) == c.CLOSED and me.things[k, c.OPENS] > 0.0:
             yield from open_food(me, k)
         if not (yield from take(me, k)):

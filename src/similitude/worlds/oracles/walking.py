@@ -185,6 +185,8 @@ def start_height(start: Point, me: Scene) -> float:
 
 def drop(me: Scene, start: Point, goal: Point) -> Deed:
     """Step off an edge and land near a point below, steering in the air."""
+    if len(goal) > 2 and me.z < goal[2] + 0.5:
+        return True  # it is down already
     yaw = math.atan2(goal[1] - start[1], goal[0] - start[0])
     yield from walk(me, [start], end=0.08, patience=60)
     yield from turn_to(me, yaw, tolerance=0.2)

@@ -113,22 +113,28 @@ def throw(me: Scene, k: int, target: int, at: Sequence[Point], *, frames: int = 
         if not (yield from take(me, tool)):
             return False
         hand = me.hand_with(tool)
+        if at and len(at[0]) > 2 and me.z < at[0][2] - 1.5:
+            at = ()  # down in the pit with it
         if at and me.far(at[0][0], at[0][1]) > 0.5:
             yield from walk(me, way_around(me, at[0]), end=0.2, patience=200)
         waited = 0
+        # from just beyond its senses, where it does not run
+        desired = min(max(float(me.things[target, c.SENSE]) + 0.4, 4.5), RANGE - 1.5)
         while alive(me, target) and me.held(hand) == tool and me.frame < end:
             x, y, _ = me.place(target)
             v = aim(me, target)
             waited += 1
-            if v is not None and me.far(x, y) < RANGE and ready(me, target, waited):
+            if v is not None and (at or me.far(x, y) < desired + 1.0) and me.far(x, y) < RANGE + 2.0 and ready(me, target, waited):
                 action = draw_back(me, hand, v[:3])
                 yield action
                 v = aim(me, target) or v
                 yield from hurl(me, hand, v[:3])
                 break
-            if not at and me.far(x, y) > 6.0:
-                points = way_around(me, (x, y), within=5.0)
+            if not at and me.far(x, y) > desired + 0.5:
+                points = way_around(me, (x, y), within=desired)
                 for _ in range(5):
+                    if me.far(*me.place(target)[:2]) < desired + 0.3:
+                        break
                     yield me.act(go=pace_to(me, *points[0]), face=me.bearing(*points[0]))
                     if me.far(*points[0]) < 0.3 and len(points) > 1:
                         points.pop(0)
@@ -148,7 +154,8 @@ def throw(me: Scene, k: int, target: int, at: Sequence[Point], *, frames: int = 
 def ready(me: Scene, k: int, waited: int) -> bool:
     """Return whether this is the moment to throw: the animal stands, runs straight away, or one has waited long."""
     vx, vy, vz = velocity(me, k)
-    return math.sqrt(vx * vx + vy * vy + vz * vz) < 0.3 or waited > 20
+    speed = math.sqrt(vx * vx + vy * vy + vz * vz)
+    return speed < 0.3 or waited > (8 if speed < 1.5 else 20)
 
 
 def strike(me: Scene, k: int, target: int, *, frames: int = 600) -> Deed:
