@@ -26,6 +26,9 @@ GRID = 7
 STATE = SELF + SLOT * len(SLOTS) + 2 * GRID * GRID
 """Numbers in all: `SELF`, the slots, heights of the ground relative to the feet up to 3 m, where it can be climbed."""
 
+_SLOTS = np.arange(len(SLOTS))
+_SLOT_OF_ROLE = np.full(8, -1)
+_SLOT_OF_ROLE[[c.FOOD, c.TOOL, c.BLOCK, c.PREY, c.PREDATOR, c.LOCK]] = _SLOTS
 _FAR = 40.0
 _AHEAD = np.arange(GRID) - 2.0
 _ASIDE = np.arange(GRID) - (GRID - 1) / 2
@@ -45,7 +48,7 @@ def privileged_state(simulation: Simulation) -> np.ndarray:
         [_self(body, turn), _nearest(simulation, turn), _ground(simulation, turn)],
         axis=1,
     )
-    return np.clip(state, -1.0, 1.0).astype(np.float32)
+    return state.clip(-1.0, 1.0).astype(np.float32)
 
 
 def _self(body: np.ndarray, turn: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
@@ -60,39 +63,34 @@ def _self(body: np.ndarray, turn: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
 def _nearest(simulation: Simulation, turn: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """Return the slots, (environments, slots * SLOT)."""
     body, things = simulation.body, simulation.things
-    role, kept = things[:, :, c.ROLE], things[:, :, c.STATE]
-    role = np.where(np.arange(role.shape[1]) < simulation.meta[:, c.N_THINGS, None], role, c.GONE)
-    dead = kept == c.DEAD
-    masks = (
-        (role == c.FOOD) | ((role == c.PREY) & dead),
-        role == c.TOOL,
-        role == c.BLOCK,
-        (role == c.PREY) & ~dead,
-        (role == c.PREDATOR) & ~dead,
-        role == c.LOCK,
-    )
+    role, dead = things[:, :, c.ROLE].astype(np.intp), things[:, :, c.STATE] == c.DEAD
+    slot = _SLOT_OF_ROLE[role]  # a role of -1, gone, is the last entry
+    slot = np.where(dead & (role == c.PREY), _SLOT_OF_ROLE[c.FOOD], slot)
+    slot = np.where(dead & (role == c.PREDATOR), -1, slot)
+    slot = np.where(np.arange(role.shape[1]) < simulation.meta[:, c.N_THINGS, None], slot, -1)
     eyes = body[:, c.BX : c.BZ + 1].copy()
     eyes[:, 2] += body[:, c.HEAD]
     away = things[:, :, c.TX : c.TZ + 1] - eyes[:, None]
-    squares = np.square(away).sum(axis=2)
+    squares = (away * away).sum(axis=2)
+    fits = slot[:, None] == _SLOTS[:, None]
+    candidates = np.where(fits, squares[:, None], np.inf)
+    chosen = candidates.argmin(axis=2)
     every = np.arange(len(body))[:, None]
-    chosen = np.stack([np.where(mask, squares, np.inf).argmin(axis=1) for mask in masks], axis=1)
-    there = np.stack([mask.any(axis=1) for mask in masks], axis=1)[..., None]
+    there = np.isfinite(candidates.min(axis=2))[..., None]
     offset = in_frame(away[every, chosen], turn)
     distance = np.sqrt(squares[every, chosen])[..., None]
-    hand = simulation.hands[:, 1, c.HX : c.HZ + 1]
-    reach = in_frame(things[every, chosen, c.TX : c.TZ + 1] - hand[:, None], turn)
     found = things[every, chosen]
-    food = np.array([name == "food" for name in SLOTS])
+    hand = simulation.hands[:, 1, c.HX : c.HZ + 1]
+    reach = in_frame(found[..., c.TX : c.TZ + 1] - hand[:, None], turn)
     # HANGING and BURIED are the largest; of animals the hit points say more than alive or dead.
-    how = np.where(food, found[..., c.STATE] / 3.0, found[..., c.POINTS] / 2.0)[..., None]
+    how = np.where(_SLOTS == 0, found[..., c.STATE] / 3.0, found[..., c.POINTS] / 2.0)[..., None]
     slots = np.concatenate(
         [
             np.ones_like(distance),
             offset / np.maximum(distance, 1e-6),
             distance / _FAR,
-            np.clip(offset / 2.0, -1.0, 1.0),
-            np.clip(reach, -1.0, 1.0),
+            offset / 2.0,
+            reach,
             how,
         ],
         axis=2,
@@ -113,5 +111,5 @@ def _ground(simulation: Simulation, turn: tuple[np.ndarray, np.ndarray]) -> np.n
     every = np.arange(len(body))[:, None, None]
     heights = simulation.height[every, row, column] / UNITS - body[:, c.BZ, None, None]
     climbs = simulation.ground[every, row, column] >= CLIMBABLE
-    parts = (np.clip(heights / 3.0, -1.0, 1.0), climbs)
+    parts = (heights / 3.0, climbs)
     return np.concatenate([part.reshape(len(body), -1) for part in parts], axis=1)

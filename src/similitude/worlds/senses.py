@@ -66,7 +66,17 @@ def proprioception(simulation: Simulation) -> np.ndarray:
     degrees = PER_DEGREE * 180.0 / np.pi
     turn = (np.cos(body[:, c.YAW]), np.sin(body[:, c.YAW]))
 
-    felt[:, PLACE["body_delta_position"]] = PER_METRE * in_frame(body[:, c.DX : c.DZ + 1], turn)
+    feet = body[:, None, c.BX : c.BZ + 1]
+    ways = np.concatenate(
+        [
+            body[:, None, c.DX : c.DZ + 1],
+            DT * hands[:, :, c.HVX : c.HVZ + 1],
+            hands[:, :, c.HX : c.HZ + 1] - feet,
+        ],
+        axis=1,
+    )
+    ways = PER_METRE * in_frame(ways, turn)
+    felt[:, PLACE["body_delta_position"]] = ways[:, 0]
     felt[:, PLACE["body_delta_rotation"].start + 1] = degrees * body[:, c.DYAW]
     felt[:, PLACE["head_delta_position"].start + 1] = PER_METRE * body[:, c.DHEAD]
     felt[:, PLACE["head_delta_rotation"].start] = degrees * body[:, c.DPITCH]
@@ -76,11 +86,9 @@ def proprioception(simulation: Simulation) -> np.ndarray:
     felt[:, PLACE["head_rotation"].start + 2] = degrees * body[:, c.ROLL]
     for side, name in enumerate(("left_hand", "right_hand")):
         hand = hands[:, side]
-        away = hand[:, c.HX : c.HZ + 1] - body[:, c.BX : c.BZ + 1]
-        moved = DT * hand[:, c.HVX : c.HVZ + 1]
-        felt[:, PLACE[f"{name}_delta_position"]] = PER_METRE * in_frame(moved, turn)
+        felt[:, PLACE[f"{name}_delta_position"]] = ways[:, 1 + side]
         felt[:, PLACE[f"{name}_delta_rotation"]] = degrees * hand[:, c.HDPITCH : c.HDROLL + 1]
-        felt[:, PLACE[f"{name}_position"]] = PER_METRE * in_frame(away, turn)
+        felt[:, PLACE[f"{name}_position"]] = ways[:, 3 + side]
         felt[:, PLACE[f"{name}_rotation"]] = degrees * hand[:, c.HPITCH : c.HROLL + 1]
         felt[:, PLACE[f"{name}_touches"].start] = hand[:, c.TOUCH] >= 0
         felt[:, PLACE[f"{name}_holds"].start] = hand[:, c.HELD] >= 0
@@ -89,7 +97,7 @@ def proprioception(simulation: Simulation) -> np.ndarray:
     felt[:, PLACE["energy_eaten"].start] = body[:, c.EATEN]
     felt[:, PLACE["hit_points"].start] = body[:, c.HP]
     felt[:, PLACE["frames_remaining"].start] = PER_FRAME * (meta[:, c.LIMIT] - body[:, c.FRAME])
-    return np.clip(felt, -1.0, 1.0).astype(np.float32)
+    return felt.clip(-1.0, 1.0).astype(np.float32)
 
 
 def in_frame(vectors: np.ndarray, turn: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
@@ -101,5 +109,9 @@ def in_frame(vectors: np.ndarray, turn: tuple[np.ndarray, np.ndarray]) -> np.nda
     """
     shape = (-1,) + (1,) * (vectors.ndim - 2)
     cos, sin = turn[0].reshape(shape), turn[1].reshape(shape)
-    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
-    return np.stack([x * sin - y * cos, z, x * cos + y * sin], axis=-1)
+    x, y = vectors[..., 0], vectors[..., 1]
+    turned = np.empty(vectors.shape)
+    turned[..., 0] = x * sin - y * cos
+    turned[..., 1] = vectors[..., 2]
+    turned[..., 2] = x * cos + y * sin
+    return turned
