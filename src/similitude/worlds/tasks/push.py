@@ -73,6 +73,7 @@ def _ledge(
     tall = (budget.scalar(prefix + "cliff height", easy=1.75, hard=2.5) * 8.0) // 1 / 8.0
     raise_inside(site, ring, by=tall, level=level, width=8.0)
     top = level + tall
+    raise_wall(site, ring, 0.0, 3.0, top=top + 2.0, where=np.abs(ring.side) > 2.5)
     start = -2.5 - 0.75 * far
     boulder = _push(site, ring, half, start, mass)
     rest = -half
@@ -80,7 +81,7 @@ def _ledge(
     stone = level + 2.0 * half
     site.step("jump", [(*ring.point(rest - half - 0.5), level), (*ring.point(rest), stone)])
     site.step("jump", [(*ring.point(rest), stone), (*ring.point(0.75), top)])
-    return 1.0
+    return 3.0
 
 
 def _entrance(
