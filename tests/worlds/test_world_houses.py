@@ -177,6 +177,39 @@ def test_stairs_lead_to_every_storey(seed: int, storeys: int) -> None:
         assert walked(site, back)[-1] == pytest.approx(site.height_at(*back[-1][:2]), abs=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_ladders_lead_up_and_one_drops_beside_them(seed: int) -> None:
+    draws = Draws("ladders", seed)
+    plan = with_entrance(draws, plan_tree(draws, 3, storeys=3, ladders=True))
+    site, house = raised(plan, seed, draws.direction() if seed % 2 else (0.0, 1.0))
+    top = next(i for i, room in enumerate(plan.rooms) if room.storey == 2 and not room.hall)
+    low = next(i for i, room in enumerate(plan.rooms) if room.storey == 0 and not room.hall)
+    for start, goal, do in ((low, top, "climb"), (top, low, "drop")):
+        site.steps.clear()
+        lead(site, house, (start, *plan.rooms[start].middle), (goal, *plan.rooms[goal].middle))
+        assert [step.do for step in site.steps] == ["walk", do, "walk", do, "walk"]
+        for step in site.steps:
+            if step.do == "walk":
+                assert walked(site, list(step.at))[-1] == pytest.approx(step.at[-1][2])
+            else:
+                # from beside a ladder to the floor above it, or back
+                (ladder,) = [
+                    row
+                    for row in site.solids
+                    if row[10] and row[2] - row[7] < min(p[2] for p in step.at) + 0.1 < row[2] + row[7]
+                ]
+                below, above = sorted(step.at, key=lambda point: point[2])
+                assert above[2] - below[2] == pytest.approx(3.0)
+                assert ladder[2] + ladder[7] == pytest.approx(above[2])
+                assert math.dist(below[:2], ladder[:2]) == pytest.approx(0.6875, abs=0.01)
+                rows = boxes(site, doors=False)
+                near = gaps(rows, np.array([below[0]]), np.array([below[1]]))[0] < BODY_RADIUS
+                overhead = (
+                    near & (rows[:, 2] - rows[:, 7] > below[2]) & (rows[:, 2] - rows[:, 7] < above[2] + TALL)
+                )
+                assert not overhead.any()
+
+
 def test_the_way_unlocks_and_opens_each_door_in_turn() -> None:
     site, house = raised(plan_row(Draws("way"), 3))
     first = hang(site, house, 0, coming_from=0, slides=False, locks=("button", "turning bar"))

@@ -29,8 +29,20 @@ TREAD = 0.4
 RUN = (RISERS - 1) * TREAD
 STAIR_LINE = WALL + STAIR_WIDTH / 2
 """Middle of the stairs, in metres from the wall they run along."""
+SHAFT = 1.5
+"""Length of the opening in a floor through which a ladder leads, in metres."""
 CORRIDOR = HALL - 0.75
 """Middle of the hall beside the stairs, in metres from the same wall."""
+
+
+def shaft(plan: Plan, storey: int) -> tuple[float, float]:
+    """Return where the opening in a storey's ceiling begins and ends along the hall, in metres.
+
+    Flights of stairs stand above each other; ladders stand at either end in turn, at the far edge of their openings.
+    """
+    if not plan.ladders:
+        return FOOT, FOOT + RUN
+    return (FOOT, FOOT + SHAFT) if storey % 2 else (FOOT + RUN - SHAFT, FOOT + RUN)
 
 
 @dataclass
@@ -116,7 +128,10 @@ def raise_house(
     )
     for storey in range(1, plan.storeys):
         _slab(bodies, storey)
-        _stairs(bodies, storey - 1)
+        if plan.ladders:
+            _ladder(bodies, storey - 1)
+        else:
+            _stairs(bodies, storey - 1)
     top = house.floor(plan.storeys)
     bodies.box(
         *(0.0 - WALL - 0.25, 2 * half_x + WALL + 0.25, 0.0 - WALL - 0.25, 2 * half_y + WALL + 0.25),
@@ -157,15 +172,19 @@ class _Bodies:
             self.box(wall.line - half, wall.line + half, low, high, z + bottom, z + top, color)
 
     def wall(self, wall: Wall, spots: list[float]) -> None:
-        """Add a wall with doorways: pieces between them and a lintel over each."""
+        """Add a wall with doorways: pieces between them and a lintel over each.
+
+        Outer walls also close the edge of the floor above, which the stairs leave open.
+        """
+        top = STOREY if wall.outer and wall.storey < self.house.plan.storeys - 1 else WALL_HEIGHT
         reach = WALL if wall.outer else 0.0
         low = wall.low - reach
         for at in spots:
             left, right = at - DOOR_WIDTH / 2, at + DOOR_WIDTH / 2
-            self.panel(wall, low, left, 0.0, WALL_HEIGHT)
-            self.panel(wall, left, right, DOOR_HEIGHT, WALL_HEIGHT)
+            self.panel(wall, low, left, 0.0, top)
+            self.panel(wall, left, right, DOOR_HEIGHT, top)
             low = right
-        self.panel(wall, low, wall.high + reach, 0.0, WALL_HEIGHT)
+        self.panel(wall, low, wall.high + reach, 0.0, top)
 
 
 def _glaze(bodies: _Bodies, wall: Wall, spots: list[float], draws: Draws) -> None:
@@ -183,8 +202,9 @@ def _slab(bodies: _Bodies, storey: int) -> None:
     bottom = top - STOREY + WALL_HEIGHT
     edge = WALL + STAIR_WIDTH
     bodies.box(-WALL, plan.length + WALL, edge, plan.width + WALL, bottom, top, "floor")
-    bodies.box(-WALL, FOOT, -WALL, edge, bottom, top, "floor")
-    bodies.box(FOOT + RUN, plan.length + WALL, -WALL, edge, bottom, top, "floor")
+    low, high = shaft(plan, storey - 1)
+    bodies.box(-WALL, low, -WALL, edge, bottom, top, "floor")
+    bodies.box(high, plan.length + WALL, -WALL, edge, bottom, top, "floor")
 
 
 def _stairs(bodies: _Bodies, storey: int) -> None:
@@ -195,3 +215,13 @@ def _stairs(bodies: _Bodies, storey: int) -> None:
         bottom = base if storey == 0 else top - STOREY / RISERS - 0.0625
         start = FOOT + (k - 1) * TREAD
         bodies.box(start, start + TREAD, WALL, WALL + STAIR_WIDTH, bottom, top, "stair")
+
+
+def _ladder(bodies: _Bodies, storey: int) -> None:
+    """Add a ladder from a floor to the edge of the next."""
+    house = bodies.house
+    x, y = house.at(shaft(house.plan, storey)[1] - 0.0625, STAIR_LINE)
+    z = house.floor(storey) + 0.5 * STOREY
+    bodies.site.add_solid(
+        *(x, y, z, (0.0625, 0.5, 0.5 * STOREY)), color="ladder", climbs=True, facing=house.facing
+    )

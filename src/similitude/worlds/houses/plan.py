@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from similitude.core.errors import WorldError
 from similitude.worlds.draws import Draws
@@ -73,6 +73,7 @@ class Plan:
         rooms: All rooms; one of each storey is the hall when there are stairs.
         walls: All walls.
         openings: All doorways.
+        ladders: Whether ladders rather than stairs join the storeys.
     """
 
     length: float
@@ -80,10 +81,11 @@ class Plan:
     storeys: int
     rooms: tuple[Room, ...]
     walls: tuple[Wall, ...]
-    openings: tuple[Opening, ...] = field(default=())
+    openings: tuple[Opening, ...] = ()
+    ladders: bool = False
 
     def route(self, start: int, goal: int) -> list[tuple[int, int]]:
-        """Return the way between two rooms as (opening, room entered); opening -1 is a flight of stairs.
+        """Return the way between two rooms as (opening, room entered); opening -1 is a flight of stairs or a ladder.
 
         Raises:
             WorldError: No way joins them.
@@ -108,7 +110,7 @@ class Plan:
         return way[::-1]
 
     def neighbours(self, room: int) -> list[tuple[int, int]]:
-        """Return (opening, room) of every room next to this one; opening -1 is a flight of stairs."""
+        """Return (opening, room) of every room next to this one; opening -1 is a flight of stairs or a ladder."""
         found = [
             (i, opening.rooms[1] if opening.rooms[0] == room else opening.rooms[0])
             for i, opening in enumerate(self.openings)
@@ -146,13 +148,14 @@ def plan_row(draws: Draws, rooms: int) -> Plan:
     return _joined(draws, edges[-1], width, [leaves], [walls])
 
 
-def plan_tree(draws: Draws, rooms: int, *, storeys: int = 1) -> Plan:
+def plan_tree(draws: Draws, rooms: int, *, storeys: int = 1, ladders: bool = False) -> Plan:
     """Return rooms by splitting a rectangle again and again; with several storeys each has a hall along y = 0.
 
     Args:
         draws: Random numbers.
         rooms: How many on each storey, the hall not counted.
         storeys: How many.
+        ladders: Whether ladders rather than stairs join them.
 
     Raises:
         WorldError: The rectangle cannot be split that often.
@@ -174,7 +177,7 @@ def plan_tree(draws: Draws, rooms: int, *, storeys: int = 1) -> Plan:
             walls.insert(0, Wall(0, hall, 0.0, length, storey))
         levels.append(leaves)
         barriers.append(walls)
-    return _joined(draws, length, hall + depth, levels, barriers)
+    return replace(_joined(draws, length, hall + depth, levels, barriers), ladders=ladders)
 
 
 def with_entrance(draws: Draws, plan: Plan) -> Plan:
@@ -192,7 +195,7 @@ def with_entrance(draws: Draws, plan: Plan) -> Plan:
             break
         for side, low, high in _shell_sides(room, plan):
             options.append(Opening(base + side, _quarter(draws.uniform(low, high)), (i, OUTSIDE)))
-    return _replace(plan, (*plan.openings, draws.pick(options)))
+    return replace(plan, openings=(*plan.openings, draws.pick(options)))
 
 
 def with_loops(draws: Draws, plan: Plan, chance: float) -> Plan:
@@ -204,11 +207,7 @@ def with_loops(draws: Draws, plan: Plan, chance: float) -> Plan:
             if frozenset((a, b)) not in joined and draws.chance(chance):
                 more.append(Opening(i, _quarter(draws.uniform(low, high)), (a, b)))
                 joined.add(frozenset((a, b)))
-    return _replace(plan, tuple(more))
-
-
-def _replace(plan: Plan, openings: tuple[Opening, ...]) -> Plan:
-    return Plan(plan.length, plan.width, plan.storeys, plan.rooms, plan.walls, openings)
+    return replace(plan, openings=tuple(more))
 
 
 def _quarter(value: float) -> float:

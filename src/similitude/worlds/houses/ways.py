@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from similitude.worlds.houses.building import CORRIDOR, FOOT, RUN, STAIR_LINE, House
+from similitude.worlds.houses.building import CORRIDOR, STAIR_LINE, House, shaft
 from similitude.worlds.houses.hanging import CLEAR, NEAR, side_of
 from similitude.worlds.houses.plan import OUTSIDE
 from similitude.worlds.tasks.site import Site
@@ -92,14 +92,30 @@ class _Walk:
         self.points.append(self._point(self.here))
 
     def stairs(self, room: int) -> None:
-        """Go up or down a flight to the hall of the next storey."""
-        up = self.house.plan.rooms[room].storey > self.house.plan.rooms[self.here[0]].storey
-        low, high = FOOT - 0.625, FOOT + RUN + 0.625
-        first, last = (low, high) if up else (high, low)
+        """Go up or down to the hall of the next storey: by the stairs, up a ladder or down beside it."""
+        plan = self.house.plan
+        storeys = plan.rooms[self.here[0]].storey, plan.rooms[room].storey
+        up = storeys[1] > storeys[0]
+        low, high = shaft(plan, min(storeys))
+        if not plan.ladders:
+            first, last = (low - 0.625, high + 0.625) if up else (high + 0.625, low - 0.625)
+            self._beside(first)
+            self._add((room, last, STAIR_LINE))
+            return
+        first, last = (high - 0.75, high + 0.75) if up else (high + 0.75, high - 0.75)
+        self._beside(first)
+        if not up:
+            self._add((self.here[0], high + 0.125, STAIR_LINE))
+        self.done()
+        begun, self.here = self.points[-1], (room, last, STAIR_LINE)
+        self.points = [self._point(self.here)]
+        self.site.step("climb" if up else "drop", [begun, self.points[0]])
+
+    def _beside(self, x: float) -> None:
+        """Go along the corridor and then into the strip of the stairs."""
         self._add((self.here[0], self.here[1], CORRIDOR))
-        self._add((self.here[0], first, CORRIDOR))
-        self._add((self.here[0], first, STAIR_LINE))
-        self._add((room, last, STAIR_LINE))
+        self._add((self.here[0], x, CORRIDOR))
+        self._add((self.here[0], x, STAIR_LINE))
 
     def done(self) -> None:
         """Write the walk so far as a step."""
