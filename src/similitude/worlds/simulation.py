@@ -33,7 +33,8 @@ class Simulation:
 
     Args:
         num_envs: How many.
-        backend: "numba" (compiled), "plain" (Python, for tests) or "warp" (NVIDIA Warp, on a GPU or CPU).
+        backend: "numba" (compiled), "plain" (Python, for tests) or "warp" (NVIDIA Warp on a GPU where
+            there is one; "warp:cpu", "warp:cuda:1").
         resolution: Rows and columns of the images.
         threads: Over how many threads the environments are spread.
         frame_price: Reward lost per frame.
@@ -127,6 +128,7 @@ class Simulation:
                 z + HEAD_TOP - 0.5,
             )
         self.hands[e, :, [c.HELD, c.TOUCH]] = -1.0
+        self.engine.loaded(e)
 
     def step(self, actions: np.ndarray) -> None:
         """Move all environments on by one frame.

@@ -46,11 +46,13 @@ class Engine:
             action).
         view: Draws what environments lo to hi see: (lo, hi, height, coarse, colors, meta, solids, things, body, hands,
             palette, solid_palette, scene, depth, image); scene and depth are scratch space.
+        loaded: Told of an environment that has a new world, for engines that keep arrays elsewhere.
     """
 
     name: str
     step: Callable[..., None]
     view: Callable[..., None]
+    loaded: Callable[[int], None] = lambda e: None
 
 
 def engine(backend: str) -> Engine:
@@ -63,6 +65,10 @@ def engine(backend: str) -> Engine:
         return plain()
     if backend == "numba":
         return compiled()
+    if backend.partition(":")[0] == "warp":
+        from similitude.worlds.engine.warp_build import warped
+
+        return warped(backend.partition(":")[2])
     raise WorldError(f"there is no backend {backend!r}: use numba (compiled), plain (Python, slow) or warp.")
 
 
@@ -120,7 +126,7 @@ def _module(part: str) -> ModuleType:
     """Import the compiled text of a part from the user's cache."""
     text = numba_text(part)
     name = f"{part}_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
-    path = _stored(f"{name}.py", text)
+    path = stored(f"{name}.py", text)
     spec = importlib.util.spec_from_file_location(f"similitude_engine_{name}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -130,7 +136,7 @@ def _module(part: str) -> ModuleType:
     return module
 
 
-def _stored(name: str, text: str) -> Path:
+def stored(name: str, text: str) -> Path:
     """Return a file with this text in the user's cache, or in a folder of this process where that cannot be written."""
     base = os.environ.get("XDG_CACHE_HOME") or ""
     folder = (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "similitude" / "engine"
