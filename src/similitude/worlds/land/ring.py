@@ -58,7 +58,7 @@ class Ring:
         )
 
     @cached_property
-    def _fields(self) -> tuple[np.ndarray, np.ndarray]:
+    def _fields(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         gx, gy = coordinates(self.size)
         dx, dy = gx - self.x, gy - self.y
         along = dx * self.ux + dy * self.uy
@@ -67,12 +67,15 @@ class Ring:
         a, b = np.maximum(np.abs(along) - self.flat, 0.0), np.maximum(np.abs(side) - self.flat, 0.0)
         distance = self.flat + np.sqrt(a * a + b * b)
         depth = distance - self.radius if self.outward else self.radius - distance
+        # how far a corner lies from the axis, which ends at the centre
+        behind = np.maximum(-along, 0.0)
+        aside = np.sqrt(side * side + behind * behind)
         side = np.where(along > 0.0, side, FAR_SIDE)
         if self.wobble is not None:
             reach = min(1.5, 0.125 * self.radius)
             share = np.minimum(np.maximum((np.abs(side) - self.flat - 0.5) * 0.25, 0.0), 1.0)
             depth = depth + self.wobble * share * reach
-        return depth, side
+        return depth, side, aside
 
     @property
     def depth(self) -> np.ndarray:
@@ -101,7 +104,7 @@ class Ring:
             width: Full width of the lane, in metres.
         """
         beyond = np.maximum(np.maximum(start - self.depth, self.depth - end), 0.0)
-        aside = np.maximum(np.abs(self.side) - 0.5 * width, 0.0)
+        aside = np.maximum(self._fields[2] - 0.5 * width, 0.0)
         return np.minimum(np.maximum(1.0 - 0.5 * np.sqrt(beyond * beyond + aside * aside), 0.0), 1.0)
 
     def inner(self, extent: float) -> float:

@@ -209,12 +209,12 @@ class Proof:
     def _push(self, step: Step) -> None:
         x, y, z = self.state.place(step.thing)
         half = float(self.state.things[step.thing, c.EX])
-        first = math.sqrt((step.at[0][0] - x) ** 2 + (step.at[0][1] - y) ** 2)
+        first = math.dist(step.at[0][:2], (x, y))
         path = [(x, y), *step.at] if first > 0.01 else step.at
         bottom = z - float(self.state.things[step.thing, c.EZ])
         self.state.remove(step.thing)
         for (ax, ay, *_), (bx, by, *_) in pairwise(path):
-            length = math.sqrt((bx - ax) ** 2 + (by - ay) ** 2)
+            length = math.dist((ax, ay), (bx, by))
             view = self.state.around(ax, ay, bx, by)
             for i in range(int(length / 0.25) + 1):
                 t = 0.25 * i / length
