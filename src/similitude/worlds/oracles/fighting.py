@@ -176,7 +176,7 @@ def fight(me: Scene, targets: list[int], *, frames: int = 900) -> Deed:
             return True
         foes = [k for k in foes if not int(me.things[k, c.TRAITS]) & c.UNKILLABLE] or alive
         if not foes:
-            foes = alive
+            return True  # nothing kills those that are left
         foe = foes[0]
         x, y, _ = me.place(foe)
         far = me.far(x, y)
