@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
 import importlib.util
 import os
 import re
+import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +37,9 @@ def {name}_range(lo, hi, {arrays}):
     for e in range(lo, hi):
         {name}(e, {arrays})
 """
+
+
+_IMPORTING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -121,9 +127,14 @@ def numba_text(part: str) -> str:
     return text + "\n\n" + JIT.format(how="cache=True") + RANGE.format(name=part, arrays=arrays).lstrip()
 
 
-@functools.cache
 def _module(part: str) -> ModuleType:
-    """Import the compiled text of a part from the user's cache."""
+    """Import the compiled text of a part, once also where threads ask for it together."""
+    with _IMPORTING:
+        return _imported(part)
+
+
+@functools.cache
+def _imported(part: str) -> ModuleType:
     text = numba_text(part)
     name = f"{part}_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
     path = stored(f"{name}.py", text)
@@ -148,7 +159,9 @@ def stored(name: str, text: str) -> Path:
 
 @functools.cache
 def _scratch() -> str:
-    return tempfile.mkdtemp(prefix="similitude-engine-")
+    folder = tempfile.mkdtemp(prefix="similitude-engine-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _write(path: Path, text: str) -> Path:
