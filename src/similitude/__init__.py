@@ -191,6 +191,7 @@ _PACKAGES = frozenset(
         "theory",
         "training",
         "tuning",
+        "worlds",
     }
 )
 

@@ -38,7 +38,7 @@ def test_packages_are_attributes(name):
     assert getattr(similitude, name).__name__ == f"similitude.{name}"
 
 
-@pytest.mark.parametrize("name", ["", "theory", "signal", "richness", "fewshot", "evaluation"])
+@pytest.mark.parametrize("name", ["", "theory", "signal", "richness", "fewshot", "evaluation", "worlds"])
 def test_no_module_hides_the_public_name_of_something_in_it(name):
     # Importing a module sets it as an attribute of its package, in the place of a function of the same name.
     package = getattr(similitude, name) if name else similitude

@@ -11,15 +11,17 @@ from similitude.core.lazy import lazy_names
 from similitude.worlds.registration import register_environments as _register
 
 if TYPE_CHECKING:
+    from similitude.worlds.flat_actions import FlatActions
     from similitude.worlds.making import make_world
     from similitude.worlds.oracles.policy import oracle, random_policy
     from similitude.worlds.simulation import Simulation
     from similitude.worlds.tasks.catalog import TASKS
     from similitude.worlds.world import Step, World
 
-__all__ = ["TASKS", "Simulation", "Step", "World", "make_world", "oracle", "random_policy"]
+__all__ = ["TASKS", "FlatActions", "Simulation", "Step", "World", "make_world", "oracle", "random_policy"]
 
 _HOMES = {
+    "FlatActions": "flat_actions",
     "TASKS": "tasks.catalog",
     "Simulation": "simulation",
     "Step": "world",
