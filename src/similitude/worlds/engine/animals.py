@@ -57,7 +57,9 @@ TOO_STEEP = 1.2
 SCALE = 0.25
 """Most that a climber rises in one frame, in metres."""
 LEAP_DOWN = 1.5
-"""Highest ledge that an animal goes down, in metres."""
+"""Highest ledge that an animal goes down that neither climbs nor flies, in metres."""
+FORESEE = 1.5
+"""How far ahead it looks where steep ground leads down, in metres."""
 DROP_RATE = 0.5
 """Most that an animal falls in one frame, in metres."""
 LIFT = 0.2
@@ -141,6 +143,9 @@ def tread(e, k, mx, my, height, meta, solids, things):
             ground = bed(e, nx, ny, height, meta)
     elif rise > TOO_STEEP * run + 0.02:
         return 0
+    elif rise < -TOO_STEEP * run - 0.02 and run > 1e-9:
+        if bed(e, x + mx * FORESEE / run, y + my * FORESEE / run, height, meta) < low - LEAP_DOWN:
+            return 0
     elif rise > 0.02 and slope_at(e, nx, ny, height, meta) > TOO_STEEP:
         return 0  # nor does it go up across the slope
     if traits & SWIMS == 0 and ground < 0.0 and ground < bed(e, x, y, height, meta):
