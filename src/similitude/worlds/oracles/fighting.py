@@ -198,7 +198,7 @@ def fight(me: Scene, targets: list[int], *, frames: int = 900) -> Deed:
         yaw = me.bearing(x, y) - lean
         keep = max(BITE + SAFE, min(reach - 0.1, BITE + 0.5))
         most = pace(0, me.simulation.body[me.e : me.e + 1])
-        if far > 10.5 and float(me.things[foe, c.SENSE]) < far:
+        if float(me.things[foe, c.SENSE]) < far + 0.5:
             # it has not noticed: go and be seen
             points = way_around(me, (x, y), within=5.0)
             for _ in range(4):
