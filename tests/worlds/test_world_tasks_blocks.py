@@ -223,7 +223,7 @@ def test_stones_come_to_rest_where_they_are_put_and_one_jumps_up_on_them(difficu
     for step in world.solution:
         if step.do == "place":
             row = simulation.things[0, step.thing]
-            row[[c.TX, c.TY, c.TZ]] = np.array(step.at[0]) + [0.0, 0.0, 0.1]
+            row[[c.TX, c.TY, c.TZ]] = np.add(step.at[0], (0.0, 0.0, 0.1))
             row[[c.COS, c.SIN]] = world.spawn[3:]
             row[c.TIMER] = 10.0
             for _ in range(6):
