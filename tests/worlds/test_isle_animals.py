@@ -180,8 +180,10 @@ def test_a_crowd_on_rough_land_stays_above_ground_and_out_of_boxes(seed):
     x, y = corners_of(land)
     land = land + 2.0 * np.sin(0.3 * x + seed) * np.cos(0.4 * y)
     kinds = [kind.name for kind in KINDS if kind.role in (c.PREY, c.PREDATOR)]
-    blocks = tuple(box(*random.uniform(-12, 12, 2), 3.0, (0.6, 0.4, 3.0)) for _ in range(8))
-    animals = [thing(kind, *random.uniform(-12, 12, 2), 7.0) for kind in kinds]
+    blocks = tuple(
+        box(random.uniform(-12, 12), random.uniform(-12, 12), 3.0, (0.6, 0.4, 3.0)) for _ in range(8)
+    )
+    animals = [thing(kind, random.uniform(-12, 12), random.uniform(-12, 12), 7.0) for kind in kinds]
     simulation = scene(*animals, terrain=land, solids=blocks, feet=4.5)
     for _ in range(60):
         simulation.body[0, c.HP] = 1.0

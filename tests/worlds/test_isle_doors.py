@@ -58,7 +58,7 @@ def test_a_locked_door_moves_for_nobody(kind):
 def grasped(*things, above=0.0, **scenery):
     """Put the body before the first thing, with the right hand on it, `above` its middle."""
     simulation = scene(*things, **scenery)
-    simulation.hands[0, 1, [c.HX, c.HY, c.HZ]] = place(simulation, 0) + [-0.2, 0.0, above]
+    simulation.hands[0, 1, [c.HX, c.HY, c.HZ]] = place(simulation, 0) - (0.2, 0.0, -above)
     frames(simulation, 1, action={19: 1.0})
     assert simulation.hands[0, 1, c.HELD] == 0
     return simulation

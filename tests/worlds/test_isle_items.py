@@ -44,8 +44,8 @@ def hills(seed: int) -> np.ndarray:
 def test_bounces_never_gain_energy_and_nothing_sinks(seed):
     random = np.random.default_rng(seed)
     kinds = ["rock", "apple", "large rock", "stick", "coconut"]
-    things = [thing(kinds[i % 5], *random.uniform(-9, 9, 2), 9.0) for i in range(10)]
-    walls = [box(*random.uniform(-9, 9, 2), 4.0, (0.5, 2.0, 1.0 + i)) for i in range(4)]
+    things = [thing(kinds[i % 5], random.uniform(-9, 9), random.uniform(-9, 9), 9.0) for i in range(10)]
+    walls = [box(random.uniform(-9, 9), random.uniform(-9, 9), 4.0, (0.5, 2.0, 1.0 + i)) for i in range(4)]
     simulation = scene(*things, terrain=hills(seed), solids=tuple(walls), spawn=(-20.0, 0.0), feet=9.0)
     for k in range(len(things)):
         direction = random.normal(size=3)
