@@ -31,7 +31,11 @@ def obstacle(site: Site, budget: Budget, ring: Ring, *, moved: float = 0.0, pref
     """
     draws = site.draws
     count = budget.count(prefix + "predators", easy=1, hard=5)
-    width = max(on_grid(budget.scalar(prefix + "corridor width", easy=10.0, hard=2.5)), 2.0)
+    width = on_grid(budget.scalar(prefix + "corridor width", easy=10.0, hard=2.5))
+    width = max(
+        min(width, on_grid(1.4 * ring.radius)), 2.0
+    )  # a wider one would leave no wall of a small ring
+    budget.note(prefix + "corridor width", width)
     long = on_grid(budget.scalar(prefix + "corridor length", easy=4.0, hard=12.0))
     level = lane(site, ring, -ROOM - 1.0, long + 1.0, max(width, 5.0))
     raise_wall(site, ring, 0.0, long, top=level + HIGH, where=np.abs(ring.side) > 0.5 * width)
