@@ -59,7 +59,7 @@ def _visit(module: str, order: list[str]) -> None:
 
 def _named(node: ast.stmt, source: str) -> tuple[list[str], str]:
     """Return the names and the text of constants or of a function; no names for anything else."""
-    text = ast.get_source_segment(source, node) or ""
+    text = "\n".join(source.splitlines()[node.lineno - 1 : node.end_lineno])
     if isinstance(node, ast.FunctionDef):
         return [node.name], text
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
