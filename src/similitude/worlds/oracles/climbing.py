@@ -129,17 +129,23 @@ def ahead(me: Scene, path: list[tuple[float, float, float]], at: int) -> tuple[f
     return to[0] / length, to[1] / length, to[2] / length
 
 
-def uphill(me: Scene, goal: Point) -> tuple[float, float]:
-    """Return the direction to the wall: to the nearest ladder, up the slope, or to the next point."""
+def ladder_near(me: Scene) -> tuple[float, float] | None:
+    """Return the way to the nearest ladder within reach of a step, x and y in metres, or None."""
     sim, e = me.simulation, me.e
+    ladders = sim.solids[e, : int(sim.meta[e, c.N_SOLIDS])]
     best, found = 1.6, None
-    count = int(sim.meta[e, c.N_SOLIDS])
-    ladders = sim.solids[e, :count]
     for row in ladders[ladders[:, c.SOLID_CLIMBS] > 0.5].tolist():
         px, py = beside_ladder(row, me.x, me.y)
         far = me.far(px, py)
         if far < best and row[c.SZ] + row[c.SEZ] > me.z and row[c.SZ] - row[c.SEZ] < me.eye + 0.5:
             best, found = far, (px - me.x, py - me.y)
+    return found
+
+
+def uphill(me: Scene, goal: Point) -> tuple[float, float]:
+    """Return the direction to the wall, a unit vector: to a ladder, up the slope, or to the next point."""
+    sim, e = me.simulation, me.e
+    found = ladder_near(me)
     if found is None:
         gx, gy = 0.0, 0.0
         dx, dy = goal[0] - me.x, goal[1] - me.y
@@ -191,36 +197,31 @@ def next_hold(
     """
     sim, e = me.simulation, me.e
     x, y, eye = me.x + pull[0], me.y + pull[1], me.eye + pull[2]
-    side = 0.12 if hand == LEFT else -0.12
-    best, found = -math.inf, None
-    for sideways in (side, 0.0, -2.0 * side, 2.5 * side):
-        for k in range(10):
-            far = 0.05 + 0.1 * k
-            # towards the wall and along the way
-            px = x + far * up[0] - sideways * up[1] + 0.3 * way[0]
-            py = y + far * up[1] + sideways * up[0] + 0.3 * way[1]
-            flat = math.hypot(px - x, py - y)
-            if flat >= LONG:
-                continue
-            top = eye + math.sqrt(LONG * LONG - flat * flat)
-            ground = max(
-                terrain(e, px + a * up[0], py + a * up[1], sim.height, sim.meta) for a in (0.0, 0.15, 0.3)
-            )
-            for z in (min(top, ground + 0.1), min(top, ground - 0.2), eye + 0.5, eye):
-                if z > top:
-                    continue
-                gain = (px - x) * way[0] + (py - y) * way[1] + (z - eye) * way[2] - 0.1 * flat
-                if (
-                    gain > best
-                    and hold(e, px, py, z, x, y, up[0], up[1], sim.height, sim.ground, sim.meta, sim.solids)
-                    == 1
-                ):
-                    best, found = gain, (px, py, z)
-        if found is not None:
-            break
-    if found is None:
-        return x + 0.6 * up[0], y + 0.6 * up[1], eye + 0.3
-    return found
+    rungs = ladder_near(me) is not None
+    side = 0.15 if hand == LEFT else -0.15
+    for angle in (side, -side, 4.0 * side, -4.0 * side):
+        cos, sin = math.cos(angle), math.sin(angle)
+        ux, uy = up[0] + 0.3 * way[0], up[1] + 0.3 * way[1]
+        size = max(math.hypot(ux, uy), 1e-9)
+        ux, uy = (ux * cos - uy * sin) / size, (ux * sin + uy * cos) / size
+        found = []
+        for k in range(11):
+            met = 0.15 + 0.1 * k
+            far = max(met - 0.2, 0.12)
+            if far >= LONG:
+                break
+            top = eye + math.sqrt(LONG * LONG - far * far)
+            ground = terrain(e, x + met * ux, y + met * uy, sim.height, sim.meta)
+            for z in (ground + 0.1, ground - 0.1, *((eye + 0.5, eye, eye - 0.4) if rungs else ())):
+                low = min(z, top)
+                if low > eye - 0.9:
+                    gain = far * (ux * way[0] + uy * way[1]) + (low - eye) * way[2] - 0.1 * far
+                    found.append((gain, x + far * ux, y + far * uy, low))
+        found.sort(reverse=True)
+        for _, px, py, z in found[: 20 if rungs else 8]:
+            if hold(e, px, py, z, x, y, up[0], up[1], sim.height, sim.ground, sim.meta, sim.solids) == 1:
+                return px, py, z
+    return x + 0.6 * up[0], y + 0.6 * up[1], eye + 0.3
 
 
 def moved(
