@@ -158,7 +158,7 @@ def test_fights_grow_with_difficulty_and_can_be_won():
         counts.append(len(predators))
     assert counts == [1, 3, 5]
     easy, hard = (make_world("fight", d, 0).parameters for d in (0.0, 1.0))
-    assert (easy["distance"], easy["corridor width"]) == (12.0, 8.5)
+    assert (easy["distance"], easy["corridor width"]) == (12.0, 10.0)
     assert (hard["distance"], hard["corridor width"]) == (24.0, 2.5)
 
 

@@ -12,6 +12,8 @@ from similitude.worlds.tasks.wild import KILLABLE, add_weapons, around, one_of
 
 ROOM = 6.0
 """Metres before the wall that the obstacle needs: where one comes from, and where the weapons lie."""
+THICKER = 2.0
+"""Metres by which the wall stands out before the ring's edge, so that small rings have walls beside wide corridors."""
 HIGH = 4.0
 """Height of the walls of the corridor in metres."""
 
@@ -31,14 +33,10 @@ def obstacle(site: Site, budget: Budget, ring: Ring, *, moved: float = 0.0, pref
     """
     draws = site.draws
     count = budget.count(prefix + "predators", easy=1, hard=5)
-    width = on_grid(budget.scalar(prefix + "corridor width", easy=10.0, hard=2.5))
-    width = max(
-        min(width, on_grid(1.4 * ring.radius)), 2.0
-    )  # a wider one would leave no wall of a small ring
-    budget.note(prefix + "corridor width", width)
+    width = max(on_grid(budget.scalar(prefix + "corridor width", easy=10.0, hard=2.5)), 2.0)
     long = on_grid(budget.scalar(prefix + "corridor length", easy=4.0, hard=12.0))
     level = lane(site, ring, -ROOM - 1.0, long + 1.0, max(width, 5.0))
-    raise_wall(site, ring, 0.0, long, top=level + HIGH, where=np.abs(ring.side) > 0.5 * width)
+    raise_wall(site, ring, -THICKER, long, top=level + HIGH, where=np.abs(ring.side) > 0.5 * width)
 
     x, y = ring.point(-ROOM - 0.5 * moved, moved * draws.pick((-1.0, 1.0)) * 0.75)
     weapons = add_weapons(
