@@ -20,6 +20,9 @@ from similitude.worlds.tasks.eat import add_food
 from similitude.worlds.tasks.navigate import goal_on_hill
 from similitude.worlds.tasks.site import ImpossibleSiteError, Site
 
+COAST = 0.7
+"""Share of the map's half width beyond which the land falls to the sea."""
+
 
 def build(site: Site, budget: Budget) -> None:
     """Lay out obstacles around a goal and fruit trees on the land before them."""
@@ -49,13 +52,15 @@ def plant_fruit(site: Site, ring: Ring, count: int, *, reach: float, draws: Draw
     """Plant trees with fruit around the spawn, outside a ring, and write the steps that lead from one to the next."""
     x0, y0 = site.spawn[0], site.spawn[1]
     spots: list[tuple[float, float]] = []
-    for _ in range(60):
+    # the land behind the spawn holds no ring: ways between its trees are straight
+    for _ in range(200):
         ux, uy = draws.direction()
-        far = reach * draws.uniform(0.6, 1.0)
+        far = reach * draws.uniform(0.4, 1.0)
         x, y = x0 + far * ux, y0 + far * uy
         ahead = ux * ring.ux + uy * ring.uy
         apart = all((x - a) * (x - a) + (y - b) * (y - b) > 16.0 for a, b in spots)
-        if len(spots) < count and ahead < 0.25 and apart and site.height_at(x, y) > 0.75 and calm(site, x, y):
+        inland = x * x + y * y < (COAST * site.half) * (COAST * site.half) and site.height_at(x, y) > 0.75
+        if len(spots) < count and ahead < 0.0 and apart and inland and calm(site, x, y):
             spots.append((x, y))
     if len(spots) < count:
         raise ImpossibleSiteError("no room for fruit trees")

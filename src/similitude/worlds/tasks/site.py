@@ -67,6 +67,7 @@ class Site:
         self.bare = np.zeros((size, size), dtype=bool)
         self.x, self.y = coordinates(size)
         self.half = half_width(size)
+        self._noise: np.ndarray | None = None
 
     # the land
 
@@ -111,8 +112,14 @@ class Site:
             *(on_grid(x), on_grid(y), *direction, on_grid(radius), self.size),
             outward=outward,
             flat=flat,
-            wobble=noise(self.draws.child("wobble", len(self.steps), radius), self.size),
+            wobble=self._wobble(),
         )
+
+    def _wobble(self) -> np.ndarray:
+        """Return the noise that moves the edges of rings: one for all of a site, which costs as much as its island."""
+        if self._noise is None or self._noise.shape[0] != self.size:
+            self._noise = noise(self.draws.child("wobble"), self.size)
+        return self._noise
 
     def level(self, weight: np.ndarray, z: float) -> None:
         """Move the land towards a height by a weight from 0 to 1 at every corner (`Ring.passage` gives one)."""
