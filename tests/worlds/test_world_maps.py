@@ -34,16 +34,16 @@ def test_size_land_and_sea():
 
 
 def test_things_solids_and_spawn_lie_where_they_are():
-    wall = [3.0, 5.0, 2.0, 1.0, 0.0, 2.0, 0.5, 1.0, 0, COLOR["roof"], 0]
+    wall = [3.0, 5.0, 2.0, 1.0, 0.0, 2.0, 0.5, 1.0, 0, COLOR["wall"], 0]
     boulder = [NUMBER["boulder"], 1.0, -4.0, 2.0, 1.0, 0.0, 1.0, 1.0, 1.0, *[0.0] * 6]
     image = world_map(
         world(solids=np.array([wall], np.float32), things=np.array([boulder], np.float32)), scale=4
     )
     assert pixel(image, 1.0, -4.0) == KINDS[NUMBER["boulder"]].color
-    roof = dict(COLORS)["roof"]
-    assert np.abs(np.subtract(pixel(image, 3.0, 5.0), roof)).max() < 30
-    assert np.abs(np.subtract(pixel(image, 4.5, 5.0), roof)).max() < 30, "2 m along x"
-    assert np.abs(np.subtract(pixel(image, 3.0, 6.5), roof)).max() > 30, "half a metre along y"
+    wall_color = dict(COLORS)["wall"]
+    assert np.abs(np.subtract(pixel(image, 3.0, 5.0), wall_color)).max() < 30
+    assert np.abs(np.subtract(pixel(image, 4.5, 5.0), wall_color)).max() < 30, "2 m along x"
+    assert np.abs(np.subtract(pixel(image, 3.0, 6.5), wall_color)).max() > 30, "half a metre along y"
     assert pixel(image, 6.3, -6.0) == (255, 255, 255)
 
 

@@ -44,7 +44,8 @@ def world_map(world: World, *, scale: int = 6, solution: bool = True) -> Image:
 
     for row in sorted(world.solids.tolist(), key=lambda row: row[2] + row[7]):  # the highest last
         x, y, _, cos, sin, half_x, half_y, _, shape, color, _ = row
-        fill = (*COLORS[int(color)][1], 110 if shape == CROWN else 230)
+        name, tint = COLORS[int(color)]
+        fill = (*tint, 110 if shape == CROWN or name == "roof" else 230)  # what lies below shows through
         _footprint(draw, at, (x, y, cos, sin, half_x, half_y), fill, round_=shape != BOX)
     for row in world.things.tolist():
         kind = KINDS[int(row[0])]
