@@ -15,7 +15,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from similitude.core.errors import WorldError
-from similitude.worlds import make_world
+from similitude.worlds import make_world, oracle
 from similitude.worlds.engine import columns as c
 from similitude.worlds.environment import IsleEnv
 from similitude.worlds.flat_actions import FlatActions
@@ -24,9 +24,11 @@ from similitude.worlds.senses import PLACE, VECTORS
 from similitude.worlds.tasks.catalog import TASKS
 from similitude.worlds.tasks.limits import LIMITS, frame_limit
 
+PLAIN: dict[str, Any] = {"backend": "plain", "observation": "state", "actions": "flat"}
+
 
 def plain(task: str = "eat", **settings: Any) -> IsleEnv:
-    return IsleEnv(task, **{"backend": "plain", "observation": "state", "actions": "flat", **settings})
+    return IsleEnv(task, **{**PLAIN, **settings})
 
 
 STILL = np.zeros(21)
@@ -257,6 +259,21 @@ def test_observations_carry_the_truth_which_copies_do_not() -> None:
         assert twin.truth is None
         assert (twin["state"] == observation["state"]).all()
         assert not np.shares_memory(twin["state"], observation["state"])
+
+
+def test_an_oracle_plays_through_gymnasiums_wrappers() -> None:
+    env = gymnasium.make("similitude/Isle-eat-v1", **PLAIN)
+    policy = oracle("eat")
+    observation, _ = env.reset(seed=0)
+    things = observation.truth.simulation.things[0]
+    energy = float(things[things[:, c.ROLE] == c.FOOD, c.ENERGY].sum())
+    total, ended, info = 0.0, False, {}
+    while not ended:
+        observation, reward, terminated, truncated, info = env.step(policy(observation))
+        total, ended = total + float(reward), terminated or truncated
+    assert (info["success"], terminated) == (True, True)
+    assert total == pytest.approx(energy - 1e-4 * info["frames"])
+    assert info["score"] == pytest.approx(energy + 1e-4 * (3000 - info["frames"] + 20))
 
 
 def test_pictures_are_what_the_camera_sees() -> None:

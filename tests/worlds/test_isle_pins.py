@@ -9,7 +9,7 @@ import pytest
 
 from similitude.core.errors import WorldError
 from similitude.worlds import make_world
-from similitude.worlds.pins import check_pins, pinned, sample_worlds, write_pins
+from similitude.worlds.pins import PINS, check_pins, pinned, sample_worlds, write_pins
 from similitude.worlds.splits import fixed_worlds
 
 
@@ -45,3 +45,15 @@ def test_what_is_not_pinned_is_told(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(WorldError, match=said):
             pinned(file)
+
+
+@pytest.mark.skipif(not PINS.is_file(), reason="no digests are pinned yet")
+def test_the_sample_is_what_was_pinned() -> None:
+    assert check_pins() == ()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PINS.is_file(), reason="no digests are pinned yet")
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_the_fixed_worlds_are_what_was_pinned(split: str) -> None:
+    assert check_pins(split) == ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from similitude.core.errors import WorldError
@@ -21,6 +20,9 @@ DIGITS = 16
 """Hexadecimal digits of a digest that are pinned: 64 bits."""
 SAMPLE = (0.0, 0.5, 1.0)
 """Difficulties of the sample: 60 worlds, one of every task at each, which tests make anew."""
+
+PINS = Path(__file__).parent / f"{EVALUATION}.json"
+"""Where the digests of this version are."""
 
 Pins = Mapping[str, Mapping[str, Sequence[str]]]
 """By split, then by task: digests of its fixed worlds in their order."""
@@ -107,7 +109,7 @@ def pinned(path: str | Path | None = None) -> Pins:
     Raises:
         WorldError: There is none, or it is of another version of worlds.
     """
-    source = files("similitude.worlds").joinpath(f"{EVALUATION}.json") if path is None else Path(path)
+    source = PINS if path is None else Path(path)
     try:
         found = json.loads(source.read_text(encoding="utf-8"))
         version, pins = found["version"], found["digests"]
