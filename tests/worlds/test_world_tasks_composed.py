@@ -79,6 +79,25 @@ def test_obstacles_cannot_be_walked_around(task: str) -> None:
     assert checked
 
 
+def test_obstacles_that_need_more_than_legs_cannot_be_jumped_around() -> None:
+    checked = 0
+    for task, seed in (
+        ("navigate", 0),
+        ("navigate", 7),
+        ("find", 3),
+        ("find", 9),
+        ("gather", 2),
+        ("gather", 6),
+    ):
+        world = make_world(task, 0.8, seed)
+        if not set(obstacles(world)) & {"climb", "stack", "bridge"} or world.parameters["goal in a house"]:
+            continue
+        goal = [step for step in world.solution if step.do == "eat"][-1].thing
+        assert not reaches(world, *(float(value) for value in world.things[goal, 1:3])), world.name
+        checked += 1
+    assert checked
+
+
 def test_courses_through_which_one_walks_are_found_open() -> None:
     """The flood fill that finds the others closed can find a way: a strip over a chasm."""
     found = 0

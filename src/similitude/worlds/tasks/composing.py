@@ -69,6 +69,10 @@ PARTS = (
 """Obstacles from the easiest to the hardest."""
 
 
+CARRIED = ("stack", "bridge", "fight")
+"""Obstacles whose stones, logs or weapons may lie farther away, as in the task carry."""
+
+
 @dataclass
 class Course:
     """Obstacles laid out around a goal.
@@ -151,7 +155,10 @@ def build_course(site: Site, budget: Budget, course: Course) -> None:
         if number == 1:
             _begin(site, ring, first.room + 1.0)
         obstacle = importlib.import_module(f"similitude.worlds.tasks.{part.name}").obstacle
-        end = obstacle(site, budget, ring, prefix=f"{part.name} ", **dict(part.options))
+        options = dict(part.options)
+        if part.name in CARRIED and budget.flag(f"{part.name} carried", easy=0.0, hard=0.4, cost=0.1):
+            options["moved"] = budget.scalar(f"{part.name} moved", easy=1.0, hard=5.0)
+        end = obstacle(site, budget, ring, prefix=f"{part.name} ", **options)
         if end > part.extent + 1.0:
             raise ImpossibleSiteError(f"the obstacle {part.name} is longer than there is room")
         budget.spend(0.1)
