@@ -10,7 +10,8 @@ from similitude.worlds.engine.constants import BODY_RADIUS, HEAD_MOVE, STEP_UP
 from similitude.worlds.engine.ground import terrain
 from similitude.worlds.oracles.reaching import stoop
 from similitude.worlds.oracles.scene import Deed, Scene, angle_between
-from similitude.worlds.oracles.walking import Point, pace_to, turn_to, walk, way_around
+from similitude.worlds.oracles.walking import Point, pace_to, turn_to, walk
+from similitude.worlds.oracles.wayfinding import way_around
 
 CLOSE = 0.04
 """What is held counts as in its place within this distance, in metres."""
@@ -47,9 +48,9 @@ def place(me: Scene, k: int, at: Sequence[Point], *, frames: int = 120) -> Deed:
             still += 1
             if still > 1:
                 break
-        yield me.act(go=go, head=stoop(me, wish), at=wish, **me.hand_goal(hand, wish))
+        yield me.act(go=go, head=stoop(me, wish), at=wish, hands={hand: wish})
     me.grip[hand] = False
-    yield me.act(head=me.body[c.HEAD], **me.hand_off(hand, me.off(hand)))
+    yield me.act(head=me.body[c.HEAD], poses={hand: me.off(hand)})
     for _ in range(8):
         yield me.act()
     px, py, _ = me.place(k)
@@ -91,16 +92,17 @@ def push(me: Scene, k: int, points: Sequence[Point], *, frames: int = 1500) -> D
     half = me.half(k)[0]
     start = z
     aligned = False
-    last, idle = (x, y), 0
+    last, idle, leg = (x, y), 0, (x, y)
     for _ in range(frames):
         x, y, z = me.place(k)
         if not todo or (len(todo) == 1 and z < start - 0.6):
             break
         gx, gy = todo[0]
         far = math.hypot(gx - x, gy - y)
-        if far < 0.08:
+        passed = (gx - leg[0]) * (gx - x) + (gy - leg[1]) * (gy - y) <= 0.0
+        if far < 0.08 or (passed and far < 0.5):
             todo.pop(0)
-            aligned = False
+            aligned, leg = False, (x, y)
             continue
         ux, uy = (gx - x) / far, (gy - y) / far
         back = half + BODY_RADIUS

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.climbing import hold
-from similitude.worlds.engine.constants import HEAD_TOP
+from similitude.worlds.engine.constants import HAND_MOVE, HEAD_YAW
 from similitude.worlds.engine.ground import gradient, terrain
 from similitude.worlds.oracles.scene import LEFT, RIGHT, Deed, Scene
 from similitude.worlds.oracles.walking import Point, pace_to, walk
@@ -16,6 +16,8 @@ STRIDE = 0.4
 """How far the body is pulled in a frame, in metres."""
 REACHED = 0.25
 """A point of the path counts as reached within this distance, in metres."""
+PATIENCE = 80
+"""Frames without coming nearer to the end after which one gives up."""
 LONG = 0.93
 """Farthest from the eyes that a hand looks for a hold, in metres."""
 
@@ -26,82 +28,66 @@ def climb(me: Scene, points: Sequence[Point], *, frames: int = 900) -> Deed:
     One hand pulls while the other looks for the next hold; neither lets go before the other holds.
     """
     path = [(float(p[0]), float(p[1]), float(p[2])) for p in points]
-    yield from walk(me, [path[0]], end=0.1, patience=60)
-    at, pulls = 1, RIGHT
     goal = path[-1]
-    idle, best = 0, math.inf
+    yield from walk(me, [path[0]], end=0.1, patience=60)
     me.grip = [False, False]
-    target: list[tuple[float, float, float] | None] = [None, None]
+    at, pulls, idle, best = 1, RIGHT, 0, math.inf
     for _ in range(frames):
-        left = math.dist((me.x, me.y, me.z), goal)
-        if (
-            me.grounded
-            and abs(me.z - goal[2]) < 0.6
-            and me.far(goal[0], goal[1]) < 0.8
-            and me.body[c.CLIMBING] < 0.5
-        ):
+        near = abs(me.z - goal[2]) < 0.6 and me.far(goal[0], goal[1]) < 0.8
+        if near and me.grounded and me.body[c.CLIMBING] < 0.5:
             break
+        left = math.dist((me.x, me.y, me.z), goal)
         if left < best - 0.05:
             best, idle = left, 0
         idle += 1
-        if idle > 80:
+        if idle > PATIENCE:
             break
         while at < len(path) - 1 and passed(me, path, at):
             at += 1
         way = ahead(me, path, at)
-        flat = math.hypot(way[0], way[1])
-        ux, uy = uphill(me, path[at])
-        yaw = math.atan2(uy, ux)
-        holds = [me.hands[h][c.GRIP] > 1.5 for h in (LEFT, RIGHT)]
+        up = uphill(me, path[at])
+        holds = [me.hands[hand][c.GRIP] > 1.5 for hand in (LEFT, RIGHT)]
         if not any(holds):
-            if me.grounded and me.far(path[at][0], path[at][1]) > 0.1 and idle > 6:
-                # walk up to the wall
-                step = pace_to(me, path[at][0], path[at][1], 0.1)
-            else:
-                step = (0.0, 0.0)
-            goals = [next_hold(me, h, (ux, uy), way, (0.0, 0.0, 0.0)) for h in (LEFT, RIGHT)]
-            closed = [near(me, h, target[h]) or idle % 2 == 0 for h in (LEFT, RIGHT)]
-            me.grip = closed
-            target = goals
-            yield me.act(
-                go=step,
-                face=yaw,
-                left=None if closed[0] else goals[0],
-                right=None if closed[1] else goals[1],
-                left_off=me.off(LEFT),
-                right_off=me.off(RIGHT),
-            )
+            yield look_for_holds(me, path[at], up, way, idle=idle)
             continue
-        pull = (way[0] * STRIDE, way[1] * STRIDE, way[2] * STRIDE)
-        if not holds[pulls]:
+        if all(holds):
+            pulls = LEFT if along(me, LEFT, way) > along(me, RIGHT, way) else RIGHT
+        elif not holds[pulls]:
             pulls = 1 - pulls
-        other = 1 - pulls
-        if holds[other]:
-            # both hold: pull with both, the lower one lets go next
-            lower = LEFT if along(me, LEFT, way) < along(me, RIGHT, way) else RIGHT
-            pulls, other = 1 - lower, lower
-            me.grip[other] = False
-            goal_hand = next_hold(me, other, (ux, uy), way, pull)
-            me.grip[pulls] = True
-            yield moved(me, yaw, pulls, pull, other, goal_hand)
-            target[other] = goal_hand
-            continue
-        if me.grip[other]:
-            # it found nothing: open, and look again
-            me.grip[other] = False
-            goal_hand = next_hold(me, other, (ux, uy), way, pull)
-            yield moved(me, yaw, pulls, pull, other, goal_hand)
-            target[other] = goal_hand
-            continue
-        me.grip[other] = True
-        me.grip[pulls] = True
-        yield moved(me, yaw, pulls, (0.0, 0.0, 0.0) if flat < 0.0 else pull, other, None)
+        yield haul(me, pulls, up, way)
     me.grip = [False, False]
     for _ in range(2):
         yield me.act(face=me.yaw)
     if me.grounded:
         yield from walk(me, [goal], end=0.3, patience=60, replan=False)
     return abs(me.z - goal[2]) < 0.8 and me.far(goal[0], goal[1]) < 1.0
+
+
+def look_for_holds(
+    me: Scene, goal: Point, up: tuple[float, float], way: tuple[float, float, float], *, idle: int
+) -> list[float]:
+    """Return the action with which hands that hold nothing go to holds and close there, in turn."""
+    step = (0.0, 0.0)
+    if me.grounded and idle > 6 and me.far(goal[0], goal[1]) > 0.1:
+        step = pace_to(me, goal[0], goal[1], 0.1)  # nearer to the wall
+    closed = idle % 2 == 0
+    me.grip = [closed, closed]
+    hands = {} if closed else {hand: next_hold(me, hand, up, way, (0.0, 0.0, 0.0)) for hand in (LEFT, RIGHT)}
+    stay = {hand: me.off(hand) for hand in (LEFT, RIGHT)}
+    return me.act(go=step, face=math.atan2(up[1], up[0]), hands=hands, poses=stay)
+
+
+def haul(me: Scene, pulls: int, up: tuple[float, float], way: tuple[float, float, float]) -> list[float]:
+    """Return the action with which one hand pulls; the other lets go and looks for a hold, or closes and pulls too."""
+    pull = (way[0] * STRIDE, way[1] * STRIDE, way[2] * STRIDE)
+    other = 1 - pulls
+    yaw = math.atan2(up[1], up[0])
+    me.grip[pulls] = True
+    # closed: it holds and is the lower one, or it found nothing; open: it has been sent to a hold
+    me.grip[other] = not me.grip[other]
+    if me.grip[other]:
+        return pulling(me, yaw, pulls, pull, other, None)
+    return pulling(me, yaw, pulls, pull, other, next_hold(me, other, up, way, pull))
 
 
 def passed(me: Scene, path: list[tuple[float, float, float]], at: int) -> bool:
@@ -167,12 +153,6 @@ def beside_ladder(row: Sequence[float], x: float, y: float) -> tuple[float, floa
     return row[c.SX] + u * cos - v * sin, row[c.SY] + u * sin + v * cos
 
 
-def near(me: Scene, hand: int, goal: Point | None) -> bool:
-    """Return whether a hand is where it was sent."""
-    row = me.hands[hand]
-    return goal is not None and math.dist(goal, (row[c.HX], row[c.HY], row[c.HZ])) < 0.1
-
-
 def along(me: Scene, hand: int, way: tuple[float, float, float]) -> float:
     """Return how far ahead a hand is on the way, in metres."""
     row = me.hands[hand]
@@ -224,7 +204,7 @@ def next_hold(
     return x + 0.6 * up[0], y + 0.6 * up[1], eye + 0.3
 
 
-def moved(
+def pulling(
     me: Scene,
     yaw: float,
     pulls: int,
@@ -233,34 +213,22 @@ def moved(
     goal: tuple[float, float, float] | None,
 ) -> list[float]:
     """Return the action with which one hand pulls the body while the other goes to a place, or pulls too (None)."""
-    action = me.act(face=yaw, head=HEAD_TOP, left_off=me.off(LEFT), right_off=me.off(RIGHT))
-    turn = me.yaw + action[4] * 0.17453292519943295
-    cos, sin = math.cos(turn), math.sin(turn)
-
-    def put(hand: int, way: tuple[float, float, float]) -> None:
-        size = math.sqrt(way[0] ** 2 + way[1] ** 2 + way[2] ** 2)
-        share = 1.0 / size if size > 1.0 else 1.0
+    action = me.act(face=yaw, poses={LEFT: me.off(LEFT), RIGHT: me.off(RIGHT)})
+    turn = action[4] * HEAD_YAW
+    cos, sin = math.cos(me.yaw + turn), math.sin(me.yaw + turn)
+    ways = {pulls: (-pull[0], -pull[1], -pull[2]), other: (-pull[0], -pull[1], -pull[2])}
+    if goal is not None:
+        # the hand moves with the eyes, and turns with the body
+        row = me.hands[other]
+        rx, ry = row[c.HX] - me.x, row[c.HY] - me.y
+        wx, wy = rx * math.cos(turn) - ry * math.sin(turn), rx * math.sin(turn) + ry * math.cos(turn)
+        dx, dy = goal[0] - me.x - pull[0] - wx, goal[1] - me.y - pull[1] - wy
+        ways[other] = (dx, dy, goal[2] - pull[2] - row[c.HZ])
+    for hand, way in ways.items():
+        size = math.sqrt(way[0] * way[0] + way[1] * way[1] + way[2] * way[2])
+        share = 1.0 / max(size, HAND_MOVE)
         first = 6 + 6 * hand
         action[first] = (way[0] * sin - way[1] * cos) * share
         action[first + 1] = way[2] * share
         action[first + 2] = (way[0] * cos + way[1] * sin) * share
-
-    back = (-pull[0], -pull[1], -pull[2])
-    put(pulls, back)
-    if goal is None:
-        put(other, back)
-    else:
-        # the hand moves with the eyes, and turns with the body
-        row = me.hands[other]
-        rx, ry = row[c.HX] - me.x, row[c.HY] - me.y
-        d = turn - me.yaw
-        wx, wy = rx * math.cos(d) - ry * math.sin(d), rx * math.sin(d) + ry * math.cos(d)
-        put(
-            other,
-            (
-                goal[0] - me.x - pull[0] - wx,
-                goal[1] - me.y - pull[1] - wy,
-                goal[2] - me.eye - pull[2] - (row[c.HZ] - me.eye),
-            ),
-        )
     return action

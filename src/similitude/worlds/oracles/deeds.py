@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from similitude.worlds.engine import columns as c
-from similitude.worlds.oracles import building, climbing, doorways, fighting, reaching, walking, weapons
+from similitude.worlds.oracles import building, climbing, doorways, fighting, reaching, throwing, walking
 from similitude.worlds.oracles.scene import Deed, Scene
 from similitude.worlds.world import Step
 
@@ -67,25 +67,14 @@ def deed(me: Scene, step: Step, after: Step | None) -> Deed:
         return (yield from reaching.take(me, step.thing, at=at))
     if step.do == "eat":
         if me.role(step.thing) == c.PREY and me.state(step.thing) == c.ALIVE:
-            yield from weapons.throw(me, -1, step.thing, ())
+            yield from throwing.throw(me, step.thing, ())
         return (yield from reaching.eat(me, step.thing))
     if step.do == "place":
         return (yield from building.place(me, step.thing, step.at))
     if step.do == "push":
         return (yield from building.push(me, step.thing, step.at))
     if step.do in ("throw", "strike"):
-        if step.target < 0:
-            return (yield from reaching.smash(me, step.thing))
-        if me.role(step.target) == c.FOOD:
-            return (yield from reaching.hit(me, step.thing, step.target))
-        if step.do == "throw":
-            return (yield from weapons.throw(me, step.thing, step.target, step.at))
-        if me.role(step.target) == c.PREDATOR:
-            me.busy = True
-            done = yield from fighting.fight(me, [step.target])
-            me.busy = False
-            return done
-        return (yield from weapons.strike(me, step.thing, step.target))
+        return (yield from use_tool(me, step))
     if step.do == "unlock":
         return (yield from doorways.unlock(me, step.thing))
     if step.do == "open":
@@ -93,6 +82,21 @@ def deed(me: Scene, step: Step, after: Step | None) -> Deed:
     for _ in range(10):
         yield me.act()
     return True
+
+
+def use_tool(me: Scene, step: Step) -> Deed:
+    """Carry out a step "throw" or "strike": at an animal, at a closed food, or with a closed food at the ground."""
+    if step.target < 0:
+        return (yield from reaching.smash(me, step.thing))
+    role = me.role(step.target)
+    if role == c.FOOD:
+        return (yield from reaching.hit(me, step.thing, step.target))
+    if role == c.PREDATOR and step.do == "strike":
+        me.busy = True
+        done = yield from fighting.fight(me, [step.target])
+        me.busy = False
+        return done
+    return (yield from throwing.throw(me, step.target, step.at))
 
 
 def fights(me: Scene) -> bool:

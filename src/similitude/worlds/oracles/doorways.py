@@ -42,19 +42,18 @@ def unlock(me: Scene, k: int) -> Deed:
             if not (yield from reach_for(me, k, RIGHT)):
                 continue
             cos, sin = me.facing(k)
-            for frame in range(16):
+            row = me.hands[RIGHT]
+            # to the side where the hand has more room
+            way = 1.0 if (me.x - row[c.HX]) * cos + (me.y - row[c.HY]) * sin >= -0.05 else -1.0
+            for _ in range(16):
                 if me.held(RIGHT) != k:
                     break
                 row = me.hands[RIGHT]
                 if traits & c.SHIFTS:
-                    # to the side where the hand has more room
-                    sign = 1.0 if (me.x - row[c.HX]) * cos + (me.y - row[c.HY]) * sin >= -0.05 else -1.0
-                    if frame == 0:
-                        way = sign
                     goal = (row[c.HX] + 0.15 * way * cos, row[c.HY] + 0.15 * way * sin, row[c.HZ])
                 else:
                     goal = (row[c.HX], row[c.HY], row[c.HZ] + 0.15)
-                yield me.act(head=stoop(me, goal), at=goal, **me.hand_goal(RIGHT, goal))
+                yield me.act(head=stoop(me, goal), at=goal, hands={RIGHT: goal})
             me.grip[RIGHT] = False
         yield me.act()
     return me.gone(k)
@@ -71,9 +70,7 @@ def press(me: Scene, k: int) -> Deed:
             goal = (x + back * (me.x - x), y + back * (me.y - y), z)
         else:
             goal = (x, y, z)
-        yield me.act(
-            face=me.bearing(x, y), head=stoop(me, (x, y, z)), at=(x, y, z), **me.hand_goal(RIGHT, goal)
-        )
+        yield me.act(face=me.bearing(x, y), head=stoop(me, (x, y, z)), at=(x, y, z), hands={RIGHT: goal})
     return me.gone(k)
 
 
@@ -133,7 +130,7 @@ def slide(me: Scene, k: int, sign: float) -> Deed:
         goal = (row[c.HX] + 0.2 * sign * cos, row[c.HY] + 0.2 * sign * sin, row[c.HZ])
         ahead = ((row[c.HX] - me.x) * cos + (row[c.HY] - me.y) * sin) * sign
         go = (0.2 * sign * cos, 0.2 * sign * sin) if ahead > 0.2 else (0.0, 0.0)
-        yield me.act(go=go, head=stoop(me, goal), **me.hand_goal(RIGHT, goal))
+        yield me.act(go=go, head=stoop(me, goal), hands={RIGHT: goal})
     me.grip[RIGHT] = False
     yield me.act()
     return is_open(me, k)

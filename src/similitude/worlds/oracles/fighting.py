@@ -6,73 +6,23 @@ import math
 
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.body import pace
-from similitude.worlds.engine.constants import ARM, BITE, HEAD_MOVE, HEAD_TOP
+from similitude.worlds.engine.constants import BITE, CROUCH_SLOWEST, DT, HEAD_LOW, HEAD_MOVE, HEAD_TOP
+from similitude.worlds.oracles.fleeing import can_be_killed, threats, way_out
 from similitude.worlds.oracles.reaching import take
 from similitude.worlds.oracles.scene import Deed, Scene, angle_between
-from similitude.worlds.oracles.walking import pace_to, way_around
-from similitude.worlds.routes.paths import Land
-from similitude.worlds.routes.state import State
+from similitude.worlds.oracles.walking import pace_to
+from similitude.worlds.oracles.wayfinding import way_around
 
-ALERT = 14.0
-"""Predators farther than this do not matter, in metres."""
 SAFE = 0.2
 """How much farther from teeth than they reach one keeps, in metres."""
+ELBOW_ROOM = 0.5
+"""How much farther than teeth reach one keeps at most, in metres."""
+CONCERN = 8.0
+"""A fight goes on while a predator is nearer than this, in metres."""
+NEAR = 4.0
+"""A plan is put off while a predator is nearer than this, in metres."""
 NEAR_MISS = 0.05
 """How near to a tool's path an animal has to be beyond their sizes; a little less than the engine's, in metres."""
-DIRECTIONS = tuple((math.cos(math.pi * i / 12.0), math.sin(math.pi * i / 12.0)) for i in range(24))
-
-
-def threats(me: Scene, within: float = ALERT) -> list[int]:
-    """Return the living predators within a distance, the nearest first."""
-    things = me.things
-    found = []
-    for k in ((things[:, c.ROLE] == c.PREDATOR) & (things[:, c.STATE] == c.ALIVE)).nonzero()[0].tolist():
-        x, y, z = me.place(k)
-        far = math.hypot(x - me.x, y - me.y)
-        if far < within and abs(z - me.z) < 6.0:
-            found.append((far, k))
-    return [k for _, k in sorted(found)]
-
-
-class Ground:
-    """Where one can run, as it was when a fight began."""
-
-    def __init__(self, me: Scene) -> None:
-        world = me.simulation.worlds[me.e]
-        assert world is not None
-        state = State(world)
-        state.things = me.things[: len(world.things)]
-        self.land = Land(state)
-        self.half = 0.5 * (world.size - 6) * 0.5
-
-    def free(self, x: float, y: float, px: float, py: float) -> bool:
-        """Return whether the stretch between two points can be run along."""
-        if abs(px) > self.half or abs(py) > self.half:
-            return False
-        return self.land.open_line((x, y), (px, py), calm=False)
-
-
-def flight(me: Scene, ground: Ground, foes: list[int], *, frames: int = 12) -> tuple[float, float]:
-    """Return the unit vector in which one runs from predators: where they come least near."""
-    places = [me.place(k) for k in foes[:5]]
-    speeds = [0.1 * float(me.things[k, c.SPEED]) for k in foes[:5]]
-    best, found = -math.inf, (0.0, 0.0)
-    for ux, uy in DIRECTIONS:
-        far = HEAD_MOVE * frames
-        if not ground.free(me.x, me.y, me.x + 0.6 * ux, me.y + 0.6 * uy):
-            continue
-        while far > 0.6 and not ground.free(me.x, me.y, me.x + far * ux, me.y + far * uy):
-            far *= 0.6
-        worst = math.inf
-        for (x, y, _), speed in zip(places, speeds, strict=True):
-            for share in (0.25, 1.0):
-                t = frames * share
-                run = min(far, HEAD_MOVE * t)
-                gap = math.hypot(me.x + run * ux - x, me.y + run * uy - y) - speed * t
-                worst = min(worst, gap + 0.2 * (1.0 - share))
-        if worst > best:
-            best, found = worst, (ux, uy)
-    return found
 
 
 def sweep(me: Scene, tool: int, target: int, head: float) -> tuple[float, tuple[float, float, float]]:
@@ -144,15 +94,16 @@ def arm(me: Scene, *, within: float = 25.0) -> Deed:
 
 def best_head(me: Scene, tool: int, target: int) -> tuple[float, float]:
     """Return the height of the eyes at which one strikes an animal while one keeps away from it, and the reach."""
-    speed = 0.1 * float(me.things[target, c.SPEED])
+    speed = DT * float(me.things[target, c.SPEED])
     best, found = -math.inf, (HEAD_TOP, 0.0)
-    for i in range(7):
-        head = HEAD_TOP - 0.15 * i
-        low = (head - 0.6) / 1.2
-        run = HEAD_MOVE * (0.2 + 0.8 * low)
+    for i in range(5):
+        head = HEAD_TOP - 0.2 * i
+        run = HEAD_MOVE * (
+            CROUCH_SLOWEST + (1.0 - CROUCH_SLOWEST) * (head - HEAD_LOW) / (HEAD_TOP - HEAD_LOW)
+        )
         reach, _ = sweep(me, tool, target, head)
-        # reach counts up to a comfortable margin, then speed
-        worth = min(reach - BITE, 0.5) - 4.0 * max(speed - run, 0.0)
+        # what is more than a comfortable margin does not count, being too slow does
+        worth = min(reach - BITE, ELBOW_ROOM) - 4.0 * max(speed - run, 0.0)
         if worth > best + 0.02:
             best, found = worth, (head, reach)
     return found
@@ -167,66 +118,72 @@ def fight(me: Scene, targets: list[int], *, frames: int = 900) -> Deed:
         frames: After how many to give up.
     """
     end = me.frame + frames
-    ground = Ground(me)
-    phase = 0
     while me.frame < end:
-        foes = threats(me)
+        foes = [k for k in threats(me) if can_be_killed(me, k)]
         alive = [k for k in targets if me.role(k) == c.PREDATOR and me.state(k) == c.ALIVE]
-        if not alive and not [k for k in foes if me.far(*me.place(k)[:2]) < 8.0]:
+        if not alive and not [k for k in foes if me.far(*me.place(k)[:2]) < CONCERN]:
             return True
-        foes = [k for k in foes if not int(me.things[k, c.TRAITS]) & c.UNKILLABLE] or alive
+        foes = foes or [k for k in alive if can_be_killed(me, k)]
         if not foes:
             return True  # nothing kills those that are left
-        foe = foes[0]
-        x, y, _ = me.place(foe)
+        x, y, _ = me.place(foes[0])
         far = me.far(x, y)
         tool = weapon_at_hand(me)
-        if tool < 0:
-            if far > 4.0:
-                if not (yield from arm(me)):
-                    return False
-                continue
-            ux, uy = flight(me, ground, foes)
+        if tool < 0 and far > 4.0:
+            if not (yield from arm(me)):
+                return False
+        elif tool < 0:
+            ux, uy = way_out(me, foes)
             yield me.act(go=(HEAD_MOVE * ux, HEAD_MOVE * uy), face=math.atan2(uy, ux))
-            continue
-        speed = 0.1 * float(me.things[foe, c.SPEED])
-        head, reach = best_head(me, tool, foe)
-        _, off = sweep(me, tool, foe, me.body[c.HEAD])
-        hand = me.hand_with(tool)
-        row = me.hands[hand]
-        lean = math.atan2(row[c.OY], row[c.OX]) if math.hypot(row[c.OX], row[c.OY]) > 0.1 else 0.0
-        yaw = me.bearing(x, y) - lean
-        keep = max(BITE + SAFE, min(reach - 0.1, BITE + 0.5))
-        most = pace(0, me.simulation.body[me.e : me.e + 1])
-        if float(me.things[foe, c.SENSE]) < far + 0.5:
+        elif float(me.things[foes[0], c.SENSE]) < far + 0.5:
             # it has not noticed: go and be seen
-            points = way_around(me, (x, y), within=5.0)
-            for _ in range(4):
-                yield me.act(go=pace_to(me, *points[0]), face=me.bearing(*points[0]))
-                if len(points) > 1 and me.far(*points[0]) < 0.3:
-                    points.pop(0)
-            continue
-        back = speed + keep - far
-        if far > keep + 1.5:
-            back = 0.0
-        crowd = [k for k in foes[1:4] if me.far(*me.place(k)[:2]) < BITE + 0.6]
-        if crowd:
-            back = HEAD_MOVE
-        go = (0.0, 0.0)
-        if back > 0.0:
-            ux, uy = flight(me, ground, foes)
-            back = min(back, most)
-            go = (back * ux, back * uy)
-        elif back < -0.05 and far < keep + 1.5 and len(foes) == 1:
-            go = pace_to(me, x, y, min(-back, 0.15))
-        after = me.far(x, y) + (go[0] * (me.x - x) + go[1] * (me.y - y)) / max(far, 0.1)
-        wish = (0.0, -0.2, 0.0)
-        if after <= reach + 0.05 and abs(angle_between(yaw, me.yaw)) < 0.6:
-            out = math.dist(me.off(hand), turned(off, me.bearing(x, y) - me.yaw)) > 0.45
-            wish = turned(off, me.bearing(x, y) - me.yaw) if out else turned((0.0, off[1] * 0.3, 0.0), 0.0)
-        phase += 1
-        yield me.act(go=go, face=yaw, head=head, **me.hand_off(hand, wish))
+            yield from go_towards(me, x, y, frames=4)
+        else:
+            yield spar(me, tool, foes)
     return False
+
+
+def go_towards(me: Scene, x: float, y: float, *, frames: int) -> Deed:
+    """Walk towards a point for some frames."""
+    points = way_around(me, (x, y), within=5.0)
+    for _ in range(frames):
+        yield me.act(go=pace_to(me, *points[0]), face=me.bearing(*points[0]))
+        if len(points) > 1 and me.far(*points[0]) < 0.3:
+            points.pop(0)
+    return True
+
+
+def spar(me: Scene, tool: int, foes: list[int]) -> list[float]:
+    """Return the action of a frame: keep the nearest foe between the reach of teeth and the tool's, and strike."""
+    foe = foes[0]
+    x, y, _ = me.place(foe)
+    far = max(me.far(x, y), 0.1)
+    head, reach = best_head(me, tool, foe)
+    keep = max(BITE + SAFE, min(reach - 0.1, BITE + ELBOW_ROOM))
+    back = DT * float(me.things[foe, c.SPEED]) + keep - far
+    if far > keep + 1.5:
+        back = 0.0
+    if any(me.far(*me.place(k)[:2]) < BITE + 0.6 for k in foes[1:4]):
+        back = HEAD_MOVE
+    go = (0.0, 0.0)
+    if back > 0.0:
+        ux, uy = way_out(me, foes)
+        back = min(back, pace(0, me.simulation.body[me.e : me.e + 1]))
+        go = (back * ux, back * uy)
+    elif back < -0.05 and len(foes) == 1 and far < keep + 1.5:
+        go = pace_to(me, x, y, min(-back, 0.15))
+    # a stick is held at its end and points at the foe
+    hand = me.hand_with(tool)
+    row = me.hands[hand]
+    lean = math.atan2(row[c.OY], row[c.OX]) if math.hypot(row[c.OX], row[c.OY]) > 0.1 else 0.0
+    yaw = me.bearing(x, y) - lean
+    wish = (0.0, -0.2, 0.0)
+    after = far + (go[0] * (me.x - x) + go[1] * (me.y - y)) / far
+    if after <= reach + 0.05 and abs(angle_between(yaw, me.yaw)) < 0.6:
+        _, off = sweep(me, tool, foe, me.body[c.HEAD])
+        out = turned(off, me.bearing(x, y) - me.yaw)
+        wish = out if math.dist(me.off(hand), out) > 0.45 else (0.0, off[1] * 0.3, 0.0)
+    return me.act(go=go, face=yaw, head=head, poses={hand: wish})
 
 
 def turned(off: tuple[float, float, float], angle: float) -> tuple[float, float, float]:
@@ -236,10 +193,9 @@ def turned(off: tuple[float, float, float], angle: float) -> tuple[float, float,
 
 
 def on_guard(me: Scene, plan: Deed) -> Deed:
-    """Carry out a plan, and fight when a predator comes near and a tool is in a hand."""
+    """Carry out a plan, and fight when a predator comes near while a tool is in a hand."""
     while True:
-        near = [k for k in threats(me, 4.0) if not int(me.things[k, c.TRAITS]) & c.UNKILLABLE]
-        if near and weapon_at_hand(me) >= 0 and not me.busy:
+        if not me.busy and weapon_at_hand(me) >= 0 and any(can_be_killed(me, k) for k in threats(me, NEAR)):
             me.busy = True
             yield from fight(me, [], frames=300)
             me.busy = False
@@ -247,6 +203,3 @@ def on_guard(me: Scene, plan: Deed) -> Deed:
             yield next(plan)
         except StopIteration:
             return True
-
-
-__all__ = ["ARM", "fight", "on_guard"]

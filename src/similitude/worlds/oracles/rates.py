@@ -1,4 +1,4 @@
-"""How often policies succeed: `python -m similitude.worlds.oracles.rates --tasks eat,move --difficulty 0,1 --worlds 20`."""
+"""How often policies succeed: `python -m similitude.worlds.oracles.rates --tasks eat,move --worlds 20`."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ import math
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import ARM, HEAD_LOW, HEAD_TOP
 from similitude.worlds.oracles.scene import LEFT, Deed, Scene
-from similitude.worlds.oracles.walking import Point, approach, pace_to, way_around
+from similitude.worlds.oracles.walking import Point, approach, pace_to
+from similitude.worlds.oracles.wayfinding import way_around
 
 NEAR = 0.5
 """How near one goes to a thing to take it, in metres."""
@@ -59,7 +60,7 @@ def reach_for(me: Scene, k: int, hand: int, *, at: Point | None = None, frames: 
                 me.grip[hand] = False
                 closing = 0
         face = me.bearing(goal[0], goal[1]) if me.far(goal[0], goal[1]) > 0.2 else None
-        yield me.act(go=go, face=face, head=head, at=goal, **me.hand_goal(hand, goal))
+        yield me.act(go=go, face=face, head=head, at=goal, hands={hand: goal})
     return me.held(hand) == k
 
 
@@ -97,7 +98,7 @@ def bring(me: Scene, hand: int, off: tuple[float, float, float], frames: int = 6
     for _ in range(frames):
         if math.dist(me.off(hand), off) < 0.05:
             return True
-        yield me.act(**me.hand_off(hand, off))
+        yield me.act(poses={hand: off})
     return False
 
 
@@ -122,7 +123,7 @@ def eat(me: Scene, k: int) -> Deed:
             side = 0.15 if hand == LEFT else -0.15
             up = 0.0 if frame < 12 else -0.2
             wish = (side - row[c.OY], up - row[c.OZ], 0.2 - row[c.OX])
-            yield me.act(head=min(me.body[c.HEAD] + 0.3, HEAD_TOP), **me.hand_off(hand, wish))
+            yield me.act(head=min(me.body[c.HEAD] + 0.3, HEAD_TOP), poses={hand: wish})
         me.grip[hand] = False
         if me.role(k) == c.FOOD and me.state(k) == c.CLOSED:
             yield me.act()
@@ -140,7 +141,7 @@ def pull_out(me: Scene, k: int, hand: int) -> Deed:
             break
         row = me.hands[hand]
         goal = (row[c.HX], row[c.HY], row[c.HZ] + 0.2)
-        yield me.act(head=me.body[c.HEAD], **me.hand_goal(hand, goal))
+        yield me.act(head=me.body[c.HEAD], hands={hand: goal})
     return me.held(hand) == k
 
 
@@ -179,7 +180,7 @@ def smash(me: Scene, k: int) -> Deed:
         yield from bring(me, hand, (0.0, 0.7, 0.3))
         # one swift move down; letting go in the same frame gives it the hand's speed
         me.grip[hand] = False
-        yield me.act(**me.hand_off(hand, (0.0, -0.3, 0.35)))
+        yield me.act(poses={hand: (0.0, -0.3, 0.35)})
         for _ in range(12):
             if me.gone(k) or me.state(k) != c.CLOSED:
                 return True
@@ -211,7 +212,7 @@ def hit(me: Scene, tool: int, k: int) -> Deed:
                 face=me.bearing(x, y),
                 head=stoop(me, (x, y, z)),
                 at=(x, y, z),
-                **me.hand_goal(hand, aim),
+                hands={hand: aim},
             )
         if me.gone(k) or me.state(k) != c.CLOSED:
             me.grip[hand] = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,6 @@ from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import (
     ARM,
     HAND_MOVE,
-    HAND_TURN,
     HEAD_MOVE,
     HEAD_PITCH,
     HEAD_TOP,
@@ -28,6 +27,7 @@ Deed = Generator[list[float], None, bool]
 LEFT, RIGHT = 0, 1
 REST = ((0.3, -0.5, 0.35), (-0.3, -0.5, 0.35))
 """Where an idle hand is, (left, up, ahead) of the eyes in metres, for the left and the right one."""
+NOWHERE: Mapping[int, tuple[float, float, float]] = {}
 GLANCE = -0.15
 """Pitch at which one walks, in radians."""
 
@@ -51,14 +51,14 @@ class Scene:
         things: Its rows of `Simulation.things` (a view).
         grip: Which hands stay closed when nothing else is said.
         busy: Whether it fights.
-        carry: Where a hand that holds something is, (left, up, ahead) of the eyes in metres; None: as an idle one.
+        predators: Indices of the predators there were when it began.
     """
 
     def __init__(self, simulation: Simulation, e: int) -> None:
         self.simulation, self.e = simulation, e
         self.grip = [False, False]
         self.busy = False
-        self.carry: list[tuple[float, float, float] | None] = [None, None]
+        self.predators = (simulation.things[e, :, c.ROLE] == c.PREDATOR).nonzero()[0]
         self.look()
 
     def look(self) -> None:
@@ -167,11 +167,8 @@ class Scene:
         face: float | None = None,
         head: float = HEAD_TOP,
         at: tuple[float, float, float] | None = None,
-        left: tuple[float, float, float] | None = None,
-        right: tuple[float, float, float] | None = None,
-        left_off: tuple[float, float, float] | None = None,
-        right_off: tuple[float, float, float] | None = None,
-        twist: float = 0.0,
+        hands: Mapping[int, tuple[float, float, float]] = NOWHERE,
+        poses: Mapping[int, tuple[float, float, float]] = NOWHERE,
         jump: bool = False,
     ) -> list[float]:
         """Return the action of this frame.
@@ -181,11 +178,8 @@ class Scene:
             face: Yaw to turn to, in radians; None: as it is.
             head: Height of the eyes over the feet to rise or crouch to, in metres.
             at: Point of the world to look up or down to, in metres.
-            left: Point of the world for the left hand, in metres; None: `left_off`.
-            right: The same for the right hand.
-            left_off: Where the left hand goes, (left, up, ahead) of the eyes in metres; None: where it rests.
-            right_off: The same for the right hand.
-            twist: Turn of what the hands hold, in radians.
+            hands: Points of the world for hands, in metres, by hand.
+            poses: Where hands go, (left, up, ahead) of the eyes in metres, by hand; the others go where they rest.
             jump: Whether to jump.
         """
         action = [0.0] * 21
@@ -213,15 +207,13 @@ class Scene:
         ex = body[c.BX] + go[0] * share
         ey = body[c.BY] + go[1] * share
         ez = self.eye + rise * share * HEAD_MOVE
-        for hand, goal, off in ((LEFT, left, left_off), (RIGHT, right, right_off)):
-            if goal is not None:
+        for hand in (LEFT, RIGHT):
+            if hand in hands:
+                goal = hands[hand]
                 dx, dy = goal[0] - ex, goal[1] - ey
                 wish = dy * cos - dx * sin, goal[2] - ez, dx * cos + dy * sin
-            elif off is not None:
-                wish = off
             else:
-                rest = self.carry[hand]
-                wish = REST[hand] if rest is None or self.held(hand) < 0 else rest
+                wish = poses.get(hand, REST[hand])
             here = self.off(hand)  # turns with the body
             way = [-(wish[0] - here[0]), wish[1] - here[1], wish[2] - here[2]]
             size = math.sqrt(way[0] * way[0] + way[1] * way[1] + way[2] * way[2]) / HAND_MOVE
@@ -229,19 +221,9 @@ class Scene:
             first = 6 + 6 * hand
             for i in range(3):
                 action[first + i] = min(max(way[i] * share / HAND_MOVE, -1.0), 1.0)
-            if twist and self.held(hand) >= 0:
-                action[first + 4] = min(max(twist / HAND_TURN, -1.0), 1.0)
             action[18 + hand] = 1.0 if self.grip[hand] else 0.0
         action[20] = 1.0 if jump else 0.0
         return action
-
-    def hand_goal(self, hand: int, goal: tuple[float, float, float]) -> dict[str, tuple[float, float, float]]:
-        """Return the argument of `act` that leads a hand to a point of the world."""
-        return {"left" if hand == LEFT else "right": goal}
-
-    def hand_off(self, hand: int, off: tuple[float, float, float]) -> dict[str, tuple[float, float, float]]:
-        """Return the argument of `act` that leads a hand to a place seen from the eyes."""
-        return {"left_off" if hand == LEFT else "right_off": off}
 
     def reaches(self, goal: tuple[float, float, float], slack: float = 0.0) -> bool:
         """Return whether a point is within an arm's length of the eyes, less `slack` metres."""

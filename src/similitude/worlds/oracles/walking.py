@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import HEAD_MOVE, HEAD_TOP
-from similitude.worlds.oracles.scene import Deed, Scene
-from similitude.worlds.routes.paths import Land
-from similitude.worlds.routes.state import State
+from similitude.worlds.oracles.scene import Deed, Scene, angle_between
+from similitude.worlds.oracles.wayfinding import way_around
 
 Point = Sequence[float]
 STUCK = 12
@@ -26,20 +25,6 @@ def pace_to(me: Scene, x: float, y: float, most: float = HEAD_MOVE) -> tuple[flo
         return 0.0, 0.0
     share = min(far, most) / far
     return dx * share, dy * share
-
-
-def way_around(
-    me: Scene, goal: Point, *, within: float = 0.0, without: int = -1
-) -> list[tuple[float, float]]:
-    """Return the points of a way to a goal over the land as it is now; the straight line where none is found."""
-    world = me.simulation.worlds[me.e]
-    assert world is not None
-    state = State(world)
-    state.things = me.things[: len(world.things)]
-    path = Land(state, without=without).path((me.x, me.y), goal, within=within)
-    return (
-        [(float(goal[0]), float(goal[1]))] if path is None else path[1:] or [(float(goal[0]), float(goal[1]))]
-    )
 
 
 def walk(
@@ -102,7 +87,8 @@ def approach(me: Scene, x: float, y: float, within: float, *, without: int = -1)
     """Go to within a distance of a point, around what is in the way."""
     if me.far(x, y) <= within:
         return True
-    points = way_around(me, (x, y), within=max(within - 0.1, 0.3), without=without)
+    straight = me.far(x, y) < 2.0  # whoever led here saw to it that the rest is open
+    points = [(x, y)] if straight else way_around(me, (x, y), within=max(within - 0.1, 0.3), without=without)
     best, since, tries = math.inf, 0, 0
     while me.far(x, y) > within:
         px, py = points[0] if points else (x, y)
@@ -137,8 +123,6 @@ def settle(me: Scene, frames: int = 30) -> Deed:
 
 def turn_to(me: Scene, yaw: float, *, tolerance: float = 0.05, frames: int = 40) -> Deed:
     """Turn on the spot."""
-    from similitude.worlds.oracles.scene import angle_between
-
     for _ in range(frames):
         if abs(angle_between(yaw, me.yaw)) < tolerance:
             return True

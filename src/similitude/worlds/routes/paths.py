@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import heapq
 import math
 from collections.abc import Callable, Sequence
@@ -54,11 +55,7 @@ class Land:
         self._x, self._y = gx[0] + 0.5 * CELL, gy[:, 0] + 0.5 * CELL
         for row in state.solids[state.solids[:, c.SHAPE] != c.CROWN]:
             self._block(row[: c.SHAPE + 1].tolist())
-        for k in range(len(state.things)):
-            role = state.role(k)
-            if k != without and role in (c.BLOCK, c.DOOR):
-                row = state.things[k]
-                self._block([*row[c.TX : c.TZ + 1], row[c.COS], row[c.SIN], *row[c.EX : c.EZ + 1], c.BOX])
+        self.free = self.amid(state.things, without=without).free
 
     def _block(self, row: Sequence[float]) -> None:
         x, y, z, cos, sin, ex, ey, ez, shape = row
@@ -77,6 +74,22 @@ class Land:
         ground = self.z[window]
         tall = (z + ez > ground + STEP_UP) & (z - ez < ground + HEAD_TOP + HEAD_CLEAR)
         self.free[window] &= ~(near & tall)
+
+    def amid(self, things: np.ndarray, *, without: int = -1) -> Land:
+        """Return this land with the blocks and doors of `things` in the way, but for one of them."""
+        roles = things[:, c.ROLE]
+        in_way = ((roles == c.BLOCK) | (roles == c.DOOR)).nonzero()[0].tolist()
+        if not in_way:
+            return self
+        land = copy.copy(self)
+        for cached in ("calm", "regions"):
+            land.__dict__.pop(cached, None)
+        land.free = self.free.copy()
+        for k in in_way:
+            if k != without:
+                row = things[k]
+                land._block([*row[c.TX : c.TZ + 1], row[c.COS], row[c.SIN], *row[c.EX : c.EZ + 1], c.BOX])
+        return land
 
     @cached_property
     def calm(self) -> np.ndarray:
