@@ -25,6 +25,9 @@ ACTION = 21
 LIMIT_OF_FRAMES = 3000
 """Frames of an episode unless `load` is told another number."""
 
+HARD, ANIMALS, DOORS = (c.BLOCK, c.DOOR), (c.PREY, c.PREDATOR), (c.DOOR, c.LOCK)
+"""Roles of what stops bodies, of what moves by itself, and of what opens ways."""
+
 _LEHMER = 2**31 - 2
 
 
@@ -108,11 +111,13 @@ class Simulation:
         self.worlds[e] = world
         self.height[e, :n, :n] = world.height
         self.ground[e, :n, :n] = world.ground
-        self.meta[e] = (n, things, solids, LIMIT_OF_FRAMES if limit is None else limit, self.frame_price)
         self.solids[e, :solids] = world.solids
         self.things[e] = 0.0
         self.things[e, :, c.ROLE] = c.GONE
         self.things[e, :things] = _things(world)
+        frames = LIMIT_OF_FRAMES if limit is None else limit
+        ends = (_end(self.things[e], roles) for roles in (HARD, ANIMALS, DOORS))
+        self.meta[e] = (n, things, solids, frames, self.frame_price, *ends)
         self.body[e] = 0.0
         self.hands[e] = 0.0
         x, y, z, cos, sin = world.spawn
@@ -231,6 +236,11 @@ def checked_actions(actions: np.ndarray, num_envs: int) -> np.ndarray:
             "Clip actions to [-1, 1], and look for NaN in the policy's output."
         )
     return action
+
+
+def _end(things: np.ndarray, roles: tuple[int, ...]) -> int:
+    """Return one more than the index of the last thing in one of these roles; 0 if there is none."""
+    return max(np.flatnonzero(np.isin(things[:, c.ROLE], roles)) + 1, default=0)
 
 
 def _larger(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -4,6 +4,7 @@ import math
 
 from similitude.worlds.engine.columns import (
     ALIVE,
+    ANIMALS,
     BX,
     BY,
     BZ,
@@ -18,7 +19,6 @@ from similitude.worlds.engine.columns import (
     HEAD,
     HOME_X,
     HOME_Y,
-    N_THINGS,
     PREY,
     RANDOM,
     REST,
@@ -313,7 +313,7 @@ def hunt(e, k, dx, dy, flat, height, meta, solids, things, body):
 
 def move_animals(e, height, ground, meta, solids, things, body, hands, action):
     """Move all living animals of environment `e` by one frame."""
-    for k in range(int(meta[e, N_THINGS])):
+    for k in range(int(meta[e, ANIMALS])):
         if animal(e, k, things) == 1 and int(things[e, k, STATE]) == ALIVE:
             if float(things[e, k, TIMER]) > 0.0:
                 things[e, k, TIMER] = float(things[e, k, TIMER]) - 1.0

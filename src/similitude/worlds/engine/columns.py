@@ -7,8 +7,10 @@ positive; "right, up, forward" is the order of an action's translations.
 
 # meta: what does not change in an episode
 SIZE, N_THINGS, N_SOLIDS, LIMIT, FRAME_PRICE = 0, 1, 2, 3, 4
-META = 5
-"""SIZE: cells per side. LIMIT: frames of the episode. FRAME_PRICE: reward lost per frame."""
+HARD, ANIMALS, DOORS = 5, 6, 7
+META = 8
+"""SIZE: cells per side. LIMIT: frames of the episode. FRAME_PRICE: reward lost per frame. HARD, ANIMALS, DOORS: one more
+than the index of the last block or door, of the last prey or predator, of the last door or lock; 0 if there is none."""
 
 # body
 BX, BY, BZ = 0, 1, 2  # the feet

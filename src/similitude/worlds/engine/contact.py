@@ -13,9 +13,9 @@ from similitude.worlds.engine.columns import (
     EY,
     EZ,
     FOOD,
+    HARD,
     HELD,
     N_SOLIDS,
-    N_THINGS,
     PREDATOR,
     PREY,
     ROLE,
@@ -79,7 +79,7 @@ def around(e, x, y, limit, high, margin, skip, height, meta, solids, things):
                         floor = z + ez
                     else:
                         wall = 1
-    for k in range(int(meta[e, N_THINGS])):
+    for k in range(int(meta[e, HARD])):
         if k != skip and bears(e, k, things) == 1:
             dx = x - float(things[e, k, TX])
             dy = y - float(things[e, k, TY])
@@ -186,7 +186,7 @@ def deepest(e, x, y, z, radius, up, skip, meta, solids, things):
                     nx = ax
                     ny = ay
                     nz = az
-    for k in range(int(meta[e, N_THINGS])):
+    for k in range(int(meta[e, HARD])):
         if k != skip and bears(e, k, things) == 1:
             dx = x - float(things[e, k, TX])
             dy = y - float(things[e, k, TY])

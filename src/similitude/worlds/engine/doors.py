@@ -11,6 +11,7 @@ from similitude.worlds.engine.columns import (
     BZ,
     COS,
     DOOR,
+    DOORS,
     EX,
     EY,
     EZ,
@@ -30,7 +31,6 @@ from similitude.worlds.engine.columns import (
     LINK,
     LOCK,
     MOVED,
-    N_THINGS,
     OPENS,
     PRESSES,
     ROLE,
@@ -249,7 +249,7 @@ def way_of(e, k, things):
 
 def move_doors(e, height, ground, meta, solids, things, body, hands, action):
     """Move all locks and doors of environment `e` by one frame; an open door stays as it is."""
-    for k in range(int(meta[e, N_THINGS])):
+    for k in range(int(meta[e, DOORS])):
         role = int(things[e, k, ROLE])
         if role == LOCK:
             move_lock(e, k, things, hands)

@@ -17,8 +17,8 @@ from similitude.worlds.engine.columns import (
     EX,
     EY,
     EZ,
+    HARD,
     N_SOLIDS,
-    N_THINGS,
     ROLE,
     SCOS,
     SEX,
@@ -143,7 +143,7 @@ def support(e, x, y, feet, skip, height, meta, solids, things):
             if top > best and top <= limit and shape != CROWN:
                 if apart(dx, dy, float(solids[e, k, SCOS]), float(solids[e, k, SSIN]), ex, ey, shape) < FOOT:
                     best = top
-    for k in range(int(meta[e, N_THINGS])):
+    for k in range(int(meta[e, HARD])):
         if bears(e, k, things) == 1 and k != skip:
             dx = x - float(things[e, k, TX])
             dy = y - float(things[e, k, TY])
@@ -181,7 +181,7 @@ def obstructed(e, x, y, feet, top, skip, height, meta, solids, things):
             if z + ez > limit and z - ez < top and shape != CROWN:
                 if apart(dx, dy, float(solids[e, k, SCOS]), float(solids[e, k, SSIN]), ex, ey, shape) < wide:
                     return 1
-    for k in range(int(meta[e, N_THINGS])):
+    for k in range(int(meta[e, HARD])):
         if bears(e, k, things) == 1 and k != skip:
             dx = x - float(things[e, k, TX])
             dy = y - float(things[e, k, TY])

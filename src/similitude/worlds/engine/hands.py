@@ -11,6 +11,7 @@ from similitude.worlds.engine.columns import (
     COS,
     DHEAD,
     DOOR,
+    DOORS,
     DX,
     DY,
     DYAW,
@@ -33,7 +34,6 @@ from similitude.worlds.engine.columns import (
     HYAW,
     HZ,
     N_SOLIDS,
-    N_THINGS,
     ROLE,
     SCOS,
     SEX,
@@ -125,7 +125,7 @@ def clear_way(e, x, y, z, mx, my, mz, skip, meta, solids, things):
                         ez,
                     ),
                 )
-    for k in range(int(meta[e, N_THINGS])):
+    for k in range(int(meta[e, DOORS])):
         if int(things[e, k, ROLE]) == DOOR and k != skip:
             dx = x - float(things[e, k, TX])
             dy = y - float(things[e, k, TY])

@@ -49,7 +49,7 @@ from similitude.worlds.engine.flight import AWAKE, fly
 
 PULL = 0.3
 """How far a buried food is pulled up to come out, in metres."""
-LOOK = 8
+LOOK = 32
 """Frames between two looks at what lies below a thing at rest."""
 GAP = 0.05
 """A thing farther than this above its floor falls, in metres."""
@@ -195,10 +195,23 @@ def move_loose(e, k, height, meta, solids, things, body, hands):
                     things[e, k, TVZ] = GLANCE * float(things[e, k, TVZ])
 
 
+def dozes(e, k, things, hands):
+    """Return 1 if thing k lies still, and nobody holds it: it only has to look now and then."""
+    if float(things[e, k, TIMER]) > 0.0 or in_hand(e, k, hands) > 0:
+        return 0
+    vx = float(things[e, k, TVX])
+    vy = float(things[e, k, TVY])
+    vz = float(things[e, k, TVZ])
+    if vx * vx + vy * vy + vz * vz > 0.0:
+        return 0
+    return 1
+
+
 def move_items(e, height, ground, meta, solids, things, body, hands, action):
     """Move foods, tools, dead animals and blocks of environment `e` by one frame."""
     for k in range(int(meta[e, N_THINGS])):
         if int(things[e, k, ROLE]) == BLOCK:
             move_block(e, k, height, meta, solids, things, body, hands)
         elif loose(e, k, things) == 1:
-            move_loose(e, k, height, meta, solids, things, body, hands)
+            if dozes(e, k, things, hands) == 0 or (int(body[e, FRAME]) + k) % LOOK == 0:
+                move_loose(e, k, height, meta, solids, things, body, hands)

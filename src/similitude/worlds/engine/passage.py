@@ -10,8 +10,8 @@ from similitude.worlds.engine.columns import (
     EX,
     EY,
     EZ,
+    HARD,
     N_SOLIDS,
-    N_THINGS,
     SCOS,
     SEX,
     SEY,
@@ -97,7 +97,7 @@ def beside(e, x, y, feet, top, height, meta, solids, things):
                 mx, my = way_out(dx, dy, float(solids[e, k, SCOS]), float(solids[e, k, SSIN]), ex, ey, shape)
                 px = px + mx
                 py = py + my
-    for k in range(int(meta[e, N_THINGS])):
+    for k in range(int(meta[e, HARD])):
         if bears(e, k, things) == 1:
             dx = px - float(things[e, k, TX])
             dy = py - float(things[e, k, TY])

@@ -69,6 +69,7 @@ class State:
             solids.shape[1],
             things.shape[1],
         )
+        meta[0, c.HARD] = things.shape[1]
         return self.height, meta, solids, things
 
     def role(self, thing: int) -> int:
