@@ -16,6 +16,7 @@ from gymnasium.utils.env_checker import check_env
 
 from similitude.core.errors import WorldError
 from similitude.worlds import make_world, oracle
+from similitude.worlds.effort import effort
 from similitude.worlds.engine import columns as c
 from similitude.worlds.environment import IsleEnv
 from similitude.worlds.flat_actions import FlatActions
@@ -240,6 +241,21 @@ def test_training_has_its_own_limits_rewards_and_worlds() -> None:
         evaluation.reset(seed=seed)
         with pytest.raises(WorldError, match="training must not see"):
             training.reset(seed=seed)
+
+
+def test_effort_is_the_energy_that_the_body_gains() -> None:
+    body = np.zeros((3, c.BODY))
+    body[0, [c.BVX, c.BVY]] = 3.0, 4.0  # from 3 m/s to 5 m/s: 60 kg (25 - 9) / 2 m2/s2
+    body[1, c.DZ] = 0.5  # half a metre up: 60 kg, 10 m/s2
+    body[2, [c.BVX, c.DZ, c.PITCH, c.ROLL]] = (
+        1.0,
+        -0.5,
+        0.2,
+        -0.1,
+    )  # slower and downward costs nothing, a tilt does
+    cost, squares = effort(body, np.array([9.0, 0.0, 4.0]))
+    assert cost == pytest.approx([480e-8, 300e-8, 0.3e-6])
+    assert squares.tolist() == [25.0, 0.0, 1.0]
 
 
 def test_limits_grow_tenfold_and_stop_at_those_of_evaluation() -> None:
