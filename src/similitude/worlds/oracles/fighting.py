@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.body import pace
 from similitude.worlds.engine.constants import BITE, CROUCH_SLOWEST, DT, HEAD_LOW, HEAD_MOVE, HEAD_TOP
@@ -19,6 +21,8 @@ ELBOW_ROOM = 0.5
 """How much farther than teeth reach one keeps at most, in metres."""
 CONCERN = 8.0
 """A fight goes on while a predator is nearer than this, in metres."""
+PATIENCE = 40
+"""A predator that stands still for as many frames though it has noticed somebody cannot come."""
 NEAR = 4.0
 """A plan is put off while a predator is nearer than this, in metres."""
 NEAR_MISS = 0.05
@@ -118,6 +122,7 @@ def fight(me: Scene, targets: list[int], *, frames: int = 900) -> Deed:
         frames: After how many to give up.
     """
     end = me.frame + frames
+    still = 0
     while me.frame < end:
         foes = [k for k in threats(me) if can_be_killed(me, k)]
         alive = [k for k in targets if me.role(k) == c.PREDATOR and me.state(k) == c.ALIVE]
@@ -138,7 +143,15 @@ def fight(me: Scene, targets: list[int], *, frames: int = 900) -> Deed:
         elif float(me.things[foes[0], c.SENSE]) < far + 0.5:
             # it has not noticed: go and be seen
             yield from go_towards(me, x, y, frames=4)
+        elif still > PATIENCE:
+            # it has noticed, and cannot come
+            me.ignored[foes[0]] = me.frame + 200
+            still = 0
+            if foes[0] in alive:
+                yield from go_towards(me, x, y, frames=10)
         else:
+            comes = float(np.abs(me.things[foes[0], c.TVX : c.TVZ + 1]).sum()) > 0.05
+            still = 0 if comes or far < 3.0 else still + 1
             yield spar(me, tool, foes)
     return False
 

@@ -15,6 +15,8 @@ ALERT = 14.0
 """Predators farther than this do not matter, in metres."""
 LEVEL = 6.0
 """Nor do those that are this much higher or lower, in metres."""
+CLOSE = 2.5
+"""Predators that cannot come matter within this distance, in metres."""
 AHEAD = 12
 """Frames that one looks ahead when running."""
 DIRECTIONS = np.array([(math.cos(math.pi * i / 12.0), math.sin(math.pi * i / 12.0)) for i in range(24)])
@@ -30,7 +32,10 @@ def threats(me: Scene, within: float = ALERT) -> list[int]:
     far = np.hypot(rows[:, c.TX] - me.x, rows[:, c.TY] - me.y)
     near = (far < within) & (rows[:, c.STATE] == c.ALIVE) & (np.abs(rows[:, c.TZ] - me.z) < LEVEL)
     order = np.argsort(np.where(near, far, np.inf), kind="stable")[: int(near.sum())]
-    return predators[order].tolist()
+    found = predators[order].tolist()
+    if me.ignored:
+        return [k for k in found if me.ignored.get(k, 0) <= me.frame or me.far(*me.place(k)[:2]) < CLOSE]
+    return found
 
 
 def can_be_killed(me: Scene, k: int) -> bool:

@@ -51,6 +51,7 @@ class Scene:
         things: Its rows of `Simulation.things` (a view).
         grip: Which hands stay closed when nothing else is said.
         busy: Whether it fights.
+        ignored: Predators that cannot come, by the frame until which they do not matter.
         predators: Indices of the predators there were when it began.
     """
 
@@ -58,6 +59,7 @@ class Scene:
         self.simulation, self.e = simulation, e
         self.grip = [False, False]
         self.busy = False
+        self.ignored: dict[int, int] = {}
         self.predators = (simulation.things[e, :, c.ROLE] == c.PREDATOR).nonzero()[0]
         self.look()
 
