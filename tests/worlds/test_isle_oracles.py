@@ -12,7 +12,7 @@ from similitude.worlds import TASKS, Simulation, make_world, oracle, random_poli
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import ARM, GRAVITY, HEAD_MOVE, HEAD_YAW
 from similitude.worlds.oracles.fighting import fight, sweep
-from similitude.worlds.oracles.rates import play, rates
+from similitude.worlds.oracles.rates import play, play_all
 from similitude.worlds.oracles.scene import LEFT, REST, RIGHT, Scene, angle_between
 from similitude.worlds.oracles.throwing import SWIFT, aim
 from similitude.worlds.oracles.walking import walk
@@ -280,7 +280,7 @@ def test_running_uses_the_whole_step():
 @pytest.mark.slow
 @pytest.mark.parametrize("task", BASIC)
 def test_oracles_succeed_on_nine_in_ten_easy_and_half_of_hard_worlds(task):
-    outcomes = rates(oracle(task), [task], difficulties=(0.0, 1.0), seeds=range(100, 110))
+    outcomes = play_all(oracle(task), [task], difficulties=(0.0, 1.0), seeds=range(100, 110))
     easy = [outcome.success for outcome in outcomes if outcome.difficulty == 0.0]
     hard = [outcome.success for outcome in outcomes if outcome.difficulty == 1.0]
     assert sum(easy) >= 9
@@ -290,12 +290,12 @@ def test_oracles_succeed_on_nine_in_ten_easy_and_half_of_hard_worlds(task):
 @pytest.mark.slow
 @pytest.mark.parametrize("task", COMPOSED)
 def test_oracles_succeed_on_half_of_easy_composed_worlds(task):
-    outcomes = rates(oracle(task), [task], difficulties=(0.0,), seeds=range(100, 110))
+    outcomes = play_all(oracle(task), [task], difficulties=(0.0,), seeds=range(100, 110))
     assert sum(outcome.success for outcome in outcomes) >= 5
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_chance_seldom_succeeds(task):
-    outcomes = rates(random_policy(0), [task], difficulties=(0.0,), seeds=range(100, 112))
+    outcomes = play_all(random_policy(0), [task], difficulties=(0.0,), seeds=range(100, 112))
     assert sum(outcome.success for outcome in outcomes) / 12 < (0.4 if task == "eat" else 0.15)

@@ -68,7 +68,7 @@ def play(
     )
 
 
-def rates(
+def play_all(
     policy: Any,
     tasks: Sequence[str],
     *,
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--limit", type=int, default=None)
     parser.add_argument("--verbose", action="store_true")
     asked = parser.parse_args(arguments)
-    rates(
+    play_all(
         oracle() if asked.policy == "oracle" else random_policy(0),
         asked.tasks.split(","),
         difficulties=[float(value) for value in asked.difficulty.split(",")],
