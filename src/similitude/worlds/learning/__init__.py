@@ -1,0 +1,1 @@
+"""Learning in generated worlds: networks with a plan, cloning of oracles, PPO, a curriculum."""
