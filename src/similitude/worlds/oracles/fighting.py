@@ -208,11 +208,18 @@ def turned(off: tuple[float, float, float], angle: float) -> tuple[float, float,
 def on_guard(me: Scene, plan: Deed) -> Deed:
     """Carry out a plan, and fight when a predator comes near while a tool is in a hand."""
     while True:
-        if not me.busy and weapon_at_hand(me) >= 0 and any(can_be_killed(me, k) for k in threats(me, NEAR)):
+        if not me.busy and weapon_at_hand(me) >= 0 and any(matters(me, k) for k in threats(me, NEAR)):
             me.busy = True
-            yield from fight(me, [], frames=300)
+            won = yield from fight(me, [], frames=200)
             me.busy = False
+            if not won:
+                me.ignored |= dict.fromkeys(threats(me), me.frame + 300)
         try:
             yield next(plan)
         except StopIteration:
             return True
+
+
+def matters(me: Scene, k: int) -> bool:
+    """Return whether a predator is to be fought: tools hurt it, and no fight with it has just come to nothing."""
+    return can_be_killed(me, k) and me.ignored.get(k, 0) <= me.frame
