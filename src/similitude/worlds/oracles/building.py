@@ -83,6 +83,21 @@ def below(me: Scene, x: float, y: float) -> float:
     return me.z - terrain(me.e, x, y, me.simulation.height, me.simulation.meta)
 
 
+def get_behind(me: Scene, at: tuple[float, float], way: tuple[float, float], back: float) -> Deed:
+    """Go to where a boulder at a point is pushed along a unit vector from, around it; `back` metres part both middles."""
+    (x, y), (ux, uy) = at, way
+    rx, ry = me.x - x, me.y - y
+    behind, side = -(rx * ux + ry * uy), ry * ux - rx * uy
+    spot = (x - (back + 0.3) * ux, y - (back + 0.3) * uy)
+    if behind < back and abs(side) < back + 0.2:
+        sign, berth = (1.0 if side > 0.0 else -1.0), back + 0.5
+        corner = (x - sign * berth * uy, y + sign * berth * ux)
+        if behind < 0.0 and abs(side) < back:
+            corner = (corner[0] + berth * ux, corner[1] + berth * uy)
+        yield from walk(me, way_around(me, spot)[:-1] or [corner], end=0.3, patience=80, replan=False)
+    return (yield from walk(me, [spot], end=0.1, patience=80))
+
+
 def push(me: Scene, k: int, points: Sequence[Point], *, frames: int = 1500) -> Deed:
     """Push a boulder along points, which its centre follows; the last may lie lower, where it falls."""
     todo = [(float(p[0]), float(p[1])) for p in points]
@@ -118,16 +133,7 @@ def push(me: Scene, k: int, points: Sequence[Point], *, frames: int = 1500) -> D
             aligned, idle = False, 0
             yield from walk(me, [(x - (back + 0.8) * ux, y - (back + 0.8) * uy)], end=0.3, patience=60)
         if not aligned and (abs(side) > 0.25 or behind < back - 0.1):
-            spot = (x - (back + 0.3) * ux, y - (back + 0.3) * uy)
-            if behind < back and abs(side) < back + 0.2:
-                # around it, with a berth
-                sign = 1.0 if side > 0.0 else -1.0
-                berth = back + 0.5
-                corner = (x - sign * berth * uy, y + sign * berth * ux)
-                if behind < 0.0 and abs(side) < back:
-                    corner = (corner[0] + berth * ux, corner[1] + berth * uy)
-                yield from walk(me, way_around(me, spot)[:-1] or [corner], end=0.3, patience=80, replan=False)
-            yield from walk(me, [spot], end=0.1, patience=80)
+            yield from get_behind(me, (x, y), (ux, uy), back)
             aligned = True
             continue
         aligned = abs(side) < 0.6 * half

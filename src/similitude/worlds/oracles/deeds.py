@@ -78,7 +78,7 @@ def deed(me: Scene, step: Step, after: Step | None) -> Deed:
     if step.do == "unlock":
         return (yield from doorways.unlock(me, step.thing))
     if step.do == "open":
-        return (yield from doorways.open_door(me, step.thing, after))
+        return (yield from doorways.open_door(me, step.thing))
     for _ in range(10):
         yield me.act()
     return True

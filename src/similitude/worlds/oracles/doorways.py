@@ -9,8 +9,9 @@ from similitude.worlds.engine.constants import HEAD_MOVE
 from similitude.worlds.oracles.reaching import reach_for, stoop
 from similitude.worlds.oracles.scene import RIGHT, Deed, Scene
 from similitude.worlds.oracles.walking import pace_to, walk
-from similitude.worlds.world import Step
 
+FREE_END = 0.1
+"""Where one walks against a swing door, from its middle away from the hinge, in metres."""
 BESIDE = 0.65
 """How near one stands to a lock, in metres."""
 
@@ -80,19 +81,19 @@ def is_open(me: Scene, k: int) -> bool:
     return abs(me.things[k, c.MOVED]) >= way - 1e-6
 
 
-def open_door(me: Scene, k: int, after: Step | None = None) -> Deed:
+def open_door(me: Scene, k: int) -> Deed:
     """Open a door: walk against one that swings, drag one that slides."""
     for attempt in range(4):
         if is_open(me, k):
             return True
         if int(me.things[k, c.TRAITS]) & c.SWINGS:
-            yield from swing(me, k, after)
+            yield from swing(me, k)
         else:
             yield from slide(me, k, 1.0 if attempt % 2 == 0 else -1.0)
     return is_open(me, k)
 
 
-def swing(me: Scene, k: int, after: Step | None) -> Deed:
+def swing(me: Scene, k: int) -> Deed:
     """Walk against a swing door away from its hinge until it is open."""
     # the way through: across the closed door, at the free end
     home = me.things[k, c.HOME_X : c.HOME_Y + 1].tolist()
@@ -101,8 +102,7 @@ def swing(me: Scene, k: int, after: Step | None) -> Deed:
     cos, sin = cos * math.cos(moved) + sin * math.sin(moved), sin * math.cos(moved) - cos * math.sin(moved)
     side = (me.y - home[1]) * cos - (me.x - home[0]) * sin
     sign = -1.0 if side > 0.0 else 1.0
-    along = 0.1  # from the middle towards the free end
-    before = (home[0] + along * cos + 0.5 * sign * sin, home[1] + along * sin - 0.5 * sign * cos)
+    before = (home[0] + FREE_END * cos + 0.5 * sign * sin, home[1] + FREE_END * sin - 0.5 * sign * cos)
     yield from walk(me, [before], end=0.1, patience=40, replan=False)
     for _ in range(40):
         if is_open(me, k):
@@ -110,10 +110,9 @@ def swing(me: Scene, k: int, after: Step | None) -> Deed:
         dx, dy = -sin * sign, cos * sign
         # stay in the doorway
         u = (me.x - home[0]) * cos + (me.y - home[1]) * sin
-        lean = min(max(along - u, -0.1), 0.1)
+        lean = min(max(FREE_END - u, -0.1), 0.1)
         yield me.act(go=(HEAD_MOVE * dx + lean * cos, HEAD_MOVE * dy + lean * sin), face=math.atan2(dy, dx))
-    back = walk(me, [before], end=0.2, patience=20, replan=False)
-    yield from back
+    yield from walk(me, [before], end=0.2, patience=20, replan=False)
     return is_open(me, k)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from similitude.worlds.engine import columns as c
-from similitude.worlds.engine.constants import HEAD_MOVE, HEAD_TOP
+from similitude.worlds.engine.constants import HEAD_MOVE
 from similitude.worlds.oracles.scene import Deed, Scene, angle_between
 from similitude.worlds.oracles.wayfinding import way_around
 
@@ -130,41 +129,31 @@ def turn_to(me: Scene, yaw: float, *, tolerance: float = 0.05, frames: int = 40)
     return False
 
 
-def jump(me: Scene, start: Point, goal: Point) -> Deed:
-    """Jump from one point to another: turn, run up where there is room, leap at the edge, steer in the air."""
+def jump(me: Scene, start: Point, goal: Point, *, tries: int = 5) -> Deed:
+    """Jump from one point to another: turn, leap from the spot, steer in the air; the last may have a height."""
     yaw = math.atan2(goal[1] - start[1], goal[0] - start[0])
     ux, uy = math.cos(yaw), math.sin(yaw)
     long = math.hypot(goal[0] - start[0], goal[1] - start[1])
-    high = (goal[2] if len(goal) > 2 else me.z) - me.z
-    for _ in range(5):
+    floor = (float(start[2]) if len(start) > 2 else me.z) - 0.6
+    if len(goal) > 2:
+        floor += min(goal[2] - floor - 0.6, 0.0)
+    for _ in range(tries):
         yield from walk(me, [start], end=0.06, patience=60)
         yield from turn_to(me, yaw)
-        # across and up: leap from where one stands, the way in the air is the same
-        leapt = False
         for frame in range(16):
-            dx, dy = goal[0] - me.x, goal[1] - me.y
-            ahead = dx * ux + dy * uy
-            side = dy * ux - dx * uy
-            if leapt and me.grounded:
+            if frame > 0 and me.grounded:
                 break
-            go = HEAD_MOVE if ahead > 0.0 or not leapt else 0.0
-            if leapt and ahead < 0.0 and long > 0.5:
-                go = max(ahead, -HEAD_MOVE) if ahead < -0.4 else 0.0
+            dx, dy = goal[0] - me.x, goal[1] - me.y
+            ahead, side = dx * ux + dy * uy, dy * ux - dx * uy
+            # a little beyond the goal is as good, far beyond it is not
+            go = HEAD_MOVE if ahead > 0.0 or frame == 0 else max(ahead, -HEAD_MOVE) if ahead < -0.4 else 0.0
             drift = min(max(side, -0.1), 0.1)
             yield me.act(go=(go * ux - drift * uy, go * uy + drift * ux), face=yaw, jump=frame == 0)
-            leapt = True
         yield from settle(me)
-        dx, dy = me.x - start[0], me.y - start[1]
-        if dx * ux + dy * uy >= 0.6 * long and me.z >= start_height(start, me) + min(high, 0.0) - 0.6:
-            return True
-        if me.far(goal[0], goal[1]) < 0.4:
+        across = (me.x - start[0]) * ux + (me.y - start[1]) * uy >= 0.6 * long and me.z >= floor
+        if across or me.far(goal[0], goal[1]) < 0.4:
             return True
     return False
-
-
-def start_height(start: Point, me: Scene) -> float:
-    """Return the height given with a point, or the feet's."""
-    return float(start[2]) if len(start) > 2 else me.z
 
 
 def drop(me: Scene, start: Point, goal: Point) -> Deed:
@@ -174,7 +163,7 @@ def drop(me: Scene, start: Point, goal: Point) -> Deed:
     yaw = math.atan2(goal[1] - start[1], goal[0] - start[0])
     yield from walk(me, [start], end=0.08, patience=60)
     yield from turn_to(me, yaw, tolerance=0.2)
-    low = start_height(start, me) - 0.5
+    low = (float(start[2]) if len(start) > 2 else me.z) - 0.5
     for _ in range(80):
         if me.grounded and me.z < low and me.far(goal[0], goal[1]) < 0.5:
             return True
@@ -183,12 +172,3 @@ def drop(me: Scene, start: Point, goal: Point) -> Deed:
         if me.grounded and me.far(goal[0], goal[1]) < 0.1:
             return True
     return me.z < low
-
-
-def rise(me: Scene, frames: int = 6) -> Deed:
-    """Stand up."""
-    for _ in range(frames):
-        if me.body[c.HEAD] > HEAD_TOP - 0.05:
-            break
-        yield me.act()
-    return True
