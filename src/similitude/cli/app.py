@@ -144,12 +144,20 @@ fewshot.command(
 )
 app.command(fewshot)
 
-worlds = App(name="worlds", help="Generated worlds for embodied learning: the digests of the fixed ones.")
+worlds = App(
+    name="worlds",
+    help="Generated worlds for embodied learning: agents that train there, the digests of the fixed ones.",
+)
 worlds.command("similitude.cli.worlds:pin", name="pin", help="Make all fixed worlds and write their digests.")
 worlds.command(
     "similitude.cli.worlds:check",
     name="check",
     help="Say whether worlds made here are, bit for bit, those that were pinned; the exit code is 1 where one is not.",
+)
+worlds.command(
+    "similitude.cli.worlds_train:train",
+    name="train",
+    help="Train an agent: it clones oracles, goes on by PPO, and plays unseen worlds.",
 )
 app.command(worlds)
 

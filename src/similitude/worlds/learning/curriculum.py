@@ -32,8 +32,8 @@ class Curriculum:
     ) -> None:
         if not (0.0 <= start <= highest <= 1.0 and step >= 0.0):
             raise WorldError(
-                f"a curriculum from {start:g} to {highest:g} in steps of {step:g} cannot be: give 0 <= start <= highest <= "
-                "1, and a step of 0 or more."
+                f"a curriculum from {start:g} to {highest:g} in steps of {step:g} cannot be: give 0 <= start <= highest "
+                "<= 1, and a step of 0 or more."
             )
         self.start, self.highest, self.step = start, highest, step
         self.levels = dict.fromkeys(tasks, start)

@@ -16,7 +16,7 @@ from similitude.worlds.making import ImpossibleWorldError, make_world
 from similitude.worlds.observing import observe
 from similitude.worlds.simulation import Simulation
 from similitude.worlds.spaces import ACTION, REALS, ObservationKind
-from similitude.worlds.splits import WorldName, drawn_seed
+from similitude.worlds.splits import drawn_seed
 from similitude.worlds.tasks.limits import frame_limit
 from similitude.worlds.world import World
 
@@ -63,7 +63,8 @@ class Demonstrations:
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                found = cls(*(file[name] for name in ARRAYS), float(file["solved"]))
+                arrays = {name: file[name] for name in ARRAYS}
+                found = cls(**arrays, solved=float(file["solved"]))
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise WorldError(
                 f"{path} holds no demonstrations ({str(error).splitlines()[0]:.100}). Remove it, and they are recorded "
@@ -71,7 +72,9 @@ class Demonstrations:
             ) from error
         frames = len(found)
         if found.actions.shape != (frames, ACTION) or not len(found.numbers) == len(found.episode) == frames:
-            raise WorldError(f"{path} holds arrays of different lengths. Remove it, and they are recorded anew.")
+            raise WorldError(
+                f"{path} holds arrays of different lengths. Remove it, and they are recorded anew."
+            )
         return found
 
 
@@ -145,8 +148,8 @@ def record(
         on_done(played)
     if not parts:
         raise WorldError(
-            f"the oracle solved none of {played} worlds within the limits of training, so there is nothing to clone. Take "
-            "another task, or lower difficulties."
+            f"the oracle solved none of {played} worlds within the limits of training, so there is nothing to clone. "
+            "Take another task, or lower difficulties."
         )
     numbers, images, actions, episode = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Demonstrations(numbers, images, actions, episode, len(parts) / played)

@@ -70,7 +70,8 @@ class Field:
         backend: str = "numba",
         threads: int = 1,
     ) -> None:
-        self.tasks, self.kind = tuple(tasks), observation
+        self.tasks = tuple(tasks)
+        self.kind: ObservationKind = observation
         self.curriculum, self.pool = curriculum, pool
         self.simulation = Simulation(
             envs, backend=backend, resolution=resolution, threads=threads, frame_price=0.0

@@ -1,4 +1,4 @@
-"""The network of an agent: an actor and a critic over numbers, and over images where there are any; plain torch modules."""
+"""The network of an agent: an actor and a critic over numbers, and over images where there are any; plain torch."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ class PolicyNetwork(nn.Module):
         code: Tensor | None = None
         watched: Tensor | None = None
         if self.camera is not None and images is not None:
-            code = self.camera(images)
-            watched = code.detach()  # the critic's errors, large at first, must not teach the eye
+            seen = self.camera(images)
+            code, watched = seen, seen.detach()  # the critic's errors, large at first, must not teach the eye
         acts = self.act(self.actor(numbers, code))
         reals = self.spread.shape[0]
         spreads = self.spread.clamp(self.limits[0], self.limits[1]).expand(acts.shape[0], reals)
@@ -105,8 +105,8 @@ class Trunk(nn.Module):
         numbers: Numbers of the input.
         width: Units per layer.
         depth: Layers.
-        eyes: Whether there is a code of an image, of `width` numbers, beside the input. It has a matrix of its own, so that
-            no matrix has a side that grows in part.
+        eyes: Whether there is a code of an image, of `width` numbers, beside the input. It has a matrix of its own, so
+            that no matrix has a side that grows in part.
     """
 
     def __init__(self, numbers: int, *, width: int, depth: int, eyes: bool) -> None:
@@ -141,8 +141,8 @@ class Camera(nn.Module):
         super().__init__()
         if any(side % (2 * PATCH) for side in resolution):
             raise WorldError(
-                f"images of {resolution[0]} x {resolution[1]} do not divide into patches of {2 * PATCH}. Take multiples of "
-                f"{2 * PATCH}, such as --resolution 48."
+                f"images of {resolution[0]} x {resolution[1]} do not divide into patches of {2 * PATCH}. Take multiples "
+                f"of {2 * PATCH}, such as --resolution 48."
             )
         few, many = width // 4, width // 2
         self.layers = nn.ModuleList(

@@ -82,9 +82,9 @@ class PortablePolicy(nn.Module):
         self.resolution = network.resolution or (8, 8)
         self.frame = 0
         generator = torch_generator(seed, "noise of a saved policy")
-        self.register_buffer("gaussian", noise * torch.randn((TABLE, REALS), generator=generator))
         chance = torch.rand((TABLE, SWITCHES), generator=generator)
-        self.register_buffer("chance", chance if noise > 0 else torch.full_like(chance, 0.5))
+        self.gaussian = nn.Buffer(noise * torch.randn((TABLE, REALS), generator=generator))
+        self.chance = nn.Buffer(chance if noise > 0 else torch.full_like(chance, 0.5))
 
     @torch.jit.export
     def reset(self) -> None:
@@ -96,7 +96,7 @@ class PortablePolicy(nn.Module):
         numbers = observation["proprioception"]
         if "state" in observation:
             numbers = torch.cat([numbers, observation["state"]], 1)
-        if "rgbd" in observation:
+        if "rgbd" in observation:  # noqa: SIM108  # TorchScript
             outputs = self.network(numbers, observation["rgbd"])
         else:
             outputs = self.network(numbers)

@@ -46,7 +46,9 @@ class WorldPool:
         kept = self._sorted[task]
         if len(kept) < self.size or random.random() < self.fresh:
             return self._new(task, difficulty)
-        place = bisect_left([name.difficulty for name in kept], difficulty) + int(random.integers(-NEAR, NEAR + 1))
+        place = bisect_left([name.difficulty for name in kept], difficulty) + int(
+            random.integers(-NEAR, NEAR + 1)
+        )
         name = kept[min(max(place, 0), len(kept) - 1)]
         return self.world(name) if name.difficulty <= level else self._new(task, difficulty)
 
@@ -72,7 +74,9 @@ class WorldPool:
 
     def _new(self, task: str, difficulty: float) -> World:
         while True:
-            name = WorldName(task, difficulty, drawn_seed("train", "pool", self.seed, task, self._counts[task]))
+            name = WorldName(
+                task, difficulty, drawn_seed("train", "pool", self.seed, task, self._counts[task])
+            )
             self._counts[task] += 1
             try:
                 world = self.world(name)

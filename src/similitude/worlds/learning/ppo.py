@@ -116,14 +116,16 @@ def roll_out(
             # What would have come after a limit of frames is not seen any more: the frame before it stands for it.
             rewards += settings.discount * outputs.values * torch.from_numpy(frame.truncated)
             row = (numbers, images, actions, log_probability(outputs, actions), outputs.values, rewards)
-            for name, value in zip(found, (*row, torch.from_numpy(frame.terminated | frame.truncated)), strict=True):
+            for name, value in zip(
+                found, (*row, torch.from_numpy(frame.terminated | frame.truncated)), strict=True
+            ):
                 if value is not None:
                     found[name].append(value)
             episodes += frame.episodes
             seen = envs.observe()
         last = network(numbers_of(seen), images_of(seen)).values
-    parts: list[Any] = [torch.stack(value) if value else None for value in found.values()]
-    return Rollout(*parts, last, episodes)
+    parts: dict[str, Any] = {name: torch.stack(rows) if rows else None for name, rows in found.items()}
+    return Rollout(**parts, last=last, episodes=episodes)
 
 
 def advantages(rewards: Tensor, values: Tensor, ends: Tensor, last: Tensor, *, settings: PPO) -> Tensor:

@@ -52,8 +52,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any] | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError) as error:
         raise WorldError(
-            f"{path} is no checkpoint of a training ({str(error).splitlines()[0]:.100}). Remove it to begin anew, or name "
-            "another folder."
+            f"{path} is no checkpoint of a training ({str(error).splitlines()[0]:.100}). Remove it to begin anew, or "
+            "name another folder."
         ) from error
     if not isinstance(state, dict) or "settings" not in state:
         raise WorldError(

@@ -208,9 +208,7 @@ class Trainer:
         if progress.frames and progress.watched[-1]["frames"] != progress.frames:
             self._watch()
         self._save()
-        save_policy(
-            PortablePolicy(self.network, settings.observation, seed=settings.seed), self.out / POLICY
-        )
+        save_policy(PortablePolicy(self.network, settings.observation, seed=settings.seed), self.out / POLICY)
         return progress
 
     def _clone(self) -> None:
@@ -258,7 +256,13 @@ class Trainer:
         share = float(np.mean(progress.latest)) if progress.latest else 0.0
         levels = dict(self.field.curriculum.levels)
         progress.learning.append(
-            {"frames": progress.frames, "seconds": self._seconds(), "success": share, "levels": levels, **said}
+            {
+                "frames": progress.frames,
+                "seconds": self._seconds(),
+                "success": share,
+                "levels": levels,
+                **said,
+            }
         )
         shown = ", ".join(f"{task} {level:.3g}" for task, level in levels.items())
         self._say(f"{progress.frames:,} frames: {share:.0%} of episodes solved, levels {shown}")
