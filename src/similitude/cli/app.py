@@ -159,6 +159,22 @@ worlds.command(
     name="train",
     help="Train an agent: it clones oracles, goes on by PPO, and plays unseen worlds.",
 )
+worlds.command("similitude.cli.worlds_view:map_", name="map", help="Draw a world from above.")
+worlds.command(
+    "similitude.cli.worlds_view:show",
+    name="show",
+    help="Show a world as a picture, or an episode of a policy as a film.",
+)
+worlds.command(
+    "similitude.cli.worlds_view:play",
+    name="play",
+    help="Play worlds yourself, in the browser; episodes are recorded and scored.",
+)
+worlds.command(
+    "similitude.cli.worlds_view:replay",
+    name="replay",
+    help="Play a recording again, check that it ends as it did, and film it; the exit code is 1 where it does not.",
+)
 app.command(worlds)
 
 

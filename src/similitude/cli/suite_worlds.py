@@ -78,7 +78,7 @@ def worlds(
         from similitude.worlds.subjects import oracle_subject, random_subject
         from similitude.worlds.summary import summarise
 
-        subject = _subject(policy)
+        subject = named_subject(policy)
         asked = fixed_worlds(
             split,
             tasks=tasks_of(tasks),
@@ -150,7 +150,7 @@ def worlds(
     return NOT_ENOUGH if found.failures else GOOD
 
 
-def _subject(text: str) -> Subject:
+def named_subject(text: str) -> Subject:
     """Return the policy that a command names."""
     from similitude.worlds.saved_policies import ScriptedPolicy, scripted
     from similitude.worlds.subjects import Subject, subject_named

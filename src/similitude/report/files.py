@@ -40,7 +40,7 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
         ReportError: The path is a folder or a device, or cannot be written; nothing is left behind.
     """
     given = Path(path)
-    with _replacement(given) as (target, temporary):
+    with replacing(given) as (target, temporary):
         with open(temporary, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
@@ -57,14 +57,23 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     Raises:
         ReportError: The path is a folder or a device, or cannot be written.
     """
-    with _replacement(Path(path)) as (_, temporary):
+    with replacing(Path(path)) as (_, temporary):
         temporary.touch()
         temporary.unlink()
 
 
 @contextmanager
-def _replacement(given: Path) -> Iterator[tuple[Path, Path]]:
-    """Give the file that is to be replaced, and a temporary one beside it that is gone in the end."""
+def replacing(given: Path) -> Iterator[tuple[Path, Path]]:
+    """Give the file that is to be replaced, and a temporary one beside it to write, which is gone in the end.
+
+    The body calls `os.replace(temporary, target)` once everything is written.
+
+    Args:
+        given: Where to write. A missing folder is made; a symbolic link is followed.
+
+    Raises:
+        ReportError: The path is a folder or a device, or cannot be written; nothing is left behind.
+    """
     if os.path.isdir(given):
         raise ReportError(
             f"cannot write {str(given)!r}: it is a folder. Pass the path of a file, "

@@ -21,13 +21,14 @@ MARKS = {FOOD: (230, 40, 40), PREY: (250, 170, 40), PREDATOR: (120, 0, 140)}
 """Outlines of what matters most."""
 
 
-def world_map(world: World, *, scale: int = 6, solution: bool = True) -> Image:
+def world_map(world: World, *, scale: int = 6, solution: bool = True, spawn: bool = True) -> Image:
     """Draw a world from above, with +x to the right and +y up.
 
     Args:
         world: The world.
         scale: Pixels per cell of 0.5 m.
-        solution: Draw the paths of its solution as a white line; the spawn is a white arrow.
+        solution: Draw the paths of its solution as a white line.
+        spawn: Draw where the agent starts, and which way it looks, as a white arrow.
 
     Returns:
         A picture of `world.size * scale` pixels a side.
@@ -59,9 +60,10 @@ def world_map(world: World, *, scale: int = 6, solution: bool = True) -> Image:
     if solution:
         way = [(x, y)] + [tuple(point[:2]) for step in world.solution for point in step.at]
         draw.line([at(*point) for point in way], fill=(255, 255, 255, 200), width=max(1, scale // 3))
-    tip, left, right = ((1.5, 0.0), (-0.75, 0.75), (-0.75, -0.75))
-    arrow = [at(x + a * cos - b * sin, y + a * sin + b * cos) for a, b in (tip, left, right)]
-    draw.polygon(arrow, fill=(255, 255, 255, 255), outline=(0, 0, 0, 255))
+    if spawn:
+        tip, left, right = ((1.5, 0.0), (-0.75, 0.75), (-0.75, -0.75))
+        arrow = [at(x + a * cos - b * sin, y + a * sin + b * cos) for a, b in (tip, left, right)]
+        draw.polygon(arrow, fill=(255, 255, 255, 255), outline=(0, 0, 0, 255))
     return picture
 
 
