@@ -125,7 +125,7 @@ class IsleEnv(gymnasium.Env[Any, Any]):
         Raises:
             WorldError: The action has another form, is not finite or not within its bounds, or there was no reset.
         """
-        if not self._runner.seeded(0):
+        if self.simulation.worlds[0] is None:
             raise WorldError("there is no episode yet. Call reset() before step().")
         rewards, terminated, truncated = self._runner.step(action_array(action, 1))
         ended = bool(terminated[0] or truncated[0])

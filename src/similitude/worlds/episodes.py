@@ -7,6 +7,8 @@ from concurrent.futures import Executor, Future
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from similitude.core.errors import WorldError
 from similitude.worlds.draws import Draws
 from similitude.worlds.making import make_world
@@ -45,8 +47,16 @@ class Episodes:
         self.difficulty = difficulty
         if isinstance(worlds, str):
             checked_split(worlds)
-        elif worlds is not None and not callable(worlds) and len(worlds) == 0:
-            raise WorldError("`worlds` is empty. Give at least one world or seed, or None for fresh ones.")
+        elif worlds is not None and not callable(worlds):
+            if not isinstance(worlds, (Sequence, np.ndarray)):
+                raise WorldError(
+                    f"`worlds` is a {type(worlds).__name__}. Give a split's name, a list of worlds or seeds, a function "
+                    "of environment and episode, or None for fresh worlds."
+                )
+            if len(worlds) == 0:
+                raise WorldError(
+                    "`worlds` is empty. Give at least one world or seed, or None for fresh ones."
+                )
         self.worlds = worlds
 
     @property

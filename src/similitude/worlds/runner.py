@@ -96,8 +96,9 @@ class Runner:
             WorldError: There was no seed, or an option or a world is not valid.
         """
         e = environment
+        world = self._asked(e, options or {})  # what is refused leaves the series where it was
         self._numbers[e] += 1
-        world = self._asked(e, options or {}) or self._next(e)
+        world = world or self._next(e)
         if self.training and split_of(world.seed) in ("validation", "test"):
             raise WorldError(
                 f"the world {world.name} belongs to the split {split_of(world.seed)!r}, which training must not see. "
@@ -160,7 +161,7 @@ class Runner:
         episodes = self.episodes
         if "difficulty" in options:
             episodes = Episodes(episodes.task, difficulty=options["difficulty"], worlds=episodes.worlds)
-        seed, number = self._seed(e), self._numbers[e]
+        seed, number = self._seed(e), self._numbers[e] + 1
         if "world" in options:
             return asked_for(episodes.named(options["world"], seed, number), None).result()
         places = len(self._seeds)

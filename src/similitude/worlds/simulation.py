@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -97,6 +97,14 @@ class Simulation:
         self.body = np.zeros((num_envs, c.BODY))
         self.hands = np.zeros((num_envs, 2, c.HAND))
         self.images = np.zeros((num_envs, *resolution, 4), np.uint8)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the engine, the threads and the camera's room, which copies make anew."""
+        return {**vars(self), "engine": None, "_pool": None, "_scenery": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.engine = build.engine(self.backend)
 
     def load(self, e: int, world: World, *, limit: int | None = None) -> None:
         """Put environment `e` at the beginning of a world.
@@ -240,7 +248,7 @@ def checked_actions(actions: np.ndarray, num_envs: int) -> np.ndarray:
 
 def _end(things: np.ndarray, roles: tuple[int, ...]) -> int:
     """Return one more than the index of the last thing in one of these roles; 0 if there is none."""
-    return max(np.flatnonzero(np.isin(things[:, c.ROLE], roles)) + 1, default=0)
+    return max((np.flatnonzero(np.isin(things[:, c.ROLE], roles)) + 1).tolist(), default=0)
 
 
 def _larger(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

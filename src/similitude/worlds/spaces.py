@@ -103,7 +103,7 @@ def checked_resolution(resolution: tuple[int, int]) -> tuple[int, int]:
     """
     try:
         rows, columns = (int(n) if n == int(n) else 0 for n in resolution)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         rows = columns = 0
     if not (8 <= rows <= 1024 and 8 <= columns <= 1024):
         raise WorldError(

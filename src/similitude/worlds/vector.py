@@ -92,6 +92,7 @@ class IsleVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         self.observation_space = batched(self.single_observation_space, self.num_envs)
         self.action_space = batched(self.single_action_space, self.num_envs)
         self._kind: ObservationKind = observation
+        threads, makers = _whole(threads, 1, "threads"), _whole(makers, 0, "makers")
         self._makers: Executor = (
             ProcessPoolExecutor(makers, mp_context=get_context("spawn"))
             if makers > 0
@@ -137,6 +138,8 @@ class IsleVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         Raises:
             WorldError: A seed or an option is not valid.
         """
+        if self.closed:
+            raise WorldError("these environments are closed. Make them anew.")
         options = dict(options or {})
         mask = self._reset_mask(options.pop("reset_mask", None))
         seeds = self._reset_seeds(seed)
@@ -163,7 +166,9 @@ class IsleVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         Raises:
             WorldError: Actions have another form, are not finite or not within their bounds, or there was no reset.
         """
-        if not all(map(self._runner.seeded, range(self.num_envs))):
+        if self.closed:
+            raise WorldError("these environments are closed. Make them anew.")
+        if any(world is None for world in self.simulation.worlds):
             raise WorldError("there are no episodes yet. Call reset() before step().")
         if self._mode is AutoresetMode.DISABLED and self._ended.any():
             raise WorldError(
@@ -230,6 +235,12 @@ class IsleVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             return [checked_seed(one) for one in seed]
         first = checked_seed(seed)
         return [None if first is None else first + i for i in range(self.num_envs)]
+
+
+def _whole(number: Any, least: int, name: str) -> int:
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
+        raise WorldError(f"{name}={number!r} is not a whole number of {least} or more.")
+    return int(number)
 
 
 def _mode(given: str | AutoresetMode) -> AutoresetMode:

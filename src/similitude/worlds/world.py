@@ -178,4 +178,4 @@ def checked_name(difficulty: float, seed: int) -> tuple[float, int]:
         raise WorldError(f"the seed {seed!r} is not a whole number. Give one, such as seed=0.")
     if not 0 <= int(seed) < 2**63:
         raise WorldError(f"the seed {seed} is not in [0, 2**63).")
-    return float(difficulty), int(seed)
+    return float(difficulty) + 0.0, int(seed)  # -0.0, which equals 0.0 and draws other numbers, becomes 0.0

@@ -71,7 +71,7 @@ def engine(backend: str) -> Engine:
         return plain()
     if backend == "numba":
         return compiled()
-    if backend.partition(":")[0] == "warp":
+    if isinstance(backend, str) and backend.partition(":")[0] == "warp":
         from similitude.worlds.engine.warp_build import warped
 
         return warped(backend.partition(":")[2])
