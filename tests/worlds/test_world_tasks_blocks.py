@@ -18,7 +18,7 @@ from similitude.worlds.making import make_world
 from similitude.worlds.routes.follow import Flaw
 from similitude.worlds.routes.paths import gentle_cells
 from similitude.worlds.routes.proof import verify
-from similitude.worlds.routes.reach import reaches
+from similitude.worlds.routes.reach import FOOTHOLD, reaches
 from similitude.worlds.simulation import Simulation
 from similitude.worlds.tasks import push, stack
 from similitude.worlds.tasks.ringed import dig, lane, raise_inside, raise_wall, ring_island
@@ -93,13 +93,59 @@ def test_the_proof_fails_without_what_the_blocks_are_for(task, without):
                 verify(dataclasses.replace(world, solution=kept))
 
 
+@pytest.mark.parametrize(
+    ("dx", "dz", "text"),
+    [(0.0, 0.6, "does not rest"), (0.0, -0.5, "into the ground"), (3.0, 1.0, "does not rest")],
+)
+@pytest.mark.parametrize(("task", "do"), [("stack", "place"), ("bridge", "place"), ("push", "push")])
+def test_blocks_that_hang_in_the_air_or_stick_in_the_ground_are_refused(task, do, dx, dz, text):
+    for difficulty in DIFFICULTIES:
+        for world in outdoors(task, difficulty, 1):
+            steps = list(world.solution)
+            number = max(i for i, step in enumerate(steps) if step.do == do)
+            at = list(steps[number].at)
+            i = 0 if do == "place" else -1
+            z = at[i][2] if len(at[i]) > 2 else float(world.things[steps[number].thing, 3])
+            at[i] = (at[i][0] + dx, at[i][1], z + dz)
+            steps[number] = dataclasses.replace(steps[number], at=tuple(at))
+            with pytest.raises(Flaw, match=text if dx == 0.0 else None):
+                verify(dataclasses.replace(world, solution=tuple(steps)))
+
+
+@pytest.mark.parametrize("task", ["stack", "push"])
+def test_a_jump_from_the_foot_of_a_cliffs_face_does_not_reach_its_edge(task):
+    """The engine lets a body stand 0.2 m up a steep face, and jump from there: still lower than the lowest cliff."""
+    wanted = {"stack": {}, "push": {"kind": "ledge"}}[task]
+    for world in outdoors(task, 0.0, 3, **wanted):
+        simulation = Simulation(1, backend="plain", resolution=(1, 1))
+        simulation.load(0, world)
+        up = [step for step in world.solution if step.do == "jump"]
+        goal, level = up[-1].at[1], up[0].at[0][2]
+        ux, uy = world.spawn[3:]
+        action = np.zeros((1, 21))
+        action[0, 2] = 1.0
+        highest = 0.0
+        for aside in (1.75, -1.75):  # beside the block
+            simulation.load(0, world)
+            simulation.body[0, [c.BX, c.BY]] = (
+                goal[0] - 2.0 * ux - aside * uy,
+                goal[1] - 2.0 * uy + aside * ux,
+            )
+            simulation.body[0, c.BZ] = level
+            for frame in range(150):
+                action[0, 20] = float(frame % 12 > 8)
+                simulation.step(action)
+                highest = max(highest, float(simulation.body[0, c.BZ]))
+        assert level + JUMP < highest < level + JUMP + FOOTHOLD
+
+
 def test_the_boulder_leaves_no_way_past_it_in_an_entrance():
     """The wall's feet are 2 m apart, the boulder is 1.75 m wide: beside it are no 0.5 m, and it is higher than a jump."""
     for difficulty in DIFFICULTIES:
         (world,) = outdoors("push", difficulty, 1, kind="entrance")
         half = float(world.things[0, 6])
         assert 2.0 - 2.0 * half < 0.5
-        assert 2.0 * half > JUMP + 0.2
+        assert 2.0 * float(world.things[0, 8]) > JUMP + FOOTHOLD
         height = world.height / 128.0
         open_corners = gentle_cells(height)
         x, y = float(world.things[0, 1]), float(world.things[0, 2])
@@ -141,7 +187,7 @@ def test_stacks_need_as_many_stones_as_the_cliff_is_high():
             p = world.parameters
             stones = sum(world.things[:, 0] == NUMBER["stone"])
             assert stones == p["stones"]
-            assert p["cliff height"] > JUMP + 0.2
+            assert p["cliff height"] > JUMP + FOOTHOLD
             needed = 3 if p["stairs"] else 1
             assert needed <= stones <= needed + 1
             assert sum(step.do == "place" for step in world.solution) == needed

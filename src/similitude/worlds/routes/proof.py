@@ -12,6 +12,7 @@ from similitude.worlds.engine import constants as k
 from similitude.worlds.routes import follow
 from similitude.worlds.routes.follow import Flaw
 from similitude.worlds.routes.paths import Land
+from similitude.worlds.routes.rest import settled
 from similitude.worlds.routes.state import State
 from similitude.worlds.world import Step, World
 
@@ -202,6 +203,7 @@ class Proof:
         self.state.put(step.thing, x, y, z)
         if len(step.at) > 1:
             self.state.turn(step.thing, step.at[1][0] - x, step.at[1][1] - y)
+        settled(self.state, step.thing)
         self.held = self._without = -1
         self._changed()
         self.steps.append(step)
@@ -229,6 +231,7 @@ class Proof:
         end = path[-1]
         self.state.things[step.thing, c.ROLE] = c.BLOCK
         self.state.put(step.thing, end[0], end[1], end[2] if len(end) > 2 else z)
+        settled(self.state, step.thing)
         self._settle()
         self._changed()
         self.steps.append(step)

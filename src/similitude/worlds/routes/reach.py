@@ -22,6 +22,9 @@ from similitude.worlds.world import World
 
 LEAP = 2.3
 """Farthest a jump may reach, in metres; a little more than it does."""
+FOOTHOLD = 0.35
+"""How much higher than JUMP one comes at a cliff, in metres: standing on the foot of its face gives 0.21 (a body slides
+where the ground falls by 0.7 of SLOPE over 0.3 m), and moving on along the face in the air 0.1."""
 _NEAR = tuple((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i != 0 or j != 0)
 _FAR = int(LEAP / CELL)
 _LEAPS = tuple(
@@ -51,7 +54,7 @@ def reachable(world: World, *, jumps: bool = True) -> np.ndarray:
             here = (slice(max(-i, 0), n - max(i, 0)), slice(max(-j, 0), n - max(j, 0)))
             there = (slice(max(i, 0), n - max(-i, 0)), slice(max(j, 0), n - max(-j, 0)))
             run = CELL * math.sqrt(i * i + j * j)
-            limit = rise * run + 1e-6 if rise > 0.0 else JUMP
+            limit = rise * run + 1e-6 if rise > 0.0 else JUMP + FOOTHOLD
             fine = (z[there] - z[here] <= limit) & stood[there]
             starts.append(index[here][fine])
             ends.append(index[there][fine])

@@ -37,9 +37,9 @@ def obstacle(site: Site, budget: Budget, ring: Ring, *, prefix: str = "") -> flo
     )
 
 
-def _push(site: Site, ring: Ring, half: float, start: float, mass: float) -> int:
-    """Put a boulder on the axis at a depth, and walk up to it."""
-    boulder = site.add_thing("boulder", *ring.point(start), half=(half, half, half), mass=mass)
+def _push(site: Site, ring: Ring, half: float, start: float, mass: float, *, up: float | None = None) -> int:
+    """Put a boulder of the half extents `half` and `up` on the axis at a depth, and walk up to it."""
+    boulder = site.add_thing("boulder", *ring.point(start), half=(half, half, up or half), mass=mass)
     site.step("walk", [ring.point(start - half - 1.5), ring.point(start - half - 0.5)])
     return boulder
 
@@ -70,10 +70,10 @@ def _ledge(
 ) -> float:
     """A boulder makes a step to a cliff that is too high for a jump."""
     half = 0.625
-    tall = (budget.scalar(prefix + "cliff height", easy=1.75, hard=2.5) * 8.0) // 1 / 8.0
+    tall = (budget.scalar(prefix + "cliff height", easy=2.0, hard=2.5) * 8.0) // 1 / 8.0
     raise_inside(site, ring, by=tall, level=level, width=8.0)
     top = level + tall
-    raise_wall(site, ring, 0.0, 3.0, top=top + 2.0, where=np.abs(ring.side) > 2.5)
+    raise_wall(site, ring, 0.0, 3.5, top=top + 2.0, where=np.abs(ring.side) > 2.5)
     start = -2.5 - 0.75 * far
     boulder = _push(site, ring, half, start, mass)
     rest = -half
@@ -81,7 +81,7 @@ def _ledge(
     stone = level + 2.0 * half
     site.step("jump", [(*ring.point(rest - half - 0.5), level), (*ring.point(rest), stone)])
     site.step("jump", [(*ring.point(rest), stone), (*ring.point(0.75), top)])
-    return 3.0
+    return 3.5
 
 
 def _entrance(
@@ -92,7 +92,7 @@ def _entrance(
     budget.note(prefix + "wall thickness", wall)
     raise_wall(site, ring, 0.0, wall, top=level + 4.0, where=np.abs(ring.side) > 1.0)
     start = 1.5
-    boulder = _push(site, ring, half, start, mass)
+    boulder = _push(site, ring, half, start, mass, up=1.0)  # higher than a jump from the wall's foot
     out = on_grid(wall) + half + 1.5
     site.step("push", [ring.point(start), ring.point(out)], thing=boulder)
     site.step(

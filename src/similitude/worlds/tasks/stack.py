@@ -30,7 +30,7 @@ def obstacle(site: Site, budget: Budget, ring: Ring, *, moved: float = 0.0, pref
     """Raise the land within a ring to a cliff, put stones before it, and write the steps that lead up.
 
     One stone makes a step to a cliff of up to 2.375 m. Three make stairs, one beside two on each other, to one of up to
-    3.375 m: a jump reaches 1.5 m. A fourth stone is to spare.
+    3.375 m: a jump reaches 1.5 m, and from a foothold on the cliff's face up to 1.85 m. A fourth stone is to spare.
 
     Args:
         site: Where.
@@ -45,13 +45,13 @@ def obstacle(site: Site, budget: Budget, ring: Ring, *, moved: float = 0.0, pref
     draws = site.draws
     stairs = budget.flag(prefix + "stairs", easy=0.05, hard=0.9, cost=0.3)
     spare = draws.chance(0.5)
-    low, high = (2.75, 3.25) if stairs else (1.75, 2.25)
+    low, high = (2.75, 3.25) if stairs else (2.0, 2.25)
     tall = (budget.scalar(prefix + "cliff height", easy=low, hard=high) * 8.0) // 1 / 8.0
     width = max(on_grid(budget.scalar(prefix + "passage width", easy=10.0, hard=1.0)), 1.0)
     shift = budget.scalar(prefix + "stone distance", easy=0.0, hard=6.0) + moved
     count = (3 if stairs else 1) + (1 if spare else 0)
     budget.note(prefix + "stones", count)
-    level = lane(site, ring, -ROOM - 1.0, 0.5, max(width, 8.0))
+    level = lane(site, ring, -ROOM - 1.0, 0.5, max(width + 3.0, 8.0))
     raise_inside(site, ring, by=tall, level=level, width=width + 1.0)
     raise_wall(site, ring, 0.0, WALL, top=level + tall + HIGHER, where=np.abs(ring.side) > 0.5 * width)
     top = level + tall
