@@ -17,6 +17,7 @@ from similitude.worlds.land.biomes import cell_slopes
 from similitude.worlds.routes.follow import Flaw
 from similitude.worlds.routes.proof import verify
 from similitude.worlds.routes.reach import reachable, reaches
+from similitude.worlds.simulation import Simulation
 from similitude.worlds.tasks import climb, descend, jump, move
 from similitude.worlds.tasks.arena import arena
 from similitude.worlds.tasks.site import Site
@@ -80,6 +81,7 @@ def test_worlds_can_be_solved(task, difficulty):
         ("climb", "strip width", 10.0, 1.5),
         ("descend", "height", 4.5, 40.0),
         ("descend", "path width", 10.0, 1.0),
+        ("descend", "aside", 0.0, 4.0),
         ("scramble", "distance", 2.5, 20.0),
         ("scramble", "roughness", 0.1, 0.45),
     ],
@@ -222,6 +224,21 @@ def test_hard_rocks_are_sheer_and_deadly_beside_the_terraces():
     around = z[i - 14 : i + 15, j - 14 : j + 15]
     between = ((around < top - 1.0) & (around > top - 30.0)).sum()
     assert between < 0.12 * around.size
+
+
+def test_going_straight_to_the_food_is_deadly_on_hard_rocks():
+    for seed in range(4):
+        world = make_world("descend", 1.0, seed)
+        food = world.things[0, 1:3].astype(float)
+        simulation = Simulation(1, backend="plain", resolution=(1, 1))
+        simulation.load(0, world)
+        action = np.zeros((1, 21))
+        for _ in range(100):
+            x, y, yaw = simulation.body[0, [c.BX, c.BY, c.YAW]]
+            ahead = math.atan2(food[1] - y, food[0] - x) - yaw
+            action[0, [2, 0]] = math.cos(ahead), -math.sin(ahead)
+            simulation.step(action)
+        assert simulation.body[0, c.HP] == 0.0
 
 
 def test_mountains_are_rough():

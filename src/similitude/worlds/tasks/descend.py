@@ -70,13 +70,16 @@ def build(site: Site, budget: Budget) -> None:
     direction = axis(draws.integer(0, 3))
     high = budget.scalar("height", easy=4.5, hard=HIGHEST, spread=0.05)
     beyond = budget.scalar("beyond", easy=2.0, hard=4.0)
+    aside = budget.scalar("aside", easy=0.0, hard=4.0) * draws.pick((-1.0, 1.0))
     arena(site, radius=19.5, relief=1.0 + site.difficulty)
     x, y = (draws.uniform(-2.0, 2.0) - 8.0 * u for u in direction)
     ring = site.ring(x, y, direction, TOP, outward=True, flat=TOP - 0.5)
     site.flatten(ring.x, ring.y, TOP + 1.0)
     site.z = site.z + high  # the obstacle lowers what lies beyond the edge
     extent = obstacle(site, budget, ring, high=high)
-    x, y = ring.point(extent + beyond)
-    site.set_spawn(*ring.point(-TOP + 0.5), direction)
+    x, y = ring.point(extent + beyond, aside)
+    site.flatten(x, y, 0.75, rim=1.0)
+    # the way straight from the start to the food leads past the terraces
+    site.set_spawn(*ring.point(-TOP + 0.5, 0.5 * aside), direction)
     site.step("walk", [(x, y)])
     add_food(site, x, y, place="ground")
