@@ -41,7 +41,7 @@ def policies(tmp_path: Path) -> str:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Episodes of ten frames: what commands do with them is the same."""
-    monkeypatch.setattr("similitude.worlds.runner.frame_limit", lambda *_, **__: 10)
+    monkeypatch.setattr("similitude.worlds.gym.runner.frame_limit", lambda *_, **__: 10)
 
 
 @pytest.mark.usefixtures("short")

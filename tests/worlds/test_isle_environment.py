@@ -16,12 +16,12 @@ from gymnasium.utils.env_checker import check_env
 
 from similitude.core.errors import WorldError
 from similitude.worlds import make_world, oracle
-from similitude.worlds.effort import effort
 from similitude.worlds.engine import columns as c
-from similitude.worlds.environment import IsleEnv
-from similitude.worlds.flat_actions import FlatActions
-from similitude.worlds.privileged import GRID, SELF, SLOT, STATE
-from similitude.worlds.senses import PLACE, VECTORS
+from similitude.worlds.gym.effort import effort
+from similitude.worlds.gym.environment import IsleEnv
+from similitude.worlds.gym.flat_actions import FlatActions
+from similitude.worlds.gym.privileged import GRID, SELF, SLOT, STATE
+from similitude.worlds.gym.senses import PLACE, VECTORS
 from similitude.worlds.tasks.catalog import TASKS
 from similitude.worlds.tasks.limits import LIMITS, frame_limit
 
@@ -141,7 +141,7 @@ def test_vectors_are_those_of_the_bodys_frame() -> None:
     hands[1, c.HZ] = body[c.BZ] + 1.2
     hands[1, [c.HVX, c.HVY, c.HVZ]] = 0.0, 0.0, 5.0
     hands[0, c.HELD] = 0.0
-    from similitude.worlds.observing import observe
+    from similitude.worlds.gym.observing import observe
 
     seen = {name: array[0] for name, array in observe(env.simulation, "full").items()}
     assert seen["body_delta_position"] == pytest.approx([0, -0.02, 0.03], abs=1e-6)
@@ -176,7 +176,7 @@ def test_the_privileged_state_says_where_the_nearest_food_is() -> None:
     food = np.flatnonzero(simulation.things[0, :, c.ROLE] == c.FOOD)[0]
     x, y, z, head = simulation.body[0, [c.BX, c.BY, c.BZ, c.HEAD]]
     simulation.things[0, food, [c.TX, c.TY, c.TZ]] = x + 0.6, y + 0.8, z + head
-    from similitude.worlds.privileged import privileged_state
+    from similitude.worlds.gym.privileged import privileged_state
 
     state = privileged_state(simulation)[0]
     assert len(state) == STATE
@@ -198,7 +198,7 @@ def test_the_grid_of_ground_holds_heights_before_the_body() -> None:
     middle = int(simulation.meta[0, c.SIZE]) // 2
     simulation.height[0, middle, middle + 6] = 3 * 128 + 64  # 3 m ahead, 1.5 m up
     simulation.height[0, middle + 2, middle] = 128  # 1 m to the left, 1 m down
-    from similitude.worlds.privileged import privileged_state
+    from similitude.worlds.gym.privileged import privileged_state
 
     heights = privileged_state(simulation)[0, -2 * GRID * GRID : -GRID * GRID].reshape(GRID, GRID)
     expected = np.zeros((GRID, GRID))

@@ -30,7 +30,7 @@ WORLDS = fixed_worlds("test", tasks=["eat", "move"], count=2)
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Episodes of ten frames, for the plain backend."""
-    monkeypatch.setattr("similitude.worlds.runner.frame_limit", lambda *_, **__: 10)
+    monkeypatch.setattr("similitude.worlds.gym.runner.frame_limit", lambda *_, **__: 10)
 
 
 class Still:

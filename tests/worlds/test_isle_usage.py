@@ -12,8 +12,8 @@ import pytest
 
 from similitude.core.errors import WorldError
 from similitude.worlds import make_world
-from similitude.worlds.environment import IsleEnv
-from similitude.worlds.vector import IsleVectorEnv
+from similitude.worlds.gym.environment import IsleEnv
+from similitude.worlds.gym.vector import IsleVectorEnv
 
 PLAIN: dict[str, Any] = {"backend": "plain", "observation": "state", "actions": "flat"}
 

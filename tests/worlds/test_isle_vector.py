@@ -12,8 +12,8 @@ from gymnasium.vector import AutoresetMode
 import similitude.worlds  # noqa: F401  # registers the environments
 from similitude.core.errors import WorldError
 from similitude.worlds.engine import columns as c
-from similitude.worlds.environment import IsleEnv
-from similitude.worlds.vector import IsleVectorEnv
+from similitude.worlds.gym.environment import IsleEnv
+from similitude.worlds.gym.vector import IsleVectorEnv
 
 PLAIN: dict[str, Any] = {"backend": "plain", "observation": "state", "actions": "flat"}
 

@@ -305,7 +305,7 @@ def play(
 
 def _film(replay: Replay, out: Path, speed: int, *, bare: bool, screen: Screen) -> None:
     """Film a replay at ten frames per second of its time, at most thirty of the film's."""
-    from similitude.worlds.environment import FRAMES_PER_SECOND
+    from similitude.worlds.gym.environment import FRAMES_PER_SECOND
     from similitude.worlds.viewing.film import write_film
     from similitude.worlds.viewing.pictures import Panel
 
@@ -334,7 +334,7 @@ def _how(session: Session) -> str:
 
 def _resolution(text: str) -> tuple[int, int]:
     from similitude.core.errors import GridError
-    from similitude.worlds.spaces import checked_resolution
+    from similitude.worlds.gym.spaces import checked_resolution
 
     rows, times, columns = text.partition("x")
     if not (times and rows.isdecimal() and columns.isdecimal()):

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from similitude.core.lazy import lazy_names
-from similitude.worlds.registration import register_environments as _register
+from similitude.worlds.gym.registration import register_environments as _register
 
 if TYPE_CHECKING:
-    from similitude.worlds.flat_actions import FlatActions
+    from similitude.worlds.gym.flat_actions import FlatActions
     from similitude.worlds.making import make_world
     from similitude.worlds.oracles.policy import oracle, random_policy
     from similitude.worlds.simulation import Simulation
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["TASKS", "FlatActions", "Simulation", "Step", "World", "make_world", "oracle", "random_policy"]
 
 _HOMES = {
-    "FlatActions": "flat_actions",
+    "FlatActions": "gym.flat_actions",
     "TASKS": "tasks.catalog",
     "Simulation": "simulation",
     "Step": "world",

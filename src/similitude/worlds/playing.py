@@ -16,9 +16,9 @@ from similitude.evaluation.rowfile import RowFile
 from similitude.evaluation.rows import Row
 from similitude.runs.engine import Engine, InProcess, one_line
 from similitude.worlds.budget import Value
-from similitude.worlds.episodes import Episodes, made
+from similitude.worlds.gym.episodes import Episodes, made
+from similitude.worlds.gym.runner import Runner
 from similitude.worlds.protocol import EVALUATION, NAME
-from similitude.worlds.runner import Runner
 from similitude.worlds.simulation import Simulation
 from similitude.worlds.splits import WorldName
 from similitude.worlds.subjects import Subject
@@ -187,7 +187,7 @@ def _runner(task: str, backend: str) -> Runner:
 
 @lru_cache(maxsize=4)
 def _environment(task: str, kind: Any, resolution: tuple[int, int], backend: str) -> Any:
-    from similitude.worlds.environment import IsleEnv
+    from similitude.worlds.gym.environment import IsleEnv
 
     return IsleEnv(task, observation=kind, resolution=resolution, backend=backend)
 

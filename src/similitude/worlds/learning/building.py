@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 
 from similitude.core.seeding import derive, seeded
+from similitude.worlds.gym.privileged import STATE
+from similitude.worlds.gym.senses import PROPRIOCEPTION
+from similitude.worlds.gym.spaces import ObservationKind
 from similitude.worlds.learning.networks import PolicyNetwork
-from similitude.worlds.privileged import STATE
-from similitude.worlds.senses import PROPRIOCEPTION
-from similitude.worlds.spaces import ObservationKind
 
 Rule = Literal["mup", "sp"]
 EPS = 1e-5

@@ -11,11 +11,11 @@ import numpy as np
 from similitude.core.errors import WorldError
 from similitude.worlds.draws import Draws
 from similitude.worlds.engine import columns as c
+from similitude.worlds.gym.observing import observe
+from similitude.worlds.gym.spaces import ACTION, REALS, ObservationKind
 from similitude.worlds.learning.saving import replacing
 from similitude.worlds.making import ImpossibleWorldError, make_world
-from similitude.worlds.observing import observe
 from similitude.worlds.simulation import Simulation
-from similitude.worlds.spaces import ACTION, REALS, ObservationKind
 from similitude.worlds.splits import drawn_seed
 from similitude.worlds.tasks.limits import frame_limit
 from similitude.worlds.world import World

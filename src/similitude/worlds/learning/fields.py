@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from similitude.worlds.effort import effort
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import AFTER_FOOD
+from similitude.worlds.gym.effort import effort
+from similitude.worlds.gym.observing import Observation, observe
+from similitude.worlds.gym.spaces import ObservationKind
 from similitude.worlds.learning.curriculum import Curriculum
 from similitude.worlds.learning.pools import WorldPool
-from similitude.worlds.observing import Observation, observe
 from similitude.worlds.simulation import Simulation
-from similitude.worlds.spaces import ObservationKind
 from similitude.worlds.splits import WorldName
 from similitude.worlds.tasks.limits import frame_limit
 

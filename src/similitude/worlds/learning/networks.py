@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from similitude.core.errors import WorldError
-from similitude.worlds.spaces import REALS, SWITCHES
+from similitude.worlds.gym.spaces import REALS, SWITCHES
 
 GRASP, JUMP = 1.0, -3.0
 """Where the logits of the switches begin: hands rather closed, legs rather still. Closing them by chance takes long."""

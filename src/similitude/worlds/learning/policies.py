@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from similitude.core.seeding import torch_generator
+from similitude.worlds.gym.spaces import REALS, SWITCHES, ObservationKind
 from similitude.worlds.learning.networks import Outputs, PolicyNetwork
-from similitude.worlds.spaces import REALS, SWITCHES, ObservationKind
 
 TABLE = 1024
 """Frames after which the noise of a saved policy repeats."""

@@ -14,6 +14,7 @@ import torch
 
 from similitude.core.errors import WorldError
 from similitude.core.seeding import derive, numpy_generator, torch_generator
+from similitude.worlds.gym.spaces import ObservationKind
 from similitude.worlds.learning.building import Rule, build
 from similitude.worlds.learning.cloning import Cloning, clone
 from similitude.worlds.learning.curriculum import Curriculum
@@ -25,7 +26,6 @@ from similitude.worlds.learning.pools import WorldPool
 from similitude.worlds.learning.ppo import PPO, improve, roll_out
 from similitude.worlds.learning.saving import load_checkpoint, save_checkpoint
 from similitude.worlds.learning.watching import made_worlds, unseen_worlds, watch
-from similitude.worlds.spaces import ObservationKind
 from similitude.worlds.tasks.catalog import checked_task
 
 CHECKPOINT, POLICY, DEMONSTRATIONS = "checkpoint.pt", "policy.pt", "demonstrations.npz"

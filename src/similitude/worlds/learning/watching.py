@@ -8,12 +8,12 @@ import torch
 
 from similitude.core.seeding import torch_generator
 from similitude.worlds.engine import columns as c
+from similitude.worlds.gym.observing import observe
+from similitude.worlds.gym.spaces import ObservationKind
 from similitude.worlds.learning.networks import PolicyNetwork
 from similitude.worlds.learning.policies import images_of, numbers_of, sample
 from similitude.worlds.making import ImpossibleWorldError, make_world
-from similitude.worlds.observing import observe
 from similitude.worlds.simulation import Simulation
-from similitude.worlds.spaces import ObservationKind
 from similitude.worlds.splits import Split, WorldName, drawn_seed
 from similitude.worlds.tasks.limits import frame_limit
 from similitude.worlds.world import World

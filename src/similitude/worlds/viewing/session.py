@@ -82,7 +82,7 @@ class Session:
         Raises:
             WorldError: The episode is over, or the action is not valid.
         """
-        from similitude.worlds.spaces import action_array
+        from similitude.worlds.gym.spaces import action_array
 
         if self.over:
             raise WorldError(f"the episode of {self.world.name} ended after {self.frame} frames.")
@@ -124,7 +124,7 @@ def played(session: Session, policy: Policy) -> Iterator[Session]:
         session: The session, whose pictures the policy sees if it looks at any.
         policy: The policy.
     """
-    from similitude.worlds.observing import observe, one_of
+    from similitude.worlds.gym.observing import observe, one_of
 
     if hasattr(policy, "reset"):
         policy.reset()  # pyright: ignore[reportAttributeAccessIssue]

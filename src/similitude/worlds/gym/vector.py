@@ -11,11 +11,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from similitude.core.errors import WorldError
-from similitude.worlds.environment import FRAMES_PER_SECOND, checked_render_mode
-from similitude.worlds.episodes import Episodes, Worlds
-from similitude.worlds.observing import Observation, observe, one_of
-from similitude.worlds.runner import Runner
-from similitude.worlds.spaces import (
+from similitude.worlds.gym.environment import FRAMES_PER_SECOND, checked_render_mode
+from similitude.worlds.gym.episodes import Episodes, Worlds
+from similitude.worlds.gym.observing import Observation, observe, one_of
+from similitude.worlds.gym.runner import Runner
+from similitude.worlds.gym.spaces import (
     ActionKind,
     ObservationKind,
     action_array,
@@ -223,7 +223,7 @@ class IsleVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         return array
 
     def _reset_seeds(self, seed: Any) -> list[int | None]:
-        from similitude.worlds.environment import checked_seed
+        from similitude.worlds.gym.environment import checked_seed
 
         if seed is None:
             return [None] * self.num_envs

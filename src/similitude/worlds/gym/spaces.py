@@ -10,8 +10,8 @@ from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
 from similitude.core.errors import WorldError
-from similitude.worlds.privileged import STATE
-from similitude.worlds.senses import PROPRIOCEPTION, VECTORS
+from similitude.worlds.gym.privileged import STATE
+from similitude.worlds.gym.senses import PROPRIOCEPTION, VECTORS
 
 ObservationKind = Literal["full", "flat", "state"]
 ActionKind = Literal["headset", "flat"]

@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from similitude.worlds.spaces import REALS, action_space
+from similitude.worlds.gym.spaces import REALS, action_space
 
 
 class FlatActions(gymnasium.ActionWrapper):
@@ -19,7 +19,7 @@ class FlatActions(gymnasium.ActionWrapper):
         env: An environment with headset actions.
 
     Example:
-        >>> from similitude.worlds.environment import IsleEnv
+        >>> from similitude.worlds.gym.environment import IsleEnv
         >>> FlatActions(IsleEnv("eat", observation="state")).action_space.shape
         (21,)
     """

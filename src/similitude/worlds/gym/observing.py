@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from similitude.worlds.privileged import privileged_state
-from similitude.worlds.senses import PLACE, proprioception
+from similitude.worlds.gym.privileged import privileged_state
+from similitude.worlds.gym.senses import PLACE, proprioception
 
 if TYPE_CHECKING:
+    from similitude.worlds.gym.spaces import ObservationKind
     from similitude.worlds.simulation import Simulation
-    from similitude.worlds.spaces import ObservationKind
 
 
 class Truth(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import CELL, CLIMBABLE, UNITS
-from similitude.worlds.senses import in_frame
+from similitude.worlds.gym.senses import in_frame
 
 if TYPE_CHECKING:
     from similitude.worlds.simulation import Simulation

@@ -9,10 +9,10 @@ import gymnasium
 import numpy as np
 
 from similitude.core.errors import WorldError
-from similitude.worlds.episodes import Episodes, Worlds
-from similitude.worlds.observing import Observation, observe, one_of
-from similitude.worlds.runner import Runner
-from similitude.worlds.spaces import (
+from similitude.worlds.gym.episodes import Episodes, Worlds
+from similitude.worlds.gym.observing import Observation, observe, one_of
+from similitude.worlds.gym.runner import Runner
+from similitude.worlds.gym.spaces import (
     ActionKind,
     ObservationKind,
     action_array,

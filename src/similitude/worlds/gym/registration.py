@@ -23,8 +23,8 @@ def register_environments() -> tuple[str, ...]:
         if names[-1] not in registry:
             register(
                 names[-1],
-                entry_point="similitude.worlds.environment:IsleEnv",
-                vector_entry_point="similitude.worlds.vector:IsleVectorEnv",
+                entry_point="similitude.worlds.gym.environment:IsleEnv",
+                vector_entry_point="similitude.worlds.gym.vector:IsleVectorEnv",
                 kwargs={"task": task},
             )
     return tuple(names)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from similitude.core.errors import WorldError
-from similitude.worlds.effort import effort
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import AFTER_FOOD, FRAME_COST
-from similitude.worlds.episodes import Episodes, asked_for
+from similitude.worlds.gym.effort import effort
+from similitude.worlds.gym.episodes import Episodes, asked_for
 from similitude.worlds.making import ImpossibleWorldError
 from similitude.worlds.simulation import Simulation
 from similitude.worlds.splits import WorldName, split_of

@@ -1,0 +1,1 @@
+"""Worlds as Gymnasium's environments: episodes, spaces, senses, rewards; one agent or thousands."""
