@@ -11,7 +11,7 @@ from similitude.worlds import make_world
 
 
 def test_all_fixed_worlds_are_pinned(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("similitude.worlds.pins.digest_of", lambda name: f"{name.seed % 2**32:016x}")
+    monkeypatch.setattr("similitude.worlds.protocol.pins.digest_of", lambda name: f"{name.seed % 2**32:016x}")
     file = tmp_path / "pins.json"
     ran = cli("worlds", "pin", "--out", str(file), "--json")
     assert (ran.code, ran.json["worlds"]) == (0, 3060)
@@ -25,7 +25,7 @@ def test_all_fixed_worlds_are_pinned(cli, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_check_says_which_worlds_differ(cli, monkeypatch: pytest.MonkeyPatch) -> None:
     digests = [make_world("eat", level, 0).digest[:16] for level in (0.0, 0.5, 1.0)]
-    monkeypatch.setattr("similitude.worlds.pins.pinned", lambda: {"sample": {"eat": digests}})
+    monkeypatch.setattr("similitude.worlds.protocol.pins.pinned", lambda: {"sample": {"eat": digests}})
     ran = cli("worlds", "check", "--tasks", "eat", "--json")
     assert (ran.code, ran.json) == (0, {"split": "sample", "worlds": 3, "differ": []})
     digests[2] = "f" * 16

@@ -9,7 +9,7 @@ import pytest
 
 from similitude.core.errors import WorldError
 from similitude.worlds import make_world
-from similitude.worlds.pins import PINS, check_pins, pinned, sample_worlds, write_pins
+from similitude.worlds.protocol.pins import PINS, check_pins, pinned, sample_worlds, write_pins
 from similitude.worlds.splits import fixed_worlds
 
 

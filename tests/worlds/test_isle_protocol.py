@@ -11,11 +11,11 @@ from scipy import optimize, special
 
 from similitude.core.errors import EvaluationError, WorldError
 from similitude.evaluation.rows import Row
-from similitude.worlds.normalising import normalise
-from similitude.worlds.protocol import GENERALIZATIONS, GROUPS, generalization, tasks_of
-from similitude.worlds.regression import failure_regression, regressions
+from similitude.worlds.protocol.definition import GENERALIZATIONS, GROUPS, generalization, tasks_of
+from similitude.worlds.protocol.normalising import normalise
+from similitude.worlds.protocol.regression import failure_regression, regressions
+from similitude.worlds.protocol.summary import success_share, summarise
 from similitude.worlds.splits import SEEDS, drawn_seed, fixed_worlds, split_of
-from similitude.worlds.summary import success_share, summarise
 from similitude.worlds.tasks.catalog import TASKS
 
 

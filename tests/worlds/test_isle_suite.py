@@ -16,12 +16,12 @@ from similitude.evaluation.rowfile import RowFile
 from similitude.evaluation.rows import Row
 from similitude.runs.pool import ProcessPool
 from similitude.worlds import make_world
-from similitude.worlds.playing import numbers_of, play, row_record
-from similitude.worlds.protocol import EVALUATION
-from similitude.worlds.saved_policies import ScriptedPolicy
+from similitude.worlds.protocol.definition import EVALUATION
+from similitude.worlds.protocol.playing import numbers_of, play, row_record
+from similitude.worlds.protocol.saved_policies import ScriptedPolicy
+from similitude.worlds.protocol.subjects import Subject, oracle_subject, random_subject, subject_named
+from similitude.worlds.protocol.suite import SUMMARIES, WorldsSuite
 from similitude.worlds.splits import WorldName, fixed_worlds
-from similitude.worlds.subjects import Subject, oracle_subject, random_subject, subject_named
-from similitude.worlds.suite import SUMMARIES, WorldsSuite
 from similitude.worlds.tasks.catalog import TASKS
 
 WORLDS = fixed_worlds("test", tasks=["eat", "move"], count=2)

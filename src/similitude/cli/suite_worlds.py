@@ -14,7 +14,7 @@ from similitude.cli.screen import Screen
 
 if TYPE_CHECKING:
     from similitude.evaluation.rows import Row
-    from similitude.worlds.subjects import Policy, Subject
+    from similitude.worlds.protocol.subjects import Policy, Subject
 
 Switch = Annotated[bool, Parameter(negative="")]
 
@@ -70,13 +70,13 @@ def worlds(
         from similitude.evaluation.page import render_suite_page
         from similitude.report.files import check_writable, write_atomically
         from similitude.runs.pool import ProcessPool
-        from similitude.worlds.normalising import normalise as normalised
-        from similitude.worlds.playing import play, row_record
-        from similitude.worlds.protocol import tasks_of
-        from similitude.worlds.regression import regressions
+        from similitude.worlds.protocol.definition import tasks_of
+        from similitude.worlds.protocol.normalising import normalise as normalised
+        from similitude.worlds.protocol.playing import play, row_record
+        from similitude.worlds.protocol.regression import regressions
+        from similitude.worlds.protocol.subjects import oracle_subject, random_subject
+        from similitude.worlds.protocol.summary import summarise
         from similitude.worlds.splits import fixed_worlds
-        from similitude.worlds.subjects import oracle_subject, random_subject
-        from similitude.worlds.summary import summarise
 
         subject = named_subject(policy)
         asked = fixed_worlds(
@@ -152,8 +152,8 @@ def worlds(
 
 def named_subject(text: str) -> Subject:
     """Return the policy that a command names."""
-    from similitude.worlds.saved_policies import ScriptedPolicy, scripted
-    from similitude.worlds.subjects import Subject, subject_named
+    from similitude.worlds.protocol.saved_policies import ScriptedPolicy, scripted
+    from similitude.worlds.protocol.subjects import Subject, subject_named
 
     known = subject_named(text)
     if known is not None:

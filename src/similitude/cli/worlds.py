@@ -29,7 +29,7 @@ def pin(*, out: Path, workers: int = 1, json: Switch = False) -> int:
     with Screen(as_json=json) as screen:
         from similitude.report.files import check_writable
         from similitude.runs.pool import ProcessPool
-        from similitude.worlds.pins import make_pins, write_pins
+        from similitude.worlds.protocol.pins import make_pins, write_pins
 
         check_writable(out)
         engine = ProcessPool(workers) if at_least(workers, 1, "--workers") > 1 else None
@@ -61,8 +61,8 @@ def check(*, split: str = "sample", tasks: str = "all", workers: int = 1, json: 
     """
     with Screen(as_json=json) as screen:
         from similitude.runs.pool import ProcessPool
-        from similitude.worlds.pins import check_pins
-        from similitude.worlds.protocol import tasks_of
+        from similitude.worlds.protocol.definition import tasks_of
+        from similitude.worlds.protocol.pins import check_pins
 
         engine = ProcessPool(workers) if at_least(workers, 1, "--workers") > 1 else None
         count = 0

@@ -109,8 +109,8 @@ def train(
         from similitude.worlds.learning.page import how_learned, write_training_page
         from similitude.worlds.learning.ppo import PPO
         from similitude.worlds.learning.training import POLICY, Trainer, Training
-        from similitude.worlds.playing import row_record
-        from similitude.worlds.protocol import tasks_of
+        from similitude.worlds.protocol.definition import tasks_of
+        from similitude.worlds.protocol.playing import row_record
 
         settings = Training(
             tasks_of(tasks),

@@ -273,7 +273,7 @@ def play(
     with Screen() as screen:
         import webbrowser
 
-        from similitude.worlds.protocol import tasks_of
+        from similitude.worlds.protocol.definition import tasks_of
         from similitude.worlds.splits import WorldName, fixed_worlds
         from similitude.worlds.viewing.game import Game
         from similitude.worlds.viewing.server import GameServer

@@ -87,7 +87,7 @@ class Suite(Protocol):
         ...
 
 
-_HOMES = {"fewshot": "similitude.fewshot.suite", "worlds": "similitude.worlds.suite"}
+_HOMES = {"fewshot": "similitude.fewshot.suite", "worlds": "similitude.worlds.protocol.suite"}
 
 
 def suites() -> dict[str, Suite]:

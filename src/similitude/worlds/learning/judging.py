@@ -12,10 +12,10 @@ from similitude.core.errors import EvaluationError
 from similitude.evaluation.aggregate import Estimate, Paired, paired
 from similitude.evaluation.rows import Row
 from similitude.worlds.learning.watching import unseen_worlds
-from similitude.worlds.playing import play
-from similitude.worlds.saved_policies import scripted
-from similitude.worlds.subjects import Subject, random_subject
-from similitude.worlds.summary import success_share
+from similitude.worlds.protocol.playing import play
+from similitude.worlds.protocol.saved_policies import scripted
+from similitude.worlds.protocol.subjects import Subject, random_subject
+from similitude.worlds.protocol.summary import success_share
 
 
 @dataclass(frozen=True)

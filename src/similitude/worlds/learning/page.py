@@ -13,7 +13,7 @@ from similitude.report.files import write_atomically
 from similitude.report.pages import render_template
 from similitude.worlds.learning.judging import TaskTest
 from similitude.worlds.learning.training import Progress, Training
-from similitude.worlds.summary import success_share
+from similitude.worlds.protocol.summary import success_share
 
 
 def write_training_page(

@@ -17,10 +17,10 @@ from similitude.evaluation.rows import Row
 from similitude.worlds.engine import columns as c
 from similitude.worlds.kinds import KINDS
 from similitude.worlds.making import make_world
-from similitude.worlds.playing import numbers_of
-from similitude.worlds.protocol import EVALUATION, NAME
+from similitude.worlds.protocol.definition import EVALUATION, NAME
+from similitude.worlds.protocol.playing import numbers_of
+from similitude.worlds.protocol.suite import SUMMARIES
 from similitude.worlds.splits import WorldName
-from similitude.worlds.suite import SUMMARIES
 from similitude.worlds.viewing.controls import Controls, Driver
 from similitude.worlds.viewing.session import Session
 

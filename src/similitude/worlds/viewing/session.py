@@ -16,7 +16,7 @@ from similitude.worlds.viewing.recording import Recording
 from similitude.worlds.world import World
 
 if TYPE_CHECKING:
-    from similitude.worlds.subjects import Policy
+    from similitude.worlds.protocol.subjects import Policy
 
 
 class Session:

@@ -11,7 +11,7 @@ from similitude.core.errors import WorldError
 from similitude.report.files import write_atomically
 from similitude.runs.engine import Engine, InProcess
 from similitude.worlds.making import make_world
-from similitude.worlds.protocol import EVALUATION
+from similitude.worlds.protocol.definition import EVALUATION
 from similitude.worlds.splits import SEEDS, WorldName, fixed_worlds
 from similitude.worlds.tasks.catalog import TASKS, checked_task
 from similitude.worlds.world import VERSION

@@ -18,10 +18,10 @@ from similitude.runs.engine import Engine, InProcess, one_line
 from similitude.worlds.budget import Value
 from similitude.worlds.gym.episodes import Episodes, made
 from similitude.worlds.gym.runner import Runner
-from similitude.worlds.protocol import EVALUATION, NAME
+from similitude.worlds.protocol.definition import EVALUATION, NAME
+from similitude.worlds.protocol.subjects import Subject
 from similitude.worlds.simulation import Simulation
 from similitude.worlds.splits import WorldName
-from similitude.worlds.subjects import Subject
 from similitude.worlds.world import World
 
 PARAMETER = "world."

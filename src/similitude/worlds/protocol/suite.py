@@ -10,10 +10,10 @@ from similitude.evaluation.anchors import Anchor
 from similitude.evaluation.rows import Row
 from similitude.evaluation.suite import Part
 from similitude.evaluation.tables import subject_of
-from similitude.worlds.normalising import normalise
-from similitude.worlds.protocol import EVALUATION, NAME
-from similitude.worlds.regression import failure_regression
-from similitude.worlds.summary import summarise
+from similitude.worlds.protocol.definition import EVALUATION, NAME
+from similitude.worlds.protocol.normalising import normalise
+from similitude.worlds.protocol.regression import failure_regression
+from similitude.worlds.protocol.summary import summarise
 from similitude.worlds.tasks.catalog import TASKS
 
 SUMMARIES = {

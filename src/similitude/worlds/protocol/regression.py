@@ -10,7 +10,7 @@ import numpy as np
 
 from similitude.core.errors import EvaluationError
 from similitude.evaluation.rows import Row
-from similitude.worlds.playing import PARAMETER
+from similitude.worlds.protocol.playing import PARAMETER
 
 LEAST = 20
 """Fewest worlds for a regression."""

@@ -11,7 +11,7 @@ from scipy import stats
 
 from similitude.evaluation.aggregate import Estimate, bootstrapped, by_task, mean_of
 from similitude.evaluation.rows import Row
-from similitude.worlds.protocol import GROUPS
+from similitude.worlds.protocol.definition import GROUPS
 
 BINS = 10
 """Bins of difficulty; the last holds difficulty 1 too."""
