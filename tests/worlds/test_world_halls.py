@@ -12,8 +12,8 @@ from similitude.worlds.draws import Draws
 from similitude.worlds.engine.constants import BODY_RADIUS, JUMP
 from similitude.worlds.houses import indoor
 from similitude.worlds.making import make_world
-from similitude.worlds.routes.follow import Flaw
 from similitude.worlds.routes.proof import verify
+from similitude.worlds.routes.walking import Flaw
 from similitude.worlds.tasks.site import Site
 from similitude.worlds.world import World
 

@@ -27,7 +27,7 @@ from similitude.worlds.houses.plan import (
     with_entrance,
     with_loops,
 )
-from similitude.worlds.houses.ways import before, lead
+from similitude.worlds.houses.wayfinding import before, lead
 from similitude.worlds.kinds import KINDS
 from similitude.worlds.tasks.site import Site
 

@@ -9,8 +9,8 @@ import pytest
 
 from similitude.core.errors import WorldError
 from similitude.worlds import TASKS, make_world, making
-from similitude.worlds.routes.follow import Flaw
 from similitude.worlds.routes.proof import verify
+from similitude.worlds.routes.walking import Flaw
 from similitude.worlds.tasks.site import ImpossibleSiteError
 from similitude.worlds.world import SOLID_FIELDS, THING_FIELDS
 

@@ -14,11 +14,11 @@ from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import JUMP
 from similitude.worlds.engine.falling import harm
 from similitude.worlds.routes import follow
-from similitude.worlds.routes.follow import Flaw
 from similitude.worlds.routes.paths import BESIDE, CORNER, Land, gentle_cells
 from similitude.worlds.routes.proof import Proof, verify
 from similitude.worlds.routes.reach import reachable, reaches
 from similitude.worlds.routes.state import State
+from similitude.worlds.routes.walking import Flaw
 from similitude.worlds.tasks.site import Site
 
 

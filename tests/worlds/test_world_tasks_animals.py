@@ -19,9 +19,7 @@ from similitude.worlds.routes.paths import gentle_cells
 from similitude.worlds.routes.reach import reaches
 from similitude.worlds.simulation import Simulation
 from similitude.worlds.tasks import avoid, carry, throw
-from similitude.worlds.tasks.pursuit import MEAL, PACE, START, chase
-from similitude.worlds.tasks.site import Site
-from similitude.worlds.tasks.wild import (
+from similitude.worlds.tasks.animals import (
     KILLABLE,
     PREY,
     WALKING_PREY,
@@ -30,6 +28,8 @@ from similitude.worlds.tasks.wild import (
     around,
     one_of,
 )
+from similitude.worlds.tasks.pursuit import MEAL, PACE, START, chase
+from similitude.worlds.tasks.site import Site
 
 TASKS = ("throw", "hunt", "fight", "avoid", "carry")
 DIFFICULTIES = (0.0, 0.5, 1.0)

@@ -14,9 +14,9 @@ from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import CLIMBABLE
 from similitude.worlds.kinds import FOODS, KINDS, NAMES
 from similitude.worlds.land.biomes import cell_slopes
-from similitude.worlds.routes.follow import Flaw
 from similitude.worlds.routes.proof import verify
 from similitude.worlds.routes.reach import reachable, reaches
+from similitude.worlds.routes.walking import Flaw
 from similitude.worlds.simulation import Simulation
 from similitude.worlds.tasks import climb, descend, jump, move
 from similitude.worlds.tasks.arena import arena

@@ -15,13 +15,13 @@ from similitude.worlds.engine.constants import JUMP
 from similitude.worlds.kinds import KINDS, NUMBER
 from similitude.worlds.land.grid import cell_of
 from similitude.worlds.making import make_world
-from similitude.worlds.routes.follow import Flaw
 from similitude.worlds.routes.paths import gentle_cells
 from similitude.worlds.routes.proof import verify
 from similitude.worlds.routes.reach import FOOTHOLD, reaches
+from similitude.worlds.routes.walking import Flaw
 from similitude.worlds.simulation import Simulation
 from similitude.worlds.tasks import push, stack
-from similitude.worlds.tasks.ringed import dig, lane, raise_inside, raise_wall, ring_island
+from similitude.worlds.tasks.lanes import dig, lane, raise_inside, raise_wall, ring_island
 from similitude.worlds.tasks.site import Site
 
 TASKS = ("stack", "bridge", "push")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from similitude.core.errors import WorldError
 from similitude.worlds.budget import Budget
 from similitude.worlds.draws import Draws
-from similitude.worlds.routes.follow import Flaw
 from similitude.worlds.routes.proof import verify
+from similitude.worlds.routes.walking import Flaw
 from similitude.worlds.tasks.catalog import builder, checked_task
 from similitude.worlds.tasks.site import ImpossibleSiteError, Site
 from similitude.worlds.world import World, checked_name

@@ -10,10 +10,10 @@ from itertools import pairwise
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine import constants as k
 from similitude.worlds.routes import follow
-from similitude.worlds.routes.follow import Flaw
 from similitude.worlds.routes.paths import Land
 from similitude.worlds.routes.rest import settled
 from similitude.worlds.routes.state import State
+from similitude.worlds.routes.walking import Flaw
 from similitude.worlds.world import Step, World
 
 CLOSE = 0.85

@@ -5,8 +5,8 @@ from __future__ import annotations
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.blocks import footing, settle_block
 from similitude.worlds.engine.flight import AWAKE
-from similitude.worlds.routes.follow import Flaw
 from similitude.worlds.routes.state import State
+from similitude.worlds.routes.walking import Flaw
 
 FRAMES = 4
 """Frames for which a block is looked at: what is not at rest has begun to move by then."""

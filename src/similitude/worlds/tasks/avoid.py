@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from similitude.worlds.budget import Budget
 from similitude.worlds.kinds import PREDATORS
+from similitude.worlds.tasks.animals import one_of
 from similitude.worlds.tasks.arena import arena
 from similitude.worlds.tasks.eat import add_food
 from similitude.worlds.tasks.pursuit import chase
 from similitude.worlds.tasks.site import ImpossibleSiteError, Site
-from similitude.worlds.tasks.wild import one_of
 
 DETOURS = (0.0, 4.0, -4.0, 8.0, -8.0, 12.0, -12.0)
 """How far to the left of the straight line the middle of a path may lie, in metres, in the order of trying."""

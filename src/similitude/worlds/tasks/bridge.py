@@ -10,7 +10,7 @@ from similitude.worlds.budget import Budget
 from similitude.worlds.engine.constants import CELL
 from similitude.worlds.kinds import KINDS, NUMBER
 from similitude.worlds.land.ring import Ring, on_grid
-from similitude.worlds.tasks.ringed import dig, lane, put_goal, ring_island
+from similitude.worlds.tasks.lanes import dig, lane, put_goal, ring_island
 from similitude.worlds.tasks.site import Site
 
 LOG = KINDS[NUMBER["log"]].half

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from similitude.worlds.budget import Budget
 from similitude.worlds.tasks import bridge, fight, stack, throw
-from similitude.worlds.tasks.ringed import put_goal, ring_island
+from similitude.worlds.tasks.lanes import put_goal, ring_island
 from similitude.worlds.tasks.site import Site
 
 

@@ -16,7 +16,7 @@ from similitude.worlds.houses.building import House, raise_house
 from similitude.worlds.houses.furnishing import beside, put_food, spot
 from similitude.worlds.houses.hanging import LOCKS, hang
 from similitude.worlds.houses.plan import OUTSIDE, Plan, plan_tree, with_entrance
-from similitude.worlds.houses.ways import before, lead
+from similitude.worlds.houses.wayfinding import before, lead
 from similitude.worlds.kinds import PREDATORS
 from similitude.worlds.land.ring import Ring, axis
 from similitude.worlds.tasks.arena import INLAND

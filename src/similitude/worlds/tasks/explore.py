@@ -11,7 +11,7 @@ from similitude.worlds.houses.building import House, raise_house
 from similitude.worlds.houses.furnishing import beside, put_food, spot
 from similitude.worlds.houses.hanging import hang
 from similitude.worlds.houses.plan import OUTSIDE, plan_tree, with_entrance, with_loops
-from similitude.worlds.houses.ways import before, lead
+from similitude.worlds.houses.wayfinding import before, lead
 from similitude.worlds.tasks.hiding import seen_from_spawn
 from similitude.worlds.tasks.site import ImpossibleSiteError, Site
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from similitude.worlds.budget import Budget
 from similitude.worlds.land.ring import Ring, on_grid
-from similitude.worlds.tasks.ringed import lane, put_goal, raise_wall, ring_island
+from similitude.worlds.tasks.animals import KILLABLE, add_weapons, around, one_of
+from similitude.worlds.tasks.lanes import lane, put_goal, raise_wall, ring_island
 from similitude.worlds.tasks.site import Site
-from similitude.worlds.tasks.wild import KILLABLE, add_weapons, around, one_of
 
 ROOM = 6.0
 """Metres before the wall that the obstacle needs: where one comes from, and where the weapons lie."""

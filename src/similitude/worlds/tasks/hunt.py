@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from similitude.worlds.budget import Budget
+from similitude.worlds.tasks.animals import PREY, WALKING_PREY, add_weapons, around, one_of
 from similitude.worlds.tasks.arena import arena
 from similitude.worlds.tasks.site import Site
 from similitude.worlds.tasks.throw import dig_pit
-from similitude.worlds.tasks.wild import PREY, WALKING_PREY, add_weapons, around, one_of
 
 
 def build(site: Site, budget: Budget) -> None:

@@ -8,7 +8,7 @@ from similitude.worlds.houses.building import House, raise_house
 from similitude.worlds.houses.furnishing import beside, put_agent, put_food, spot
 from similitude.worlds.houses.hanging import LOCKS, hang
 from similitude.worlds.houses.plan import plan_row, plan_tree
-from similitude.worlds.houses.ways import before, lead
+from similitude.worlds.houses.wayfinding import before, lead
 from similitude.worlds.tasks.site import Site
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from similitude.worlds.budget import Budget
 from similitude.worlds.houses import indoor
 from similitude.worlds.land.ring import Ring, on_grid
-from similitude.worlds.tasks.ringed import dig, lane, put_goal, raise_inside, raise_wall, ring_island
+from similitude.worlds.tasks.lanes import dig, lane, put_goal, raise_inside, raise_wall, ring_island
 from similitude.worlds.tasks.site import Site
 
 ROOM = 12.0

@@ -11,7 +11,7 @@ from similitude.worlds.budget import Budget
 from similitude.worlds.houses import indoor
 from similitude.worlds.kinds import KINDS, NUMBER
 from similitude.worlds.land.ring import Ring, on_grid
-from similitude.worlds.tasks.ringed import lane, put_goal, raise_inside, raise_wall, ring_island
+from similitude.worlds.tasks.lanes import lane, put_goal, raise_inside, raise_wall, ring_island
 from similitude.worlds.tasks.site import ImpossibleSiteError, Site
 
 STONE = 2.0 * KINDS[NUMBER["stone"]].half[0]

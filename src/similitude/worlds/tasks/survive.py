@@ -5,11 +5,11 @@ from __future__ import annotations
 from similitude.worlds.budget import Budget
 from similitude.worlds.draws import Draws
 from similitude.worlds.kinds import PREDATORS
+from similitude.worlds.tasks.animals import WALKING_PREY, add_weapons, around, one_of
 from similitude.worlds.tasks.arena import INLAND
 from similitude.worlds.tasks.composing import calm
 from similitude.worlds.tasks.eat import add_food
 from similitude.worlds.tasks.site import ImpossibleSiteError, Site
-from similitude.worlds.tasks.wild import WALKING_PREY, add_weapons, around, one_of
 
 HECTARE = 10000.0
 """Square metres."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from similitude.worlds.budget import Budget
+from similitude.worlds.tasks.animals import WALKING_PREY, around, one_of
 from similitude.worlds.tasks.arena import arena
 from similitude.worlds.tasks.site import Site
-from similitude.worlds.tasks.wild import WALKING_PREY, around, one_of
 
 
 def dig_pit(site: Site, x: float, y: float, *, radius: float, depth: float) -> None:
