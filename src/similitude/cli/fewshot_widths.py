@@ -72,7 +72,7 @@ def widths(
     steps:
         Steps of fine-tuning, of 8 examples.
     gammas:
-        Richness to try at 10 shots, separated by commas.
+        Richness to try at 10 shots, separated by commas, 1 among them; "" for none.
     seed:
         Seed of everything.
     out:

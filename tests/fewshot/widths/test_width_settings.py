@@ -27,6 +27,13 @@ from tests.fewshot.widths.tiny_study import TINY
         ({"steps": 0}, "steps=0"),
         ({"folds": 1}, "folds=1"),
         ({"gammas": (0.0,)}, "positive"),
+        ({"gammas": (0.25, 4.0)}, "compared with 1"),
+        ({"gammas": (1.0, 4.0, 4)}, "none twice"),
+        ({"widths": (0, 16)}, "at least 1"),
+        ({"widths": (16.0, 32.0)}, "whole numbers"),
+        ({"splits": (1.0, 2.0)}, "whole numbers"),
+        ({"seed": True}, "whole numbers"),
+        ({"seed": "a"}, "whole numbers"),
     ],
 )
 def test_what_is_no_study_is_refused(change: dict, says: str) -> None:

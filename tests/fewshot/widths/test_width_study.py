@@ -15,6 +15,7 @@ import torch
 from rich.console import Console
 
 from similitude.core.errors import EvaluationError
+from similitude.data.sets import TextSet
 from similitude.evaluation.page import render_suite_page
 from similitude.evaluation.rowfile import RowFile, read_rows
 from similitude.fewshot.learners.constant import Constant
@@ -141,6 +142,26 @@ def test_weights_that_are_cut_are_named(done: SimpleNamespace, clues: Clues, tmp
         width_study(clues, made.settings, text=tiny_text(), out=tmp_path)
 
 
+@pytest.mark.parametrize("lost", ["tokenizer.json", "study.json"])
+def test_encoders_without_their_tokenizer_or_settings_are_refused(
+    done: SimpleNamespace, clues: Clues, tmp_path: Path, lost: str
+) -> None:
+    """A tokenizer that is trained again numbers tokens otherwise, and no score would tell."""
+    shutil.copytree(done.out, tmp_path / "study")
+    (tmp_path / "study" / lost).unlink()
+    with pytest.raises(EvaluationError, match=f"lacks {lost}"):
+        width_study(clues, TINY, text=tiny_text(), out=tmp_path / "study")
+    assert not (tmp_path / "study" / lost).exists()
+
+
+def test_a_text_that_is_too_short_leaves_the_folder_free(clues: Clues, tmp_path: Path) -> None:
+    short = TextSet.from_text("short", "the lantern " * 4, source="tests", licence="none")
+    with pytest.raises(EvaluationError, match="Give a longer text"):
+        width_study(clues, TINY, text=short, out=tmp_path)
+    made = stages.Stages(TINY, clues, tiny_text(), tmp_path, None, lambda *_: None)  # type: ignore[arg-type]
+    assert (tmp_path / "tokenizer.json").read_text() == made.tokenizer.to_str()
+
+
 def test_plans_leave_nothing_in_the_forward_pass(clues: Clues, tmp_path: Path) -> None:
     """Weights that were pretrained under one plan are fine-tuned under another, which a hook would break."""
     made = stages.Stages(TINY, clues, tiny_text(), tmp_path, None, lambda *_: None)  # type: ignore[arg-type]
@@ -161,6 +182,14 @@ def test_folds_keep_the_questions_on_one_text_together(clues: Clues) -> None:
     texts = [{row.query.context for row in part} for part in (first, second)]
     assert not texts[0] & texts[1]
     assert abs(len(texts[0]) - len(texts[1])) <= 1
+
+
+def test_more_folds_than_texts_leave_one_out(clues: Clues) -> None:
+    rows = clues.train("conll", 10, 1)
+    texts = {row.query.context for row in rows}
+    parts = folds_of(rows, 1000, 0)
+    assert [len({row.query.context for row in part}) for part in parts] == [1] * len(texts)
+    assert sorted(row.query.id for part in parts for row in part) == sorted(row.query.id for row in rows)
 
 
 @pytest.mark.parametrize("examples", [5, 10, 15, 30, 45, 90])

@@ -86,7 +86,7 @@ def folds_of(examples: Sequence[Example], folds: int, seed: int) -> list[list[Ex
 
     Args:
         examples: The split.
-        folds: How many parts.
+        folds: How many parts; as many as there are texts where those are fewer.
         seed: Seed of the order of the texts.
 
     Example:
@@ -97,8 +97,9 @@ def folds_of(examples: Sequence[Example], folds: int, seed: int) -> list[list[Ex
     """
     texts = list(dict.fromkeys(example.query.context for example in examples))
     order = numpy_generator(seed, "folds").permutation(len(texts))
-    part = {texts[k]: place % folds for place, k in enumerate(order)}
-    return [[e for e in examples if part[e.query.context] == fold] for fold in range(folds)]
+    parts = min(folds, len(texts))
+    part = {texts[k]: place % parts for place, k in enumerate(order)}
+    return [[e for e in examples if part[e.query.context] == fold] for fold in range(parts)]
 
 
 def recipe_of(settings: WidthSettings, examples: int, lr: float, plan: Plan | None) -> Recipe:

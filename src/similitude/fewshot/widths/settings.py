@@ -39,7 +39,7 @@ class WidthSettings:
         steps: Steps of fine-tuning, rounded up to whole passes over the examples.
         rows: Examples per step of fine-tuning.
         folds: Parts of a split, each of which is held out once.
-        gammas: Richness to try at the smallest and the largest width, under the first of the rules.
+        gammas: Richness to try at the smallest and the largest width, under the first of the rules: none, or with 1.
         gamma_shots: Shots at which it is tried.
         seed: Seed of everything.
 
@@ -74,6 +74,9 @@ class WidthSettings:
     def __post_init__(self) -> None:
         for name in ("pretraining_steps", "batch_size", "depth", "head_dim", "steps", "rows"):
             self._at_least(name, 1)
+        for name, values in (("seed", (self.seed,)), ("widths", self.widths), ("splits", self.splits)):
+            if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+                raise EvaluationError(f"{name}={getattr(self, name)!r}: needs whole numbers.")
         self._at_least("length", 8)
         self._at_least("vocabulary", 200)
         self._at_least("folds", 2)
@@ -95,12 +98,20 @@ class WidthSettings:
             raise GridError(
                 f"widths={self.widths}: at least two widths are needed, increasing, e.g. (64, 128, 256)."
             )
+        if self.base < 1:
+            raise GridError(f"widths={self.widths}: a width is at least 1, e.g. 64.")
         for width in self.widths:
             check_divides("TextEncoder", "width", width, "head_dim", self.head_dim, "heads")
         for name in ("lrs", "pretraining_lrs"):
             object.__setattr__(self, name, check_rates(getattr(self, name)))
         if not all(gamma > 0 and math.isfinite(gamma) for gamma in self.gammas):
             raise EvaluationError(f"gammas={self.gammas}: a richness is positive and finite. 1 is none.")
+        if self.gammas:
+            _distinct("gammas", [f"{gamma:g}" for gamma in self.gammas])
+            if 1 not in self.gammas:
+                raise EvaluationError(
+                    f"gammas={self.gammas}: the others are compared with 1, which is not there. Add it, or leave all out."
+                )
 
     def _at_least(self, name: str, least: int) -> None:
         value = getattr(self, name)

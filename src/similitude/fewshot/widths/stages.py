@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from similitude.fewshot.learners.targets import target_of
 from similitude.fewshot.predictions import VERSION
 from similitude.fewshot.protocol import SUITE
 from similitude.fewshot.reading import Clues, clues_task
+from similitude.fewshot.widths.claiming import PRETRAINING, claimed
 from similitude.fewshot.widths.jobs import (
     Cell,
     Place,
@@ -35,16 +35,11 @@ from similitude.fewshot.widths.masking import MaskedText
 from similitude.fewshot.widths.pretraining import Pretrained, Pretraining, make_masked, pretrain
 from similitude.fewshot.widths.records import BEST, TRANSFERRED, richness
 from similitude.fewshot.widths.settings import WidthSettings
-from similitude.fewshot.widths.tokenizer import read_tokenizer, token_ids, train_tokenizer
-from similitude.report.files import write_atomically
 from similitude.runs.engine import Engine
 from similitude.scaling.plan import Plan, Planner
 from similitude.studies.experiment import BASE
 from similitude.studies.records import Curve, Transfer, TransferStudy
 from similitude.studies.shift import transfer
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -89,19 +84,24 @@ class Stages:
 
     def __post_init__(self) -> None:
         digest = hashlib.sha256(f"{self.corpus.train}\0{self.corpus.test}".encode()).hexdigest()[:12]
-        self._claim({**self.settings.fixed(), "text": digest, "data": self.clues.digest[:12]})
-        self.tokenizer = self._tokenizer()
         inner = self.settings.length - 2
+        self.tokenizer, train, test = claimed(
+            self.folder,
+            {**self.settings.fixed(), "text": digest, "data": self.clues.digest[:12]},
+            text=self.corpus,
+            vocabulary=self.settings.vocabulary,
+            least=inner,
+        )
         self.text = MaskedText(
-            np.array(token_ids(self.tokenizer, self.corpus.train, least=inner)),
-            np.array(token_ids(self.tokenizer, self.corpus.test, least=inner)),
+            np.array(train),
+            np.array(test),
             self.tokenizer.get_vocab_size(),
             self.settings.batch_size,
             self.settings.length,
             digest,
         )
         self.files = Files(
-            RowFile(self.folder / "pretraining.jsonl"),
+            RowFile(self.folder / PRETRAINING),
             RowFile(self.folder / "losses.jsonl"),
             RowFile(self.folder),
         )
@@ -333,29 +333,6 @@ class Stages:
 
         if jobs:
             self.engine.map(function, jobs, on_done=on_done)
-
-    def _claim(self, mine: dict[str, object]) -> None:
-        """Write what this folder is for; refuse one of another study."""
-        file = self.folder / "study.json"
-        shown = json.loads(json.dumps(mine))
-        try:
-            there = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            write_atomically(file, json.dumps(shown, indent=1))
-            return
-        except (OSError, ValueError) as error:
-            raise EvaluationError(f"{file} cannot be read ({error}). Give another folder.") from error
-        if there != shown:
-            names = [name for name in {**there, **shown} if there.get(name) != shown.get(name)]
-            told = ", ".join(f"{name} {there.get(name)!r}, now {shown.get(name)!r}" for name in names)
-            raise EvaluationError(f"{self.folder} holds a study with {told}. Give another folder.")
-
-    def _tokenizer(self) -> Tokenizer:
-        # Kept, because training breaks ties by chance, and weights fit one numbering alone.
-        file = self.folder / "tokenizer.json"
-        if not file.is_file():
-            write_atomically(file, train_tokenizer(self.corpus.train, self.settings.vocabulary).to_str())
-        return read_tokenizer(file)
 
 
 def _pretraining_row(settings: WidthSettings, job: Pretraining, result: Pretrained) -> Row:
