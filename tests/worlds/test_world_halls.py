@@ -10,7 +10,7 @@ import pytest
 from similitude.worlds.budget import Budget
 from similitude.worlds.draws import Draws
 from similitude.worlds.engine.constants import BODY_RADIUS, JUMP
-from similitude.worlds.houses import indoor
+from similitude.worlds.houses import halls
 from similitude.worlds.making import make_world
 from similitude.worlds.routes.proof import verify
 from similitude.worlds.routes.walking import Flaw
@@ -19,10 +19,10 @@ from similitude.worlds.world import World
 
 Builder = Callable[[Site, Budget], None]
 HALLS: dict[str, Builder] = {
-    "jump": indoor.gap_hall,
-    "climb": indoor.ladder_hall,
-    "stack": indoor.stone_hall,
-    "push": indoor.boulder_hall,
+    "jump": halls.gap_hall,
+    "climb": halls.ladder_hall,
+    "stack": halls.stone_hall,
+    "push": halls.boulder_hall,
 }
 
 

@@ -13,7 +13,7 @@ from similitude.worlds.draws import Draws
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import JUMP
 from similitude.worlds.engine.falling import harm
-from similitude.worlds.routes import follow
+from similitude.worlds.routes import walking
 from similitude.worlds.routes.paths import BESIDE, CORNER, Land, gentle_cells
 from similitude.worlds.routes.proof import Proof, verify
 from similitude.worlds.routes.reach import reachable, reaches
@@ -40,8 +40,8 @@ def test_jumps_rise_by_the_engines_law():
     total = 0.0
     for frame in range(1, 15):
         total += 0.5 - 0.1 * (frame - 1)
-        assert follow.rise(frame) == pytest.approx(total)
-    assert max(map(follow.rise, range(15))) == pytest.approx(JUMP)
+        assert walking.rise(frame) == pytest.approx(total)
+    assert max(map(walking.rise, range(15))) == pytest.approx(JUMP)
 
 
 def state(z=plain):
@@ -53,10 +53,10 @@ def test_slopes_up_to_45_degrees_can_be_walked_up(slope, fine):
     ramp = state(lambda x, y: 2.0 + slope * np.minimum(np.maximum(x, 0.0), 4.0) + 0.0 * y)
     way = [(-2.0, 0.1), (6.0, 0.1)]
     if fine:
-        assert follow.walk(ramp, way, 2.0) == pytest.approx(2.0 + 4.0 * slope, abs=0.01)
+        assert walking.walk(ramp, way, 2.0) == pytest.approx(2.0 + 4.0 * slope, abs=0.01)
     else:
         with pytest.raises(Flaw, match=r"too steep|slides"):
-            follow.walk(ramp, way, 2.0)
+            walking.walk(ramp, way, 2.0)
 
 
 @pytest.mark.parametrize(("tall", "fine"), [(0.39, True), (0.41, False)])
@@ -65,23 +65,23 @@ def test_boxes_up_to_a_step_can_be_walked_onto(tall, fine):
     site.add_box(2.0, 0.0, (1.0, 2.0, tall / 2))
     there = State(site.finish())
     if fine:
-        assert follow.walk(there, [(0.0, 0.0), (2.0, 0.0)], 2.0) == pytest.approx(2.0 + tall, abs=0.01)
+        assert walking.walk(there, [(0.0, 0.0), (2.0, 0.0)], 2.0) == pytest.approx(2.0 + tall, abs=0.01)
     else:
         with pytest.raises(Flaw, match="blocked"):
-            follow.walk(there, [(0.0, 0.0), (2.0, 0.0)], 2.0)
+            walking.walk(there, [(0.0, 0.0), (2.0, 0.0)], 2.0)
 
 
 def test_walks_do_not_fall_and_do_not_leave_the_map():
     ledge = state(lambda x, y: np.where(x > 0.0, 1.0, 3.0) + 0.0 * y)
     with pytest.raises(Flaw, match=r"slides|falls"):
-        follow.walk(ledge, [(-2.0, 0.0), (3.0, 0.0)], 3.0)
+        walking.walk(ledge, [(-2.0, 0.0), (3.0, 0.0)], 3.0)
     with pytest.raises(Flaw, match="leaves the map"):
-        follow.walk(state(), [(0.0, 0.0), (15.9, 0.0)], 2.0)
+        walking.walk(state(), [(0.0, 0.0), (15.9, 0.0)], 2.0)
 
 
 def test_the_sea_is_waded_through():
     sea = state(lambda x, y: np.where(x > 2.0, -3.0, np.minimum(-x, 1.0) * 0.5) + 0.0 * y)
-    assert follow.walk(sea, [(-2.0, 0.0), (8.0, 0.0)], 0.5) == -0.5
+    assert walking.walk(sea, [(-2.0, 0.0), (8.0, 0.0)], 0.5) == -0.5
 
 
 @pytest.mark.parametrize(("gap", "fine"), [(1.0, True), (2.0, True), (2.5, False)])
@@ -89,27 +89,27 @@ def test_jumps_over_gaps(gap, fine):
     chasm = state(lambda x, y: np.where((x > 0.0) & (x < gap), -0.4, 4.0) + 0.0 * y)
     start, end = (-0.06, 0.0, 4.0), (gap + 0.06, 0.0, 4.0)
     if fine:
-        assert follow.jump(chasm, start, end, 4.0) == pytest.approx(4.0, abs=0.01)
+        assert walking.jump(chasm, start, end, 4.0) == pytest.approx(4.0, abs=0.01)
     else:
         with pytest.raises(Flaw, match="a jump of"):
-            follow.jump(chasm, start, end, 4.0)
+            walking.jump(chasm, start, end, 4.0)
 
 
 @pytest.mark.parametrize(("rise", "fine"), [(1.0, True), (1.4, True), (1.6, False)])
 def test_jumps_onto_ledges(rise, fine):
     ledge = state(lambda x, y: np.where(x > 0.0, 2.0 + rise, 2.0) + 0.0 * y)
     if fine:
-        assert follow.jump(ledge, (-0.1, 0.0), (0.6, 0.0), 2.0) == pytest.approx(2.0 + rise, abs=0.01)
+        assert walking.jump(ledge, (-0.1, 0.0), (0.6, 0.0), 2.0) == pytest.approx(2.0 + rise, abs=0.01)
     else:
         with pytest.raises(Flaw, match="a jump of"):
-            follow.jump(ledge, (-0.1, 0.0), (0.6, 0.0), 2.0)
+            walking.jump(ledge, (-0.1, 0.0), (0.6, 0.0), 2.0)
 
 
 def test_jumps_hit_walls():
     site = site_of(plain)
     site.add_box(1.0, 0.0, (0.125, 2.0, 1.5))
     with pytest.raises(Flaw, match="a jump of"):
-        follow.jump(State(site.finish()), (0.0, 0.0), (2.0, 0.0), 2.0)
+        walking.jump(State(site.finish()), (0.0, 0.0), (2.0, 0.0), 2.0)
 
 
 def cliff(holds):
@@ -121,34 +121,34 @@ def cliff(holds):
 
 def test_cliffs_are_climbed_where_there_are_holds():
     way = [(-1.0, 0.0, 2.0), (0.0, 0.0, 2.0), (2.0, 0.0, 8.0), (3.0, 0.0, 8.0)]
-    assert follow.climb(cliff(holds=True), way, 2.0) == pytest.approx(8.0)
+    assert walking.climb(cliff(holds=True), way, 2.0) == pytest.approx(8.0)
     with pytest.raises(Flaw, match="no hold"):
-        follow.climb(cliff(holds=False), way, 2.0)
+        walking.climb(cliff(holds=False), way, 2.0)
     with pytest.raises(Flaw, match="nobody can stand"):
-        follow.climb(cliff(holds=True), [*way[:2], (1.0, 0.0, 5.0)], 2.0)
+        walking.climb(cliff(holds=True), [*way[:2], (1.0, 0.0, 5.0)], 2.0)
 
 
 def test_nobody_climbs_the_air_but_ladders():
     site = site_of(plain)
     way = [(0.0, 0.0, 2.0), (0.0, 0.0, 6.0), (1.0, 0.0, 6.0)]
     with pytest.raises(Flaw, match="hangs in the air"):
-        follow.climb(State(site.finish()), way, 2.0)
+        walking.climb(State(site.finish()), way, 2.0)
     site.add_box(0.5, 0.0, (0.1, 0.5, 2.0), climbs=True)
     site.add_box(1.5, 0.0, (0.75, 0.75, 2.0))
-    assert follow.climb(State(site.finish()), way, 2.0) == pytest.approx(6.0)
+    assert walking.climb(State(site.finish()), way, 2.0) == pytest.approx(6.0)
 
 
 @pytest.mark.parametrize("high", [3.0, 8.0, 30.0])
 def test_drops_cost_what_the_fall_costs(high):
     edge = state(lambda x, y: np.where(x > 0.0, 2.0, 2.0 + high) + 0.0 * y)
-    feet, lost = follow.drop(edge, (0.0, 0.0), (1.5, 0.0), 2.0 + high)
+    feet, lost = walking.drop(edge, (0.0, 0.0), (1.5, 0.0), 2.0 + high)
     assert feet == 2.0
     # the speed after falling a height, and one frame more: never less than what the engine takes
     speed = math.sqrt(2.0 * 10.0 * high) + 1.0
     assert lost == pytest.approx(max(2.6e-5 * 60.0 * (speed**2 - 100.0), 0.0))
     assert lost >= harm(math.sqrt(2.0 * 10.0 * high))
     with pytest.raises(Flaw, match="meets ground"):
-        follow.drop(edge, (1.5, 0.0), (-1.5, 0.0), 2.0)
+        walking.drop(edge, (1.5, 0.0), (-1.5, 0.0), 2.0)
 
 
 def test_gentle_cells_of_planes():
@@ -211,7 +211,7 @@ def test_paths_go_around_walls_and_can_be_walked():
     assert path[-1] == (4.0, 0.0)
     assert max(abs(y) for _, y in path) > 6.0
     assert len(path) < 8  # straight stretches
-    follow.walk(there, path, 2.0)
+    walking.walk(there, path, 2.0)
     length = sum(math.dist(a, b) for a, b in itertools.pairwise(path))
     assert 2.0 * math.hypot(4.0, 6.25) < length < 1.15 * 2.0 * math.hypot(4.0, 6.5)
 
@@ -267,7 +267,7 @@ def test_a_proof_fills_in_the_way():
     world = verify(site.finish())
     assert [step.do for step in world.solution] == ["walk", "eat"]
     path = [(world.spawn[0], world.spawn[1]), *world.solution[0].at]
-    follow.walk(State(world), path, 2.0)
+    walking.walk(State(world), path, 2.0)
     assert math.dist(path[-1], (4.0, 0.0)) < 1.0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from similitude.worlds.engine import columns as c
-from similitude.worlds.oracles import building, climbing, doorways, fighting, reaching, throwing, walking
+from similitude.worlds.oracles import blocks, climbing, doorways, fighting, reaching, throwing, walking
 from similitude.worlds.oracles.scene import Deed, Scene
 from similitude.worlds.world import Step
 
@@ -70,9 +70,9 @@ def deed(me: Scene, step: Step, after: Step | None) -> Deed:
             yield from throwing.throw(me, step.thing, ())
         return (yield from reaching.eat(me, step.thing))
     if step.do == "place":
-        return (yield from building.place(me, step.thing, step.at))
+        return (yield from blocks.place(me, step.thing, step.at))
     if step.do == "push":
-        return (yield from building.push(me, step.thing, step.at))
+        return (yield from blocks.push(me, step.thing, step.at))
     if step.do in ("throw", "strike"):
         return (yield from use_tool(me, step))
     if step.do == "unlock":

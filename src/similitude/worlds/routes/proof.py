@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine import constants as k
-from similitude.worlds.routes import follow
+from similitude.worlds.routes import walking
 from similitude.worlds.routes.paths import Land
 from similitude.worlds.routes.rest import settled
 from similitude.worlds.routes.state import State
@@ -62,7 +62,7 @@ class Proof:
         self.held = -1
         self._land: Land | None = None
         self._without = -1
-        feet = follow.stands(
+        feet = walking.stands(
             self.state.around(self.x, self.y, self.x, self.y), self.x, self.y, world.spawn[2]
         )
         if feet is None or abs(feet - world.spawn[2]) > 0.3:
@@ -93,13 +93,13 @@ class Proof:
         for point in points:
             way = [(self.x, self.y), (point[0], point[1])]
             try:
-                feet = follow.walk(self.state, way, self.feet, without=self._without)
+                feet = walking.walk(self.state, way, self.feet, without=self._without)
             except Flaw as flaw:
                 found = self._find(way[1])
                 if found is None:
                     raise Flaw(f"{flaw}, and there is no way around") from None
                 way = found
-                feet = follow.walk(self.state, way, self.feet, without=self._without)
+                feet = walking.walk(self.state, way, self.feet, without=self._without)
             self._went(way[1:], feet)
 
     def _find(self, goal: tuple[float, float], within: float = 0.0) -> list[tuple[float, float]] | None:
@@ -133,20 +133,20 @@ class Proof:
     def _jump(self, step: Step) -> None:
         self._start(step)
         for point in step.at[1:]:
-            self.feet = follow.jump(self.state, (self.x, self.y), point, self.feet)
+            self.feet = walking.jump(self.state, (self.x, self.y), point, self.feet)
             self.x, self.y = point[0], point[1]
         self.steps.append(step)
 
     def _climb(self, step: Step) -> None:
         self._start(step)
-        self.feet = follow.climb(self.state, step.at, self.feet)
+        self.feet = walking.climb(self.state, step.at, self.feet)
         self.x, self.y = step.at[-1][0], step.at[-1][1]
         self.steps.append(step)
 
     def _drop(self, step: Step) -> None:
         self._start(step)
         for point in step.at[1:]:
-            self.feet, harm = follow.drop(self.state, (self.x, self.y), point, self.feet)
+            self.feet, harm = walking.drop(self.state, (self.x, self.y), point, self.feet)
             self.x, self.y = point[0], point[1]
             self.harm += harm
         if self.harm >= 1.0:
@@ -173,13 +173,13 @@ class Proof:
         goal = (self.x + share * dx, self.y + share * dy)
         try:
             way = [(self.x, self.y), goal]
-            feet = follow.walk(self.state, way, self.feet, without=self._without)
+            feet = walking.walk(self.state, way, self.feet, without=self._without)
         except Flaw as flaw:
             found = self._find((x, y), within=close) or self._find((x, y), within=close + 0.3)
             if found is None:
                 raise Flaw(f"{flaw}, and there is no way around") from None
             way = found
-            feet = follow.walk(self.state, way, self.feet, without=self._without)
+            feet = walking.walk(self.state, way, self.feet, without=self._without)
         if len(way) > 1:
             self._went(way[1:], feet)
 
@@ -221,7 +221,7 @@ class Proof:
             for i in range(int(length / 0.25) + 1):
                 t = 0.25 * i / length
                 px, py = ax + (bx - ax) * t, ay + (by - ay) * t
-                rise = follow.terrain(0, px, py, view[0], view[1]) - bottom
+                rise = walking.terrain(0, px, py, view[0], view[1]) - bottom
                 if rise > BUMP:
                     raise Flaw(f"thing {step.thing} is pushed against a rise of {rise:.2f} m")
             if len(step.at) > 2 and (bx, by) == step.at[-1][:2] and step.at[-1][2:] < (z - BUMP,):
@@ -239,7 +239,7 @@ class Proof:
     def _settle(self) -> None:
         """Stand where a push ended, or before the edge over which the boulder fell."""
         view = self.state.around(self.x, self.y, self.x, self.y)
-        z = follow.stands(view, self.x, self.y, self.feet)
+        z = walking.stands(view, self.x, self.y, self.feet)
         if z is not None:
             self.feet = z
 

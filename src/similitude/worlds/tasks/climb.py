@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from similitude.worlds.budget import Budget
-from similitude.worlds.houses import indoor
+from similitude.worlds.houses import halls
 from similitude.worlds.land.ring import Ring, axis
 from similitude.worlds.land.strips import distance_to
 from similitude.worlds.tasks.arena import arena, zigzag
@@ -68,8 +68,8 @@ def _middles(ring: Ring) -> tuple[np.ndarray, np.ndarray]:
 
 def build(site: Site, budget: Budget) -> None:
     """Put food onto a plateau."""
-    if budget.flag("indoors", easy=indoor.SHARE, hard=indoor.SHARE):
-        indoor.ladder_hall(site, budget)
+    if budget.flag("indoors", easy=halls.SHARE, hard=halls.SHARE):
+        halls.ladder_hall(site, budget)
         return
     draws = site.draws
     direction = axis(draws.integer(0, 3))

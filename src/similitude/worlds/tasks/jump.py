@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from similitude.worlds.budget import Budget
-from similitude.worlds.houses import indoor
+from similitude.worlds.houses import halls
 from similitude.worlds.land.ring import Ring, axis
 from similitude.worlds.tasks.arena import arena
 from similitude.worlds.tasks.eat import add_food
@@ -63,8 +63,8 @@ def _steps(site: Site, ring: Ring, start: float, end: float) -> None:
 
 def build(site: Site, budget: Budget) -> None:
     """Put food behind a gap or on a ledge."""
-    if budget.flag("indoors", easy=indoor.SHARE, hard=indoor.SHARE):
-        indoor.gap_hall(site, budget)
+    if budget.flag("indoors", easy=halls.SHARE, hard=halls.SHARE):
+        halls.gap_hall(site, budget)
         return
     draws = site.draws
     direction = axis(draws.integer(0, 3))

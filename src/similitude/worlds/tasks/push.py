@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from similitude.worlds.budget import Budget
-from similitude.worlds.houses import indoor
+from similitude.worlds.houses import halls
 from similitude.worlds.land.ring import Ring, on_grid
 from similitude.worlds.tasks.lanes import dig, lane, put_goal, raise_inside, raise_wall, ring_island
 from similitude.worlds.tasks.site import Site
@@ -104,8 +104,8 @@ def _entrance(
 
 def build(site: Site, budget: Budget) -> None:
     """Lay out an island with food behind an obstacle that a boulder overcomes."""
-    if budget.flag("indoors", easy=indoor.SHARE, hard=indoor.SHARE):
-        indoor.boulder_hall(site, budget)
+    if budget.flag("indoors", easy=halls.SHARE, hard=halls.SHARE):
+        halls.boulder_hall(site, budget)
         return
     ring = ring_island(site, 10.0, room=ROOM, extent=5.5, below=3.0)
     obstacle(site, budget, ring)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from similitude.worlds.budget import Budget
-from similitude.worlds.houses import indoor
+from similitude.worlds.houses import halls
 from similitude.worlds.kinds import KINDS, NUMBER
 from similitude.worlds.land.ring import Ring, on_grid
 from similitude.worlds.tasks.lanes import lane, put_goal, raise_inside, raise_wall, ring_island
@@ -96,8 +96,8 @@ def _stone(site: Site, ring: Ring, level: float, shift: float, number: int) -> i
 
 def build(site: Site, budget: Budget) -> None:
     """Lay out an island with food on a cliff."""
-    if budget.flag("indoors", easy=indoor.SHARE, hard=indoor.SHARE):
-        indoor.stone_hall(site, budget)
+    if budget.flag("indoors", easy=halls.SHARE, hard=halls.SHARE):
+        halls.stone_hall(site, budget)
         return
     ring = ring_island(site, 10.0, room=ROOM, extent=WALL)
     obstacle(site, budget, ring)
