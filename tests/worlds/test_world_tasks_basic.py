@@ -238,7 +238,7 @@ def test_going_straight_to_the_food_is_deadly_on_hard_rocks():
             ahead = math.atan2(food[1] - y, food[0] - x) - yaw
             action[0, [2, 0]] = math.cos(ahead), -math.sin(ahead)
             simulation.step(action)
-        assert simulation.body[0, c.HP] == 0.0
+        assert simulation.body[0, c.HP] < 0.05  # the heights vary about 40 m
 
 
 def test_mountains_are_rough():
