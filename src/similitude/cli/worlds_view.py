@@ -92,7 +92,7 @@ def show(
     seed:
         Seed of the world.
     policy:
-        Who plays: random, oracle, a TorchScript file, or file.py:factory; films are of the oracle unless told otherwise. A
+        Who plays: random, oracle, a TorchScript file, or file.py:factory; films are of the oracle if nothing is said. A
         picture shows the first sight of the world or, with a policy, three moments of its episode.
     resolution:
         Rows and columns of what the eyes see, such as 240x320. A policy that looks at images sees them at its own.
@@ -289,7 +289,7 @@ def play(
             game = Game(names, out=out, name=name, resolution=_resolution(resolution), backend=backend)
             game.warm()
         server = GameServer(game, port=port)
-        screen.say(f"Play at {server.url}", "Ctrl-C or the page's own button ends it.")
+        screen.say(f"Play at {server.url}\nCtrl-C, or the page's own button, ends it.")
         if browser:
             webbrowser.open(server.url)
         try:

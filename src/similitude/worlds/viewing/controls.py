@@ -11,6 +11,7 @@ import numpy as np
 
 from similitude.core.errors import WorldError
 from similitude.worlds.engine import columns as c
+from similitude.worlds.engine.climbing import hold
 from similitude.worlds.engine.constants import (
     ARM,
     HAND_MOVE,
@@ -59,6 +60,8 @@ NEAR, PATIENCE = 0.12, 3
 """A hand closes within this many metres of where it is sent, or after so many frames, for walls may stop it."""
 EMPTY, LADEN = 0.6, 0.35
 """Farthest that a hand moves per frame, in metres, when it holds nothing and when it does."""
+TILT, TILTS = 0.15, 10
+"""Steps in which a hand looks for a hold below where the eyes look, in radians, and how many."""
 HAUL = 0.4
 """How far hands pull the body per frame, in metres."""
 SWING = 3
@@ -126,7 +129,7 @@ class Driver:
         if "KeyF" in keys and self._swing == 0 and (hands[:, c.HELD] >= 0).any():
             self._swing = SWING
         for h in (0, 1):
-            action[18 + h] = self._hand(action, h, keys, pressed[h], body, hands)
+            action[18 + h] = self._hand(action, h, keys, pressed[h], simulation, environment)
         self._swing = max(self._swing - 1, 0)
         return np.clip(action, -1.0, 1.0)
 
@@ -165,12 +168,13 @@ class Driver:
         action[2] = ("KeyW" in keys) - ("KeyS" in keys)
         action[20] = "Space" in keys
 
-    def _hand(self, action, h: int, keys: frozenset[str], pressed: bool, body, hands) -> bool:
+    def _hand(self, action, h: int, keys, pressed: bool, simulation: Simulation, e: int) -> bool:
         """Write the movement of a hand and return whether it is closed."""
-        hand, first = hands[h], 6 + 6 * h
+        body, hand, first = simulation.body[e], simulation.hands[e, h], 6 + 6 * h
         holds = hand[c.HELD] >= 0
         at = _offset(body, hand)
-        gaze = self._gaze(body, action)
+        pitch = float(body[c.PITCH] + HEAD_PITCH * action[3])
+        gaze = _gaze(pitch)
         side = -1.0 if h == 0 else 1.0
         if pressed and hand[c.GRIP] == 2:  # the body moves against what holds it
             wish = np.array(
@@ -190,7 +194,10 @@ class Driver:
         if "KeyR" in keys and (pressed or holds):
             goal = np.array([0.06 * side, -0.12, 0.2])
         elif pressed or holds:
-            goal = self._reach * ARM * gaze + [0.12 * side + self._slide[0], self._slide[1], 0.0]
+            at_rest = not holds and hand[c.TOUCH] < 0 and not any(self._slide)
+            tilt = _to_hold(simulation, e, pitch, 0.12 * side, self._reach) if at_rest else 0.0
+            goal = self._reach * ARM * _gaze(pitch - tilt)
+            goal += [0.12 * side + self._slide[0], self._slide[1], 0.0]
         else:
             goal = np.array([0.3 * side, -0.5, 0.4])
         goal = goal / max(float(np.linalg.norm(goal)) / (REACH[1] * ARM), 1.0)
@@ -201,10 +208,26 @@ class Driver:
         self._closing[h] = self._closing[h] + 1 if pressed else 0
         return pressed and (holds or far < NEAR or hand[c.TOUCH] >= 0 or self._closing[h] > PATIENCE)
 
-    def _gaze(self, body: np.ndarray, action: np.ndarray) -> np.ndarray:
-        """Return where the eyes will look, as a unit vector (right, up, forward) in the frame of the body."""
-        pitch = body[c.PITCH] + HEAD_PITCH * action[3]
-        return np.array([0.0, math.sin(pitch), math.cos(pitch)])
+
+def _gaze(pitch: float) -> np.ndarray:
+    """Return the unit vector (right, up, forward) of a look in the frame of the body."""
+    return np.array([0.0, math.sin(pitch), math.cos(pitch)])
+
+
+def _to_hold(simulation: Simulation, e: int, pitch: float, right: float, reach: float) -> float:
+    """Return by how much less than the eyes a hand has to point up to find a hold, in radians; 0 where there is none.
+
+    A wall leans away from who climbs it, so that a hand which is sent where the eyes look often reaches into the air.
+    """
+    x, y, feet, yaw, head = simulation.body[e, [c.BX, c.BY, c.BZ, c.YAW, c.HEAD]].tolist()
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    land = (simulation.height, simulation.ground, simulation.meta, simulation.solids)
+    for i in range(TILTS):
+        _, up, ahead = (reach * ARM * _gaze(pitch - TILT * i)).tolist()
+        at = (x + ahead * cos + right * sin, y + ahead * sin - right * cos, feet + head + up)
+        if hold(e, *at, x, y, cos, sin, *land) == 1:
+            return TILT * i
+    return 0.0
 
 
 def _offset(body: np.ndarray, hand: np.ndarray) -> np.ndarray:

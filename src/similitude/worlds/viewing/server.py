@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from similitude.core.errors import SimilitudeError, WorldError
-from similitude.worlds.viewing.controls import KEYS, Controls
+from similitude.worlds.viewing.controls import Controls
 from similitude.worlds.viewing.game import Game
 
 HOST = "127.0.0.1"
@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         place = self._place()
         if place == "":
             nonce = secrets.token_urlsafe(12)
-            page = PAGE.read_text(encoding="utf-8").replace("NONCE", nonce).replace("HELP", _help())
+            page = PAGE.read_text(encoding="utf-8").replace("NONCE", nonce)
             policy = (
                 f"default-src 'none'; img-src data:; connect-src 'self'; script-src 'nonce-{nonce}'; "
                 f"style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -210,13 +210,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: ten requests a second are of no interest."""
-
-
-def _help() -> str:
-    names = {"Mouse0": "left button", "Mouse2": "right button", "ShiftLeft": "Shift"}
-    rows = []
-    for key, what in KEYS.items():
-        name = names.get(key, key.removeprefix("Key").removeprefix("Arrow"))
-        name = {"Left": "←", "Right": "→", "Up": "↑", "Down": "↓"}.get(name, name)
-        rows.append(f"<dt><kbd>{name}</kbd></dt><dd>{what}</dd>")
-    return "\n".join(rows)
