@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -300,16 +301,29 @@ class TestGame:
             self.game(tmp_path)
 
 
-@pytest.fixture
-def server(tmp_path):
-    game = Game(EAT, out=tmp_path, name="ada", resolution=(12, 16), backend="plain")
-    server = GameServer(game)
+@contextmanager
+def serving(folder):
+    server = GameServer(Game(EAT, out=folder, name="ada", resolution=(12, 16), backend="plain"))
     thread = threading.Thread(target=server.serve)
     thread.start()
     yield server
     server.close()
     thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def server(tmp_path):
+    with serving(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(scope="class")
+def untouched(tmp_path_factory):
+    """A server that nobody gets anything from; in the end its game is where it began."""
+    with serving(tmp_path_factory.mktemp("untouched")) as server:
+        yield server
+        assert server.game.session.frame == 0
 
 
 class Page:
@@ -365,47 +379,6 @@ class TestServer:
         assert (code, server.game.session.frame) == (409, 1)
         assert "frame 1" in reply["error"]
 
-    @pytest.mark.parametrize(
-        "body",
-        [
-            *(b"", b"[]", b"{", b"\xff", b"[" * 5000, {"frame": 0}, {"controls": {}}),
-            {"frame": 0, "controls": {}, "action": []},
-            {"frame": 0, "controls": {"keys": ["rm"]}},
-            {"frame": 0, "action": [0.0] * 20},
-            {"frame": 0, "action": [2.0] * 21},
-            {"frame": 0, "action": "jump"},
-            {"frame": 0, "action": None},
-            b'{"frame": 0, "action": [' + b"NaN," * 20 + b"0]}",
-            b'{"frame": 0, "action": [1' + b"0" * 400 + b"," + b"0," * 19 + b"0]}",
-            b'{"frame": 0, "controls": {"wheel": 1' + b"0" * 400 + b"}}",
-        ],
-    )
-    def test_wrong_requests_do_nothing(self, server, body):
-        code, reply = Page(server).ask("POST", "step", body)
-        assert code == 400
-        assert reply["error"]
-        assert server.game.session.frame == 0
-        assert Page(server).ask("GET", "state")[0] == 200, "it goes on"
-
-    def test_only_who_knows_the_secret_is_answered(self, server):
-        for path in ("/", "/state", "/wrong/state", f"/{server.token}", f"/{server.token}x/", "//"):
-            code, reply = Page(server).ask("GET", path)
-            assert code == 403, path
-            assert "picture" not in reply
-            assert server.token not in str(reply)
-        assert Page(server).ask("POST", "/step", {"frame": 0, "controls": {}})[0] == 403
-
-    @pytest.mark.parametrize(
-        "line", [b"GET /\xff/ HTTP/1.1", b"GET /", b"\x16\x03\x01", b"GET http://a/b HTTP/1.1"]
-    )
-    def test_what_is_no_request_gets_no_picture(self, server, line):
-        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
-            raw.sendall(line + b"\r\nHost: 127.0.0.1:%d\r\n\r\n" % server.port)
-            raw.shutdown(socket.SHUT_WR)
-            reply = b"".join(iter(lambda: raw.recv(65536), b""))
-        assert b"403" in reply or b"400" in reply
-        assert b"image" not in reply
-
     def test_foreign_pages_are_refused(self, server):
         step = {"frame": 0, "controls": {}}
         assert Page(server).ask("GET", "state", Host="evil.example")[0] == 403
@@ -413,23 +386,6 @@ class TestServer:
         assert Page(server).ask("POST", "step", step, Content_Type="text/plain")[0] == 415
         assert Page(server).ask("POST", "step", step, Origin=f"http://127.0.0.1:{server.port}")[0] == 200
         assert Page(server).ask("GET", "state", Host=f"localhost:{server.port}")[0] == 200
-
-    @pytest.mark.parametrize(
-        "place",
-        ["../../etc/passwd", "..%2f..%2fetc/passwd", "/page.html", "page.html", "state?", "%00", "step"],
-    )
-    def test_no_file_is_reached(self, server, place):
-        code, reply = Page(server).ask("GET", place)
-        assert code in (403, 404, 405)
-        assert set(reply) == {"error"}
-
-    def test_other_methods_and_large_requests(self, server):
-        assert Page(server).ask("PUT", "step", b"{}")[0] == 501
-        assert Page(server).ask("POST", "save", {})[0] == 404
-        assert Page(server).ask("POST", "next", {"world": 3})[0] == 400
-        assert Page(server).ask("POST", "step", b" " * (LARGEST + 1))[0] == 413
-        assert Page(server).ask("POST", "step", b"{}", Content_Length="-5")[0] == 411
-        assert Page(server).ask("POST", "step", b"{}", Content_Length="9" * 5000)[0] == 413
 
     def test_it_listens_to_this_machine_only(self, server):
         assert server._http.server_address[0] == "127.0.0.1"
@@ -469,6 +425,66 @@ class TestServer:
             GameServer(server.game, port=server.port)
         with pytest.raises(WorldError, match="port 99999"):
             GameServer(server.game, port=99999)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            *(b"", b"[]", b"{", b"\xff", b"[" * 5000, {"frame": 0}, {"controls": {}}),
+            {"frame": 0, "controls": {}, "action": []},
+            {"frame": 0, "controls": {"keys": ["rm"]}},
+            {"frame": 0, "action": [0.0] * 20},
+            {"frame": 0, "action": [2.0] * 21},
+            {"frame": 0, "action": "jump"},
+            {"frame": 0, "action": None},
+            b'{"frame": 0, "action": [' + b"NaN," * 20 + b"0]}",
+            b'{"frame": 0, "action": [1' + b"0" * 400 + b"," + b"0," * 19 + b"0]}",
+            b'{"frame": 0, "controls": {"wheel": 1' + b"0" * 400 + b"}}",
+        ],
+    )
+    def test_wrong_requests_do_nothing(self, untouched, body):
+        code, reply = Page(untouched).ask("POST", "step", body)
+        assert code == 400
+        assert reply["error"]
+        assert untouched.game.session.frame == 0
+        assert Page(untouched).ask("GET", "state")[0] == 200, "it goes on"
+
+    def test_only_who_knows_the_secret_is_answered(self, untouched):
+        for path in ("/", "/state", "/wrong/state", f"/{untouched.token}", f"/{untouched.token}x/", "//"):
+            code, reply = Page(untouched).ask("GET", path)
+            assert code == 403, path
+            assert "picture" not in reply
+            assert untouched.token not in str(reply)
+        assert Page(untouched).ask("POST", "/step", {"frame": 0, "controls": {}})[0] == 403
+
+    @pytest.mark.parametrize(
+        "line", [b"GET /\xff/ HTTP/1.1", b"GET /", b"\x16\x03\x01", b"GET http://a/b HTTP/1.1"]
+    )
+    def test_what_is_no_request_gets_no_picture(self, untouched, line):
+        with socket.create_connection(("127.0.0.1", untouched.port), timeout=10) as raw:
+            raw.sendall(line + b"\r\nHost: 127.0.0.1:%d\r\n\r\n" % untouched.port)
+            raw.shutdown(socket.SHUT_WR)
+            reply = b"".join(iter(lambda: raw.recv(65536), b""))
+        assert b"error" in reply.lower()
+        assert b"image" not in reply
+
+    @pytest.mark.parametrize(
+        "place",
+        ["../../etc/passwd", "..%2f..%2fetc/passwd", "/page.html", "page.html", "state?", "%00", "step"],
+    )
+    def test_no_file_is_reached(self, untouched, place):
+        code, reply = Page(untouched).ask("GET", place)
+        assert code in (403, 404, 405)
+        assert set(reply) == {"error"}
+
+    def test_other_methods_and_large_requests(self, untouched):
+        assert Page(untouched).ask("PUT", "step", b"{}")[0] == 501
+        assert Page(untouched).ask("POST", "save", {})[0] == 404
+        assert Page(untouched).ask("POST", "next", {"world": 3})[0] == 400
+        assert Page(untouched).ask("POST", "step", b" " * (LARGEST + 1))[0] == 413
+        assert Page(untouched).ask("POST", "step", b"{}", Content_Length="-5")[0] == 411
+        assert Page(untouched).ask("POST", "step", b"{}", Content_Length="9" * 5000)[0] == 413
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")

@@ -63,7 +63,7 @@ class GameServer:
     def serve(self) -> None:
         """Serve until the page is told to quit, `close` is called, or Ctrl-C is pressed."""
         try:
-            self._http.serve_forever(poll_interval=0.2)
+            self._http.serve_forever(poll_interval=0.05)
         finally:
             self._http.server_close()
 
