@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -65,7 +66,7 @@ class Demonstrations:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in ARRAYS}
                 found = cls(**arrays, solved=float(file["solved"]))
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise WorldError(
                 f"{path} holds no demonstrations ({str(error).splitlines()[0]:.100}). Remove it, and they are recorded "
                 "anew."

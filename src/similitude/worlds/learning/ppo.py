@@ -149,7 +149,7 @@ def advantages(rewards: Tensor, values: Tensor, ends: Tensor, last: Tensor, *, s
     found = torch.zeros_like(rewards)
     ahead, after = torch.zeros_like(last), last
     for t in range(len(rewards) - 1, -1, -1):
-        goes_on = (~ends[t]).float()
+        goes_on = (~ends[t]).to(rewards.dtype)
         surprise = rewards[t] + settings.discount * goes_on * after - values[t]
         ahead = surprise + settings.discount * settings.trace * goes_on * ahead
         found[t], after = ahead, values[t]
