@@ -17,7 +17,7 @@ from similitude.evaluation.rows import Row
 from similitude.runs.pool import ProcessPool
 from similitude.worlds import make_world
 from similitude.worlds.protocol.definition import EVALUATION
-from similitude.worlds.protocol.playing import numbers_of, play, row_record
+from similitude.worlds.protocol.playing import numbers_of, play, row_record, takes_info
 from similitude.worlds.protocol.saved_policies import ScriptedPolicy
 from similitude.worlds.protocol.subjects import Subject, oracle_subject, random_subject, subject_named
 from similitude.worlds.protocol.suite import SUMMARIES, WorldsSuite
@@ -143,6 +143,37 @@ def test_processes_give_the_same_rows() -> None:
     assert [row_record(row) | {"seconds": 0} for row in here.rows] == [
         row_record(row) | {"seconds": 0} for row in apart.rows
     ]
+
+
+@pytest.mark.usefixtures("short")
+def test_rows_of_a_policy_that_changed_are_not_its_own(tmp_path: Path) -> None:
+    file, out = tmp_path / "net.pt", tmp_path / "out"
+    subject = Subject("net", Still, file)
+    file.write_bytes(b"before")
+    play(subject, WORLDS[:2], out=out, backend="plain")
+    assert play(subject, WORLDS, out=out, backend="plain").found == 2
+    file.write_bytes(b"after")
+    with pytest.raises(EvaluationError, match="played by another"):
+        play(subject, WORLDS, out=out, backend="plain")
+    assert play(subject, WORLDS, out=tmp_path / "anew", backend="plain").found == 0
+
+
+@pytest.mark.usefixtures("short")
+def test_a_policy_may_do_without_info() -> None:
+    def make(task: str, seed: int) -> Any:
+        return lambda observation: np.zeros(21)
+
+    (row,) = play(Subject("x", make), WORLDS[:1], backend="plain").rows
+    assert not row.failed
+    assert [
+        takes_info(one) for one in (lambda o: 0, lambda o, info=None: 0, lambda *o: 0, Still("eat", 0))
+    ] == [*(False, True, True, True)]
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5])
+def test_seeds_of_policies_that_are_none_are_told(seed: Any) -> None:
+    with pytest.raises(WorldError, match="the seed"):
+        play(random_subject(), WORLDS[:1], backend="plain", seed=seed)
 
 
 def test_no_worlds_are_told() -> None:

@@ -59,7 +59,7 @@ def worlds(
     workers:
         Processes that play.
     out:
-        A folder for rows; the same command goes on from there.
+        A folder for rows; the same command goes on from there, as long as the policy's file is the same.
     report:
         An HTML file to write: tables, success by difficulty, what goes with failure.
     json:
@@ -162,9 +162,11 @@ def named_subject(text: str) -> Subject:
         from similitude.cli.factories import load_factory
 
         load_factory(text, what=_WANTED)  # wrong names are refused before anything is played
-        return Subject(text.rpartition(":")[2], partial(_from_factory, reference=text))
+        place, _, name = text.rpartition(":")
+        file = Path(place) if place.endswith(".py") else None
+        return Subject(name, partial(_from_factory, reference=text), file)
     ScriptedPolicy(text)
-    return Subject(Path(text).stem, partial(scripted, path=text))
+    return Subject(Path(text).stem, partial(scripted, path=text), Path(text))
 
 
 _WANTED = "a function (task, seed) that returns a policy: observation -> action"

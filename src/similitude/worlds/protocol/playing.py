@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 from similitude.core.errors import EvaluationError
 from similitude.evaluation.rowfile import RowFile
 from similitude.evaluation.rows import Row
+from similitude.report.files import write_atomically
 from similitude.runs.engine import Engine, InProcess, one_line
 from similitude.worlds.budget import Value
 from similitude.worlds.gym.episodes import Episodes, made
@@ -22,7 +25,7 @@ from similitude.worlds.protocol.definition import EVALUATION, NAME
 from similitude.worlds.protocol.subjects import Subject
 from similitude.worlds.simulation import Simulation
 from similitude.worlds.splits import WorldName
-from similitude.worlds.world import World
+from similitude.worlds.world import World, checked_name
 
 PARAMETER = "world."
 """What the names of world parameters begin with among the metrics of rows."""
@@ -72,15 +75,19 @@ def play(
         on_done: Called with every row as soon as it is there.
 
     Raises:
-        EvaluationError: No world is named, or the folder holds something else.
-        WorldError: There is no such backend.
+        EvaluationError: No world is named, or the folder holds something else, such as rows of a policy's file that
+            has changed since.
+        WorldError: There is no such backend, or the seed is no whole number of 0 or more.
     """
+    seed = checked_name(0.0, seed)[1]
     asked = list(dict.fromkeys(worlds))
     if not asked:
         raise EvaluationError("no world is named, so there is nothing to play. Name at least one.")
     Simulation(1, backend=backend, resolution=(8, 8))  # a backend that is not there is no fault of the policy
     file = None if out is None else RowFile(out)
     rows = {} if file is None else _known(file, subject.name, seed)
+    if file is not None and subject.file is not None:
+        _same_policy(file, subject.file, begun=bool(rows))
     left = [name for name in asked if name not in rows]
     found = len(asked) - len(left)
     for name in asked:
@@ -160,11 +167,29 @@ def _episode(policy: Any, world: World, backend: str) -> Mapping[str, Any]:
     observation, info = env.reset(seed=0, options={"world": world})
     if hasattr(policy, "reset"):
         policy.reset()
+    informed = takes_info(policy)
     ended = False
     while not ended:
-        observation, _, terminated, truncated, info = env.step(policy(observation, info))
+        action = policy(observation, info) if informed else policy(observation)
+        observation, _, terminated, truncated, info = env.step(action)
         ended = terminated or truncated
     return info
+
+
+def takes_info(policy: Callable[..., Any]) -> bool:
+    """Whether a policy wants the info beside an observation: whether it has a second argument.
+
+    Example:
+        >>> takes_info(lambda observation: 0), takes_info(lambda observation, info: 0)
+        (False, True)
+    """
+    try:
+        signature(policy).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:  # what is not written in Python may not tell its arguments
+        return False
+    return True
 
 
 def _blind_episode(policy: Any, world: World, backend: str) -> Mapping[str, Any]:
@@ -195,6 +220,19 @@ def _environment(task: str, kind: Any, resolution: tuple[int, int], backend: str
 def _episode_seed(seed: int, digest: str) -> int:
     """Return a seed that policy and world determine together, below 2**31 for libraries that want that."""
     return int(np.random.SeedSequence([seed, int(digest[:16], 16)]).generate_state(1)[0]) >> 1
+
+
+def _same_policy(file: RowFile, policy: Path, *, begun: bool) -> None:
+    """Keep the digest of a policy's file beside its rows, or hold it against the one that is kept."""
+    note = file.path.with_suffix(".policy")
+    digest = hashlib.sha256(policy.read_bytes()).hexdigest()
+    if begun and note.is_file() and note.read_text(encoding="utf-8").strip() != digest:
+        raise EvaluationError(
+            f"the rows in {file.path} were played by another {policy.name}: its content has changed since, or it is "
+            "another file of that name. Name another folder, or remove this one."
+        )
+    if not (begun and note.is_file()):
+        write_atomically(note, digest + "\n")
 
 
 def _known(file: RowFile, subject: str, seed: int) -> dict[WorldName, Row]:

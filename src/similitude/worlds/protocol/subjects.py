@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -12,7 +13,7 @@ class Policy(Protocol):
 
     It may have `reset()`, which is called before every episode; `observation`, the kind of observations it wants ("full"
     by default); and `resolution`, that of its images. Where it has `act_on(simulation, environment)`, that is called
-    instead, and no observations are made.
+    instead, and no observations are made. What has one argument is called with the observation alone.
     """
 
     def __call__(self, observation: Any, info: Mapping[str, Any] | None = None) -> Any:
@@ -31,10 +32,12 @@ class Subject:
     Attributes:
         name: Its name in rows.
         make: Makes it; at the top level of a module, or a `functools.partial` of such.
+        file: The file that holds it, if one does: rows of another content of that file are not taken for its own.
     """
 
     name: str
     make: PolicyMaker
+    file: Path | None = None
 
 
 def random_subject() -> Subject:
