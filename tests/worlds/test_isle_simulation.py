@@ -61,7 +61,44 @@ def test_actions_of_another_shape_are_refused(shape):
         loaded(world()).step(np.zeros(shape))
 
 
+@pytest.mark.parametrize(
+    "actions",
+    [[["a"] * 21], [[0.0] * 21, [0.0]], {"real": 1}, np.zeros((1, 21), complex), np.zeros((1, 21), "M8[s]")],
+)
+def test_actions_that_are_no_numbers_are_refused(actions):
+    simulation = loaded(world())
+    with pytest.raises(WorldError, match="no array of real numbers"):
+        simulation.step(actions)
+    assert simulation.body[0, c.FRAME] == 0.0
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.int64, np.uint8, bool, list])
+def test_actions_of_every_kind_of_number_are_taken(kind):
+    still = np.zeros((1, 21))
+    simulation = loaded(world())
+    simulation.step(still.tolist() if kind is list else still.astype(kind))
+    assert simulation.body[0, c.FRAME] == 1.0
+
+
+def test_wrong_places_and_limits_are_refused():
+    simulation = Simulation(2, backend="plain")
+    for e in (2, -1, "a", True):
+        with pytest.raises(WorldError, match="from 0 to 1"):
+            simulation.load(e, world())  # pyright: ignore[reportArgumentType]
+    for limit in (-1, 1.5, float("nan"), "9"):
+        with pytest.raises(WorldError, match="limit"):
+            simulation.load(0, world(), limit=limit)  # pyright: ignore[reportArgumentType]
+
+
 def test_wrong_simulations_are_refused():
+    for count in (1.5, "2", None, True):
+        with pytest.raises(WorldError, match="1 or more"):
+            Simulation(count)  # pyright: ignore[reportArgumentType]
+    for resolution in (96, (4, 4, 4), (4.5, 4), "96"):
+        with pytest.raises(WorldError, match="two whole numbers"):
+            Simulation(1, resolution=resolution)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(WorldError, match="price of a frame"):
+        Simulation(1, frame_price=float("nan"))
     with pytest.raises(WorldError, match="1 or more"):
         Simulation(0)
     with pytest.raises(WorldError, match="no backend 'cuda'"):

@@ -73,12 +73,18 @@ class Simulation:
         threads: int = 1,
         frame_price: float = FRAME_COST,
     ) -> None:
-        if num_envs < 1:
-            raise WorldError(f"a simulation of {num_envs} environments: give 1 or more.")
+        if not _is_whole(num_envs) or num_envs < 1:
+            raise WorldError(f"a simulation of {num_envs!r} environments: give a whole number of 1 or more.")
+        if not (
+            isinstance(resolution, (tuple, list)) and len(resolution) == 2 and all(map(_is_whole, resolution))
+        ):
+            raise WorldError(f"the resolution {resolution!r} is not two whole numbers (rows, columns).")
         if min(resolution) < 1 or max(resolution) > 4096:
             raise WorldError(
                 f"the resolution {resolution} is not two numbers from 1 to 4096 (rows, columns)."
             )
+        if not np.isfinite(frame_price):
+            raise WorldError(f"the price of a frame is {frame_price}: give a finite number, such as 1e-4.")
         self.num_envs = num_envs
         self.backend = backend
         self.resolution = resolution
@@ -113,7 +119,14 @@ class Simulation:
             e: Which environment.
             world: Its new world.
             limit: Frames of the episode; 3000 by default.
+
+        Raises:
+            WorldError: There is no such environment, or the limit is not a whole number of 0 or more.
         """
+        if not _is_whole(e) or not 0 <= e < self.num_envs:
+            raise WorldError(f"there is no environment {e!r}: give one from 0 to {self.num_envs - 1}.")
+        if limit is not None and (not _is_whole(limit) or limit < 0):
+            raise WorldError(f"the limit of {limit!r} frames is not a whole number of 0 or more.")
         self._grow(world)
         n, solids, things = world.size, len(world.solids), len(world.things)
         self.worlds[e] = world
@@ -221,13 +234,27 @@ class Simulation:
             self.things[:, old:, c.ROLE] = c.GONE
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def checked_actions(actions: np.ndarray, num_envs: int) -> np.ndarray:
     """Return actions as float64, (E, 21).
 
     Raises:
-        WorldError: They have another shape, or one is not finite or outside [-1, 1].
+        WorldError: They are not numbers, have another shape, or one is not finite or outside [-1, 1].
     """
-    action = np.ascontiguousarray(actions, dtype=np.float64)
+    try:
+        given = np.asarray(actions)
+        # complex numbers and times would lose a part without a word
+        action = np.ascontiguousarray(given, dtype=np.float64) if given.dtype.kind in "bfiuO" else None
+    except (TypeError, ValueError):
+        action = None
+    if action is None:
+        raise WorldError(
+            f"actions of type {type(actions).__name__} for {num_envs} environments are no array of real numbers: "
+            f"give one of the shape ({num_envs}, {ACTION})."
+        )
     if action.shape != (num_envs, ACTION):
         raise WorldError(
             f"actions of shape {action.shape} for {num_envs} environments: give ({num_envs}, {ACTION}), "
