@@ -15,6 +15,8 @@ from similitude.worlds.learning.demonstrations import Demonstrations
 from similitude.worlds.learning.networks import Outputs, PolicyNetwork
 from similitude.worlds.learning.policies import log_probability
 
+LOOKS = 20
+"""How often along the way the held-out loss is measured."""
 HELD_OUT = 10
 """Every tenth episode is not learned from, and tells the loss."""
 
@@ -46,7 +48,8 @@ def clone(
     """Teach a network what oracles did.
 
     Args:
-        network: The network; its critic is left alone.
+        network: The network; its critic is left alone. It ends with the weights of the least held-out loss: few
+            images are soon learned by heart.
         demonstrations: What they saw and did.
         optimizer: Of the network's parameters; its learning rates are taken as those of the start.
         settings: How long, and in which batches.
@@ -54,7 +57,7 @@ def clone(
         on_step: Called with the step and its loss, now and then.
 
     Returns:
-        (step, loss of the episodes that were held out) ten times along the way: nats per frame. Densities of real
+        (step, loss of the episodes that were held out) along the way: nats per frame. Densities of real
         numbers may be above 1, so that losses may be below 0.
     """
     chosen = settings or Cloning()
@@ -66,7 +69,8 @@ def clone(
         learned, watched = np.flatnonzero(~held), np.flatnonzero(held)
     watched = watched[:: max(1, len(watched) // 4096)]
     rates = [group["lr"] for group in optimizer.param_groups]
-    curve = []
+    curve: list[tuple[int, float]] = []
+    least, kept = float("inf"), copies(network)
     for step in range(chosen.steps):
         share = 0.5 * (1.0 + np.cos(np.pi * step / chosen.steps))
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -78,12 +82,20 @@ def clone(
         optimizer.step()
         if step % 50 == 0:
             on_step(step, float(loss.detach()))
-        if (step + 1) % max(1, chosen.steps // 10) == 0:
+        if (step + 1) % max(1, chosen.steps // LOOKS) == 0:
             with torch.no_grad():
                 curve.append((step + 1, float(frame_loss(network, demonstrations, watched))))
+            if curve[-1][1] < least:
+                least, kept = curve[-1][1], copies(network)
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate
+    network.load_state_dict(kept)
     return curve
+
+
+def copies(network: PolicyNetwork) -> dict[str, Tensor]:
+    """Return copies of all weights by name."""
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
 def frame_loss(network: PolicyNetwork, demonstrations: Demonstrations, places: np.ndarray) -> Tensor:
