@@ -1,5 +1,6 @@
 """World files: what is written is read back, and every kind of damage is named."""
 
+import dataclasses
 import io
 import json
 import warnings
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from similitude.core.errors import WorldError
-from similitude.worlds import World, make_world
+from similitude.worlds import TASKS, World, make_world
+from similitude.worlds.world import SOLID_FIELDS, THING_FIELDS, Step
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +166,10 @@ def test_a_bomb_is_not_unpacked(path):
         ({"parameters": {"a": [1]}}, "its parameters"),
         ({"solution": [["walk", [["x"]], -1, -1]]}, "its solution has the step"),
         ({"solution": [["eat", [], 999, -1]]}, "its solution has the step"),
+        ({"solution": [["eat", [], True, -1]]}, "its solution has the step"),
+        ({"solution": [["walk", [[10**400, 0]], -1, -1]]}, "its solution has the step"),
+        ({"spawn": [10**400, 0, 0, 1, 0]}, "its spawn is"),
+        ({"parameters": {"a": 10**400}}, "its parameters"),
         ({"solution": "walk"}, "its solution is not a list"),
         ({"more": 1}, "its text has the keys"),
         ({"seed": 6}, "it was changed"),
@@ -177,6 +183,66 @@ def test_wrong_texts(path, changes, text):
 def test_text_that_is_not_json(path):
     with pytest.raises(WorldError, match="not JSON"):
         World.load(rewrite(path, text=npy(np.frombuffer(b"\xff\xfe{", dtype=np.uint8))))
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "field", "value", "text"),
+    [
+        ("things", 0, "x", 1e30, "x of things"),
+        ("things", 0, "z", 1e4, "z of things"),
+        ("things", 0, "half_x", -1.0, "half_x of things"),
+        ("things", 0, "half_y", 0.0, "half_y of things"),
+        ("things", 0, "cos", 3.0, "direction of things"),
+        ("things", 0, "mass", 0.0, "mass of things"),
+        ("things", 0, "state", 0.5, "state of things"),
+        ("things", 0, "state", 77.0, "state of things"),
+        ("things", 0, "energy", -1.0, "energy of things"),
+        ("things", 0, "link", 0.0, "no door"),
+        ("solids", 0, "half_z", 1e20, "half_z of solids"),
+    ],
+)
+def test_worlds_out_of_bounds_are_refused_though_their_digest_fits(
+    world, tmp_path, name, row, field, value, text
+):
+    rows = getattr(world, name).copy()
+    rows[row, (THING_FIELDS if name == "things" else SOLID_FIELDS).index(field)] = value
+    with pytest.raises(WorldError, match=text):
+        World.load(dataclasses.replace(world, **{name: rows}).save(tmp_path / "odd"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"ground": ...}, "biome 99"),
+        ({"spawn": (1e9, 0.0, 0.0, 1.0, 0.0)}, "outside the map"),
+        ({"spawn": (0.0, 0.0, 0.0, 0.0, 0.0)}, "no unit vector"),
+        ({"solution": (Step("fly"),)}, "no known kind"),
+        ({"solution": (Step("eat"),)}, "says too little"),
+        ({"solution": (Step("take", (), -5),)}, "says too little"),
+        ({"solution": (Step("jump", ((0.0, 0.0, 0.0),)),)}, "says too little"),
+        ({"solution": (Step("walk", ((0.0,),)),)}, "says too little"),
+    ],
+)
+def test_odd_worlds_are_refused_though_their_digest_fits(world, tmp_path, changes, text):
+    if "ground" in changes:
+        changes = {"ground": np.full_like(world.ground, 99)}
+    with pytest.raises(WorldError, match=text):
+        World.load(dataclasses.replace(world, **changes).save(tmp_path / "odd"))
+
+
+def test_pieces_cut_out_of_a_file(path):
+    whole = path.read_bytes()
+    for start in range(0, len(whole), len(whole) // 40):
+        path.write_bytes(whole[:start] + whole[start + len(whole) // 50 + 1 :])
+        with pytest.raises(WorldError):
+            World.load(path)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_worlds_of_every_task_are_within_bounds(task, tmp_path):
+    for difficulty in (0.0, 1.0):
+        made = make_world(task, difficulty, 1)
+        assert World.load(made.save(tmp_path / "one")).digest == made.digest
 
 
 def test_a_height_that_was_changed(path, world):

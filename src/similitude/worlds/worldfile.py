@@ -16,9 +16,12 @@ from similitude.core.errors import WorldError
 from similitude.worlds.kinds import COLORS, KINDS
 from similitude.worlds.tasks.catalog import TASKS
 from similitude.worlds.world import SOLID_FIELDS, THING_FIELDS, VERSION, Step, World, checked_name
+from similitude.worlds.worldbounds import flaws
 
 LARGEST = 16 * 2**20
 """Most bytes of one array: a map of 2,048 corners per side has half of them."""
+LARGEST_NUMBER = 2**63
+"""Largest whole number in the text; larger ones are no floats."""
 MAP = (32, 2048)
 """Fewest and most corners per side of a map."""
 MOST = 4096
@@ -44,7 +47,16 @@ def read(path: Path) -> World:
         raise WorldError(f"there is no world file {str(path)!r}. {AGAIN}") from None
     except (IsADirectoryError, PermissionError) as error:
         raise WorldError(f"the world file {str(path)!r} cannot be read: {error.strerror}.") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    # a directory that was changed leads to places before the file's beginning: OSError, ValueError
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+        ValueError,
+    ) as error:
         raise WorldError(
             f"{str(path)!r} is no world file: it is not a whole npz archive ({error}). {AGAIN}"
         ) from None
@@ -144,6 +156,8 @@ def _world(arrays: dict[str, np.ndarray]) -> World:
         raise _BrokenError(
             f"its content has the digest {world.digest[:12]}..., and {digest[:12]}... was stored with it: it was changed"
         )
+    for flaw in flaws(world):
+        raise _BrokenError(flaw)
     return world
 
 
@@ -185,12 +199,15 @@ def _text(array: np.ndarray) -> dict[str, Any]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return abs(value) <= LARGEST_NUMBER if isinstance(value, int) else math.isfinite(value)
 
 
 def _step(step: object, things: int) -> Step:
     match step:
         case [str(do), list(at), int(thing), int(target)] if max(thing, target) < things:
-            if all(isinstance(point, list) and all(map(_is_number, point)) for point in at):
+            whole = not isinstance(thing, bool) and not isinstance(target, bool)
+            if whole and all(isinstance(point, list) and all(map(_is_number, point)) for point in at):
                 return Step(do, tuple(tuple(map(float, point)) for point in at), thing, target)
     raise _BrokenError(f"its solution has the step {str(step)[:80]}, not [do, points, thing, target]")
