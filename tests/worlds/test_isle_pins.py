@@ -34,6 +34,9 @@ def test_worlds_are_checked_one_by_one(tmp_path: Path) -> None:
 def test_what_is_not_pinned_is_told(tmp_path: Path) -> None:
     with pytest.raises(WorldError, match="nothing is pinned for the split 'final'"):
         check_pins("final", pins={"sample": {}})
+    for digests in ({}, {"eat": ["0" * 16]}):
+        with pytest.raises(WorldError, match="digests are pinned for eat in the split 'sample', which has 3"):
+            check_pins(tasks=["eat"], pins={"sample": digests})
     with pytest.raises(WorldError, match="no digests are pinned"):
         pinned(tmp_path / "nowhere.json")
     file = tmp_path / "pins.json"

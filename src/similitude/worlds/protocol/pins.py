@@ -83,7 +83,7 @@ def check_pins(
         on_done: Called with every name when its world is made.
 
     Raises:
-        WorldError: Nothing is pinned for this split.
+        WorldError: Nothing is pinned for this split, or not as many digests as it has worlds.
     """
     pins = pinned() if pins is None else pins
     if split not in pins:
@@ -92,12 +92,16 @@ def check_pins(
     wanted: dict[WorldName, str] = {}
     for task in dict.fromkeys(tasks):
         own = [name for name in worlds if name.task == checked_task(task)]
-        wanted.update(zip(own, pins[split][task], strict=True))
+        digests = pins[split].get(task, ())
+        if len(digests) != len(own):
+            raise WorldError(
+                f"{len(digests)} digests are pinned for {task} in the split {split!r}, which has {len(own)} worlds of it. "
+                "Get the file of digests again, or pin them anew."
+            )
+        wanted.update(zip(own, digests, strict=True))
     names = list(wanted)
-    digests = _digests(names, engine, on_done)
-    return tuple(
-        Mismatch(name, wanted[name], digests[name]) for name in names if digests[name] != wanted[name]
-    )
+    made = _digests(names, engine, on_done)
+    return tuple(Mismatch(name, wanted[name], made[name]) for name in names if made[name] != wanted[name])
 
 
 def pinned(path: str | Path | None = None) -> Pins:
