@@ -95,8 +95,8 @@ def check_pins(
         digests = pins[split].get(task, ())
         if len(digests) != len(own):
             raise WorldError(
-                f"{len(digests)} digests are pinned for {task} in the split {split!r}, which has {len(own)} worlds of it. "
-                "Get the file of digests again, or pin them anew."
+                f"{len(digests)} digests are pinned for {task} in the split {split!r}, which has {len(own)} worlds of "
+                "it. Get the file of digests again, or pin them anew."
             )
         wanted.update(zip(own, digests, strict=True))
     names = list(wanted)
