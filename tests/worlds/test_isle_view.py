@@ -10,8 +10,8 @@ from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import COARSE, HEAD_TOP, SIGHT
 from similitude.worlds.engine.scene import SCENE
 from similitude.worlds.kinds import BIOME, COLOR, KINDS, NUMBER
+from similitude.worlds.scenery import block_tops
 from similitude.worlds.viewing.colors import cell_colors, solid_palette, thing_palette
-from similitude.worlds.viewing.tops import block_tops
 from tests.oracles.isle_marcher import picture, rays
 
 EYES = HEAD_TOP

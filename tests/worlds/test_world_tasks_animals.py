@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import time
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from similitude.worlds.budget import Budget
 from similitude.worlds.draws import Draws
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import BITE
-from similitude.worlds.kinds import KINDS, NUMBER, PREDATORS, PREYS
+from similitude.worlds.kinds import KINDS, NUMBER, PREDATORS
 from similitude.worlds.land.grid import cell_of
 from similitude.worlds.making import make_world
 from similitude.worlds.routes.paths import gentle_cells
@@ -84,7 +83,7 @@ def test_prey_flees_within_its_pit():
     simulation = Simulation(1, backend="plain")
     simulation.load(0, world)
     simulation.body[0, [c.BX, c.BY, c.BZ]] = rim
-    (k,) = [i for i, row in enumerate(world.things) if name_of(row) in PREYS]
+    (k,) = [i for i, row in enumerate(world.things) if name_of(row) in PREY]
     middle = world.things[k, 1:3]
     far = []
     for _ in range(120):
@@ -316,14 +315,3 @@ def test_the_best_weapons_come_first():
     found = add_weapons(site, Budget(Draws("b"), 0.5), around(Draws("s"), 0.0, 0.0, 6, 1.0, 2.0))
     ranks = [WEAPONS.index(name_of(site.things[k])) for k in found]
     assert ranks == sorted(ranks)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
-def test_worlds_are_made_quickly(task):
-    times = []
-    for seed in range(60):
-        start = time.process_time()
-        make_world(task, (seed % 11) / 10, seed)
-        times.append(time.process_time() - start)
-    assert np.median(times) < 0.06  # 0.03 asked for; machines under load are slower

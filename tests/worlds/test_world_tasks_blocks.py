@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import time
 
 import numpy as np
 import pytest
@@ -339,14 +338,3 @@ def test_obstacles_write_the_same_parameters_with_a_prefix():
         assert 0.0 < end < 9.0
         assert budget.parameters
         assert all(name.startswith("first ") for name in budget.parameters)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
-def test_worlds_are_made_quickly(task):
-    times = []
-    for seed in range(60):
-        start = time.process_time()
-        make_world(task, (seed % 11) / 10, seed)
-        times.append(time.process_time() - start)
-    assert np.median(times) < 0.06  # 0.03 asked for; machines under load are slower

@@ -121,8 +121,6 @@ NUMBER = {kind.name: i for i, kind in enumerate(KINDS)}
 """Number of a kind by its name."""
 
 FOODS = tuple(kind.name for kind in KINDS if kind.role == c.FOOD)
-TOOLS = tuple(kind.name for kind in KINDS if kind.role == c.TOOL)
-PREYS = tuple(kind.name for kind in KINDS if kind.role == c.PREY)
 PREDATORS = tuple(kind.name for kind in KINDS if kind.role == c.PREDATOR)
 
 COLORS: tuple[tuple[str, tuple[int, int, int]], ...] = (

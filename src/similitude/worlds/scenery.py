@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from similitude.core.errors import WorldError
-from similitude.worlds.engine.constants import COARSE
+from similitude.worlds.engine.constants import COARSE, UNITS
 from similitude.worlds.engine.scene import SCENE
 from similitude.worlds.viewing.colors import cell_colors, solid_palette, thing_palette
-from similitude.worlds.viewing.tops import block_tops
 from similitude.worlds.world import World
 
 
@@ -65,3 +64,23 @@ class Scenery:
                 self.coarse[e, : len(tops), : len(tops)] = tops
                 self.colors[e, : world.size, : world.size] = cell_colors(world.height, world.ground)
                 self._seen[e] = world
+
+
+def block_tops(height: np.ndarray) -> np.ndarray:
+    """Return the height of the highest corner of each block of COARSE x COARSE cells.
+
+    Args:
+        height: Corners, int16 in units of 1/128 m, (n, n).
+
+    Returns:
+        Metres, float32 (exact), (b, b) with b = ceil(n / COARSE); a block's last corners belong to the next one too.
+    """
+    n = height.shape[0]
+    blocks = -(-n // COARSE)
+    padded = np.pad(height, ((0, blocks * COARSE + 1 - n),) * 2, mode="edge")
+    tops = padded[:-1, :-1].reshape(blocks, COARSE, blocks, COARSE).max((1, 3))
+    edge_rows = padded[COARSE::COARSE, :-1].reshape(blocks, blocks, COARSE).max(2)
+    edge_columns = padded[:-1, COARSE::COARSE].reshape(blocks, COARSE, blocks).max(1)
+    corners = padded[COARSE::COARSE, COARSE::COARSE]
+    highest = np.maximum(np.maximum(tops, edge_rows), np.maximum(edge_columns, corners))
+    return (highest / UNITS).astype(np.float32)

@@ -61,13 +61,21 @@ def points_along(half):
     return int(half / SPACING - 1e-9) + 1
 
 
+def under(e, k, x, y, u, v, limit, high, height, meta, solids, things):
+    """Return floor and wall (see `around`) at the point (u, v) of block k's own axes, with its middle at (x, y)."""
+    cos = float(things[e, k, COS])
+    sin = float(things[e, k, SIN])
+    px = x + u * cos - v * sin
+    py = y + u * sin + v * cos
+    floor, wall = around(e, px, py, limit, high, 0.0, k, height, meta, solids, things)
+    return floor, wall
+
+
 def footing(e, k, x, y, limit, high, height, meta, solids, things):
     """Return what block k has below it at (x, y): its highest floor in metres, and 1 if a wall or rise is in its way.
 
     Floors of boxes up to `limit` metres count; what is higher and begins below `high` is in the way.
     """
-    cos = float(things[e, k, COS])
-    sin = float(things[e, k, SIN])
     ex = float(things[e, k, EX]) - INSET
     ey = float(things[e, k, EY]) - INSET
     nu = points_along(ex)
@@ -78,19 +86,7 @@ def footing(e, k, x, y, limit, high, height, meta, solids, things):
         u = ex * float(i - nu) / float(nu)
         for j in range(2 * nv + 1):
             v = ey * float(j - nv) / float(nv)
-            floor, wall = around(
-                e,
-                x + u * cos - v * sin,
-                y + u * sin + v * cos,
-                limit,
-                high,
-                0.0,
-                k,
-                height,
-                meta,
-                solids,
-                things,
-            )
+            floor, wall = under(e, k, x, y, u, v, limit, high, height, meta, solids, things)
             if wall == 1 or floor > limit:
                 stopped = 1
             elif floor > best:
@@ -104,8 +100,6 @@ def tilt(e, k, x, y, level, limit, high, height, meta, solids, things):
     Where walls or rises overlap it, it moves away from those (and the third number is 1); else off its footing, if all
     points that hold it, those with a floor of at least `level` metres, lie on one side of its middle.
     """
-    cos = float(things[e, k, COS])
-    sin = float(things[e, k, SIN])
     ex = float(things[e, k, EX]) - INSET
     ey = float(things[e, k, EY]) - INSET
     nu = points_along(ex)
@@ -121,19 +115,7 @@ def tilt(e, k, x, y, level, limit, high, height, meta, solids, things):
         u = ex * float(i - nu) / float(nu)
         for j in range(2 * nv + 1):
             v = ey * float(j - nv) / float(nv)
-            floor, wall = around(
-                e,
-                x + u * cos - v * sin,
-                y + u * sin + v * cos,
-                limit,
-                high,
-                0.0,
-                k,
-                height,
-                meta,
-                solids,
-                things,
-            )
+            floor, wall = under(e, k, x, y, u, v, limit, high, height, meta, solids, things)
             if wall == 1 or floor > limit:
                 hit = 1
                 push_u = push_u - (i - nu)

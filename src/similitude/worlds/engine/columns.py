@@ -9,25 +9,18 @@ positive; "right, up, forward" is the order of an action's translations.
 SIZE, N_THINGS, N_SOLIDS, LIMIT, FRAME_PRICE = 0, 1, 2, 3, 4
 HARD, ANIMALS, DOORS = 5, 6, 7
 META = 8
-"""SIZE: cells per side. LIMIT: frames of the episode. FRAME_PRICE: reward lost per frame. HARD, ANIMALS, DOORS: one more
-than the index of the last block or door, of the last prey or predator, of the last door or lock; 0 if there is none."""
+"""SIZE: corners per side. LIMIT: frames of the episode. FRAME_PRICE: reward lost per frame. HARD, ANIMALS, DOORS: one
+more than the index of the last block or door, of the last prey or predator, of the last door or lock; 0 for none."""
 
 # body
 BX, BY, BZ = 0, 1, 2  # the feet
 BVX, BVY, BVZ = 3, 4, 5  # metres per second: BVX and BVY with which it tries to walk, BVZ with which it rises
 YAW, PITCH, ROLL = 6, 7, 8
 HEAD = 9  # height of the eyes above the feet
-HP, FRAME, SINCE = (
-    10,
-    11,
-    12,
-)  # hit points; frames so far; frames since the last food was eaten (0: some is left)
-REWARD, EATEN, FALL, ENEMY = (
-    13,
-    14,
-    15,
-    16,
-)  # of this frame: reward, energy eaten, damage by falling and by enemies
+# hit points; frames so far; frames since the last food was eaten (0: some is left)
+HP, FRAME, SINCE = 10, 11, 12
+# of this frame: reward, energy eaten, damage by falling and by enemies
+REWARD, EATEN, FALL, ENEMY = 13, 14, 15, 16
 GROUNDED, CLIMBING = 17, 18
 DYAW, DPITCH, DROLL, DHEAD = 19, 20, 21, 22  # change in this frame
 FOOD_LEFT, SCORE = 23, 24
@@ -73,10 +66,8 @@ RESTING, CARRIED = 0, 1
 
 # TRAITS, a sum of
 FLIES, CLIMBS, UNKILLABLE, SWIMS = 1, 2, 4, 8
-SWINGS, SLIDES = (
-    16,
-    32,
-)  # doors: turns about an edge (HOME holds the closed centre), or shifts along its own x
+# doors: turns about an edge (HOME holds the closed centre), or shifts along its own x
+SWINGS, SLIDES = 16, 32
 BREAKS, NEEDS_ROCK = 64, 128  # foods: opened by an impact of OPENS; opened by a rock
 TURNS, SHIFTS, PRESSES = 256, 512, 1024  # locks: a bar that is lifted; a bar moved along its own x; a button
 

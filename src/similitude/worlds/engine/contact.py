@@ -36,7 +36,7 @@ from similitude.worlds.engine.columns import (
     TZ,
 )
 from similitude.worlds.engine.constants import CELL
-from similitude.worlds.engine.ground import SHALLOW, apart, bears, terrain
+from similitude.worlds.engine.ground import SHALLOW, bears, solid_gap, terrain, thing_gap
 
 EDGE = 1.0
 """Things stay this far within the map, in metres."""
@@ -62,42 +62,23 @@ def around(e, x, y, limit, high, margin, skip, height, meta, solids, things):
     floor = bed(e, x, y, height, meta)
     wall = int(0)
     for k in range(int(meta[e, N_SOLIDS])):
-        dx = x - float(solids[e, k, SX])
-        dy = y - float(solids[e, k, SY])
-        ex = float(solids[e, k, SEX])
-        ey = float(solids[e, k, SEY])
-        far = ex + ey + margin
-        if dx < far and dx > -far and dy < far and dy > -far:
+        if solid_gap(e, k, x, y, margin, solids) <= margin:
             z = float(solids[e, k, SZ])
             ez = float(solids[e, k, SEZ])
-            shape = int(solids[e, k, SHAPE])
-            if z + ez > floor and z - ez < high and shape != CROWN:
-                cos = float(solids[e, k, SCOS])
-                sin = float(solids[e, k, SSIN])
-                if apart(dx, dy, cos, sin, ex, ey, shape) <= margin:
-                    if z + ez <= limit:
-                        floor = z + ez
-                    else:
-                        wall = 1
+            if z + ez > floor and z - ez < high:
+                if z + ez <= limit:
+                    floor = z + ez
+                else:
+                    wall = 1
     for k in range(int(meta[e, HARD])):
-        if k != skip and bears(e, k, things) == 1:
-            dx = x - float(things[e, k, TX])
-            dy = y - float(things[e, k, TY])
-            ex = float(things[e, k, EX])
-            ey = float(things[e, k, EY])
-            far = ex + ey + margin
-            if dx < far and dx > -far and dy < far and dy > -far:
-                z = float(things[e, k, TZ])
-                ez = float(things[e, k, EZ])
-                if z + ez > floor and z - ez < high:
-                    if (
-                        apart(dx, dy, float(things[e, k, COS]), float(things[e, k, SIN]), ex, ey, BOX)
-                        <= margin
-                    ):
-                        if z + ez <= limit:
-                            floor = z + ez
-                        else:
-                            wall = 1
+        if k != skip and thing_gap(e, k, x, y, margin, things) <= margin:
+            z = float(things[e, k, TZ])
+            ez = float(things[e, k, EZ])
+            if z + ez > floor and z - ez < high:
+                if z + ez <= limit:
+                    floor = z + ez
+                else:
+                    wall = 1
     return floor, wall
 
 

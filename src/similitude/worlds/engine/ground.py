@@ -46,6 +46,8 @@ FOOT = 0.2
 """A box holds a body whose axis is at most this far from it, in metres; a little less than BODY_RADIUS."""
 TOUCHING = 1e-6
 """Overlaps smaller than this are none, in metres."""
+APART = 1e9
+"""Instead of a distance in metres that is too long to matter."""
 
 
 def terrain(e, x, y, height, meta):
@@ -124,6 +126,38 @@ def bears(e, k, things):
     return 0
 
 
+def solid_gap(e, k, x, y, margin, solids):
+    """Return the distance in metres from (x, y) to the footprint of solid k; APART if that is `margin` or more for sure.
+
+    Crowns stop nothing: they are always APART.
+    """
+    dx = x - float(solids[e, k, SX])
+    dy = y - float(solids[e, k, SY])
+    ex = float(solids[e, k, SEX])
+    ey = float(solids[e, k, SEY])
+    reach = ex + ey + margin
+    if dx >= reach or dx <= -reach or dy >= reach or dy <= -reach:
+        return APART
+    shape = int(solids[e, k, SHAPE])
+    if shape == CROWN:
+        return APART
+    return apart(dx, dy, float(solids[e, k, SCOS]), float(solids[e, k, SSIN]), ex, ey, shape)
+
+
+def thing_gap(e, k, x, y, margin, things):
+    """Return the distance in metres from (x, y) to the footprint of thing k, as `solid_gap`; APART if it is not hard."""
+    if bears(e, k, things) == 0:
+        return APART
+    dx = x - float(things[e, k, TX])
+    dy = y - float(things[e, k, TY])
+    ex = float(things[e, k, EX])
+    ey = float(things[e, k, EY])
+    reach = ex + ey + margin
+    if dx >= reach or dx <= -reach or dy >= reach or dy <= -reach:
+        return APART
+    return apart(dx, dy, float(things[e, k, COS]), float(things[e, k, SIN]), ex, ey, int(BOX))
+
+
 def support(e, x, y, feet, skip, height, meta, solids, things):
     """Return the height in metres of the highest ground under a body at (x, y) that is at most STEP_UP above `feet`.
 
@@ -132,32 +166,13 @@ def support(e, x, y, feet, skip, height, meta, solids, things):
     best = max(terrain(e, x, y, height, meta), SHALLOW)
     limit = feet + STEP_UP
     for k in range(int(meta[e, N_SOLIDS])):
-        dx = x - float(solids[e, k, SX])
-        dy = y - float(solids[e, k, SY])
-        ex = float(solids[e, k, SEX])
-        ey = float(solids[e, k, SEY])
-        reach = ex + ey + FOOT
-        if dx < reach and dx > -reach and dy < reach and dy > -reach:
-            top = float(solids[e, k, SZ]) + float(solids[e, k, SEZ])
-            shape = int(solids[e, k, SHAPE])
-            if top > best and top <= limit and shape != CROWN:
-                if apart(dx, dy, float(solids[e, k, SCOS]), float(solids[e, k, SSIN]), ex, ey, shape) < FOOT:
-                    best = top
+        top = float(solids[e, k, SZ]) + float(solids[e, k, SEZ])
+        if top > best and top <= limit and solid_gap(e, k, x, y, FOOT, solids) < FOOT:
+            best = top
     for k in range(int(meta[e, HARD])):
-        if bears(e, k, things) == 1 and k != skip:
-            dx = x - float(things[e, k, TX])
-            dy = y - float(things[e, k, TY])
-            ex = float(things[e, k, EX])
-            ey = float(things[e, k, EY])
-            reach = ex + ey + FOOT
-            if dx < reach and dx > -reach and dy < reach and dy > -reach:
-                top = float(things[e, k, TZ]) + float(things[e, k, EZ])
-                if top > best and top <= limit:
-                    if (
-                        apart(dx, dy, float(things[e, k, COS]), float(things[e, k, SIN]), ex, ey, int(BOX))
-                        < FOOT
-                    ):
-                        best = top
+        top = float(things[e, k, TZ]) + float(things[e, k, EZ])
+        if top > best and top <= limit and k != skip and thing_gap(e, k, x, y, FOOT, things) < FOOT:
+            best = top
     return best
 
 
@@ -169,32 +184,15 @@ def obstructed(e, x, y, feet, top, skip, height, meta, solids, things):
     limit = feet + STEP_UP
     wide = BODY_RADIUS - TOUCHING
     for k in range(int(meta[e, N_SOLIDS])):
-        dx = x - float(solids[e, k, SX])
-        dy = y - float(solids[e, k, SY])
-        ex = float(solids[e, k, SEX])
-        ey = float(solids[e, k, SEY])
-        reach = ex + ey + BODY_RADIUS
-        if dx < reach and dx > -reach and dy < reach and dy > -reach:
+        if solid_gap(e, k, x, y, BODY_RADIUS, solids) < wide:
             z = float(solids[e, k, SZ])
             ez = float(solids[e, k, SEZ])
-            shape = int(solids[e, k, SHAPE])
-            if z + ez > limit and z - ez < top and shape != CROWN:
-                if apart(dx, dy, float(solids[e, k, SCOS]), float(solids[e, k, SSIN]), ex, ey, shape) < wide:
-                    return 1
+            if z + ez > limit and z - ez < top:
+                return 1
     for k in range(int(meta[e, HARD])):
-        if bears(e, k, things) == 1 and k != skip:
-            dx = x - float(things[e, k, TX])
-            dy = y - float(things[e, k, TY])
-            ex = float(things[e, k, EX])
-            ey = float(things[e, k, EY])
-            reach = ex + ey + BODY_RADIUS
-            if dx < reach and dx > -reach and dy < reach and dy > -reach:
-                z = float(things[e, k, TZ])
-                ez = float(things[e, k, EZ])
-                if z + ez > limit and z - ez < top:
-                    if (
-                        apart(dx, dy, float(things[e, k, COS]), float(things[e, k, SIN]), ex, ey, int(BOX))
-                        < wide
-                    ):
-                        return 1
+        if k != skip and thing_gap(e, k, x, y, BODY_RADIUS, things) < wide:
+            z = float(things[e, k, TZ])
+            ez = float(things[e, k, EZ])
+            if z + ez > limit and z - ez < top:
+                return 1
     return 0

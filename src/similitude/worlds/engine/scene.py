@@ -60,15 +60,8 @@ from similitude.worlds.engine.shapes import NEAREST
 COUNT, FOCAL, EYE, FORWARD, RIGHT, UP, TOP = 0, 1, 2, 5, 8, 11, 14
 """COUNT: items in the rows that follow; FOCAL: pixels per unit of u and v; TOP: highest terrain within sight."""
 
-# scene, other rows: an item
-FORM, COL_0, COL_1, ROW_0, ROW_1, NEAR = (
-    0,
-    1,
-    2,
-    3,
-    4,
-    5,
-)  # the rectangle's first and last pixels; least depth
+# scene, other rows: an item; its rectangle's first and last pixels, its least depth
+FORM, COL_0, COL_1, ROW_0, ROW_1, NEAR = 0, 1, 2, 3, 4, 5
 FROM, TURN_COS, TURN_SIN, HALF, RED, PATTERN = 6, 9, 10, 11, 14, 17  # FROM: the eyes, in the item's own axes
 RANK = 18  # of the row k: which item is the k-th nearest
 SCENE = 19

@@ -208,9 +208,8 @@ def draw_column(e, c, height, coarse, colors, meta, scene, depth, image):
     )
     cos = scene[e, 0, FORWARD] / level
     sin = scene[e, 0, FORWARD + 1] / level
-    track = float(
-        NONE
-    )  # where on the ground the last ray went that was searched from the eyes on: to the side per ahead
+    # where on the ground the last ray went that was searched from the eyes on: to the side per ahead
+    track = float(NONE)
     below = float(0.0)  # depth that the pixel below has seen
     for back in range(rows):
         r = rows - 1 - back
