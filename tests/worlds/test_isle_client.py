@@ -215,7 +215,7 @@ class TestControls:
 
 class TestGame:
     def game(self, folder, **changes):
-        return Game(changes.pop("worlds", EAT), out=folder, resolution=(8, 8), backend="plain", **changes)
+        return Game(changes.pop("worlds", EAT), out=folder, resolution=(8, 8), **changes)
 
     def solve(self, game):
         policy = oracle("eat")

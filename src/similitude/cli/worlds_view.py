@@ -12,6 +12,8 @@ from similitude.cli.options import at_least
 from similitude.cli.screen import Screen
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from similitude.worlds.viewing.replay import Replay
     from similitude.worlds.viewing.session import Session
 
@@ -54,9 +56,8 @@ def map_(
 
         _picture_name(out)
         world = make_world(task, difficulty, seed)
-        world_map(world, scale=min(at_least(scale, 1, "--scale"), 16), solution=not bare).save(
-            _ready(out), "PNG", optimize=True
-        )
+        picture = world_map(world, scale=min(at_least(scale, 1, "--scale"), 16), solution=not bare)
+        _save(picture, out)
         screen.say(f"{world.name}: {out.resolve()}")
         screen.result(
             {"file": str(out), "world": world.digest, "parameters": dict(world.parameters), "map": True}
@@ -121,8 +122,7 @@ def show(
         rows = (240, 320) if resolution is None else _resolution(resolution)
         world = make_world(task, difficulty, seed)
         if policy is None and not film and record is None:
-            _ready(out)
-            first_sight(world, resolution=rows, backend=backend).save(out, "PNG", optimize=True)
+            _save(first_sight(world, resolution=rows, backend=backend), out)
             screen.say(f"{world.name}: {out.resolve()}")
             screen.result({"file": str(out), "world": world.digest, "parameters": dict(world.parameters)})
             return GOOD
@@ -146,9 +146,7 @@ def show(
             )
         else:
             small = (150, 200) if resolution is None else rows
-            strip(recording, world=world, resolution=small, backend=backend).save(
-                _ready(out), "PNG", optimize=True
-            )
+            _save(strip(recording, world=world, resolution=small, backend=backend), out)
         screen.say(f"{world.name}, {_how(session)}: {out.resolve()}")
         screen.result({"file": str(out), "world": world.digest, **_outcome(session)})
     return GOOD
@@ -354,13 +352,12 @@ def _picture_name(out: Path) -> None:
         raise GridError(f"--out {out}: pictures end in .png, films in .gif or .mp4.")
 
 
-def _ready(out: Path) -> Path:
-    """Return a path that can be written.
+def _save(picture: Image, out: Path) -> None:
+    """Write a picture with 256 colours, which makes the file half as large."""
+    from PIL import Image as pillow  # noqa: N813
 
-    Raises:
-        ReportError: It cannot.
-    """
-    from similitude.report.files import check_writable
+    from similitude.report.files import replacing
 
-    check_writable(out)
-    return out
+    with replacing(out) as (target, temporary):
+        picture.quantize(256, dither=pillow.Dither.NONE).save(temporary, "PNG", optimize=True)
+        temporary.replace(target)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from similitude.core.chart import Chart, Series
 from similitude.core.errors import EvaluationError
+from similitude.evaluation.aggregate import by_task
 from similitude.evaluation.anchors import Anchor
 from similitude.evaluation.rows import Row
 from similitude.evaluation.suite import Part
@@ -46,6 +47,9 @@ POLICIES = {
 }
 """Policies that commands take by name; others are files."""
 
+PEOPLE = "human"
+"""Subject of rows of people, which `similitude worlds play` writes."""
+
 STRONGEST = 8
 """Effects of world parameters that a chart shows."""
 
@@ -81,7 +85,13 @@ class WorldsSuite:
         found: dict[str, list[Row]] = {}
         for row in rows:
             found.setdefault(subject_of(row), []).append(row)
+        found = dict(sorted(found.items(), key=lambda one: -_mean(one[1])))  # as tables: colours are by order
         return [_by_difficulty(found), *_normalised(found), *_effects(found)]
+
+
+def _mean(rows: list[Row]) -> float:
+    scores = by_task(rows).values()
+    return sum(sum(own) / len(own) for own in scores) / max(len(scores), 1)
 
 
 def _by_difficulty(found: dict[str, list[Row]]) -> Chart:
@@ -107,29 +117,44 @@ def _by_difficulty(found: dict[str, list[Row]]) -> Chart:
 
 
 def _normalised(found: dict[str, list[Row]]) -> list[Chart]:
-    floor, ceiling = (found.get(name, []) for name in POLICIES)
+    floor, oracle = (found.get(name, []) for name in POLICIES)
+    series = _scaled({name: rows for name, rows in found.items() if name not in POLICIES}, floor, oracle)
+    words = "Means over worlds on the scale where the random policy is 0 and the oracle 1."
+    charts = [_scale("Normalised score by task", "0 random, 1 oracle", series, words)] if series else []
+    people = found.get(PEOPLE, [])
+    theirs = {row.item for row in people}
+    others = {name: [row for row in rows if row.item in theirs] for name, rows in found.items()}
+    series = _scaled(
+        {name: rows for name, rows in others.items() if name not in ("random", PEOPLE)}, floor, people
+    )
+    words = f"Means over the {len(theirs)} worlds that people played, where the random policy is 0 and people are 1."
+    return (
+        [*charts, _scale("Score beside people by task", "0 random, 1 people", series, words)]
+        if series
+        else charts
+    )
+
+
+def _scaled(found: dict[str, list[Row]], floor: list[Row], ceiling: list[Row]) -> list[Series]:
+    """Return normalised scores by task, of subjects whose worlds both floor and ceiling played."""
     series = []
     for subject, rows in found.items():
         try:
-            scores = normalise(rows, floor, ceiling).scores if subject not in POLICIES else {}
+            scores = normalise(rows, floor, ceiling).scores
         except EvaluationError:  # floor or ceiling was not played on these worlds
             continue
         places = [i for i, task in enumerate(TASKS) if task in scores]
         means = [sum(scores[TASKS[i]]) / len(scores[TASKS[i]]) for i in places]
         if places:
             series.append(Series(subject, places, means))
-    if not series:
-        return []
-    return [
-        Chart(
-            "Normalised score by task",
-            "",
-            "0 random, 1 oracle",
-            tuple(series),
-            "Means over worlds on the scale where the random policy is 0 and the oracle 1.",
-            x_names=TASKS,
-        )
-    ]
+    return series
+
+
+def _scale(title: str, axis: str, series: list[Series], words: str) -> Chart:
+    played = sorted({int(place) for one in series for place in one.x})
+    drawn = [Series(one.label, [played.index(int(place)) for place in one.x], one.y) for one in series]
+    named = title if len(series) > 1 else f"{title}, {series[0].label}"  # a legend of one is not drawn
+    return Chart(named, "", axis, tuple(drawn), words, x_names=tuple(TASKS[place] for place in played))
 
 
 def _effects(found: dict[str, list[Row]]) -> list[Chart]:

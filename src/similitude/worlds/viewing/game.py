@@ -19,13 +19,11 @@ from similitude.worlds.kinds import KINDS
 from similitude.worlds.making import make_world
 from similitude.worlds.protocol.definition import EVALUATION, NAME
 from similitude.worlds.protocol.playing import numbers_of
-from similitude.worlds.protocol.suite import SUMMARIES
+from similitude.worlds.protocol.suite import PEOPLE, SUMMARIES
 from similitude.worlds.splits import WorldName
 from similitude.worlds.viewing.controls import Controls, Driver
 from similitude.worlds.viewing.session import Session
 
-HUMAN = "human"
-"""Subject of the rows of all people."""
 RECORDINGS = "recordings"
 """Folder of recordings."""
 QUALITY = 88
@@ -110,7 +108,7 @@ class Game:
         """Keep what was played of an episode that is not over; it is no row of results."""
         if self.out is not None and self.session.frame and not self._written:
             self._written = True
-            self.session.recording(self.name or HUMAN).save(self._free_name())
+            self.session.recording(self.name or PEOPLE).save(self._free_name())
 
     def picture(self) -> bytes:
         """Return what the eyes see as a JPEG file."""
@@ -165,7 +163,7 @@ class Game:
         self.rows.append(row)
         if self._file is None or self.out is None:
             return
-        self.session.recording(self.name or HUMAN).save(self._free_name())
+        self.session.recording(self.name or PEOPLE).save(self._free_name())
         if self._scored:
             self._file.add(row)
             self._done.add(self._key(row))
@@ -173,7 +171,7 @@ class Game:
     def _row(self) -> Row:
         session, world = self.session, self.session.world
         return Row(
-            *(NAME, world.task, HUMAN, session.score),
+            *(NAME, world.task, PEOPLE, session.score),
             {"difficulty": world.difficulty, "world": world.seed, "digest": world.digest[:16]},
             {"frames": float(session.frame), **numbers_of(world.parameters)},
             success=session.success,
