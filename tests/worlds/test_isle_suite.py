@@ -241,6 +241,9 @@ def test_the_page_shows_difficulty_scale_and_failures() -> None:
     ):
         assert any(wanted in title for title in titles), titles
     assert found.floor
+    charts = {chart.title: chart for chart in WorldsSuite().charts(rows)}
+    assert charts["Normalised score by task, net"].x_names == ("eat",)
+    assert [one.label for one in charts["Success by difficulty"].series] == ["oracle", "net", "random"]
     text = render_suite_page(rows)
     assert "gap" in text
     assert "Normalised score by task" not in render_suite_page(_rows("net", 0.9))
