@@ -11,7 +11,7 @@ import numpy as np
 from similitude.core.errors import WorldError
 from similitude.worlds.gym.episodes import Episodes, Worlds
 from similitude.worlds.gym.observing import Observation, observe, one_of
-from similitude.worlds.gym.runner import Runner
+from similitude.worlds.gym.runner import HasRunner, Runner
 from similitude.worlds.gym.spaces import (
     ActionKind,
     ObservationKind,
@@ -20,11 +20,12 @@ from similitude.worlds.gym.spaces import (
     checked_resolution,
     observation_space,
 )
+from similitude.worlds.world import checked_name
 
 FRAMES_PER_SECOND = 10
 
 
-class IsleEnv(gymnasium.Env[Any, Any]):
+class IsleEnv(HasRunner, gymnasium.Env[Any, Any]):
     """One agent in worlds of a task; `gymnasium.make("similitude/Isle-eat-v1")` makes it.
 
     `reset(seed=s)` puts it into the world of seed s; the worlds of later resets without a seed follow from s too. When an
@@ -80,20 +81,6 @@ class IsleEnv(gymnasium.Env[Any, Any]):
             backend=backend,
         )
         self._image: np.ndarray | None = None
-
-    @property
-    def simulation(self):
-        """The simulation, of one environment."""
-        return self._runner.simulation
-
-    @property
-    def difficulty(self) -> float | tuple[float, float]:
-        """Difficulty of the worlds of later resets; may be set."""
-        return self._runner.episodes.difficulty
-
-    @difficulty.setter
-    def difficulty(self, value: float | tuple[float, float]) -> None:
-        self._runner.episodes.difficulty = value
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
@@ -165,6 +152,4 @@ def checked_seed(seed: Any) -> int | None:
     Raises:
         WorldError: It is no whole number of 0 or more.
     """
-    from similitude.worlds.world import checked_name
-
     return None if seed is None else checked_name(0.0, seed)[1]

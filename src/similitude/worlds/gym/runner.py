@@ -192,3 +192,23 @@ class Runner:
         if seed is None:
             raise WorldError(f"environment {e} is in no world yet. Call reset() first.")
         return seed
+
+
+class HasRunner:
+    """What an environment and a vector of environments show of their runner."""
+
+    _runner: Runner
+
+    @property
+    def simulation(self) -> Simulation:
+        """The simulation."""
+        return self._runner.simulation
+
+    @property
+    def difficulty(self) -> float | tuple[float, float]:
+        """Difficulty of worlds to come; may be set. Worlds that are made already are still played."""
+        return self._runner.episodes.difficulty
+
+    @difficulty.setter
+    def difficulty(self, value: float | tuple[float, float]) -> None:
+        self._runner.episodes.difficulty = value

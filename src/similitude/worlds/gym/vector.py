@@ -11,10 +11,10 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from similitude.core.errors import WorldError
-from similitude.worlds.gym.environment import FRAMES_PER_SECOND, checked_render_mode
+from similitude.worlds.gym.environment import FRAMES_PER_SECOND, checked_render_mode, checked_seed
 from similitude.worlds.gym.episodes import Episodes, Worlds
 from similitude.worlds.gym.observing import Observation, observe, one_of
-from similitude.worlds.gym.runner import Runner
+from similitude.worlds.gym.runner import HasRunner, Runner
 from similitude.worlds.gym.spaces import (
     ActionKind,
     ObservationKind,
@@ -28,7 +28,7 @@ from similitude.worlds.gym.spaces import (
 Stepped = tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
 
 
-class IsleVectorEnv(VectorEnv[Any, Any, np.ndarray]):
+class IsleVectorEnv(HasRunner, VectorEnv[Any, Any, np.ndarray]):
     """Many environments of a task at once; `gymnasium.make_vec("similitude/Isle-eat-v1", num_envs=16)` makes it.
 
     Environment i plays the same worlds as an `IsleEnv` that was reset with seed s + i.
@@ -109,20 +109,6 @@ class IsleVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         )
         self._ended = np.zeros(self.num_envs, dtype=bool)
 
-    @property
-    def simulation(self):
-        """The simulation, of all environments."""
-        return self._runner.simulation
-
-    @property
-    def difficulty(self) -> float | tuple[float, float]:
-        """Difficulty of worlds to come; may be set. Worlds that are made already are still played."""
-        return self._runner.episodes.difficulty
-
-    @difficulty.setter
-    def difficulty(self, value: float | tuple[float, float]) -> None:
-        self._runner.episodes.difficulty = value
-
     def reset(
         self,
         *,
@@ -178,9 +164,7 @@ class IsleVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         array = action_array(actions, self.num_envs)
         resting = self._ended
         if resting.any():
-            array = np.where(
-                resting[:, None], 0.0, array
-            )  # the actions of environments that are reset are not used
+            array = np.where(resting[:, None], 0.0, array)  # environments that are reset use no action
         rewards, terminated, truncated = self._runner.step(array)
         for outcome in (rewards, terminated, truncated):
             outcome[resting] = 0
@@ -223,8 +207,6 @@ class IsleVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         return array
 
     def _reset_seeds(self, seed: Any) -> list[int | None]:
-        from similitude.worlds.gym.environment import checked_seed
-
         if seed is None:
             return [None] * self.num_envs
         if isinstance(seed, (list, tuple, np.ndarray)):

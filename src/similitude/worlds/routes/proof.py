@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine import constants as k
+from similitude.worlds.engine.ground import terrain
 from similitude.worlds.routes import walking
 from similitude.worlds.routes.paths import Land
 from similitude.worlds.routes.rest import settled
@@ -221,7 +222,7 @@ class Proof:
             for i in range(int(length / 0.25) + 1):
                 t = 0.25 * i / length
                 px, py = ax + (bx - ax) * t, ay + (by - ay) * t
-                rise = walking.terrain(0, px, py, view[0], view[1]) - bottom
+                rise = terrain(0, px, py, view[0], view[1]) - bottom
                 if rise > BUMP:
                     raise Flaw(f"thing {step.thing} is pushed against a rise of {rise:.2f} m")
             if len(step.at) > 2 and (bx, by) == step.at[-1][:2] and step.at[-1][2:] < (z - BUMP,):
