@@ -11,9 +11,9 @@ from similitude.core.errors import WorldError
 from similitude.worlds import TASKS, Simulation, make_world, oracle, random_policy
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import ARM, GRAVITY, HEAD_MOVE, HEAD_YAW
+from similitude.worlds.oracles.avatar import LEFT, REST, RIGHT, Avatar, angle_between
 from similitude.worlds.oracles.fighting import fight, sweep
 from similitude.worlds.oracles.rates import play, play_all
-from similitude.worlds.oracles.scene import LEFT, REST, RIGHT, Scene, angle_between
 from similitude.worlds.oracles.throwing import SWIFT, aim
 from similitude.worlds.oracles.walking import walk
 from similitude.worlds.oracles.wayfinding import land_now, room_to_run, way_around
@@ -147,7 +147,7 @@ def test_actions_lead_the_body_and_both_hands_to_where_they_are_sent():
     for _ in range(20):
         simulation = scene()
         simulation.body[0, c.YAW] = random.uniform(-3.0, 3.0)
-        me = Scene(simulation, 0)
+        me = Avatar(simulation, 0)
         go = random.uniform(-0.2, 0.2, 2)
         face = float(random.uniform(-3.0, 3.0))
         goals = {}
@@ -167,7 +167,7 @@ def test_actions_lead_the_body_and_both_hands_to_where_they_are_sent():
 
 def test_hands_without_a_goal_rest_beside_the_body():
     simulation = scene()
-    me = Scene(simulation, 0)
+    me = Avatar(simulation, 0)
     for _ in range(3):
         simulation.step(np.array(me.act())[None])
         me.look()
@@ -178,7 +178,7 @@ def test_hands_without_a_goal_rest_beside_the_body():
 
 def test_actions_stay_within_bounds():
     simulation = scene()
-    me = Scene(simulation, 0)
+    me = Avatar(simulation, 0)
     far = (50.0, -50.0, 9.0)
     action = np.array(
         me.act(go=(9.0, -9.0), face=3.0, head=0.0, at=far, hands={LEFT: far, RIGHT: far}, jump=True)
@@ -199,7 +199,7 @@ def wall_between() -> Simulation:
 
 def test_ways_lead_around_walls():
     simulation = wall_between()
-    me = Scene(simulation, 0)
+    me = Avatar(simulation, 0)
     way = way_around(me, (6.0, 0.0))
     assert way[-1] == (6.0, 0.0)
     assert max(abs(y) for _, y in way) > 3.0
@@ -210,14 +210,14 @@ def test_ways_lead_around_walls():
 
 def test_a_walk_that_is_stuck_finds_another_way():
     simulation = wall_between()
-    me = Scene(simulation, 0)
+    me = Avatar(simulation, 0)
     assert carried_out(simulation, me, walk(me, [(6.0, 0.0)])) is True
     assert me.far(6.0, 0.0) < 0.2
 
 
 def test_room_to_run_ends_at_walls():
     simulation = wall_between()
-    me = Scene(simulation, 0)
+    me = Avatar(simulation, 0)
     room = room_to_run(me, land_now(me), np.array([(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0)]), 6.0)
     assert 2.0 <= room[0] <= 2.75
     np.testing.assert_allclose(room[1:], 6.0)
@@ -229,7 +229,7 @@ def test_room_to_run_ends_at_walls():
 @pytest.mark.parametrize(("x", "y", "drop"), [(5.0, 0.0, 0.0), (-3.0, 8.0, 0.0), (9.0, -2.0, 0.0)])
 def test_the_aim_is_the_parabola_that_meets_the_animal(x, y, drop):
     simulation = scene(thing("turtle", x, y))
-    me = Scene(simulation, 0)
+    me = Avatar(simulation, 0)
     v = aim(me, 0)
     assert v is not None
     assert math.hypot(*v) <= SWIFT
@@ -242,13 +242,13 @@ def test_the_aim_is_the_parabola_that_meets_the_animal(x, y, drop):
 def test_what_is_too_far_cannot_be_hit():
     simulation = scene(thing("turtle", 22.0, 0.0))
     # the longest throw goes SWIFT**2 / GRAVITY = 20.3 m on level ground
-    assert aim(Scene(simulation, 0), 0) is None
+    assert aim(Avatar(simulation, 0), 0) is None
 
 
 @pytest.mark.parametrize("predator", ["wolf", "alligator", "bee"])
 def test_fights_with_a_stick_end_well(predator):
     simulation = scene(thing("large stick", 0.5, 0.3), thing(predator, 9.0, 0.0))
-    me = Scene(simulation, 0)
+    me = Avatar(simulation, 0)
     assert carried_out(simulation, me, fight(me, [1])) is True
     assert simulation.things[0, 1, c.STATE] == c.DEAD
     assert simulation.body[0, c.HP] > 0.4
@@ -257,7 +257,7 @@ def test_fights_with_a_stick_end_well(predator):
 def test_a_stick_reaches_farther_than_a_rock_and_not_through_the_ground():
     simulation = scene(thing("large stick", 0.5, 0.3), thing("rock", 0.5, -0.3), thing("wolf", 9.0, 0.0))
     simulation.hands[0, :, c.HELD] = 0.0, 1.0
-    me = Scene(simulation, 0)
+    me = Avatar(simulation, 0)
     stick, pose = sweep(me, 0, 2, 1.8)
     rock, _ = sweep(me, 1, 2, 1.8)
     assert stick > rock > 0.0
@@ -269,7 +269,7 @@ def test_a_stick_reaches_farther_than_a_rock_and_not_through_the_ground():
 
 def test_running_uses_the_whole_step():
     simulation = scene()
-    me = Scene(simulation, 0)
+    me = Avatar(simulation, 0)
     carried_out(simulation, me, walk(me, [(6.0, 0.0)]), frames=11)
     assert simulation.body[0, c.BX] == pytest.approx(10 * HEAD_MOVE, abs=0.31)
 

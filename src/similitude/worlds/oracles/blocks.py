@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import BODY_RADIUS, HEAD_MOVE, STEP_UP
 from similitude.worlds.engine.ground import terrain
+from similitude.worlds.oracles.avatar import Avatar, Deed, angle_between
 from similitude.worlds.oracles.reaching import stoop
-from similitude.worlds.oracles.scene import Deed, Scene, angle_between
 from similitude.worlds.oracles.walking import Point, pace_to, turn_to, walk
 from similitude.worlds.oracles.wayfinding import way_around
 
@@ -17,7 +17,7 @@ CLOSE = 0.04
 """What is held counts as in its place within this distance, in metres."""
 
 
-def place(me: Scene, k: int, at: Sequence[Point], *, frames: int = 120) -> Deed:
+def place(me: Avatar, k: int, at: Sequence[Point], *, frames: int = 120) -> Deed:
     """Put down what a hand holds, its centre at `at[0]`, its own long axis pointing to `at[1]` where that is given."""
     hand = me.hand_with(k)
     if hand < 0:
@@ -57,13 +57,13 @@ def place(me: Scene, k: int, at: Sequence[Point], *, frames: int = 120) -> Deed:
     return math.hypot(px - x, py - y) < 0.4
 
 
-def square(me: Scene, k: int) -> bool:
+def square(me: Avatar, k: int) -> bool:
     """Return whether a block is as long as it is wide."""
     ex, ey, _ = me.half(k)
     return abs(ex - ey) < 0.05
 
 
-def best_turn(me: Scene, hand: int, turn: float, goal: tuple[float, float], *, symmetric: float) -> float:
+def best_turn(me: Avatar, hand: int, turn: float, goal: tuple[float, float], *, symmetric: float) -> float:
     """Return the yaw at which what a hand holds lies right and the hand is nearest to the body."""
     row = me.hands[hand]
     best, found = math.inf, me.yaw
@@ -78,12 +78,12 @@ def best_turn(me: Scene, hand: int, turn: float, goal: tuple[float, float], *, s
     return found
 
 
-def below(me: Scene, x: float, y: float) -> float:
+def below(me: Avatar, x: float, y: float) -> float:
     """Return how far the land at a point lies below the feet, in metres."""
     return me.z - terrain(me.e, x, y, me.simulation.height, me.simulation.meta)
 
 
-def get_behind(me: Scene, at: tuple[float, float], way: tuple[float, float], back: float) -> Deed:
+def get_behind(me: Avatar, at: tuple[float, float], way: tuple[float, float], back: float) -> Deed:
     """Go to where a boulder at a point is pushed along a unit vector from, around it; `back` metres part both middles."""
     (x, y), (ux, uy) = at, way
     rx, ry = me.x - x, me.y - y
@@ -98,7 +98,7 @@ def get_behind(me: Scene, at: tuple[float, float], way: tuple[float, float], bac
     return (yield from walk(me, [spot], end=0.1, patience=80))
 
 
-def push(me: Scene, k: int, points: Sequence[Point], *, frames: int = 1500) -> Deed:
+def push(me: Avatar, k: int, points: Sequence[Point], *, frames: int = 1500) -> Deed:
     """Push a boulder along points, which its centre follows; the last may lie lower, where it falls."""
     todo = [(float(p[0]), float(p[1])) for p in points]
     x, y, z = me.place(k)

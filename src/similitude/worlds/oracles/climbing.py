@@ -9,7 +9,7 @@ from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.climbing import hold
 from similitude.worlds.engine.constants import HAND_MOVE, HEAD_YAW
 from similitude.worlds.engine.ground import gradient, terrain
-from similitude.worlds.oracles.scene import LEFT, RIGHT, Deed, Scene
+from similitude.worlds.oracles.avatar import LEFT, RIGHT, Avatar, Deed
 from similitude.worlds.oracles.walking import Point, pace_to, walk
 
 STRIDE = 0.4
@@ -22,7 +22,7 @@ LONG = 0.93
 """Farthest from the eyes that a hand looks for a hold, in metres."""
 
 
-def climb(me: Scene, points: Sequence[Point], *, frames: int = 900) -> Deed:
+def climb(me: Avatar, points: Sequence[Point], *, frames: int = 900) -> Deed:
     """Climb along points (x, y, z), the first at the foot, the last where one stands in the end.
 
     One hand pulls while the other looks for the next hold; neither lets go before the other holds.
@@ -64,7 +64,7 @@ def climb(me: Scene, points: Sequence[Point], *, frames: int = 900) -> Deed:
 
 
 def look_for_holds(
-    me: Scene, goal: Point, up: tuple[float, float], way: tuple[float, float, float], *, idle: int
+    me: Avatar, goal: Point, up: tuple[float, float], way: tuple[float, float, float], *, idle: int
 ) -> list[float]:
     """Return the action with which hands that hold nothing go to holds and close there, in turn."""
     step = (0.0, 0.0)
@@ -77,7 +77,7 @@ def look_for_holds(
     return me.act(go=step, face=math.atan2(up[1], up[0]), hands=hands, poses=stay)
 
 
-def haul(me: Scene, pulls: int, up: tuple[float, float], way: tuple[float, float, float]) -> list[float]:
+def haul(me: Avatar, pulls: int, up: tuple[float, float], way: tuple[float, float, float]) -> list[float]:
     """Return the action with which one hand pulls; the other lets go and looks for a hold, or closes and pulls too."""
     pull = (way[0] * STRIDE, way[1] * STRIDE, way[2] * STRIDE)
     other = 1 - pulls
@@ -90,7 +90,7 @@ def haul(me: Scene, pulls: int, up: tuple[float, float], way: tuple[float, float
     return pulling(me, yaw, pulls, pull, other, next_hold(me, other, up, way, pull))
 
 
-def passed(me: Scene, path: list[tuple[float, float, float]], at: int) -> bool:
+def passed(me: Avatar, path: list[tuple[float, float, float]], at: int) -> bool:
     """Return whether a point of the path lies behind the body."""
     a, b = path[at - 1], path[at]
     way = (b[0] - a[0], b[1] - a[1], b[2] - a[2])
@@ -101,7 +101,7 @@ def passed(me: Scene, path: list[tuple[float, float, float]], at: int) -> bool:
     return left < REACHED
 
 
-def ahead(me: Scene, path: list[tuple[float, float, float]], at: int) -> tuple[float, float, float]:
+def ahead(me: Avatar, path: list[tuple[float, float, float]], at: int) -> tuple[float, float, float]:
     """Return the unit vector in which the body goes on: along the path, and back to it."""
     a, b = path[at - 1], path[at]
     way = [b[0] - a[0], b[1] - a[1], b[2] - a[2]]
@@ -115,7 +115,7 @@ def ahead(me: Scene, path: list[tuple[float, float, float]], at: int) -> tuple[f
     return to[0] / length, to[1] / length, to[2] / length
 
 
-def ladder_near(me: Scene) -> tuple[float, float] | None:
+def ladder_near(me: Avatar) -> tuple[float, float] | None:
     """Return the way to the nearest ladder within reach of a step, x and y in metres, or None."""
     sim, e = me.simulation, me.e
     ladders = sim.solids[e, : int(sim.meta[e, c.N_SOLIDS])]
@@ -128,7 +128,7 @@ def ladder_near(me: Scene) -> tuple[float, float] | None:
     return found
 
 
-def uphill(me: Scene, goal: Point) -> tuple[float, float]:
+def uphill(me: Avatar, goal: Point) -> tuple[float, float]:
     """Return the direction to the wall, a unit vector: to a ladder, up the slope, or to the next point."""
     sim, e = me.simulation, me.e
     found = ladder_near(me)
@@ -153,14 +153,14 @@ def beside_ladder(row: Sequence[float], x: float, y: float) -> tuple[float, floa
     return row[c.SX] + u * cos - v * sin, row[c.SY] + u * sin + v * cos
 
 
-def along(me: Scene, hand: int, way: tuple[float, float, float]) -> float:
+def along(me: Avatar, hand: int, way: tuple[float, float, float]) -> float:
     """Return how far ahead a hand is on the way, in metres."""
     row = me.hands[hand]
     return (row[c.HX] - me.x) * way[0] + (row[c.HY] - me.y) * way[1] + (row[c.HZ] - me.eye) * way[2]
 
 
 def next_hold(
-    me: Scene,
+    me: Avatar,
     hand: int,
     up: tuple[float, float],
     way: tuple[float, float, float],
@@ -169,7 +169,7 @@ def next_hold(
     """Return where a hand finds the next hold, as far along the way as it reaches after a pull, in metres.
 
     Args:
-        me: The scene.
+        me: The avatar.
         hand: Which hand.
         up: Unit vector towards the wall.
         way: Unit vector of the way.
@@ -205,7 +205,7 @@ def next_hold(
 
 
 def pulling(
-    me: Scene,
+    me: Avatar,
     yaw: float,
     pulls: int,
     pull: tuple[float, float, float],

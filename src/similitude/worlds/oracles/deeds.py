@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from similitude.worlds.engine import columns as c
 from similitude.worlds.oracles import blocks, climbing, doorways, fighting, reaching, throwing, walking
-from similitude.worlds.oracles.scene import Deed, Scene
+from similitude.worlds.oracles.avatar import Avatar, Deed
 from similitude.worlds.world import Step
 
 ROUNDS = 3
 """How often a solution is tried while food is left."""
 
 
-def carry_out(me: Scene) -> Deed:
+def carry_out(me: Avatar) -> Deed:
     """Carry out the solution of a world, again from the start where food is left at the end."""
     world = me.simulation.worlds[me.e]
     assert world is not None
@@ -30,7 +30,7 @@ def carry_out(me: Scene) -> Deed:
         yield me.act()
 
 
-def needed(me: Scene, step: Step) -> bool:
+def needed(me: Avatar, step: Step) -> bool:
     """Return whether a step is still to be done."""
     if step.thing >= 0 and me.gone(step.thing):
         return False
@@ -44,7 +44,7 @@ def needed(me: Scene, step: Step) -> bool:
     return True
 
 
-def deed(me: Scene, step: Step, after: Step | None) -> Deed:
+def deed(me: Avatar, step: Step, after: Step | None) -> Deed:
     """Carry out one step of a solution."""
     if step.do == "walk":
         return (yield from walking.walk(me, step.at, end=end_of(after)))
@@ -84,7 +84,7 @@ def deed(me: Scene, step: Step, after: Step | None) -> Deed:
     return True
 
 
-def use_tool(me: Scene, step: Step) -> Deed:
+def use_tool(me: Avatar, step: Step) -> Deed:
     """Carry out a step "throw" or "strike": at an animal, at a closed food, or with a closed food at the ground."""
     if step.target < 0:
         return (yield from reaching.smash(me, step.thing))
@@ -99,7 +99,7 @@ def use_tool(me: Scene, step: Step) -> Deed:
     return (yield from throwing.throw(me, step.target, step.at))
 
 
-def fights(me: Scene) -> bool:
+def fights(me: Avatar) -> bool:
     """Return whether the solution strikes at predators."""
     world = me.simulation.worlds[me.e]
     assert world is not None
@@ -114,7 +114,7 @@ def end_of(after: Step | None) -> float:
     return 0.08 if after is not None and after.do in ("jump", "place", "push", "climb", "drop") else 0.2
 
 
-def leftovers(me: Scene) -> Deed:
+def leftovers(me: Avatar) -> Deed:
     """Eat what food is left and can be eaten."""
     for k in range(len(me.things)):
         if me.things[k, c.ENERGY] <= 0.0:

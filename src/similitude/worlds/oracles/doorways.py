@@ -6,8 +6,8 @@ import math
 
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import HEAD_MOVE
+from similitude.worlds.oracles.avatar import RIGHT, Avatar, Deed
 from similitude.worlds.oracles.reaching import reach_for, stoop
-from similitude.worlds.oracles.scene import RIGHT, Deed, Scene
 from similitude.worlds.oracles.walking import pace_to, walk
 
 FREE_END = 0.1
@@ -16,7 +16,7 @@ BESIDE = 0.65
 """How near one stands to a lock, in metres."""
 
 
-def near(me: Scene, k: int, within: float = BESIDE) -> Deed:
+def near(me: Avatar, k: int, within: float = BESIDE) -> Deed:
     """Go straight to a lock or door."""
     for _ in range(40):
         x, y, _ = me.place(k)
@@ -29,7 +29,7 @@ def near(me: Scene, k: int, within: float = BESIDE) -> Deed:
     return False
 
 
-def unlock(me: Scene, k: int) -> Deed:
+def unlock(me: Avatar, k: int) -> Deed:
     """Open a lock: press a button, shift a sliding bar, lift a turning bar."""
     me.grip = [False, False]
     for _ in range(4):
@@ -60,7 +60,7 @@ def unlock(me: Scene, k: int) -> Deed:
     return me.gone(k)
 
 
-def press(me: Scene, k: int) -> Deed:
+def press(me: Avatar, k: int) -> Deed:
     """Move a hand from before a button onto it."""
     x, y, z = me.place(k)
     for frame in range(6):
@@ -75,13 +75,13 @@ def press(me: Scene, k: int) -> Deed:
     return me.gone(k)
 
 
-def is_open(me: Scene, k: int) -> bool:
+def is_open(me: Avatar, k: int) -> bool:
     """Return whether a door has gone all its way."""
     way = math.pi / 2.0 if int(me.things[k, c.TRAITS]) & c.SWINGS else 2.0 * me.half(k)[0]
     return abs(me.things[k, c.MOVED]) >= way - 1e-6
 
 
-def open_door(me: Scene, k: int) -> Deed:
+def open_door(me: Avatar, k: int) -> Deed:
     """Open a door: walk against one that swings, drag one that slides."""
     for attempt in range(4):
         if is_open(me, k):
@@ -93,7 +93,7 @@ def open_door(me: Scene, k: int) -> Deed:
     return is_open(me, k)
 
 
-def swing(me: Scene, k: int) -> Deed:
+def swing(me: Avatar, k: int) -> Deed:
     """Walk against a swing door away from its hinge until it is open."""
     # the way through: across the closed door, at the free end
     home = me.things[k, c.HOME_X : c.HOME_Y + 1].tolist()
@@ -116,7 +116,7 @@ def swing(me: Scene, k: int) -> Deed:
     return is_open(me, k)
 
 
-def slide(me: Scene, k: int, sign: float) -> Deed:
+def slide(me: Avatar, k: int, sign: float) -> Deed:
     """Grasp a sliding door and drag it along itself, walking along."""
     yield from near(me, k, 0.75)
     if not (yield from reach_for(me, k, RIGHT)):

@@ -9,9 +9,9 @@ import numpy as np
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.body import pace
 from similitude.worlds.engine.constants import BITE, CROUCH_SLOWEST, DT, HEAD_LOW, HEAD_MOVE, HEAD_TOP
+from similitude.worlds.oracles.avatar import Avatar, Deed, angle_between
 from similitude.worlds.oracles.fleeing import can_be_killed, threats, way_out
 from similitude.worlds.oracles.reaching import take
-from similitude.worlds.oracles.scene import Deed, Scene, angle_between
 from similitude.worlds.oracles.walking import pace_to
 from similitude.worlds.oracles.wayfinding import way_around
 
@@ -29,11 +29,11 @@ NEAR_MISS = 0.05
 """How near to a tool's path an animal has to be beyond their sizes; a little less than the engine's, in metres."""
 
 
-def sweep(me: Scene, tool: int, target: int, head: float) -> tuple[float, tuple[float, float, float]]:
+def sweep(me: Avatar, tool: int, target: int, head: float) -> tuple[float, tuple[float, float, float]]:
     """Return how far an animal may be to be struck, and where the hand goes, (left, up, ahead) with the animal ahead.
 
     Args:
-        me: The scene.
+        me: The avatar.
         tool: What a hand holds.
         target: The animal.
         head: Height of the eyes over the feet, in metres.
@@ -57,7 +57,7 @@ def sweep(me: Scene, tool: int, target: int, head: float) -> tuple[float, tuple[
     return best, found
 
 
-def weapon_at_hand(me: Scene) -> int:
+def weapon_at_hand(me: Avatar) -> int:
     """Return the best tool in a hand, or -1."""
     best, found = -1.0, -1
     for hand in (0, 1):
@@ -69,7 +69,7 @@ def weapon_at_hand(me: Scene) -> int:
     return found
 
 
-def grip_point(me: Scene, k: int) -> tuple[float, float, float] | None:
+def grip_point(me: Avatar, k: int) -> tuple[float, float, float] | None:
     """Return the end of a stick that is nearer, where it is held to reach far; None for rocks."""
     ex, ey, ez = me.half(k)
     if max(ex, ey) < 2.0 * ez:
@@ -80,7 +80,7 @@ def grip_point(me: Scene, k: int) -> tuple[float, float, float] | None:
     return min(ends, key=lambda end: me.far(end[0], end[1]))
 
 
-def arm(me: Scene, *, within: float = 25.0) -> Deed:
+def arm(me: Avatar, *, within: float = 25.0) -> Deed:
     """Take the best tool that lies near, held so that it reaches far."""
     if weapon_at_hand(me) >= 0:
         return True
@@ -96,7 +96,7 @@ def arm(me: Scene, *, within: float = 25.0) -> Deed:
     return False
 
 
-def best_head(me: Scene, tool: int, target: int) -> tuple[float, float]:
+def best_head(me: Avatar, tool: int, target: int) -> tuple[float, float]:
     """Return the height of the eyes at which one strikes an animal while one keeps away from it, and the reach."""
     speed = DT * float(me.things[target, c.SPEED])
     best, found = -math.inf, (HEAD_TOP, 0.0)
@@ -113,11 +113,11 @@ def best_head(me: Scene, tool: int, target: int) -> tuple[float, float]:
     return found
 
 
-def fight(me: Scene, targets: list[int], *, frames: int = 900) -> Deed:
+def fight(me: Avatar, targets: list[int], *, frames: int = 900) -> Deed:
     """Kill predators with a tool: wait for them, strike at the end of its reach, fall back from their teeth.
 
     Args:
-        me: The scene.
+        me: The avatar.
         targets: Predators to seek when none comes by itself.
         frames: After how many to give up.
     """
@@ -156,7 +156,7 @@ def fight(me: Scene, targets: list[int], *, frames: int = 900) -> Deed:
     return False
 
 
-def go_towards(me: Scene, x: float, y: float, *, frames: int) -> Deed:
+def go_towards(me: Avatar, x: float, y: float, *, frames: int) -> Deed:
     """Walk towards a point for some frames."""
     points = way_around(me, (x, y), within=5.0)
     for _ in range(frames):
@@ -166,7 +166,7 @@ def go_towards(me: Scene, x: float, y: float, *, frames: int) -> Deed:
     return True
 
 
-def spar(me: Scene, tool: int, foes: list[int]) -> list[float]:
+def spar(me: Avatar, tool: int, foes: list[int]) -> list[float]:
     """Return the action of a frame: keep the nearest foe between the reach of teeth and the tool's, and strike."""
     foe = foes[0]
     x, y, _ = me.place(foe)
@@ -205,7 +205,7 @@ def turned(off: tuple[float, float, float], angle: float) -> tuple[float, float,
     return off[0] * cos + off[2] * sin, off[1], off[2] * cos - off[0] * sin
 
 
-def on_guard(me: Scene, plan: Deed) -> Deed:
+def on_guard(me: Avatar, plan: Deed) -> Deed:
     """Carry out a plan, and fight when a predator comes near while a tool is in a hand."""
     while True:
         if not me.busy and weapon_at_hand(me) >= 0 and any(matters(me, k) for k in threats(me, NEAR)):
@@ -220,6 +220,6 @@ def on_guard(me: Scene, plan: Deed) -> Deed:
             return True
 
 
-def matters(me: Scene, k: int) -> bool:
+def matters(me: Avatar, k: int) -> bool:
     """Return whether a predator is to be fought: tools hurt it, and no fight with it has just come to nothing."""
     return can_be_killed(me, k) and me.ignored.get(k, 0) <= me.frame

@@ -8,7 +8,7 @@ import numpy as np
 
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import DT, HEAD_MOVE
-from similitude.worlds.oracles.scene import Scene
+from similitude.worlds.oracles.avatar import Avatar
 from similitude.worlds.oracles.wayfinding import land_now, room_to_run
 
 ALERT = 14.0
@@ -23,7 +23,7 @@ DIRECTIONS = np.array([(math.cos(math.pi * i / 12.0), math.sin(math.pi * i / 12.
 """Unit vectors in which one may run."""
 
 
-def threats(me: Scene, within: float = ALERT) -> list[int]:
+def threats(me: Avatar, within: float = ALERT) -> list[int]:
     """Return the living predators within a distance in metres, the nearest first."""
     predators = me.predators
     if not len(predators):
@@ -38,12 +38,12 @@ def threats(me: Scene, within: float = ALERT) -> list[int]:
     return found
 
 
-def can_be_killed(me: Scene, k: int) -> bool:
+def can_be_killed(me: Avatar, k: int) -> bool:
     """Return whether tools hurt an animal."""
     return not int(me.things[k, c.TRAITS]) & c.UNKILLABLE
 
 
-def way_out(me: Scene, foes: list[int]) -> tuple[float, float]:
+def way_out(me: Avatar, foes: list[int]) -> tuple[float, float]:
     """Return the unit vector in which one runs from predators: where they come least near; (0, 0) if nowhere."""
     room = room_to_run(me, land_now(me), DIRECTIONS, HEAD_MOVE * AHEAD)
     foes = foes[:5]

@@ -8,9 +8,9 @@ import numpy as np
 
 from similitude.core.errors import WorldError
 from similitude.worlds.engine import columns as c
+from similitude.worlds.oracles.avatar import Avatar
 from similitude.worlds.oracles.deeds import carry_out
 from similitude.worlds.oracles.fighting import on_guard
-from similitude.worlds.oracles.scene import Scene
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,10 +23,10 @@ class _Play:
     """An episode that an oracle plays."""
 
     def __init__(self, simulation: Simulation, e: int) -> None:
-        self.scene = Scene(simulation, e)
+        self.avatar = Avatar(simulation, e)
         self.world: World | None = simulation.worlds[e]
-        self.frame = self.scene.frame
-        self.plan: Generator[list[float], None, bool] = on_guard(self.scene, carry_out(self.scene))
+        self.frame = self.avatar.frame
+        self.plan: Generator[list[float], None, bool] = on_guard(self.avatar, carry_out(self.avatar))
 
 
 class OraclePolicy:
@@ -77,7 +77,7 @@ class OraclePolicy:
         frame = int(simulation.body[e, c.FRAME])
         if (
             play is None
-            or play.scene.simulation is not simulation
+            or play.avatar.simulation is not simulation
             or play.world is not simulation.worlds[e]
             or frame < play.frame
         ):
@@ -85,7 +85,7 @@ class OraclePolicy:
                 raise WorldError(f"environment {e} has no world yet. Load one, or reset the environment.")
             play = self._plays[key] = _Play(simulation, e)
         play.frame = frame
-        play.scene.look()
+        play.avatar.look()
         action = next(play.plan)
         return np.clip(np.array(action), -1.0, 1.0)
 

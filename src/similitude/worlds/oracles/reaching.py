@@ -6,7 +6,7 @@ import math
 
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import ARM, HEAD_LOW, HEAD_TOP
-from similitude.worlds.oracles.scene import LEFT, Deed, Scene
+from similitude.worlds.oracles.avatar import LEFT, Avatar, Deed
 from similitude.worlds.oracles.walking import Point, approach, pace_to
 from similitude.worlds.oracles.wayfinding import way_around
 
@@ -16,7 +16,7 @@ HOLD = 0.9
 """How far from the eyes a hand goes to take something, in metres."""
 
 
-def surface(me: Scene, k: int, px: float, py: float, pz: float) -> tuple[float, float, float]:
+def surface(me: Avatar, k: int, px: float, py: float, pz: float) -> tuple[float, float, float]:
     """Return the point of a thing that is nearest to a given one, a little below its surface, in metres."""
     x, y, z = me.place(k)
     cos, sin = me.facing(k)
@@ -28,14 +28,14 @@ def surface(me: Scene, k: int, px: float, py: float, pz: float) -> tuple[float, 
     return x + u * cos - v * sin, y + u * sin + v * cos, z + w
 
 
-def stoop(me: Scene, goal: tuple[float, float, float], far: float = HOLD) -> float:
+def stoop(me: Avatar, goal: tuple[float, float, float], far: float = HOLD) -> float:
     """Return the height of the eyes over the feet at which a hand reaches a point, in metres."""
     flat = min(me.far(goal[0], goal[1]), far - 0.05)
     below = math.sqrt(far * far - flat * flat)
     return min(max(goal[2] - me.z + 0.8 * below, HEAD_LOW), HEAD_TOP)
 
 
-def reach_for(me: Scene, k: int, hand: int, *, at: Point | None = None, frames: int = 40) -> Deed:
+def reach_for(me: Avatar, k: int, hand: int, *, at: Point | None = None, frames: int = 40) -> Deed:
     """Move a hand to a thing that is near, and grasp it; creep nearer while it is out of reach."""
     me.grip[hand] = False
     closing = 0
@@ -64,11 +64,11 @@ def reach_for(me: Scene, k: int, hand: int, *, at: Point | None = None, frames: 
     return me.held(hand) == k
 
 
-def take(me: Scene, k: int, *, at: Point | None = None, hand: int | None = None, tries: int = 4) -> Deed:
+def take(me: Avatar, k: int, *, at: Point | None = None, hand: int | None = None, tries: int = 4) -> Deed:
     """Go to a thing and grasp it.
 
     Args:
-        me: The scene.
+        me: The avatar.
         k: The thing.
         at: Point at which to grasp it, by default the nearest.
         hand: With which hand, by default a free one.
@@ -93,7 +93,7 @@ def take(me: Scene, k: int, *, at: Point | None = None, hand: int | None = None,
     return False
 
 
-def bring(me: Scene, hand: int, off: tuple[float, float, float], frames: int = 6) -> Deed:
+def bring(me: Avatar, hand: int, off: tuple[float, float, float], frames: int = 6) -> Deed:
     """Move a hand to a place (left, up, ahead) of the eyes."""
     for _ in range(frames):
         if math.dist(me.off(hand), off) < 0.05:
@@ -102,7 +102,7 @@ def bring(me: Scene, hand: int, off: tuple[float, float, float], frames: int = 6
     return False
 
 
-def eat(me: Scene, k: int) -> Deed:
+def eat(me: Avatar, k: int) -> Deed:
     """Go to a food, take it, and bring it to the eyes."""
     for _ in range(4):
         if me.gone(k) or me.things[k, c.ENERGY] <= 0.0:
@@ -134,7 +134,7 @@ def eat(me: Scene, k: int) -> Deed:
     return me.gone(k)
 
 
-def pull_out(me: Scene, k: int, hand: int) -> Deed:
+def pull_out(me: Avatar, k: int, hand: int) -> Deed:
     """Pull a food out of the ground, slowly: a jerk tears the hand off it."""
     for _ in range(10):
         if me.held(hand) != k or me.state(k) != c.BURIED:
@@ -145,7 +145,7 @@ def pull_out(me: Scene, k: int, hand: int) -> Deed:
     return me.held(hand) == k
 
 
-def open_food(me: Scene, k: int, *, tool: int = -1) -> Deed:
+def open_food(me: Avatar, k: int, *, tool: int = -1) -> Deed:
     """Open a closed food: throw it at the ground, or hit it with a rock."""
     if int(me.things[k, c.TRAITS]) & c.BREAKS:
         return (yield from smash(me, k))
@@ -155,7 +155,7 @@ def open_food(me: Scene, k: int, *, tool: int = -1) -> Deed:
     return (yield from hit(me, rock, k))
 
 
-def nearest_rock(me: Scene, k: int) -> int:
+def nearest_rock(me: Avatar, k: int) -> int:
     """Return the rock that is nearest to a thing, or -1."""
     x, y, _ = me.place(k)
     best, found = math.inf, -1
@@ -169,7 +169,7 @@ def nearest_rock(me: Scene, k: int) -> int:
     return found
 
 
-def smash(me: Scene, k: int) -> Deed:
+def smash(me: Avatar, k: int) -> Deed:
     """Throw what a hand holds at the ground before the feet, as hard as it can."""
     for _ in range(4):
         if me.state(k) != c.CLOSED:
@@ -188,7 +188,7 @@ def smash(me: Scene, k: int) -> Deed:
     return me.state(k) != c.CLOSED
 
 
-def hit(me: Scene, tool: int, k: int) -> Deed:
+def hit(me: Avatar, tool: int, k: int) -> Deed:
     """Take a tool and hit a closed food with it until it is open."""
     for _ in range(3):
         if me.gone(k) or me.state(k) != c.CLOSED:

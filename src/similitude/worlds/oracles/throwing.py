@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from similitude.worlds.engine import columns as c
 from similitude.worlds.engine.constants import DT, GRAVITY, HAND_MOVE, THROW, THROW_LIMIT
 from similitude.worlds.engine.ground import terrain
+from similitude.worlds.oracles.avatar import RIGHT, Avatar, Deed, angle_between
 from similitude.worlds.oracles.reaching import take
-from similitude.worlds.oracles.scene import RIGHT, Deed, Scene, angle_between
 from similitude.worlds.oracles.walking import Point, pace_to, walk
 from similitude.worlds.oracles.wayfinding import way_around
 
@@ -19,18 +19,18 @@ RANGE = 12.0
 """Farthest one throws, in metres."""
 
 
-def alive(me: Scene, k: int) -> bool:
+def alive(me: Avatar, k: int) -> bool:
     """Return whether an animal lives."""
     return me.role(k) in (c.PREY, c.PREDATOR) and me.state(k) == c.ALIVE
 
 
-def velocity(me: Scene, k: int) -> tuple[float, float, float]:
+def velocity(me: Avatar, k: int) -> tuple[float, float, float]:
     """Return the velocity of a thing, in metres per second."""
     x, y, z = me.things[k, c.TVX : c.TVZ + 1].tolist()
     return x, y, z
 
 
-def aim(me: Scene, k: int) -> tuple[float, float, float] | None:
+def aim(me: Avatar, k: int) -> tuple[float, float, float] | None:
     """Return the velocity with which to throw at an animal, in metres per second; None: it cannot be hit."""
     sim, e = me.simulation, me.e
     x, y, z = me.place(k)
@@ -56,7 +56,7 @@ def aim(me: Scene, k: int) -> tuple[float, float, float] | None:
     return None
 
 
-def swing(me: Scene, v: tuple[float, float, float], share: float) -> tuple[float, float, float]:
+def swing(me: Avatar, v: tuple[float, float, float], share: float) -> tuple[float, float, float]:
     """Return where the hand is at a share, from -0.5 to 0.5, of the move that throws with a velocity.
 
     It is a straight way through the eyes; the result is (left, up, ahead) of them in metres.
@@ -68,7 +68,7 @@ def swing(me: Scene, v: tuple[float, float, float], share: float) -> tuple[float
     return wy * cos - wx * sin, v[2] * way, wx * cos + wy * sin
 
 
-def hurl(me: Scene, hand: int, v: tuple[float, float, float]) -> Deed:
+def hurl(me: Avatar, hand: int, v: tuple[float, float, float]) -> Deed:
     """Throw what a hand holds with a velocity, in metres per second: draw back, then one swift move and let go."""
     start = swing(me, v, -0.5)
     if math.dist(me.off(hand), start) > 0.03:
@@ -78,7 +78,7 @@ def hurl(me: Scene, hand: int, v: tuple[float, float, float]) -> Deed:
     return True
 
 
-def next_tool(me: Scene) -> int:
+def next_tool(me: Avatar) -> int:
     """Return the tool to throw next: the one in a hand, or the nearest one; -1: there is none."""
     held = [me.held(h) for h in (RIGHT, 1 - RIGHT) if me.held(h) >= 0 and me.role(me.held(h)) == c.TOOL]
     if held:
@@ -93,7 +93,7 @@ def next_tool(me: Scene) -> int:
     return found
 
 
-def throw(me: Scene, target: int, at: Sequence[Point], *, frames: int = 1500) -> Deed:
+def throw(me: Avatar, target: int, at: Sequence[Point], *, frames: int = 1500) -> Deed:
     """Throw tools at an animal until it is dead, from a place where that is given, else from beyond its senses."""
     end = me.frame + frames
     while me.frame < end and alive(me, target):
@@ -113,7 +113,7 @@ def throw(me: Scene, target: int, at: Sequence[Point], *, frames: int = 1500) ->
     return not alive(me, target)
 
 
-def stalk(me: Scene, tool: int, target: int, *, stay: bool, patience: int = 400) -> Deed:
+def stalk(me: Avatar, tool: int, target: int, *, stay: bool, patience: int = 400) -> Deed:
     """Come to where a tool in a hand can be thrown at an animal, wait for the moment, and throw."""
     hand = me.hand_with(tool)
     desired = min(max(float(me.things[target, c.SENSE]) + 0.4, 4.5), RANGE - 1.5)
@@ -135,7 +135,7 @@ def stalk(me: Scene, tool: int, target: int, *, stay: bool, patience: int = 400)
     return False
 
 
-def come_near(me: Scene, target: int, within: float, *, frames: int) -> Deed:
+def come_near(me: Avatar, target: int, within: float, *, frames: int) -> Deed:
     """Walk towards an animal for some frames, not nearer than a distance in metres."""
     x, y, _ = me.place(target)
     points = way_around(me, (x, y), within=within)
@@ -149,7 +149,7 @@ def come_near(me: Scene, target: int, within: float, *, frames: int) -> Deed:
     return True
 
 
-def ready(me: Scene, k: int, waited: int) -> bool:
+def ready(me: Avatar, k: int, waited: int) -> bool:
     """Return whether this is the moment to throw: the animal stands, or one has waited long, longer if it runs."""
     vx, vy, vz = velocity(me, k)
     speed = math.sqrt(vx * vx + vy * vy + vz * vz)

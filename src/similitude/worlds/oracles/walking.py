@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from similitude.worlds.engine.constants import HEAD_MOVE
-from similitude.worlds.oracles.scene import Deed, Scene, angle_between
+from similitude.worlds.oracles.avatar import Avatar, Deed, angle_between
 from similitude.worlds.oracles.wayfinding import way_around
 
 Point = Sequence[float]
@@ -16,7 +16,7 @@ PASSED = 0.3
 """A point of a path counts as reached within this distance, in metres."""
 
 
-def pace_to(me: Scene, x: float, y: float, most: float = HEAD_MOVE) -> tuple[float, float]:
+def pace_to(me: Avatar, x: float, y: float, most: float = HEAD_MOVE) -> tuple[float, float]:
     """Return the way of this frame that leads straight to a point, in metres."""
     dx, dy = x - me.x, y - me.y
     far = math.hypot(dx, dy)
@@ -27,12 +27,12 @@ def pace_to(me: Scene, x: float, y: float, most: float = HEAD_MOVE) -> tuple[flo
 
 
 def walk(
-    me: Scene, points: Sequence[Point], *, end: float = 0.15, replan: bool = True, patience: int = 400
+    me: Avatar, points: Sequence[Point], *, end: float = 0.15, replan: bool = True, patience: int = 400
 ) -> Deed:
     """Walk along points (x, y); where that leads nowhere, find another way to the last.
 
     Args:
-        me: The scene.
+        me: The avatar.
         points: Where to, one after the other.
         end: The last counts as reached within this distance, in metres.
         replan: Whether to look for another way when stuck.
@@ -71,7 +71,7 @@ def walk(
     return True
 
 
-def sidestep(me: Scene, x: float, y: float, *, left: bool) -> Deed:
+def sidestep(me: Avatar, x: float, y: float, *, left: bool) -> Deed:
     """Step back from a point and to one side, then hop on."""
     yaw = me.bearing(x, y)
     side = yaw + (2.2 if left else -2.2)
@@ -82,7 +82,7 @@ def sidestep(me: Scene, x: float, y: float, *, left: bool) -> Deed:
     return True
 
 
-def approach(me: Scene, x: float, y: float, within: float, *, without: int = -1) -> Deed:
+def approach(me: Avatar, x: float, y: float, within: float, *, without: int = -1) -> Deed:
     """Go to within a distance of a point, around what is in the way."""
     if me.far(x, y) <= within:
         return True
@@ -111,7 +111,7 @@ def approach(me: Scene, x: float, y: float, within: float, *, without: int = -1)
     return True
 
 
-def settle(me: Scene, frames: int = 30) -> Deed:
+def settle(me: Avatar, frames: int = 30) -> Deed:
     """Wait until the body stands."""
     for _ in range(frames):
         if me.grounded:
@@ -120,7 +120,7 @@ def settle(me: Scene, frames: int = 30) -> Deed:
     return me.grounded
 
 
-def turn_to(me: Scene, yaw: float, *, tolerance: float = 0.05, frames: int = 40) -> Deed:
+def turn_to(me: Avatar, yaw: float, *, tolerance: float = 0.05, frames: int = 40) -> Deed:
     """Turn on the spot."""
     for _ in range(frames):
         if abs(angle_between(yaw, me.yaw)) < tolerance:
@@ -129,7 +129,7 @@ def turn_to(me: Scene, yaw: float, *, tolerance: float = 0.05, frames: int = 40)
     return False
 
 
-def jump(me: Scene, start: Point, goal: Point, *, tries: int = 5) -> Deed:
+def jump(me: Avatar, start: Point, goal: Point, *, tries: int = 5) -> Deed:
     """Jump from one point to another: turn, leap from the spot, steer in the air; the last may have a height."""
     yaw = math.atan2(goal[1] - start[1], goal[0] - start[0])
     ux, uy = math.cos(yaw), math.sin(yaw)
@@ -156,7 +156,7 @@ def jump(me: Scene, start: Point, goal: Point, *, tries: int = 5) -> Deed:
     return False
 
 
-def drop(me: Scene, start: Point, goal: Point) -> Deed:
+def drop(me: Avatar, start: Point, goal: Point) -> Deed:
     """Step off an edge and land near a point below, steering in the air."""
     if len(goal) > 2 and me.z < goal[2] + 0.5:
         return True  # it is down already

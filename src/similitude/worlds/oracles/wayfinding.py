@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from similitude.worlds.engine.constants import CELL
-from similitude.worlds.oracles.scene import Scene
+from similitude.worlds.oracles.avatar import Avatar
 from similitude.worlds.routes.paths import Land
 from similitude.worlds.routes.state import State
 from similitude.worlds.world import World
@@ -21,7 +21,7 @@ _LANDS: WeakKeyDictionary[World, Land] = WeakKeyDictionary()
 """The land of worlds in play without what moves on it."""
 
 
-def land_now(me: Scene, *, without: int = -1) -> Land:
+def land_now(me: Avatar, *, without: int = -1) -> Land:
     """Return where one can walk now, blocks and doors as they stand; thing `without` is not in the way."""
     world = me.simulation.worlds[me.e]
     assert world is not None
@@ -34,12 +34,12 @@ def land_now(me: Scene, *, without: int = -1) -> Land:
 
 
 def way_around(
-    me: Scene, goal: Sequence[float], *, within: float = 0.0, without: int = -1
+    me: Avatar, goal: Sequence[float], *, within: float = 0.0, without: int = -1
 ) -> list[tuple[float, float]]:
     """Return the points of a way to a goal; where none is found, the goal alone.
 
     Args:
-        me: The scene.
+        me: The avatar.
         goal: x and y in metres.
         within: How near to the goal the way may end, in metres.
         without: A thing that is not in the way, or -1.
@@ -57,11 +57,11 @@ def way_around(
     return [(x, y)] if path is None else path[1:] or [(x, y)]
 
 
-def room_to_run(me: Scene, land: Land, directions: np.ndarray, most: float) -> np.ndarray:
+def room_to_run(me: Avatar, land: Land, directions: np.ndarray, most: float) -> np.ndarray:
     """Return how far one can run straight in every direction, in metres.
 
     Args:
-        me: The scene.
+        me: The avatar.
         land: Where one can walk.
         directions: Unit vectors, (n, 2).
         most: How far to look, in metres.

@@ -1,4 +1,4 @@
-"""What an oracle knows of its environment, and how it says what it wants: in metres of the world, not in 21 numbers."""
+"""The avatar of an oracle: what it knows of its environment, and what it wants, said in metres instead of 21 numbers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def angle_between(new: float, old: float) -> float:
     return turn - 2.0 * math.pi if turn > math.pi else turn
 
 
-class Scene:
+class Avatar:
     """One environment, seen as by somebody who knows all; `look` reads it anew in every frame.
 
     Args:
