@@ -88,14 +88,3 @@ def tasks_of(names: str) -> tuple[str, ...]:
     if not found:
         raise WorldError(f"no task is named. Name some, or a group: {', '.join(GROUPS)}.")
     return tuple(found)
-
-
-def generalization(name: str) -> Generalization:
-    """Return a question of generalization.
-
-    Raises:
-        WorldError: There is none of that name.
-    """
-    if name not in GENERALIZATIONS:
-        raise WorldError(f"there is no protocol {name!r}. There are: {', '.join(GENERALIZATIONS)}.")
-    return GENERALIZATIONS[name]

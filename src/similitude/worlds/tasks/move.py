@@ -38,9 +38,8 @@ def obstacle(
     strip = distance_to(along, across, [(-3.0, 0.0), *line, (length + 3.0, 0.0)])
     level = site.height_at(*ring.point(-0.5))
     near = np.minimum(np.maximum((0.5 * width + 4.0 - strip) * 0.5, 0.0), 1.0)
-    near = np.minimum(
-        near, np.minimum(np.maximum((along + 5.0) * 0.5, 0.0), 1.0)
-    )  # what lies before is not its own
+    # what lies before is not its own
+    near = np.minimum(near, np.minimum(np.maximum((along + 5.0) * 0.5, 0.0), 1.0))
     site.level(near, level)
     gone = (ring.depth > 0.25) & (ring.depth < length - 0.25) & (strip > 0.5 * width + 0.25)
     site.z = np.where(gone, site.z - deep, site.z)
