@@ -24,6 +24,7 @@ from similitude.worlds.kinds import KINDS
 from similitude.worlds.protocol.normalising import normalise
 from similitude.worlds.protocol.playing import play
 from similitude.worlds.protocol.subjects import oracle_subject, random_subject
+from similitude.worlds.protocol.suite import SUITE
 from similitude.worlds.splits import WorldName
 from similitude.worlds.viewing.controls import KEYS, TURN, Controls, Driver
 from similitude.worlds.viewing.game import Game
@@ -286,6 +287,19 @@ class TestGame:
         floor = play(random_subject(), EAT[:1], backend="plain").rows
         rows = play(oracle_subject(), EAT[:1], backend="plain").rows
         assert normalise(rows, floor, read_rows([tmp_path])).scores["eat"] == (pytest.approx(1.0),)
+
+    def test_the_page_of_the_suite_shows_policies_beside_people(self, tmp_path):
+        game = self.game(tmp_path)
+        self.solve(game)
+        floor, rows = (
+            play(one, EAT[:2], backend="plain").rows for one in (random_subject(), oracle_subject())
+        )
+        people = read_rows([tmp_path])
+        chart = next(one for one in SUITE.charts([*floor, *rows, *people]) if one.y == "0 random, 1 people")
+        (series,) = chart.series
+        assert (series.label, list(series.y)) == ("oracle", [pytest.approx(1.0)])
+        assert "played (1)" in chart.look_for
+        assert all(one.y != "0 random, 1 people" for one in SUITE.charts([*floor, *rows]))
 
     def test_without_a_folder_nothing_is_kept(self):
         game = Game(EAT, resolution=(8, 8), backend="plain")

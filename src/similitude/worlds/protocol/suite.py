@@ -127,7 +127,7 @@ def _normalised(found: dict[str, list[Row]]) -> list[Chart]:
     series = _scaled(
         {name: rows for name, rows in others.items() if name not in ("random", PEOPLE)}, floor, people
     )
-    words = f"Means over the {len(theirs)} worlds that people played, where the random policy is 0 and people are 1."
+    words = f"Means over the worlds that people played ({len(theirs)}), where the random policy is 0 and people are 1."
     return (
         [*charts, _scale("Score beside people by task", "0 random, 1 people", series, words)]
         if series

@@ -68,7 +68,11 @@ def check_format(path: Path) -> None:
 def _gif(path: Path, frames: Iterator[np.ndarray], shape: tuple[int, ...], fps: float) -> None:
     from PIL import Image
 
-    images = (Image.fromarray(frame).quantize(COLORS, dither=Image.Dither.NONE) for frame in frames)
+    how = {
+        "method": Image.Quantize.MAXCOVERAGE,
+        "dither": Image.Dither.NONE,
+    }  # which keeps small red fruit red
+    images = (Image.fromarray(frame).quantize(COLORS, **how) for frame in frames)
     next(images).save(
         *(path, "GIF"),
         save_all=True,
