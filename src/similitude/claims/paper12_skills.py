@@ -41,7 +41,7 @@ COURSES = ("navigate", "find", "gather")
     "difficulty: rank correlation above 0 with its interval in at least 16 of the 20 tasks and below 0 with its interval "
     "in none; over all tasks it solves fewer worlds at difficulty 1 than at 0, by intervals that do not meet",
     minutes=2.0,
-    full_minutes=8,
+    full_minutes=10,
     needs=("numba",),
 )
 def difficulty(*, full: bool = False) -> Measured:
@@ -119,8 +119,8 @@ def difficulty(*, full: bool = False) -> Measured:
     "carry blocks, push, open doors) in the four compositional tasks than in the sixteen basic ones, by an interval "
     "above 0; each of navigate, find and gather asks for at least three of the skills in a tenth of its worlds or more, "
     "and basic tasks for at most 1.5 on average",
-    minutes=2.0,
-    full_minutes=9,
+    minutes=1.5,
+    full_minutes=7,
     needs=("numba",),
 )
 def compositional(*, full: bool = False) -> Measured:
