@@ -118,7 +118,7 @@ def test_a_killed_process_goes_on_and_ends_as_one_that_was_not(tmp_path) -> None
             "2",
             "--json",
             "--steps",
-            "64000",
+            "48000",
         ),
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -138,9 +138,9 @@ def test_a_killed_process_goes_on_and_ends_as_one_that_was_not(tmp_path) -> None
         process.send_signal(signal.SIGKILL)
         process.wait()
     before = load_checkpoint(checkpoint)["progress"]["frames"]
-    assert 0 < before < 64000
+    assert 0 < before < 48000
     said = subprocess.run(killed, check=True, env=environment, capture_output=True, text=True)
-    assert json.loads(said.stdout)["frames"] == 64000
+    assert json.loads(said.stdout)["frames"] == 48000
     one, two = (load_checkpoint(tmp_path / name / "checkpoint.pt") for name in ("whole", "killed"))
     for name, tensor in one["network"].items():
         assert torch.equal(tensor, two["network"][name]), name
