@@ -132,7 +132,7 @@ def test_a_folded_multiplier_is_the_explicit_one(name, place):
     values = {p: 2.0 ** -(i + 1) if name == "muon" else 0.3 * (i + 1) for i, p in enumerate(CARRIERS)}
     places = {p: m for p, m in values.items() if place in (p, "all of them")}
     explicit = losses(SPECS[name], {}, places)
-    assert losses(SPECS[name], folded(name, places), {}) == pytest.approx(explicit, abs=1e-11)
+    assert losses(SPECS[name], folded(name, places), {}) == pytest.approx(explicit, abs=1e-12)
     assert explicit[-1] < explicit[0] - 0.05
     assert losses(SPECS[name], {}, {})[-1] != pytest.approx(explicit[-1], abs=1e-3)
 

@@ -230,7 +230,7 @@ def test_odd_numbers():
     ("call", "message"),
     [
         (lambda: embedding_steps(pairs_of([1.0]), 0), "dim=0"),
-        (lambda: embedding_steps(pairs_of([1.0, 0.5]), 2, start=1.01), "Start below 1"),
+        (lambda: embedding_steps(pairs_of([1.0, 0.5]), 2, start=1.0), "Start below 1"),
         (lambda: embedding_steps(pairs_of([1.0, 0.5]), 2, start=0.0), "start=0"),
         (lambda: embedding_steps(pairs_of([1.0, 0.5]), 2, start=[0.1, -0.1]), "above 0"),
         (lambda: embedding_steps(pairs_of([1.0, 0.5]), 2, start=np.ones((2, 3))), r"shape \(2, 3\) with dim=2"),

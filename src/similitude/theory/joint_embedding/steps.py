@@ -21,7 +21,9 @@ Array = np.ndarray
 _RATE = (
     8.0  # of the logistic growth of an eigenvalue gamma s^2: two factors s, and 4 gamma in the gradient of s
 )
-_ROUNDING = 1e-13  # of the largest entry: what a start leaves to a mode beyond its rank
+_ROUNDING = (
+    1e-13  # relative: what a start leaves to a mode beyond its rank, and what tells a start from the end
+)
 _NEAR = 0.05  # relative gap below which modes mix in any run from a start that is not vanishing
 
 
@@ -171,7 +173,7 @@ def embedding_steps(
     gammas = np.pad(top, (0, dim - len(top)))
     along = _along(start, modes, dim)
     first = gammas * along**2
-    if first.max() >= 1:
+    if first.max() >= 1 - _ROUNDING:
         j = int(first.argmax())
         raise TheoryError(
             f"start: along mode {j + 1} (gamma {gammas[j]:.3g}) the eigenvalue is {first[j]:.3g} at time 0, and growth "
