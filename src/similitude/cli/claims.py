@@ -106,10 +106,10 @@ def run(
         if all:
             from similitude.claims.needs import unmet
 
-            for entry in entries:
-                if missing := unmet(entry.needs):
-                    screen.say(f"{entry.name} is left out: it needs {missing}.")
-            entries = [entry for entry in entries if not unmet(entry.needs)]
+            lacking = {entry.name: missing for entry in entries if (missing := unmet(entry.needs))}
+            for name, missing in lacking.items():
+                screen.say(f"{name} is left out: it needs {missing}.")
+            entries = [entry for entry in entries if entry.name not in lacking]
         _check_paths([] if out is None else [out], report)
         stored = [] if out is None or not out.exists() else read_claims(out)
         found = {} if again else {c.name: c for c in still_good(stored, entries, full=full)}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from similitude.core.errors import WorldError
+from similitude.worlds.arrayfile import npz_path, write_arrays
 from similitude.worlds.budget import Value
 
 VERSION = "isle-1"
@@ -119,18 +118,13 @@ class World:
         Returns:
             The file, with the suffix .npz.
         """
-        target = Path(path)
-        target = target if target.suffix == ".npz" else target.with_name(target.name + ".npz")
+        target = npz_path(path)
         arrays = {
             name: np.ascontiguousarray(getattr(self, name), dtype=kind) for name, kind in _ARRAYS.items()
         }
         arrays["text"] = np.frombuffer(_text(self).encode(), dtype=np.uint8)
         arrays["digest"] = np.frombuffer(self.digest.encode(), dtype=np.uint8)
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, array in arrays.items():
-                buffer = io.BytesIO()
-                np.lib.format.write_array(buffer, array, allow_pickle=False)
-                archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), buffer.getvalue(), 8)
+        write_arrays(target, arrays)
         return target
 
     @classmethod

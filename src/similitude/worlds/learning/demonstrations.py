@@ -14,7 +14,7 @@ from similitude.worlds.draws import Draws
 from similitude.worlds.engine import columns as c
 from similitude.worlds.gym.observing import observe
 from similitude.worlds.gym.spaces import ACTION, REALS, ObservationKind
-from similitude.worlds.learning.saving import replacing
+from similitude.worlds.learning.saving import written_whole
 from similitude.worlds.making import ImpossibleWorldError, make_world
 from similitude.worlds.simulation import Simulation
 from similitude.worlds.splits import drawn_seed
@@ -51,7 +51,7 @@ class Demonstrations:
 
     def save(self, path: str | Path) -> None:
         """Write one npz file, whole or not at all."""
-        with replacing(path) as temporary, open(temporary, "wb") as file:
+        with written_whole(path) as temporary, open(temporary, "wb") as file:
             arrays = {name: getattr(self, name) for name in ARRAYS}
             np.savez(file, solved=np.float64(self.solved), **arrays)
 

@@ -109,9 +109,9 @@ class PortablePolicy(nn.Module):
 
 def save_policy(policy: PortablePolicy, path: str | Path) -> Path:
     """Write a policy as one TorchScript file, whole or not at all."""
-    from similitude.worlds.learning.saving import replacing
+    from similitude.worlds.learning.saving import written_whole
 
     scripted = torch.jit.script(policy.eval())
-    with replacing(path) as temporary:
+    with written_whole(path) as temporary:
         scripted.save(str(temporary))
     return Path(path)

@@ -12,30 +12,26 @@ from typing import Any
 import torch
 
 from similitude.core.errors import WorldError
+from similitude.report.files import replacing
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary file that takes the place of another once it is written; an error leaves the old one.
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """Give a temporary file that takes the place of another once it is on the disk; an error leaves the old one.
 
-    Args:
-        path: The file to replace; its folder is made.
+    Raises:
+        ReportError: The path is a folder or a device, or cannot be written.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(Path(path)) as (target, temporary):
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        os.replace(temporary, target)
 
 
 def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
     """Write a state of tensors and plain data, whole or not at all."""
-    with replacing(path) as temporary:
+    with written_whole(path) as temporary:
         torch.save(state, temporary)
 
 

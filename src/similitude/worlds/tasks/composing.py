@@ -145,6 +145,28 @@ def lay_course(site: Site, parts: list[Part], *, core: float, relief: float) -> 
     return Course([], list(parts), core, middle, direction)
 
 
+def course_to_goal(
+    site: Site, budget: Budget, parts: list[Part], *, open_core: float = OPEN_CORE
+) -> tuple[Course, Plan | None]:
+    """Lay out and build a course around a goal that stands in a house half of the time.
+
+    Args:
+        site: An empty site.
+        budget: Where choices come from.
+        parts: The obstacles, the outermost first.
+        open_core: Radius of the land around a goal under the open sky, in metres.
+
+    Returns:
+        The course, and the plan of the house, None under the open sky. The goal itself is not there yet.
+    """
+    indoors = budget.flag("goal in a house", easy=0.5, hard=0.5)
+    plan = plan_goal_house(site.draws, budget) if indoors else None
+    core = open_core if plan is None else core_for(plan)
+    course = lay_course(site, parts, core=core, relief=1.0 + site.difficulty)
+    build_course(site, budget, course)
+    return course, plan
+
+
 def build_course(site: Site, budget: Budget, course: Course) -> None:
     """Set the spawn, build the obstacles from the outside to the inside, and write the steps that lead through them."""
     radius = course.core + sum(part.extent + APART for part in course.parts)

@@ -9,12 +9,9 @@ from similitude.worlds.tasks.composing import (
     OPEN_CORE,
     Course,
     add_predators,
-    build_course,
     choose_parts,
-    core_for,
+    course_to_goal,
     goal_in_house,
-    lay_course,
-    plan_goal_house,
 )
 from similitude.worlds.tasks.eat import LYING
 from similitude.worlds.tasks.explore import hide
@@ -24,13 +21,7 @@ from similitude.worlds.tasks.site import ImpossibleSiteError, Site
 
 def build(site: Site, budget: Budget) -> None:
     """Lay out obstacles around food behind a ridge or in a house."""
-    draws = site.draws
-    parts = choose_parts(budget)
-    indoors = budget.flag("goal in a house", easy=0.5, hard=0.5)
-    plan = plan_goal_house(draws, budget) if indoors else None
-    core = OPEN_CORE + 3.0 if plan is None else core_for(plan)
-    course = lay_course(site, parts, core=core, relief=1.0 + site.difficulty)
-    build_course(site, budget, course)
+    course, plan = course_to_goal(site, budget, choose_parts(budget), open_core=OPEN_CORE + 3.0)
     food = goal_behind_ridge(site, course) if plan is None else goal_in_house(site, budget, course, plan)
     if seen_from_spawn(site, food):
         raise ImpossibleSiteError("food that should be hidden can be seen")

@@ -6,15 +6,11 @@ from similitude.worlds.budget import Budget
 from similitude.worlds.draws import Draws
 from similitude.worlds.land.ring import Ring
 from similitude.worlds.tasks.composing import (
-    OPEN_CORE,
     add_predators,
-    build_course,
     calm,
     choose_parts,
-    core_for,
+    course_to_goal,
     goal_in_house,
-    lay_course,
-    plan_goal_house,
 )
 from similitude.worlds.tasks.eat import add_food
 from similitude.worlds.tasks.navigate import goal_on_hill
@@ -29,12 +25,7 @@ def build(site: Site, budget: Budget) -> None:
     draws = site.draws
     trees = budget.count("fruit trees", easy=1, hard=5)
     reach = budget.scalar("distance of the trees", easy=6.0, hard=24.0)
-    parts = choose_parts(budget)
-    indoors = budget.flag("goal in a house", easy=0.5, hard=0.5)
-    plan = plan_goal_house(draws, budget) if indoors else None
-    core = OPEN_CORE if plan is None else core_for(plan)
-    course = lay_course(site, parts, core=core, relief=1.0 + site.difficulty)
-    build_course(site, budget, course)
+    course, plan = course_to_goal(site, budget, choose_parts(budget))
     if plan is None:
         goal_on_hill(site, course)
     else:

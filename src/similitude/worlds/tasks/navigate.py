@@ -7,12 +7,9 @@ from similitude.worlds.tasks.composing import (
     OPEN_CORE,
     Course,
     add_predators,
-    build_course,
     choose_parts,
-    core_for,
+    course_to_goal,
     goal_in_house,
-    lay_course,
-    plan_goal_house,
 )
 from similitude.worlds.tasks.eat import LYING
 from similitude.worlds.tasks.hiding import seen_from_spawn
@@ -26,13 +23,7 @@ TOWER = 24.0
 
 def build(site: Site, budget: Budget) -> None:
     """Lay out obstacles around a hill or a house."""
-    draws = site.draws
-    parts = choose_parts(budget)
-    indoors = budget.flag("goal in a house", easy=0.5, hard=0.5)
-    plan = plan_goal_house(draws, budget) if indoors else None
-    core = OPEN_CORE if plan is None else core_for(plan)
-    course = lay_course(site, parts, core=core, relief=1.0 + site.difficulty)
-    build_course(site, budget, course)
+    course, plan = course_to_goal(site, budget, choose_parts(budget))
     if plan is None:
         budget.note("food seen", goal_on_hill(site, course))
     else:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from similitude.core.errors import WorldError
+from similitude.worlds.arrayfile import npz_path, write_arrays
 from similitude.worlds.simulation import ACTION
 from similitude.worlds.tasks.catalog import checked_task
 from similitude.worlds.world import VERSION, checked_name
@@ -26,7 +27,6 @@ FORMAT = "isle-recording-1"
 LONGEST = 20_000
 """Most frames of a recording; no episode has more than 9,000."""
 _LARGEST = LONGEST * ACTION * 8 + 4096
-_STAMP = (1980, 1, 1, 0, 0, 0)
 _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("version", "task", "world", "subject", "state"), (str,)),
     **dict.fromkeys(("difficulty", "score"), (int, float)),
@@ -89,19 +89,14 @@ class Recording:
         """
         from similitude.report.files import replacing
 
-        given = Path(path)
-        given = given if given.suffix == ".npz" else given.with_name(given.name + ".npz")
+        given = npz_path(path)
         arrays = {
             "actions": np.ascontiguousarray(self.actions, dtype="<f8"),
             "text": np.frombuffer(self._text(), dtype=np.uint8),
             "digest": np.frombuffer(self.digest.encode(), dtype=np.uint8),
         }
         with replacing(given) as (target, temporary):
-            with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-                for name, array in arrays.items():
-                    buffer = io.BytesIO()
-                    np.lib.format.write_array(buffer, array, allow_pickle=False)
-                    archive.writestr(zipfile.ZipInfo(f"{name}.npy", _STAMP), buffer.getvalue(), 8)
+            write_arrays(temporary, arrays)
             os.replace(temporary, target)
         return given
 
