@@ -58,13 +58,15 @@ def forward(t: Tensors, tokens: torch.Tensor, m: Mapping[str, float]) -> torch.T
     return tied + m.get("untied head", 1.0) * (torch.tanh(x) @ t["head"].T)
 
 
-def draw() -> Tensors:
+def draw(*, ulps: int = 0) -> Tensors:
+    """Initial values, each moved away from 0 by so many times its last digit's weight."""
     g = torch.Generator().manual_seed(0)
     shapes = dict.fromkeys(("query", "key", "value", "out"), (N, N))
     shapes |= {"table": (TOKENS, N), "head": (TOKENS, N), "positions": (LENGTH, N)}
     shapes |= dict.fromkeys(("query_bias", "out_bias", "gain", "shift"), (N,))
     return {
-        name: torch.randn(shape, generator=g, dtype=torch.float64) * 0.5 for name, shape in shapes.items()
+        name: torch.randn(shape, generator=g, dtype=torch.float64) * 0.5 * (1 + ulps * 2.0**-52)
+        for name, shape in shapes.items()
     }
 
 
@@ -74,9 +76,13 @@ def losses(
     multipliers: Mapping[str, float],
     clip: float | None = None,
     steps: int = 20,
+    ulps: int = 0,
 ) -> list[float]:
     """Train with explicit `multipliers` and each tensor's `factors`; matrices alone go to Muon."""
-    t = {name: (tensor * factors.get(name, ONE).scale).requires_grad_() for name, tensor in draw().items()}
+    t = {
+        name: (tensor * factors.get(name, ONE).scale).requires_grad_()
+        for name, tensor in draw(ulps=ulps).items()
+    }
     spec = resolve(make)
     rest: partial[optim.Optimizer] = partial(optim.AdamW, lr=0.02, eps=1e-3)
     sides: dict[str, list[dict[str, object]]] = {}
@@ -132,7 +138,10 @@ def test_a_folded_multiplier_is_the_explicit_one(name, place):
     values = {p: 2.0 ** -(i + 1) if name == "muon" else 0.3 * (i + 1) for i, p in enumerate(CARRIERS)}
     places = {p: m for p, m in values.items() if place in (p, "all of them")}
     explicit = losses(SPECS[name], {}, places)
-    assert losses(SPECS[name], folded(name, places), {}) == pytest.approx(explicit, abs=1e-12)
+    # What 20 steps make of a last digit differs from optimizer to optimizer (NAdam: 1e-12) and is measured, not guessed.
+    rounding = max(abs(a - b) for a, b in zip(losses(SPECS[name], {}, places, ulps=1), explicit, strict=True))
+    assert losses(SPECS[name], folded(name, places), {}) == pytest.approx(explicit, abs=1e-14 + 8 * rounding)
+    assert rounding < 1e-11
     assert explicit[-1] < explicit[0] - 0.05
     assert losses(SPECS[name], {}, {})[-1] != pytest.approx(explicit[-1], abs=1e-3)
 

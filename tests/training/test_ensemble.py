@@ -163,6 +163,16 @@ def test_results_do_not_depend_on_how_many_runs_are_stacked():
             assert a.final == b.final
 
 
+def test_a_run_does_not_depend_on_its_place_in_the_stack():
+    """Twelve runs are more than a processor's lanes: the last ones are computed by other instructions."""
+    replicas = [Replica(seed, lr) for lr in (0.003, 0.01, 0.03, 0.1) for seed in (0, 1, 2)]
+    options = {"batches": TeacherBatches(), "loss": cross_entropy, "steps": 60}
+    whole = train_ensemble(toy_mlp, replicas, **options)
+    for first in range(1, len(replicas)):
+        for a, b in zip(whole[first:], train_ensemble(toy_mlp, replicas[first:], **options), strict=True):
+            np.testing.assert_array_equal(a.losses, b.losses)
+
+
 def test_other_optimizers_run_in_the_plain_loop():
     batches = TeacherBatches()
     replicas = [Replica(0, 0.01), Replica(1, 0.01)]

@@ -53,6 +53,7 @@ class StackedOptimizer:
         self._first: dict[str, Tensor] = {}
         self._second: dict[str, Tensor] = {}
         self._steps = 0
+        self._corrections: tuple[Tensor, Tensor]
         momentum = self._values.get("momentum")
         self._has_momentum = momentum is not None and bool((momentum != 0).any())
         self._has_decay = bool((self._values["weight_decay"] != 0).any())
@@ -67,6 +68,8 @@ class StackedOptimizer:
     def step(self, grads: Mapping[str, Tensor], *, lr_multiplier: float = 1.0) -> None:
         """Update every tensor from its stacked gradient, which may be overwritten."""
         self._steps += 1
+        if self._adam:
+            self._corrections = (self._correction("beta1"), self._correction("beta2"))
         for name, p in self._params.items():
             factor = self._factors.get(name, {})
             lr = self._values["lr"] * (factor.get("lr", 1.0) * lr_multiplier)
@@ -95,6 +98,11 @@ class StackedOptimizer:
             g = torch.where(momentum != 0, torch.where(nesterov, g + momentum * buffer, buffer), g)
         p.sub_(self._per_replica(lr, p) * g)
 
+    def _correction(self, beta: str) -> Tensor:
+        """1 - beta^t of every replica, t the number of steps: by Python's own power, since `Tensor.pow` rounds the
+        last elements of a tensor otherwise than the others, and a run would then depend on its place in the stack."""
+        return torch.tensor([1 - b**self._steps for b in self._values[beta].tolist()], dtype=torch.float64)
+
     def _adam_update(self, name: str, p: Tensor, g: Tensor, lr: Tensor, eps: Tensor) -> None:
         beta1, beta2 = self._values["beta1"], self._values["beta2"]
         if name not in self._first:
@@ -108,8 +116,9 @@ class StackedOptimizer:
             first.lerp_(g, self._per_replica(1 - beta1, p))
             second.mul_(self._per_replica(beta2, p)).addcmul_(self._per_replica(1 - beta2, p) * g, g)
         # m / (sqrt(v) / c + eps) = c m / (sqrt(v) + c eps) with c = sqrt(1 - beta2^t): one pass fewer.
-        root_correction = (1 - beta2**self._steps).sqrt()
-        size = lr * root_correction / (1 - beta1**self._steps)
+        correction1, correction2 = self._corrections
+        root_correction = correction2.sqrt()
+        size = lr * root_correction / correction1
         update = second.sqrt().add_(self._per_replica(eps * root_correction, p))
         torch.div(first, update, out=update)
         p.sub_(update.mul_(self._per_replica(size, p)))
