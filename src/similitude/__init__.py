@@ -186,6 +186,7 @@ _PACKAGES = frozenset(
         "report",
         "runs",
         "scaling",
+        "scenes",
         "studies",
         "testing",
         "theory",

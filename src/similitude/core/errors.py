@@ -72,6 +72,10 @@ class WorldError(SimilitudeError):
     """A generated world, its file, or what is asked of a simulation of it is not valid."""
 
 
+class SceneError(SimilitudeError):
+    """A rendered scene, its study, a model of an object, a control or a renderer cannot be used as it is."""
+
+
 class TuningError(SimilitudeError):
     """A search space, a budget or a tuning study cannot be used as it is."""
 

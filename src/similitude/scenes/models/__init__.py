@@ -1,0 +1,1 @@
+"""Vision models and what is asked of them."""

@@ -1,0 +1,1 @@
+"""Renderers behind one protocol, and what they share."""

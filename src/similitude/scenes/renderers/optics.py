@@ -1,0 +1,45 @@
+"""What all renderers share: the rays of a camera, and how linear light becomes the colours of a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from similitude.scenes.stage import Camera
+
+
+def rays_of(
+    camera: Camera, resolution: int, *, offsets: tuple[float, float] = (0.5, 0.5)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rays through the pixels of a square picture.
+
+    Args:
+        camera: The camera.
+        resolution: Rows and columns, R.
+        offsets: Where in its pixel each ray goes through, from the left and from the top, 0 to 1.
+
+    Returns:
+        Origins and unit directions, float32, shape (R * R, 3), row after row from the top.
+    """
+    right, up, forward = camera.axes
+    across = (
+        2 * (np.arange(resolution) + offsets[0]) / resolution - 1 - 2 * camera.shift[0]
+    ) * camera.half_width
+    down = (
+        1 - 2 * (np.arange(resolution) + offsets[1]) / resolution - 2 * camera.shift[1]
+    ) * camera.half_width
+    directions = forward + across[None, :, None] * right + down[:, None, None] * up
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    flat = directions.reshape(-1, 3).astype(np.float32)
+    return np.tile(np.asarray(camera.position, np.float32), (len(flat), 1)), flat
+
+
+def shown(linear: np.ndarray) -> np.ndarray:
+    """Return linear light as sRGB (IEC 61966-2-1), float32, cut off at 1."""
+    x = np.clip(linear, 0.0, 1.0)
+    return np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055).astype(np.float32)
+
+
+def linear(shown: np.ndarray) -> np.ndarray:
+    """Return sRGB as linear light, float32."""
+    x = np.asarray(shown, np.float32)
+    return np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Policies: which scenes of a search space are rendered next."""
