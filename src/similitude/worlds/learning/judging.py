@@ -71,9 +71,12 @@ def judge(
 
     Returns:
         Task by task, and all rows.
+
+    Raises:
+        EvaluationError: The folder holds rows of another policy under this name.
     """
     worlds = unseen_worlds(tasks, count, highest=highest, split="test")
-    subjects = Subject(name, partial(scripted, path=str(policy))), random_subject()
+    subjects = Subject(name, partial(scripted, path=str(policy)), Path(policy)), random_subject()
     rows = tuple(
         row
         for subject in subjects

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -108,10 +109,13 @@ class PortablePolicy(nn.Module):
 
 
 def save_policy(policy: PortablePolicy, path: str | Path) -> Path:
-    """Write a policy as one TorchScript file, whole or not at all."""
+    """Write a policy as one TorchScript file, whole or not at all; the same policy gives the same bytes."""
     from similitude.worlds.learning.saving import written_whole
 
-    scripted = torch.jit.script(policy.eval())
+    whole = (
+        BytesIO()
+    )  # saved to a path, a file holds the path's name, and rows are kept by the bytes of their policy
+    torch.jit.save(torch.jit.script(policy.eval()), whole)
     with written_whole(path) as temporary:
-        scripted.save(str(temporary))
+        temporary.write_bytes(whole.getvalue())
     return Path(path)
