@@ -140,6 +140,7 @@ def test_scores_are_normalised_and_reported(cli, policies: str, tmp_path: Path) 
         (("--policy", "random", "--tasks", "ete"), "Did you mean 'eat'"),
         (("--policy", "random", "--tasks", ","), "no task is named"),
         (("--policy", "random", "--worlds", "0"), "at least 1"),
+        (("--policy", "random", "--worlds", "1.5"), "1.5 is not a whole number"),
         (("--policy", "random", "--worlds", "60"), "the list has 50"),
         (("--policy", "random", "--difficulty", "2"), "not in [0, 1]"),
         (("--policy", "random", "--difficulty", "hard"), "numbers from 0 to 1"),

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from similitude.cli.exits import GOOD, NOT_ENOUGH
 from similitude.cli.options import at_least
 from similitude.cli.screen import Screen
+from similitude.cli.whole import Whole
 
 if TYPE_CHECKING:
     from similitude.evaluation.rows import Row
@@ -23,13 +24,13 @@ def worlds(
     *,
     policy: str,
     tasks: str = "all",
-    worlds: int = 50,
+    worlds: Whole = 50,
     difficulty: str | None = None,
     split: str = "test",
-    seed: int = 0,
+    seed: Whole = 0,
     normalise: Switch = False,
     backend: str = "numba",
-    workers: int = 1,
+    workers: Whole = 1,
     out: Path | None = None,
     report: Path | None = None,
     json: Switch = False,

@@ -10,11 +10,12 @@ from cyclopts import Parameter
 from similitude.cli.exits import BAD_VERDICT, GOOD
 from similitude.cli.options import at_least
 from similitude.cli.screen import Screen
+from similitude.cli.whole import Whole
 
 Switch = Annotated[bool, Parameter(negative="")]
 
 
-def pin(*, out: Path, workers: int = 1, json: Switch = False) -> int:
+def pin(*, out: Path, workers: Whole = 1, json: Switch = False) -> int:
     """Make all fixed worlds and write their digests; for a new version of worlds.
 
     Parameters
@@ -43,7 +44,7 @@ def pin(*, out: Path, workers: int = 1, json: Switch = False) -> int:
     return GOOD
 
 
-def check(*, split: str = "sample", tasks: str = "all", workers: int = 1, json: Switch = False) -> int:
+def check(*, split: str = "sample", tasks: str = "all", workers: Whole = 1, json: Switch = False) -> int:
     """Make fixed worlds and say whether they are, bit for bit, those that were pinned.
 
     The exit code is 1 where one is not.

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from similitude.cli.exits import GOOD, NOT_ENOUGH
 from similitude.cli.options import at_least
 from similitude.cli.screen import Screen
+from similitude.cli.whole import Whole
 
 if TYPE_CHECKING:
     from similitude.worlds.learning.judging import TaskTest
@@ -22,23 +23,23 @@ def train(
     out: Path,
     tasks: str = "eat",
     observation: Literal["state", "flat"] = "state",
-    width: int = 64,
-    depth: int = 2,
-    steps: float = 1e6,
-    clone: int = 200,
-    clone_steps: int = 3000,
+    width: Whole = 64,
+    depth: Whole = 2,
+    steps: Whole = 1_000_000,
+    clone: Whole = 200,
+    clone_steps: Whole = 3000,
     difficulty: float = 0.3,
     start: float | None = None,
     climb: float = 2e-3,
     lr: float = 3e-4,
-    base: int = 64,
+    base: Whole = 64,
     rule: Literal["mup", "sp"] = "mup",
-    resolution: int = 48,
-    envs: int = 64,
+    resolution: Whole = 48,
+    envs: Whole = 64,
     minutes: float | None = None,
-    worlds: int = 50,
-    seed: int = 0,
-    threads: int = 1,
+    worlds: Whole = 50,
+    seed: Whole = 0,
+    threads: Whole = 1,
     backend: str = "numba",
     report: Path | None = None,
     json: Switch = False,
@@ -135,7 +136,7 @@ def train(
         torch.set_num_threads(at_least(threads, 1, "--threads"))
         with screen.notes.status("training") as status:
             trainer = Trainer(settings, out, backend=backend, threads=threads, on_progress=status.update)
-            progress = trainer.run(int(steps), minutes=minutes)
+            progress = trainer.run(steps, minutes=minutes)
             # Rows belong to one state of the agent: what it did before it went on learning is another subject.
             name = f"{observation}-{width}-{progress.frames}"
             tests, rows = judge(

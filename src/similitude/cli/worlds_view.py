@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from similitude.cli.exits import BAD_VERDICT, GOOD
 from similitude.cli.options import at_least
 from similitude.cli.screen import Screen
+from similitude.cli.whole import Whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,8 +27,8 @@ def map_(
     *,
     out: Path,
     difficulty: float = 0.0,
-    seed: int = 0,
-    scale: int = 6,
+    seed: Whole = 0,
+    scale: Whole = 6,
     bare: Switch = False,
     json: Switch = False,
 ) -> int:
@@ -71,10 +72,10 @@ def show(
     *,
     out: Path,
     difficulty: float = 0.0,
-    seed: int = 0,
+    seed: Whole = 0,
     policy: str | None = None,
     resolution: str | None = None,
-    speed: int = 1,
+    speed: Whole = 1,
     bare: Switch = False,
     record: Path | None = None,
     backend: str = "numba",
@@ -158,7 +159,7 @@ def replay(
     *,
     out: Path | None = None,
     resolution: str = "240x320",
-    speed: int = 1,
+    speed: Whole = 1,
     bare: Switch = False,
     backend: str = "numba",
     json: Switch = False,
@@ -228,12 +229,12 @@ def play(
     *,
     task: str = "eat",
     difficulty: float = 0.0,
-    seed: int = 0,
-    worlds: int = 10,
+    seed: Whole = 0,
+    worlds: Whole = 10,
     split: str | None = None,
     name: str = "",
     out: Path = Path("isle-human"),
-    port: int = 0,
+    port: Whole = 0,
     resolution: str = "360x480",
     browser: Annotated[bool, Parameter(negative="--no-browser")] = True,
     backend: str = "numba",
