@@ -1,9 +1,11 @@
 """Making worlds: names, the same bytes in any process, retries, what cannot be made."""
 
+import dataclasses
 import os
 import subprocess
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +34,17 @@ def test_a_fresh_process_with_another_hash_seed_makes_the_same_worlds():
         assert out.stdout.split() == [make_world(*name).digest for name in NAMES]
 
 
+def test_worlds_cannot_be_written_to_and_what_they_were_made_of_can():
+    world = make_world("eat", 0.0, 0)
+    for name in ("height", "ground", "solids", "things"):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(world, name)[:1] = 0
+    own = world.height.copy()
+    assert dataclasses.replace(world, height=own).digest == world.digest
+    own[0, 0] += 1
+    assert dataclasses.replace(world, height=own).digest != world.digest
+
+
 def test_making_needs_neither_numba_nor_torch():
     code = (
         "import sys; from similitude.worlds import make_world; make_world('jump', 0.5, 1); "
@@ -50,7 +63,8 @@ def test_every_name_gives_another_world():
 
 
 def test_numbers_of_numpy_name_the_same_world():
-    assert make_world("eat", np.float64(0.5), np.int64(3)).digest == make_world("eat", 0.5, 3).digest
+    seed: Any = np.int64(3)
+    assert make_world("eat", np.float64(0.5), seed).digest == make_world("eat", 0.5, 3).digest
     assert make_world("eat", 1, 3).digest == make_world("eat", 1.0, 3).digest
 
 

@@ -67,6 +67,8 @@ class Step:
 class World:
     """A world: (task, difficulty, seed) names it, and its bytes are the same on every machine.
 
+    Its arrays cannot be written to: a world that is at hand is played by many.
+
     Attributes:
         task: Name of the task.
         difficulty: In [0, 1].
@@ -91,6 +93,12 @@ class World:
     spawn: tuple[float, float, float, float, float]
     parameters: Mapping[str, Value] = field(default_factory=dict)
     solution: tuple[Step, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in _ARRAYS:
+            kept = getattr(self, name).view()  # what the caller holds stays as it was
+            kept.setflags(write=False)
+            object.__setattr__(self, name, kept)
 
     @property
     def size(self) -> int:
