@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,7 @@ def play(
 
 
 def play_all(
-    policy: Any,
+    make: Callable[[int], Any],
     tasks: Sequence[str],
     *,
     difficulties: Sequence[float] = (0.0, 1.0),
@@ -78,7 +78,17 @@ def play_all(
     limit: int | None = None,
     verbose: bool = False,
 ) -> list[Outcome]:
-    """Play a world for every task, difficulty and seed, and return how each ended."""
+    """Play a world for every task, difficulty and seed, and return how each ended.
+
+    Args:
+        make: Makes the policy for the world of a seed, so that chance does not do the same in all of them.
+        tasks: Names of tasks.
+        difficulties: Of the worlds.
+        seeds: Of the worlds.
+        backend: Backend of the simulation.
+        limit: Frames; by default those of an evaluation.
+        verbose: Print every failure.
+    """
     from similitude.worlds.simulation import Simulation
 
     simulation = Simulation(1, backend=backend, resolution=(8, 8))
@@ -88,7 +98,7 @@ def play_all(
             start = time.process_time()
             part = []
             for seed in seeds:
-                outcome = play(policy, task, difficulty, seed, simulation=simulation, limit=limit)
+                outcome = play(make(seed), task, difficulty, seed, simulation=simulation, limit=limit)
                 part.append(outcome)
                 if verbose and not outcome.success:
                     print("   ", outcome)
@@ -119,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--verbose", action="store_true")
     asked = parser.parse_args(arguments)
     play_all(
-        oracle() if asked.policy == "oracle" else random_policy(0),
+        random_policy if asked.policy == "random" else lambda seed: oracle(),
         asked.tasks.split(","),
         difficulties=[float(value) for value in asked.difficulty.split(",")],
         seeds=range(asked.first, asked.first + asked.worlds),
