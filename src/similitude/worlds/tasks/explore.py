@@ -29,7 +29,7 @@ def build(site: Site, budget: Budget) -> None:
 
 def _land(site: Site, budget: Budget) -> None:
     draws = site.draws
-    radius = budget.scalar("radius", easy=7.0, hard=25.0, spread=0.1)
+    radius = budget.scalar("radius", easy=9.0, hard=25.0, spread=0.1)
     if radius > 13.0:
         site.resize(192)
     site.island(relief=budget.scalar("relief", easy=2.0, hard=6.0), base=2.5)
