@@ -28,8 +28,7 @@ def main(how: str, folder: Path) -> None:
         found = width_transfer(
             loss,
             widths=(WIDTHS[0], WIDTHS[-1]),
-            lrs=[2.0**e for e in range(-13, -5, 2)],
-            seeds=(0, 1),
+            lrs=[2.0**e for e in range(-11, -3)],
             out=out,
             on_done=print,
         )
