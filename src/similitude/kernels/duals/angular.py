@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -155,7 +156,7 @@ def _interpolate(function: Callable[[Tensor], Tensor], deviations: Range) -> Int
         angles, to_angle = _chebyshev(number, 0.0, math.pi)
         points, to_point = _chebyshev(count if high - low > 1e-12 * high else 1, low, high)
         values = _quadrature(function, angles, points, points, radial, around)
-        coefficients = torch.einsum("ia,jb,kc,abc->ijk", to_angle, to_point, to_point, values)
+        coefficients = torch.einsum("abc,ia,jb,kc->ijk", values, to_angle, to_point, to_point)
         size = coefficients.abs().amax((1, 2))
         kept = int(torch.nonzero(size > 1e-16 * size.max()).max()) + 1
         coefficients = coefficients[:kept]
@@ -184,10 +185,10 @@ def _quadrature(
     around: int,
 ) -> Tensor:
     """Return E f(u) f(v) at all angles and standard deviations, shape (angles, first, second)."""
-    x, w = (torch.from_numpy(part) for part in np.polynomial.legendre.leggauss(radial))
+    x, w = _legendre(radial)
     radii, weights = RADIUS * (x + 1) / 2, RADIUS / 2 * w
     weights = weights * radii * torch.exp(-radii.square() / 2) / (2 * math.pi)
-    x, w = (torch.from_numpy(part) for part in np.polynomial.legendre.leggauss(around))
+    x, w = _legendre(around)
     total = []
     for at in angles.tolist():
         value = torch.zeros(len(first), len(second), dtype=torch.float64)
@@ -205,6 +206,12 @@ def _quadrature(
             value += (u * measure).flatten(1) @ v.flatten(1).T
         total.append(value)
     return torch.stack(total)
+
+
+@cache
+def _legendre(count: int) -> tuple[Tensor, Tensor]:
+    x, w = np.polynomial.legendre.leggauss(count)
+    return torch.from_numpy(x), torch.from_numpy(w)
 
 
 def _evaluate(k: Tensor, q1: Tensor, q2: Tensor, found: list[Interpolation]) -> tuple[Tensor, ...]:
