@@ -2,47 +2,244 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-
-import numpy as np
+from pathlib import Path
 
 from similitude.core.errors import SceneError
-from similitude.scenes.meshes import Mesh, ObjectModel
-from similitude.scenes.stage import Material
+from similitude.scenes.meshes import ObjectModel
+from similitude.scenes.objects import (
+    balls,
+    bottles,
+    devices,
+    fruit,
+    household,
+    joinery,
+    primitives,
+    signs,
+    vessels,
+)
+from similitude.scenes.objects.view import LAWN, View
+
+FURNITURE = "sweethome3d:"
+"""What the names of Debian's furniture begin with."""
+
+FILES = (".obj", ".gltf", ".glb")
+"""Endings of models that are read from files."""
+
+
+@dataclass(frozen=True)
+class ObjectEntry:
+    """An object that is built by code.
+
+    Attributes:
+        name: Its name in scenes and studies.
+        summary: What it is, in a line.
+        labels: Names of ImageNet classes that are right for it; empty for props.
+        make: Builds it, in any size and place.
+        view: An everyday view of it, in which `similitude.scenes.objects.admission` tests it.
+    """
+
+    name: str
+    summary: str
+    labels: tuple[str, ...]
+    make: Callable[[], ObjectModel]
+    view: View = field(default_factory=View)
+
+    @property
+    def is_prop(self) -> bool:
+        """Whether it only stands in scenes of others: classifiers are not asked what it is."""
+        return not self.labels
+
+
+def _entries() -> tuple[ObjectEntry, ...]:
+    turn = View.about
+    return (
+        ObjectEntry("mug", "a white mug with a handle", ("coffee mug", "cup"), vessels.mug, turn(-0.5)),
+        ObjectEntry("teapot", "a round white teapot", ("teapot",), vessels.teapot),
+        ObjectEntry(
+            "wine_bottle",
+            "a green bottle with a label and a red capsule",
+            ("wine bottle", "red wine"),
+            bottles.wine_bottle,
+            turn(0.3, towards=(0.3, -1.0, 0.25)),
+        ),
+        ObjectEntry(
+            "beer_bottle",
+            "a brown bottle with a label and a crown cap",
+            ("beer bottle",),
+            bottles.beer_bottle,
+            turn(0.2, towards=(0.3, -1.0, 0.25)),
+        ),
+        ObjectEntry("candle", "a lit candle on a brass dish", ("candle",), household.candle),
+        ObjectEntry("bucket", "a bucket of zinc, its bail up", ("bucket",), vessels.bucket),
+        ObjectEntry("flowerpot", "a pot of terracotta", ("pot",), vessels.flowerpot),
+        ObjectEntry(
+            "barrel",
+            "an oak barrel with iron hoops",
+            ("barrel", "rain barrel"),
+            bottles.barrel,
+            turn(0.3, towards=(0.3, -1.0, 0.3)),
+        ),
+        ObjectEntry(
+            "table_lamp",
+            "a lamp with a pleated shade",
+            ("table lamp", "lampshade"),
+            household.table_lamp,
+            View(towards=(0.3, -1.0, 0.2)),
+        ),
+        ObjectEntry(
+            "frying_pan",
+            "a black frying pan",
+            ("frying pan", "wok"),
+            vessels.frying_pan,
+            turn(-0.6, towards=(0.2, -1.0, 0.8)),
+        ),
+        ObjectEntry("toilet_roll", "a roll of toilet paper", ("toilet tissue",), household.toilet_roll),
+        ObjectEntry(
+            "dumbbell", "a dumbbell with hexagonal heads", ("dumbbell",), household.dumbbell, turn(0.5)
+        ),
+        ObjectEntry("banana", "a ripe banana", ("banana",), fruit.banana),
+        ObjectEntry("orange", "an orange", ("orange",), fruit.orange),
+        ObjectEntry("lemon", "a lemon on its side", ("lemon",), fruit.lemon),
+        ObjectEntry("apple", "a green apple", ("Granny Smith",), fruit.apple),
+        ObjectEntry("strawberry", "a strawberry", ("strawberry",), fruit.strawberry),
+        ObjectEntry("tennis_ball", "a ball of yellow felt", ("tennis ball",), balls.tennis_ball),
+        ObjectEntry("baseball", "a white ball with red stitches", ("baseball",), balls.baseball),
+        ObjectEntry(
+            "golf_ball", "a white ball with dimples", ("golf ball",), balls.golf_ball, View(ground=LAWN)
+        ),
+        ObjectEntry(
+            "soccer_ball",
+            "a ball of black and white panels",
+            ("soccer ball",),
+            balls.soccer_ball,
+            View(ground=LAWN),
+        ),
+        ObjectEntry(
+            "basketball",
+            "an orange ball with black seams",
+            ("basketball",),
+            balls.basketball,
+            View((0.3, 0.2, 0.4)),
+        ),
+        ObjectEntry(
+            "volleyball",
+            "a white ball of 18 panels",
+            ("volleyball",),
+            balls.volleyball,
+            View((0.4, 0.3, 0.4)),
+        ),
+        ObjectEntry(
+            "traffic_light",
+            "a traffic light that shows red",
+            ("traffic light",),
+            signs.traffic_light,
+            turn(0.35, towards=(0.2, -1.0, -0.1), ground=None),
+        ),
+        ObjectEntry(
+            "stop_sign",
+            "a red octagon that says STOP",
+            ("street sign",),
+            signs.stop_sign,
+            turn(0.25, towards=(0.1, -1.0, -0.05), ground=None),
+        ),
+        ObjectEntry(
+            "wall_clock",
+            "a round clock at ten past ten",
+            ("wall clock", "analog clock"),
+            signs.wall_clock,
+            turn(0.25, towards=(0.0, -1.0, 0.1), ground=None),
+        ),
+        ObjectEntry(
+            "keyboard",
+            "a computer's keyboard",
+            ("computer keyboard", "space bar"),
+            devices.keyboard,
+            turn(0.3, towards=(0.1, -1.0, 1.0)),
+        ),
+        ObjectEntry(
+            "monitor",
+            "a computer's screen",
+            ("monitor", "screen", "desktop computer"),
+            devices.monitor,
+            turn(0.3, towards=(0.1, -1.0, 0.25)),
+        ),
+        ObjectEntry(
+            "remote_control",
+            "a remote control",
+            ("remote control",),
+            devices.remote_control,
+            turn(0.6, towards=(0.1, -1.0, 1.0)),
+        ),
+        ObjectEntry(
+            "park_bench",
+            "a bench of slats on iron feet",
+            ("park bench",),
+            joinery.park_bench,
+            turn(0.5, towards=(0.2, -1.0, 0.4), ground=LAWN),
+        ),
+        ObjectEntry(
+            "bookcase",
+            "a bookcase full of books",
+            ("bookcase",),
+            joinery.bookcase,
+            turn(0.3, towards=(0.1, -1.0, 0.15)),
+        ),
+        ObjectEntry("crate", "an open crate of boards", ("crate",), joinery.crate, turn(0.4)),
+        ObjectEntry(
+            "envelope",
+            "a sealed envelope, its back to the front",
+            ("envelope",),
+            joinery.envelope,
+            View((-1.57, 0.0, 0.3), (0.1, -1.0, 1.2)),
+        ),
+        ObjectEntry(
+            "umbrella",
+            "a red umbrella, open",
+            ("umbrella",),
+            joinery.umbrella,
+            View((0.4, 0.3, 0.0), (0.2, -1.0, 0.2), ground=None),
+        ),
+        ObjectEntry("plane", "a flat square that faces up", (), primitives.plane),
+        ObjectEntry("panel", "an upright square that faces the front, for occlusion", (), primitives.panel),
+        ObjectEntry("box", "a cube with sharp edges", (), primitives.cube),
+        ObjectEntry("ball", "a plain ball", (), primitives.sphere),
+        ObjectEntry("disc", "a flat disc that faces up, for liquids", (), primitives.disc),
+    )
+
+
+OBJECTS: dict[str, ObjectEntry] = {entry.name: entry for entry in _entries()}
+"""Objects that are built by code, by name; props have no labels."""
 
 
 @lru_cache(maxsize=64)
 def find_object(name: str) -> ObjectModel:
-    """Return an object by its name, "sweethome3d:NAME", or the path of an OBJ or glTF file.
+    """Return an object: its middle at the origin, its largest extent 1, z up, its front to -y.
+
+    Args:
+        name: One of `OBJECTS`, "sweethome3d:NAME", or the path of an OBJ or glTF file.
 
     Raises:
         SceneError: There is no such object, or its file cannot be read.
     """
-    if name == "plane":
-        v = np.array([[-0.5, -0.5, 0], [0.5, -0.5, 0], [0.5, 0.5, 0], [-0.5, 0.5, 0]], np.float32)
-        f = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
-        n = np.tile(np.array([0, 0, 1], np.float32), (4, 1))
-        return ObjectModel("plane", (Mesh(v, f, n, v[:, :2] + 0.5),))
-    if name == "mug":
-        import trimesh
+    if name in OBJECTS:
+        entry = OBJECTS[name]
+        return replace(entry.make(), name=name, labels=entry.labels).normalised()
+    if name.startswith(FURNITURE):
+        from similitude.scenes.assets.sweethome import furniture
 
-        body = trimesh.creation.annulus(r_min=0.36, r_max=0.42, height=1.0, sections=64)
-        floor = trimesh.creation.cylinder(radius=0.4, height=0.06, sections=64)
-        floor.apply_translation([0, 0, -0.47])
-        handle = trimesh.creation.torus(0.27, 0.055)
-        handle.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, [1, 0, 0]))
-        handle.apply_translation([0.5, 0, 0])
-        keep = handle.triangles_center[:, 0] > 0.4
-        handle.update_faces(keep)
-        parts = [
-            Mesh(
-                p.vertices.astype(np.float32),
-                p.faces.astype(np.int32),
-                p.vertex_normals.astype(np.float32),
-                np.zeros((len(p.vertices), 2), np.float32),
-                Material("ceramic", (0.9, 0.9, 0.87), roughness=0.2),
-            )
-            for p in (body, floor, handle)
-        ]
-        return ObjectModel("mug", tuple(parts), ("coffee mug", "cup"), liquid=(0.5, 0.36)).normalised()
-    raise SceneError(f"there is no object {name!r}.")
+        return furniture(name.removeprefix(FURNITURE))
+    if Path(name).suffix.lower() in FILES:
+        from similitude.scenes.assets.loading import load_object
+
+        return load_object(name)
+    close = difflib.get_close_matches(name, OBJECTS, n=1, cutoff=0.4)
+    raise SceneError(
+        f"there is no object {name!r}. "
+        + (f"Did you mean {close[0]}? " if close else "")
+        + f"There are: {', '.join(OBJECTS)}; '{FURNITURE}NAME' for Debian's furniture; and paths that end in "
+        f"{', '.join(FILES)}."
+    )
