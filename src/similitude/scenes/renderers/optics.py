@@ -6,6 +6,12 @@ import numpy as np
 
 from similitude.scenes.stage import Camera
 
+UNIT = 100.0
+"""Millimetres that a unit of a scene stands for, about the size of a cup: what a lens blurs depends on it."""
+
+GLOSS_FROM = 0.75
+"""Roughness above which gloss fades out, to nothing at 1: matt surfaces follow Lambert's law in every renderer."""
+
 
 def rays_of(
     camera: Camera, resolution: int, *, offsets: tuple[float, float] = (0.5, 0.5)
@@ -28,9 +34,19 @@ def rays_of(
         1 - 2 * (np.arange(resolution) + offsets[1]) / resolution - 2 * camera.shift[1]
     ) * camera.half_width
     directions = forward + across[None, :, None] * right + down[:, None, None] * up
-    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     flat = directions.reshape(-1, 3).astype(np.float32)
+    flat /= lengths(flat)[:, None]
     return np.tile(np.asarray(camera.position, np.float32), (len(flat), 1)), flat
+
+
+def dots(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the scalar products of vectors, shape (P, 3) each, row by row."""
+    return np.einsum("ij,ij->i", a, b)
+
+
+def lengths(vectors: np.ndarray) -> np.ndarray:
+    """Return the lengths of vectors, shape (P, 3)."""
+    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
 
 
 def shown(linear: np.ndarray) -> np.ndarray:

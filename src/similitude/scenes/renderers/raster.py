@@ -2,174 +2,171 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from importlib.metadata import version
 
-import embreex
 import numpy as np
-from embreex import rtcore_scene
-from embreex.mesh_construction import TriangleMesh
 
 from similitude.scenes.frame import OBJECT, Frame
 from similitude.scenes.objects.catalog import find_object
-from similitude.scenes.renderers.optics import rays_of, shown
-from similitude.scenes.renderers.shading import Surface, lit
-from similitude.scenes.stage import Material, Placed, Stage
+from similitude.scenes.renderers.optics import UNIT, dots, lengths, rays_of, shown
+from similitude.scenes.renderers.shading import Shaded, shade
+from similitude.scenes.renderers.shadows import light_held_up, spread_points
+from similitude.scenes.renderers.surfaces import Surface, looks_of, surface_of
+from similitude.scenes.renderers.trees import Instance, nearest
+from similitude.scenes.stage import Stage
 
 SAMPLES = 4
 """Samples per pixel where nothing else is asked for: two across, two down."""
 
-VERSION = "1"
+BLURRED_SAMPLES = 16
+"""The same where the lens blurs by more than a pixel."""
 
+VERSION = "2"
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """One mesh as it stands in the scene."""
-
-    placed: Placed
-    material: Material
-    textures: dict[str, np.ndarray]
-    vertices: np.ndarray  # in the scene's frame, (V, 3)
-    faces: np.ndarray
-    normals: np.ndarray  # in the scene's frame, (V, 3)
-    uv: np.ndarray
-    own: np.ndarray  # vertices in the model's frame
+_DEPTH = 8  # clear surfaces that a ray may go through
+_SMOOTH = (
+    0.35  # roughness up to which what a metal or glass mirrors is looked for among the things of the scene
+)
+_OFFSET = 2e-4
 
 
 class Raster:
-    """Draws stages by rays without bounces: lamps with soft shadows, light of the environment dimmed in corners.
+    """Draws stages by rays: lamps with soft shadows, light of the environment dimmed in corners.
 
-    Glass is shown dark and shiny, and mirrors reflect the environment alone.
+    Light does not go from surface to surface, but for one mirror image in smooth metals and glass. Glass is thin: what
+    is behind is seen through it unbent, and its shadow is half as dark as another's.
     """
 
     name = "raster"
-    version = f"{VERSION}, embreex {embreex.__version__ if hasattr(embreex, '__version__') else '?'}"
+    version = f"{VERSION}, embreex {version('embreex')}"
 
     def draw(self, stage: Stage, *, resolution: int, samples: int | None = None) -> Frame:
         """Draw a stage; see `Renderer.draw`. Samples are rounded down to a square."""
-        parts = [part for placed in stage.placed for part in _parts(placed)]
-        scene = rtcore_scene.EmbreeScene()
-        for part in parts:
-            TriangleMesh(scene, part.vertices.astype(np.float32), part.faces.astype(np.int32))
-        n = max(1, int((samples or SAMPLES) ** 0.5))
-        colors = np.zeros((resolution * resolution, 3), np.float32)
-        cover = np.zeros(resolution * resolution, np.float32)
-        for k in range(n * n):
-            offsets = ((k % n + 0.5) / n, (k // n + 0.5) / n)
-            origins, directions = rays_of(stage.camera, resolution, offsets=offsets)
-            origins, directions = _through_lens(stage, origins, directions, k, n * n)
-            hit = scene.run(origins, directions, output=True)
-            seen = hit["primID"] >= 0
-            if seen.any():
-                surface = _surface(parts, hit, seen, origins, directions)
-                colors[seen] += lit(surface, stage, scene, sample=k)
-                cover += seen
+        instances = [Instance(placed, find_object(placed.model)) for placed in stage.placed]
+        picture = _Picture(stage, instances, resolution, samples or _samples(stage, resolution))
+        depth, segment, uv = picture.middle()
+        light, cover = picture.light()
         shape = (resolution, resolution)
-        alpha = (cover / (n * n)).reshape(shape)
         # Colours are averaged as light and then over black by their share: an edge is as bright as its alpha.
-        mean = colors / np.maximum(cover, 1)[:, None]
-        rgb = shown(mean).reshape(*shape, 3) * alpha[..., None]
-        return Frame(rgb, alpha, *self._middle(stage, parts, scene, resolution))
+        mean = light / np.maximum(cover, 1e-6)[:, None]
+        rgb = shown(mean).reshape(*shape, 3) * cover.reshape(*shape, 1)
+        return Frame(
+            rgb, cover.reshape(shape), depth.reshape(shape), segment.reshape(shape), uv.reshape(*shape, 2)
+        )
 
     def close(self) -> None:
-        """Nothing is held."""
-
-    def _middle(
-        self, stage: Stage, parts: list[_Part], scene: rtcore_scene.EmbreeScene, resolution: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return depth, segmentation and texture coordinates in the middle of the pixels."""
-        shape = (resolution, resolution)
-        origins, directions = rays_of(stage.camera, resolution)
-        hit = scene.run(origins, directions, output=True)
-        seen = hit["primID"] >= 0
-        depth = np.full(len(seen), np.inf, np.float32)
-        segment = np.zeros(len(seen), np.uint8)
-        uv = np.full((len(seen), 2), np.nan, np.float32)
-        if seen.any():
-            forward = stage.camera.axes[2].astype(np.float32)
-            depth[seen] = hit["tfar"][seen] * (directions[seen] @ forward)
-            segments = np.array([part.placed.segment for part in parts], np.uint8)
-            segment[seen] = segments[hit["geomID"][seen]]
-            surface = _surface(parts, hit, seen, origins, directions)
-            uv[seen] = surface.uv % 1.0
-            uv[segment != OBJECT] = np.nan
-        return depth.reshape(shape), segment.reshape(shape), uv.reshape(*shape, 2)
+        """Nothing is held but trees of models, which all pictures share."""
 
 
-def _parts(placed: Placed) -> list[_Part]:
-    model = find_object(placed.model)
-    matrix = placed.matrix
-    inverse = np.linalg.inv(matrix[:3, :3]).T
-    out = []
-    for mesh in model.meshes:
-        normals = mesh.normals @ inverse.T
-        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-        material = placed.material or mesh.material
-        out.append(
-            _Part(
-                placed,
-                material,
-                dict(model.textures),
-                mesh.vertices @ matrix[:3, :3].T + matrix[:3, 3],
-                mesh.faces,
-                normals,
-                mesh.uv,
-                mesh.vertices,
-            )
-        )
-    return out
-
-
-def _surface(
-    parts: list[_Part],
-    hit: dict[str, np.ndarray],
-    seen: np.ndarray,
-    origins: np.ndarray,
-    directions: np.ndarray,
-) -> Surface:
-    geometry, primitive = hit["geomID"][seen], hit["primID"][seen]
-    u, v = hit["u"][seen], hit["v"][seen]
-    weights = np.stack([1 - u - v, u, v], 1).astype(np.float32)
-    count = int(seen.sum())
-    normal, facing, own = (np.zeros((count, 3), np.float32) for _ in range(3))
-    uv = np.zeros((count, 2), np.float32)
-    for k, part in enumerate(parts):
-        mine = geometry == k
-        if not mine.any():
-            continue
-        corners = part.faces[primitive[mine]]
-        w = weights[mine][:, :, None]
-        normal[mine] = (part.normals[corners] * w).sum(1)
-        uv[mine] = (part.uv[corners] * w).sum(1)
-        own[mine] = (part.own[corners] * w).sum(1)
-        a, b, c = (part.vertices[corners[:, j]] for j in range(3))
-        facing[mine] = np.cross(b - a, c - a)
-    incoming = directions[seen]
-    for array in (normal, facing):
-        array /= np.maximum(np.linalg.norm(array, axis=1, keepdims=True), 1e-12)
-    # Both sides of a sheet are lit: its normals are turned to the eye.
-    facing[(facing * incoming).sum(1) > 0] *= -1
-    normal[(normal * facing).sum(1) < 0] *= -1
-    point = origins[seen] + hit["tfar"][seen][:, None] * incoming
-    return Surface(
-        point, normal, facing, incoming, uv, own, geometry, [(p.material, p.textures) for p in parts]
-    )
-
-
-def _through_lens(
-    stage: Stage, origins: np.ndarray, directions: np.ndarray, sample: int, samples: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Move the rays of a sample to its place on the lens, all meeting at the distance of the target."""
+def _samples(stage: Stage, resolution: int) -> int:
     camera = stage.camera
     if camera.aperture is None:
-        return origins, directions
-    right, up, forward = camera.axes.astype(np.float32)
-    # Focal lengths are mm for a sensor 36 mm wide; a unit of the scene stands for 100 mm, the size of a cup.
-    radius = camera.focal_length / camera.aperture / 2 / 100.0
-    angle, reach = 2.399963 * sample, radius * ((sample + 0.5) / samples) ** 0.5
+        return SAMPLES
+    # Blur of a point half a unit behind the target, in pixels.
     focus = float(np.linalg.norm(np.subtract(camera.target, camera.position)))
-    points = origins + directions * (focus / (directions @ forward))[:, None]
-    moved = origins + np.float32(reach) * (np.cos(angle) * right + np.sin(angle) * up)
-    turned = points - moved
-    return moved.astype(np.float32), (turned / np.linalg.norm(turned, axis=1, keepdims=True)).astype(
-        np.float32
-    )
+    opening = camera.focal_length / camera.aperture / UNIT
+    blur = opening * 0.5 / (focus + 0.5) / focus / (2 * camera.half_width) * resolution
+    return SAMPLES if blur < 1 else BLURRED_SAMPLES
+
+
+class _Picture:
+    """One picture while it is drawn."""
+
+    def __init__(self, stage: Stage, instances: list[Instance], resolution: int, samples: int) -> None:
+        self.stage = stage
+        self.instances = instances
+        self.resolution = resolution
+        self.across = max(1, int(samples**0.5))
+        self.spread = 2 * stage.camera.half_width / resolution
+
+    def light(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the linear light of the pixels over black, shape (R * R, 3), and what share is covered."""
+        n, total = self.across, self.across**2
+        light = np.zeros((self.resolution**2, 3), np.float32)
+        cover = np.zeros(self.resolution**2, np.float32)
+        for k in range(total):
+            offsets = ((k % n + 0.5) / n, (k // n + 0.5) / n)
+            origins, directions = rays_of(self.stage.camera, self.resolution, offsets=offsets)
+            origins, directions = self._through_lens(origins, directions, k, total)
+            found = self._look(origins, directions, (self.resolution, k, total))
+            light += found[0] / total
+            cover += found[1] / total
+        return light, np.minimum(cover, 1)
+
+    def middle(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return depth, segmentation and texture coordinates in the middle of the pixels."""
+        origins, directions = rays_of(self.stage.camera, self.resolution)
+        hits = nearest(self.instances, origins, directions)
+        surface = surface_of(self.instances, hits, directions)
+        seen = hits.instance >= 0
+        segments = np.array([i.placed.segment for i in self.instances], np.uint8)
+        depth = (hits.distance * (directions @ self.stage.camera.axes[2].astype(np.float32))).astype(
+            np.float32
+        )
+        depth[~seen] = np.inf
+        segment = np.where(seen, segments[hits.instance], 0).astype(np.uint8)
+        uv = surface.uv % np.float32(1)
+        uv[segment != OBJECT] = np.nan
+        return depth, segment, uv
+
+    def _look(
+        self,
+        origins: np.ndarray,
+        directions: np.ndarray,
+        grid: tuple[int, int, int] | None,
+        *,
+        depth: int = 0,
+        travelled: float = 0.0,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the light that rays bring, shape (P, 3), and what share of each is held up by something."""
+        hits = nearest(self.instances, origins, directions)
+        surface = surface_of(self.instances, hits, directions)
+        slant = np.abs(dots(surface.facing, directions))
+        far = np.where(hits.instance >= 0, hits.distance, 0) + np.float32(travelled)
+        # Half a sample's width is kept at a slant: sharp across, hardly aliased along.
+        spread = far * np.float32(self.spread / self.across) / np.sqrt(np.maximum(slant, 0.04))
+        looks = looks_of(self.instances, surface, spread)
+        lamps, open_ = light_held_up(self.instances, surface, self.stage.lights, grid=grid)
+        shaded = shade(surface, looks, directions, self.stage, arriving=lamps, openness=open_)
+        light = shaded.direct + shaded.gloss * shaded.sky * shaded.open_[:, None]
+        cover = (hits.instance >= 0).astype(np.float32)
+        if depth == 0:
+            bright = (looks.finish[:, 1:].max(1) > 0.5) & (looks.finish[:, 0] < _SMOOTH) & (cover > 0)
+            self._mirror(np.flatnonzero(bright), surface, shaded, light)
+        if depth < _DEPTH:
+            through = np.flatnonzero(shaded.clear.max(1) > 0.01)
+            if len(through):
+                start = surface.point[through] + directions[through] * np.float32(_OFFSET)
+                behind, held = self._look(
+                    start, directions[through], None, depth=depth + 1, travelled=float(far[through].mean())
+                )
+                share = shaded.clear[through]
+                light[through] += share * behind
+                cover[through] = 1 - share.mean(1) * (1 - held)
+        return light, cover
+
+    def _mirror(self, at: np.ndarray, surface: Surface, shaded: Shaded, light: np.ndarray) -> None:
+        """Put the things that smooth places mirror before the environment in `light`."""
+        if not len(at):
+            return
+        start = surface.lifted[at] + surface.facing[at] * np.float32(4 * _OFFSET)
+        image, held = self._look(start, shaded.mirrored[at], None, depth=_DEPTH)
+        rest = (1 - held)[:, None] * shaded.sky[at]
+        light[at] = shaded.direct[at] + shaded.gloss[at] * (image + rest)
+
+    def _through_lens(
+        self, origins: np.ndarray, directions: np.ndarray, sample: int, samples: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Move the rays of a sample to their places on the lens, all meeting at the distance of the target."""
+        camera = self.stage.camera
+        if camera.aperture is None:
+            return origins, directions
+        right, up, forward = camera.axes.astype(np.float32)
+        radius = camera.focal_length / camera.aperture / 2 / UNIT
+        points = spread_points(self.resolution, sample, samples, stream=97)
+        reach, angle = np.float32(radius) * np.sqrt(points[:, :1]), 2 * np.pi * points[:, 1:]
+        focus = float(np.linalg.norm(np.subtract(camera.target, camera.position)))
+        meeting = origins + directions * (np.float32(focus) / (directions @ forward))[:, None]
+        moved = (origins + reach * (np.cos(angle) * right + np.sin(angle) * up)).astype(np.float32)
+        turned = meeting - moved
+        return moved, (turned / lengths(turned)[:, None]).astype(np.float32)

@@ -1,219 +1,215 @@
-"""How bright a surface is under lamps and an environment, without bounces."""
+"""How bright a surface is under lamps and an environment: compiled loops over places, no bounces."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
+import numba
 import numpy as np
 
-from similitude.scenes.assets.environments import environment_pixels, radiance
-from similitude.scenes.assets.textures import texture_pixels
-from similitude.scenes.renderers.optics import linear
-from similitude.scenes.stage import Environment, Material, Stage
+from similitude.scenes.renderers.optics import GLOSS_FROM
+from similitude.scenes.renderers.skylight import ROUGH, light_of
+from similitude.scenes.renderers.surfaces import Looks, Surface
+from similitude.scenes.stage import Stage
 
-NEAR = 0.4
-"""How far away a surface must be to dim the light of the environment, in units of the scene."""
-
-_OFFSET = 2e-4  # so that a ray does not meet the surface that it leaves
-_CORNER_RAYS = 2
+_LEVELS = np.array((0.0, *ROUGH))
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
-    """Points on surfaces, P of them.
+class Shaded:
+    """Light that places send to the eye, linear, P of them.
 
     Attributes:
-        point: Where, float32, shape (P, 3).
-        normal: Smooth normals towards the eye, shape (P, 3).
-        facing: Normals of the triangles towards the eye, shape (P, 3).
-        incoming: Directions of the rays that found them, shape (P, 3).
-        uv: Texture coordinates, shape (P, 2).
-        own: Points in the models' own frames, shape (P, 3).
-        part: Index into `materials`, shape (P,).
-        materials: Materials of the parts, with the textures of their models.
+        direct: From lamps, and of the environment what is not mirrored, float32, shape (P, 3).
+        gloss: Share of what they mirror that reaches the eye, shape (P, 3).
+        sky: What they mirror of the environment, shape (P, 3).
+        clear: Share of what is behind them that shines through, shape (P, 3).
+        open_: Share of the mirrored environment that is not hidden by what is near, shape (P,).
+        mirrored: Directions in which they mirror the eye, shape (P, 3).
     """
 
-    point: np.ndarray
-    normal: np.ndarray
-    facing: np.ndarray
-    incoming: np.ndarray
-    uv: np.ndarray
-    own: np.ndarray
-    part: np.ndarray
-    materials: Sequence[tuple[Material, Mapping[str, np.ndarray]]]
+    direct: np.ndarray
+    gloss: np.ndarray
+    sky: np.ndarray
+    clear: np.ndarray
+    open_: np.ndarray
+    mirrored: np.ndarray
 
 
-def lit(surface: Surface, stage: Stage, scene: Any, *, sample: int) -> np.ndarray:
-    """Return the linear light that surfaces send to the eye, float32, shape (P, 3).
+def shade(
+    surface: Surface,
+    looks: Looks,
+    directions: np.ndarray,
+    stage: Stage,
+    *,
+    arriving: np.ndarray,
+    openness: np.ndarray,
+) -> Shaded:
+    """Return the light of surfaces.
 
-    Diffuse by Lambert, highlights by Cook and Torrance's model with GGX and Schlick's Fresnel term, the environment by
-    its second-order harmonics (Ramamoorthi and Hanrahan 2001) and by its picture where surfaces mirror.
+    Diffuse by Lambert; highlights by Cook and Torrance's model with GGX and Schlick's Fresnel term, widened by the size
+    of the lamp; the environment by its harmonics, and blurred by roughness where it is mirrored;
+    corners are dimmed less where surfaces are bright (Jimenez et al., SIGGRAPH 2016).
 
     Args:
         surface: Where.
+        looks: Of what.
+        directions: Of the rays that found them, shape (P, 3).
         stage: Lamps and environment.
-        scene: Embree's scene, for shadows.
-        sample: Number of the sample, from which random numbers follow.
+        arriving: Share of each lamp that is not hidden, shape (L, P).
+        openness: Share of the environment that is not hidden by what is near, shape (P,).
     """
-    rng = np.random.default_rng(sample)
-    base, rough, metal, clear = _looks(surface)
-    view = -surface.incoming
-    origin = surface.point + surface.facing * _OFFSET
-    facing_eye = np.clip((surface.normal * view).sum(1), 1e-3, 1)
-    f0 = (0.04 + (base - 0.04) * metal[:, None]).astype(np.float32)
-    diffuse = base * ((1 - metal) * (1 - 0.85 * clear))[:, None]
-    out = np.zeros_like(base)
-    for lamp in stage.lights:
-        spread = rng.normal(size=surface.point.shape).astype(np.float32)
-        spread *= lamp.radius / np.linalg.norm(spread, axis=1, keepdims=True)
-        to = np.asarray(lamp.position, np.float32) + spread - origin
-        distance = np.linalg.norm(to, axis=1)
-        to /= distance[:, None]
-        cosine = np.clip((surface.normal * to).sum(1), 0, None)
-        cosine[(surface.facing * to).sum(1) <= 0] = 0
-        wanted = cosine > 0
-        clearly = np.zeros(len(cosine), np.float32)
-        if wanted.any():
-            blocked = scene.run(origin[wanted], to[wanted], distance[wanted] * 0.999, query="OCCLUDED")
-            clearly[wanted] = blocked < 0
-        arriving = (lamp.power / (4 * np.pi * distance**2) * cosine * clearly)[:, None] * np.float32(
-            lamp.color
-        )
-        out += arriving * (diffuse / np.pi + _highlight(surface.normal, view, to, facing_eye, rough, f0))
-    open_ = _openness(surface, origin, scene, rng)
-    environment = stage.environment
-    out += diffuse / np.pi * _irradiance(environment, surface.normal) * open_[:, None]
-    mirrored = surface.incoming + 2 * facing_eye[:, None] * surface.normal
-    fresnel = f0 + (np.maximum(1 - rough[:, None], f0) - f0) * (1 - facing_eye[:, None]) ** 5
-    out += fresnel * _blurred(environment, mirrored, surface.normal, rough) * open_[:, None]
-    return out.astype(np.float32)
+    count = len(directions)
+    sky = light_of(stage.environment)
+    lamps = np.array(
+        [(*lamp.position, *lamp.color, lamp.power, lamp.radius) for lamp in stage.lights], np.float64
+    ).reshape(-1, 8)
+    direct, gloss, mirrors, clear, mirrored = (np.zeros((count, 3), np.float32) for _ in range(5))
+    open_ = np.zeros(count, np.float32)
+    out = Shaded(direct, gloss, mirrors, clear, open_, mirrored)
+    at = np.flatnonzero(surface.instance >= 0)
+    _shade(
+        at, surface.point, surface.normal, directions, looks.base, looks.finish, lamps, arriving, openness,
+        sky.harmonics, sky.sharp, sky.blurred, _LEVELS, stage.environment.strength, stage.environment.rotation,
+        out.direct, out.gloss, out.sky, out.clear, out.open_, out.mirrored,
+    )  # fmt: skip
+    return out
 
 
-def _looks(surface: Surface) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return linear colour (P, 3), roughness, metallic and transmission (P,)."""
-    count = len(surface.part)
-    base = np.zeros((count, 3), np.float32)
-    rough, metal, clear = (np.zeros(count, np.float32) for _ in range(3))
-    for k, (material, textures) in enumerate(surface.materials):
-        mine = surface.part == k
-        if not mine.any():
-            continue
-        color = linear(np.asarray(material.color, np.float32))
-        if material.texture is not None:
-            pixels = textures.get(material.texture)
-            pixels = texture_pixels(material.texture) if pixels is None else pixels
-            color = color * linear(_textured(material, pixels, surface, mine))
-        base[mine] = color
-        rough[mine], metal[mine], clear[mine] = material.roughness, material.metallic, material.transmission
-    return base, np.clip(rough, 0.05, 1), metal, clear
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _shade(
+    at: np.ndarray,
+    point: np.ndarray,
+    normals: np.ndarray,
+    directions: np.ndarray,
+    bases: np.ndarray,
+    finish: np.ndarray,
+    lamps: np.ndarray,
+    arriving: np.ndarray,
+    openness: np.ndarray,
+    harmonics: np.ndarray,
+    sharp: np.ndarray,
+    blurred: np.ndarray,
+    levels: np.ndarray,
+    strength: float,
+    rotation: float,
+    direct: np.ndarray,
+    gloss: np.ndarray,
+    sky: np.ndarray,
+    clears: np.ndarray,
+    open_: np.ndarray,
+    mirrored: np.ndarray,
+) -> None:
+    turn_c, turn_s = math.cos(rotation), math.sin(rotation)
+    n, v, m, diffuse, f0, to = np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3)
+    for p in at:
+        rough, metal, clear = max(finish[p, 0], 0.04), finish[p, 1], finish[p, 2]
+        level = min(1.0, (1.0 - finish[p, 0]) / (1.0 - GLOSS_FROM))
+        level = max(level, metal)
+        nv = 0.0
+        for i in range(3):
+            n[i], v[i] = normals[p, i], -directions[p, i]
+            nv += n[i] * v[i]
+        for i in range(3):
+            m[i] = 2 * nv * n[i] - v[i]
+        nv = min(max(nv, 1e-3), 1.0)
+        # Share of a white surrounding that is mirrored: Karis' fit, "Physically based shading on mobile" (2014).
+        r0, r1 = 1 - rough, 0.0425 - 0.0275 * rough
+        a = min(r0 * r0, 2.0 ** (-9.28 * nv)) * r0 + r1
+        scale, bias = 1.04 - 0.572 * rough - 1.04 * a, 0.022 * rough - 0.04 + 1.04 * a
+        for i in range(3):
+            base = bases[p, i]
+            f0[i] = (0.04 * (1 - metal) + base * metal) * level
+            share = min(max(f0[i] * scale + bias * level, 0.0), 1.0)
+            if clear > 0.5:
+                share = f0[i] + (1 - f0[i]) * (1 - nv) ** 5
+            gloss[p, i] = share
+            clears[p, i] = clear * (1 - share) * math.sqrt(max(base, 0.0)) * (1 - metal)
+            diffuse[i] = (
+                base * (1 - metal) * (1 - clear) * (1 - min(max(0.04 * scale + bias, 0.0), 1.0) * level)
+            )
+        # Lamps.
+        alpha = rough * rough
+        k = (rough + 1) ** 2 / 8
+        for j in range(len(lamps)):
+            if arriving[j, p] <= 0.0:
+                continue
+            d2 = 0.0
+            for i in range(3):
+                to[i] = lamps[j, i] - point[p, i]
+                d2 += to[i] * to[i]
+            d = math.sqrt(max(d2, 1e-12))
+            nl, h2, vl = 0.0, 0.0, 0.0
+            for i in range(3):
+                to[i] /= d
+                nl += n[i] * to[i]
+                vl += v[i] * to[i]
+            if nl <= 0.0:
+                continue
+            nh = 0.0
+            for i in range(3):
+                h = v[i] + to[i]
+                h2 += h * h
+                nh += n[i] * h
+            h1 = math.sqrt(max(h2, 1e-12))
+            nh = min(max(nh / h1, 0.0), 1.0)
+            vh = min(max((1 + vl) / h1, 0.0), 1.0)
+            wide = min(alpha + lamps[j, 7] / (2 * d), 1.0)
+            a2 = wide * wide
+            lobe = a2 / (math.pi * (nh * nh * (a2 - 1) + 1) ** 2)
+            masked = 0.25 / ((nv * (1 - k) + k) * (nl * (1 - k) + k))
+            light = lamps[j, 6] / (4 * math.pi * max(d2, 1e-12)) * nl * arriving[j, p]
+            fresnel = (1 - vh) ** 5
+            for i in range(3):
+                shine = lobe * masked * (f0[i] + (level - f0[i]) * fresnel)
+                direct[p, i] += light * lamps[j, 3 + i] * (diffuse[i] / math.pi + shine)
+        # The environment on the matt part.
+        x, y, z = turn_c * n[0] + turn_s * n[1], turn_c * n[1] - turn_s * n[0], n[2]
+        free = openness[p]
+        for i in range(3):
+            light = 0.282095 * harmonics[0, i] + 0.488603 * (
+                y * harmonics[1, i] + z * harmonics[2, i] + x * harmonics[3, i]
+            )
+            light += 1.092548 * (x * y * harmonics[4, i] + y * z * harmonics[5, i] + x * z * harmonics[7, i])
+            light += (
+                0.315392 * (3 * z * z - 1) * harmonics[6, i] + 0.546274 * (x * x - y * y) * harmonics[8, i]
+            )
+            base = min(bases[p, i], 1.0)
+            a = 2.0404 * base - 0.3324
+            b = 0.6417 - 4.7951 * base
+            c = 2.7552 * base + 0.6903
+            dimmed = max(free, ((free * a + b) * free + c) * free)
+            direct[p, i] += diffuse[i] / math.pi * max(light, 0.0) * strength * dimmed
+        # The environment in the glossy part.
+        open_[p] = min(max((nv + free) ** (2.0 ** (-16 * rough - 1)) - 1 + free, 0.0), 1.0)
+        x, y, z = turn_c * m[0] + turn_s * m[1], turn_c * m[1] - turn_s * m[0], m[2]
+        for i in range(3):
+            mirrored[p, i] = m[i]
+        high = 1
+        while high < len(levels) - 1 and levels[high] < rough:
+            high += 1
+        part = min(max((rough - levels[high - 1]) / (levels[high] - levels[high - 1]), 0.0), 1.0)
+        if finish[p, 0] <= 0.04:
+            part = 0.0
+        _add(sharp if high == 1 else blurred[high - 2], x, y, z, (1 - part) * strength, p, sky)
+        _add(blurred[high - 1], x, y, z, part * strength, p, sky)
 
 
-def _textured(material: Material, pixels: np.ndarray, surface: Surface, mine: np.ndarray) -> np.ndarray:
-    if material.projection == "uv":
-        return bilinear(pixels, surface.uv[mine] * material.scale)
-    own = surface.own[mine] * material.scale
-    # The side of the box that a point looks to is that of the largest component of its place's own normal.
-    side = np.abs(surface.normal[mine]).argmax(1)
-    across = np.select(
-        [side[:, None] == 0, side[:, None] == 1], [own[:, [1, 2]], own[:, [0, 2]]], own[:, [0, 1]]
-    )
-    return bilinear(pixels, across + 0.5)
-
-
-def bilinear(pixels: np.ndarray, uv: np.ndarray) -> np.ndarray:
-    """Return a texture at coordinates, repeated without end, shape (P, 3); v grows upwards."""
-    h, w = pixels.shape[:2]
-    x, y = uv[:, 0] * w - 0.5, (1 - uv[:, 1]) * h - 0.5
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    fx, fy = (x - left)[:, None], (y - top)[:, None]
-    a, b = pixels[top % h, left % w, :3], pixels[top % h, (left + 1) % w, :3]
-    c, d = pixels[(top + 1) % h, left % w, :3], pixels[(top + 1) % h, (left + 1) % w, :3]
-    return (a * (1 - fx) + b * fx) * (1 - fy) + (c * (1 - fx) + d * fx) * fy
-
-
-def _highlight(
-    normal: np.ndarray,
-    view: np.ndarray,
-    to: np.ndarray,
-    facing_eye: np.ndarray,
-    rough: np.ndarray,
-    f0: np.ndarray,
-) -> np.ndarray:
-    half = view + to
-    half /= np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-9)
-    nh = np.clip((normal * half).sum(1), 0, 1)
-    nl = np.clip((normal * to).sum(1), 1e-3, 1)
-    vh = np.clip((view * half).sum(1), 0, 1)
-    a2 = rough**4
-    spread = a2 / (np.pi * (nh**2 * (a2 - 1) + 1) ** 2)
-    k = (rough + 1) ** 2 / 8
-    masked = 1 / ((facing_eye * (1 - k) + k) * (nl * (1 - k) + k)) / 4
-    return (spread * masked)[:, None] * (f0 + (1 - f0) * (1 - vh[:, None]) ** 5)
-
-
-def _openness(surface: Surface, origin: np.ndarray, scene: Any, rng: np.random.Generator) -> np.ndarray:
-    """Return which share of the light of the environment reaches each point, float32, shape (P,)."""
-    free = np.zeros(len(origin), np.float32)
-    for _ in range(_CORNER_RAYS):
-        # Normals with a random unit vector added are spread by the cosine.
-        away = rng.normal(size=origin.shape).astype(np.float32)
-        away = surface.normal + away / np.linalg.norm(away, axis=1, keepdims=True) * 0.999
-        away /= np.linalg.norm(away, axis=1, keepdims=True)
-        reach = np.full(len(origin), NEAR, np.float32)
-        blocked = scene.run(origin, away, reach, query="OCCLUDED")
-        free += blocked < 0
-    # What blocks sends a part of the light on itself.
-    return 0.25 + 0.75 * free / _CORNER_RAYS
-
-
-@lru_cache(maxsize=16)
-def _harmonics(name: str) -> np.ndarray:
-    pixels = environment_pixels(name).astype(np.float64)
-    h, w = pixels.shape[:2]
-    theta = (np.arange(h) + 0.5) / h * np.pi
-    azimuth = np.pi - 2 * np.pi * (np.arange(w) + 0.5) / w
-    z = np.cos(theta)[:, None] * np.ones(w)
-    x, y = np.sin(theta)[:, None] * np.cos(azimuth), np.sin(theta)[:, None] * np.sin(azimuth)
-    area = (np.sin(theta) * np.pi / h * 2 * np.pi / w)[:, None]
-    return np.stack([(pixels * (b * area)[..., None]).sum((0, 1)) for b in _basis(x, y, z)])
-
-
-def _basis(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> list[np.ndarray]:
-    return [
-        0.282095 * np.ones_like(z),
-        0.488603 * y,
-        0.488603 * z,
-        0.488603 * x,
-        1.092548 * x * y,
-        1.092548 * y * z,
-        0.315392 * (3 * z * z - 1),
-        1.092548 * x * z,
-        0.546274 * (x * x - y * y),
-    ]
-
-
-def _turned(environment: Environment, directions: np.ndarray) -> np.ndarray:
-    c, s = np.cos(environment.rotation), np.sin(environment.rotation)
-    x, y, z = np.moveaxis(directions, -1, 0)
-    return np.stack([c * x + s * y, c * y - s * x, z], -1)
-
-
-def _irradiance(environment: Environment, normals: np.ndarray) -> np.ndarray:
-    coefficients = _harmonics(environment.name)
-    bands = np.repeat([np.pi, 2 * np.pi / 3, np.pi / 4], [1, 3, 5])
-    x, y, z = np.moveaxis(_turned(environment, normals), -1, 0)
-    light = sum(a * b[:, None] * c for a, b, c in zip(bands, _basis(x, y, z), coefficients, strict=True))
-    return np.clip(light * environment.strength, 0, None).astype(np.float32)
-
-
-def _blurred(
-    environment: Environment, mirrored: np.ndarray, normal: np.ndarray, rough: np.ndarray
-) -> np.ndarray:
-    """Return what a surface mirrors: the picture itself where it is smooth, its harmonics where it is rough."""
-    sharp = radiance(environment, mirrored)
-    soft = _irradiance(environment, mirrored) / np.pi
-    share = np.clip(rough / 0.6, 0, 1)[:, None]
-    return sharp * (1 - share) + soft * share
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _add(picture: np.ndarray, x: float, y: float, z: float, factor: float, p: int, out: np.ndarray) -> None:
+    """Add what an equirectangular picture shows in a direction, between its pixels."""
+    if factor <= 0.0:
+        return
+    h, w = picture.shape[0], picture.shape[1]
+    across = (math.pi - math.atan2(y, x)) / (2 * math.pi) * w - 0.5
+    down = min(max(math.acos(min(max(z, -1.0), 1.0)) / math.pi * h - 0.5, 0.0), h - 1.0)
+    left, top = math.floor(across), math.floor(down)
+    fx, fy = across - left, down - top
+    for j in range(2):
+        row = min(int(top) + j, h - 1)
+        for i in range(2):
+            column = (int(left) + i) % w
+            weight = factor * (fx if i else 1 - fx) * (fy if j else 1 - fy)
+            for c in range(3):
+                out[p, c] += weight * picture[row, column, c]
