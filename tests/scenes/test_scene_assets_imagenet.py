@@ -45,7 +45,7 @@ def test_names_give_numbers(names, numbers):
 
 
 def test_a_close_name_is_said():
-    with pytest.raises(SceneError, match="'cofee mug' is none of the 1,000.*Did you mean 'coffee mug'"):
+    with pytest.raises(SceneError, match=r"'cofee mug' is none of the 1,000.*Did you mean 'coffee mug'"):
         class_ids(["cofee mug"])
 
 

@@ -9,6 +9,9 @@ import numpy as np
 
 from similitude.core.errors import SceneError
 
+MISSING = "missing: "
+"""How the names of textures begin that a model needs and its file does not have; what is wrong with them follows."""
+
 
 @lru_cache(maxsize=64)
 def texture_pixels(name: str) -> np.ndarray:
@@ -17,6 +20,8 @@ def texture_pixels(name: str) -> np.ndarray:
     Raises:
         SceneError: There is no such texture, or its file cannot be read.
     """
+    if name.startswith(MISSING):
+        raise SceneError(f"{name.removeprefix(MISSING)} Or give the object another material by a control.")
     if name == "checker":
         cells = np.indices((8, 8)).sum(0) % 2
         return np.kron(cells, np.ones((16, 16)))[..., None].repeat(3, 2).astype(np.float32) * 0.8 + 0.1
