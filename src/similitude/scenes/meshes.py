@@ -61,7 +61,6 @@ class ObjectModel:
         labels: Names of ImageNet classes that are right for it; empty for props.
         textures: Pixels of its own pictures by the name that materials use, sRGB float32, shape (H, W, 3 or 4).
         liquid: Height of the brim and inner radius there, for vessels that liquid can be poured into; None otherwise.
-        liquid_axis: Where the middle of the brim is in x and y: a handle moves it away from the origin.
     """
 
     name: str
@@ -69,7 +68,6 @@ class ObjectModel:
     labels: tuple[str, ...] = ()
     textures: Mapping[str, np.ndarray] = field(default_factory=dict)
     liquid: tuple[float, float] | None = None
-    liquid_axis: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         if not self.meshes:
@@ -111,5 +109,5 @@ class ObjectModel:
         )
         if self.liquid is None:
             return replace(self, meshes=meshes)
-        x, y, height = ((np.array([*self.liquid_axis, self.liquid[0]]) - middle) / extent).tolist()
-        return replace(self, meshes=meshes, liquid=(height, self.liquid[1] / extent), liquid_axis=(x, y))
+        brim = ((self.liquid[0] - float(middle[2])) / extent, self.liquid[1] / extent)
+        return replace(self, meshes=meshes, liquid=brim)

@@ -41,7 +41,7 @@ def baseball() -> ObjectModel:
         return mixed(leather, (0.72, 0.06, 0.08), thread.astype(float))
 
     mesh = ball(Material("leather", (1, 1, 1), "leather", roughness=0.55), rows=64)
-    return ObjectModel("baseball", (mesh,), textures={"leather": by_direction(paint, height=768)})
+    return ObjectModel("baseball", (mesh,), textures={"leather": by_direction(paint, height=512)})
 
 
 def golf_ball() -> ObjectModel:
@@ -98,7 +98,7 @@ def basketball() -> ObjectModel:
 
 
 def volleyball() -> ObjectModel:
-    """Return a white ball of six times three panels."""
+    """Return a ball of six times three panels, white, blue and yellow."""
 
     def paint(away: np.ndarray) -> np.ndarray:
         size = np.abs(away)
@@ -108,7 +108,10 @@ def volleyball() -> ObjectModel:
         edge = 1 - np.take_along_axis(size, ((side + 1) % 3)[:, None], 1)[:, 0] / largest
         other = 1 - np.take_along_axis(size, ((side + 2) % 3)[:, None], 1)[:, 0] / largest
         seam = np.minimum.reduce([np.abs(np.abs(across) - 1 / 3), edge, other])
-        return mixed((0.45, 0.45, 0.45), (0.95, 0.95, 0.93), step(seam, 0.02, 0.015))
+        # The middle panel of each three is white, those beside it are blue and yellow.
+        panel = mixed((0.95, 0.95, 0.93), (0.95, 0.80, 0.16), (across > 1 / 3).astype(float))
+        panel = mixed(panel, (0.10, 0.22, 0.55), (across < -1 / 3).astype(float))
+        return mixed((0.35, 0.35, 0.36), panel, step(seam, 0.012, 0.012))
 
     mesh = ball(Material("leather", (1, 1, 1), "panels", roughness=0.4), rows=64)
     return ObjectModel("volleyball", (mesh,), textures={"panels": by_direction(paint, height=512)})

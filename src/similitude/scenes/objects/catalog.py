@@ -21,6 +21,7 @@ from similitude.scenes.objects import (
     signs,
     vessels,
 )
+from similitude.scenes.objects.surfaces import united
 from similitude.scenes.objects.view import LAWN, View
 
 FURNITURE = "sweethome3d:"
@@ -227,7 +228,8 @@ def find_object(name: str) -> ObjectModel:
     """
     if name in OBJECTS:
         entry = OBJECTS[name]
-        return replace(entry.make(), name=name, labels=entry.labels).normalised()
+        made = entry.make()
+        return replace(made, name=name, labels=entry.labels, meshes=united(made.meshes)).normalised()
     if name.startswith(FURNITURE):
         from similitude.scenes.assets.sweethome import furniture
 

@@ -39,15 +39,15 @@ def lemon() -> ObjectModel:
 
     def radius(away: np.ndarray) -> np.ndarray:
         x = away[:, 0]
-        body = 1 / np.sqrt((x / 0.47) ** 2 + (1 - x**2) / 0.355**2)
-        tip = 0.055 * np.exp(-((1 - x) / 0.035)) + 0.03 * np.exp(-((1 + x) / 0.03))
+        body = 1 / np.sqrt((x / 0.46) ** 2 + (1 - x**2) / 0.34**2)
+        tip = 0.075 * np.exp(-((1 - x) / 0.022)) + 0.035 * np.exp(-((1 + x) / 0.02))
         return body + tip + 0.0022 * noise(away, 16, octaves=2)
 
     def paint(away: np.ndarray) -> np.ndarray:
         pores = step(noise(away, 24, seed=1, octaves=2), -0.5, 0.4)
-        peel = mixed((0.95, 0.79, 0.10), (0.99, 0.88, 0.20), 0.5 + 0.5 * noise(away, 1.2, seed=3))
+        peel = mixed((0.96, 0.76, 0.06), (0.99, 0.84, 0.14), 0.5 + 0.5 * noise(away, 1.2, seed=3))
         peel = mixed(peel * 0.90, peel, pores)
-        peel = mixed(peel, (0.72, 0.72, 0.16), 0.7 * step(away[:, 0], 0.985, 0.03))
+        peel = mixed(peel, (0.76, 0.70, 0.16), 0.6 * step(away[:, 0], 0.99, 0.02))
         return mixed((0.45, 0.40, 0.15), peel, step(1 + away[:, 0], 0.004, 0.004))
 
     peel = ball(Material("peel", (1, 1, 1), "peel", roughness=0.4), radius, rows=96)
@@ -142,7 +142,7 @@ def strawberry() -> ObjectModel:
 
     skin = ball(Material("flesh", (1, 1, 1), "seeds", roughness=0.28), radius, rows=112)
     green = Material("leaf", (0.25, 0.50, 0.13), roughness=0.7)
-    leaves = [placed(_leaf(green), (0, 0, 0.315), rotation=(0, 0, 2 * np.pi * k / 9)) for k in range(9)]
+    leaves = [placed(_leaf(green), (0, 0, 0.345), rotation=(0, 0, 2 * np.pi * k / 9)) for k in range(9)]
     stalk = tube(smooth([[0, 0, 0.30], [0.01, 0, 0.40], [0.05, 0, 0.50]], steps=10), 0.014, green)
     return ObjectModel(
         "strawberry", (skin, *leaves, stalk), textures={"seeds": by_direction(paint, height=512)}
@@ -150,9 +150,9 @@ def strawberry() -> ObjectModel:
 
 
 def _leaf(material: Material) -> Mesh:
-    """Return a narrow leaf from the origin along x that curls down and up again at its tip."""
-    t, s = np.linspace(0, 1, 12)[:, None], np.linspace(-1, 1, 7)[None]
-    width = 0.075 * np.sin(np.pi * np.clip(t * 0.93 + 0.06, 0, 1)) ** 0.8
-    x = 0.02 + 0.27 * t + 0 * s
-    z = 0.07 * np.sin(np.pi * t * 0.5) - 0.10 * t**2 + 0.05 * t**4 - 0.25 * (width * s) ** 2 / 0.06
-    return grid(np.stack([x, width * s, z], -1), material, crease=np.pi)
+    """Return a narrow leaf from the origin along x that lies on the fruit and lifts its tip."""
+    t, s = np.linspace(0, 1, 14), np.linspace(-1, 1, 7)[None]
+    spine = smooth([[0.0, 0.0], [0.10, 0.055], [0.20, 0.055], [0.28, 0.015], [0.345, 0.0]], steps=13)
+    width = 0.07 * np.sin(np.pi * np.clip(t * 0.95 + 0.045, 0, 1) ** 0.8)[:, None] ** 0.8
+    z = spine[:, 1:] - 0.9 * (width * s) ** 2 / 0.07
+    return grid(np.stack([spine[:, :1] + 0 * s, width * s, z], -1), material, crease=np.pi)

@@ -75,12 +75,18 @@ def table_lamp() -> ObjectModel:
 
 
 def toilet_roll() -> ObjectModel:
-    """Return a roll of toilet paper, a little of it hanging down."""
-    paper = Material("paper", (0.94, 0.94, 0.93), roughness=1.0)
-    ring = rounded([(2.2, 0), (5.8, 0), (5.8, 10), (2.2, 10), (2.2, 0)], 0.25)
-    core = [(2.0, 0.1), (2.25, 0.1), (2.25, 9.9), (2.0, 9.9), (2.0, 0.1)]
+    """Return a roll of toilet paper that lies on its side, its end hanging down and reaching out to the front."""
+    paper = Material("paper", (0.95, 0.95, 0.94), roughness=1.0)
+    ring = rounded([(2.1, -5), (5.5, -5), (5.5, 5), (2.1, 5), (2.1, -5)], 0.2)
+    core = [(1.95, -4.95), (2.15, -4.95), (2.15, 4.95), (1.95, 4.95), (1.95, -4.95)]
     cardboard = Material("cardboard", (0.62, 0.50, 0.36), roughness=0.9)
-    return ObjectModel("toilet roll", (lathed(ring, paper, sections=96), lathed(core, cardboard)))
+    hanging = smooth([(-5.55, 0.6), (-5.75, -3.0), (-6.6, -5.0), (-9.0, -5.5), (-13.0, -5.5)], steps=32)
+    drop = joined(arc((0, 0), 5.56, np.pi / 2, np.pi * 0.96, steps=24), hanging)
+    sides = [np.stack([np.full(len(drop), x), drop[:, 0], drop[:, 1]], -1) for x in (-4.9, 4.9)]
+    sheet = grid(np.stack(sides, 1)[::-1], paper)
+    rolled = [lathed(ring, paper, sections=96), lathed(core, cardboard, sections=96)]
+    lying = [placed(mesh, rotation=(0, np.pi / 2, 0)) for mesh in rolled]
+    return ObjectModel("toilet roll", (*lying, sheet))
 
 
 def dumbbell() -> ObjectModel:

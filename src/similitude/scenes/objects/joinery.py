@@ -48,7 +48,7 @@ def crate() -> ObjectModel:
         for y in (-12.6, -6.3, 0, 6.3, 12.6)
     ]
     return ObjectModel(
-        "crate", tuple(parts), textures={"pine": _grain((0.62, 0.43, 0.22), (0.84, 0.66, 0.42))}
+        "crate", tuple(parts), textures={"pine": _grain((0.45, 0.31, 0.18), (0.72, 0.55, 0.36))}
     )
 
 
@@ -78,43 +78,39 @@ def park_bench() -> ObjectModel:
     )
 
 
+_BINDINGS = (
+    (0.55, 0.12, 0.10),
+    (0.12, 0.22, 0.42),
+    (0.15, 0.35, 0.20),
+    (0.75, 0.62, 0.35),
+    (0.85, 0.82, 0.75),
+    (0.20, 0.18, 0.18),
+    (0.62, 0.34, 0.12),
+    (0.35, 0.16, 0.34),
+)
+
+
 def bookcase() -> ObjectModel:
-    """Return a bookcase of five shelves full of books."""
+    """Return a bookcase of four shelves full of books."""
     wood = _pine("walnut")
-    parts: list[Mesh] = [placed(box(3, 30, 190, wood, bevel=0.3), (s * 43.5, 0, 0)) for s in (-1, 1)]
-    heights = [-91, -54, -17, 20, 57, 93.5]
-    parts += [placed(box(84, 29, 3, wood, bevel=0.3), (0, 0, z)) for z in heights]
-    parts.append(placed(box(90, 1, 188, wood), (0, 14.5, 0)))
+    half, deep = 58.0, 30.0
+    heights = [-76.0, -38.0, 0.0, 38.0, 75.0]
+    parts: list[Mesh] = [placed(box(3, deep, 156, wood, bevel=0.3), (s * half, 0, 0)) for s in (-1, 1)]
+    parts += [placed(box(2 * half - 3, deep - 1, 3, wood, bevel=0.3), (0, 0, z)) for z in heights]
+    parts.append(placed(box(2 * half, 1, 154, wood), (0, deep / 2 - 0.5, 0)))
+    bindings = [Material("book", color, roughness=0.7) for color in _BINDINGS]
     rng = np.random.default_rng(11)
-    colors = np.array(
-        [
-            (0.55, 0.12, 0.10),
-            (0.12, 0.22, 0.42),
-            (0.15, 0.35, 0.20),
-            (0.75, 0.62, 0.35),
-            (0.85, 0.82, 0.75),
-            (0.20, 0.18, 0.18),
-            (0.62, 0.34, 0.12),
-            (0.35, 0.16, 0.34),
-        ]
-    )
     for z in heights[:-1]:
-        x = -41.5
+        x = 2.0 - half
         while True:
-            thick, tall, deep = rng.uniform(2.2, 5.5), rng.uniform(22, 31), rng.uniform(16, 22)
-            if x + thick > 41.5:
+            thick, tall, size = rng.uniform(2.4, 6.0), rng.uniform(22, 32), rng.uniform(16, 22)
+            if x + thick > half - 2:
                 break
-            color = colors[rng.integers(len(colors))] * rng.uniform(0.8, 1.15)
-            book = Material("book", tuple(np.clip(np.round(color, 3), 0, 1).tolist()), roughness=0.7)
-            parts.append(
-                placed(
-                    box(thick - 0.15, deep, tall, book, bevel=0.2),
-                    (x + thick / 2, -13 + deep / 2, z + 1.5 + tall / 2),
-                )
-            )
-            x += thick
+            book = box(thick - 0.2, size, tall, bindings[rng.integers(len(bindings))], bevel=0.25)
+            parts.append(placed(book, (x + thick / 2, size / 2 - 13, z + 1.5 + tall / 2)))
+            x += thick + (9 if rng.uniform() < 0.06 else 0)
     return ObjectModel(
-        "bookcase", tuple(parts), textures={"walnut": _grain((0.30, 0.18, 0.10), (0.46, 0.30, 0.18))}
+        "bookcase", tuple(parts), textures={"walnut": _grain((0.36, 0.22, 0.12), (0.54, 0.36, 0.21))}
     )
 
 

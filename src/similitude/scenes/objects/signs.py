@@ -81,7 +81,7 @@ def stop_sign() -> ObjectModel:
     uv = points / (2 * half) + 0.5
     sheet = np.stack([points[..., 0], np.full(points.shape[:2], -0.4), points[..., 1]], -1)
     face = grid(sheet[::-1, :], Material("sheeting", (1, 1, 1), "stop", roughness=0.5), uv=uv[::-1])
-    post = placed(rod([0, 0, -130], [0, 0, 34], 3.0, POLE), (0, 3.4, 0))
+    post = placed(rod([0, 0, -75], [0, 0, 34], 3.0, POLE), (0, 3.4, 0))
     return ObjectModel("stop sign", (back, face, post), textures={"stop": by_place(paint, 512, 512)})
 
 

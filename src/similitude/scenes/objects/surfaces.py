@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -120,3 +121,24 @@ def placed(
 def painted(mesh: Mesh, material: Material) -> Mesh:
     """Return a mesh with another material."""
     return replace(mesh, material=material)
+
+
+def united(meshes: Iterable[Mesh]) -> tuple[Mesh, ...]:
+    """Return meshes with all parts of one material as one, in the order of the first of each: faster to draw."""
+    groups: dict[Material, list[Mesh]] = {}
+    for mesh in meshes:
+        groups.setdefault(mesh.material, []).append(mesh)
+    out = []
+    for material, parts in groups.items():
+        offsets = np.cumsum([0, *(len(part.vertices) for part in parts[:-1])])
+        faces = [part.faces + offset for part, offset in zip(parts, offsets, strict=True)]
+        out.append(
+            Mesh(
+                np.concatenate([part.vertices for part in parts]),
+                np.concatenate(faces).astype(np.int32),
+                np.concatenate([part.normals for part in parts]),
+                np.concatenate([part.uv for part in parts]),
+                material,
+            )
+        )
+    return tuple(out)

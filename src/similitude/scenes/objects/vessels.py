@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from similitude.scenes.meshes import ObjectModel
+from similitude.scenes.meshes import Mesh, ObjectModel
 from similitude.scenes.objects.outlines import joined, regular, rounded, smooth
 from similitude.scenes.objects.solids import lathed, plate, tube
-from similitude.scenes.objects.surfaces import placed
+from similitude.scenes.objects.surfaces import grid, placed
 from similitude.scenes.stage import Material
 
 TERRACOTTA = Material("terracotta", (0.72, 0.38, 0.22), roughness=0.9)
@@ -107,10 +107,38 @@ def bucket() -> ObjectModel:
 
 
 def flowerpot() -> ObjectModel:
-    """Return a pot of terracotta full of earth."""
+    """Return a pot of terracotta with earth and a plant of broad leaves."""
     wall = [(0, 0), (4.6, 0), (6.1, 10.0), (6.6, 10.0), (7.0, 13.0), (6.4, 13.0), (6.1, 11.6), (0, 11.6)]
     pot = lathed(rounded(wall, 0.2), TERRACOTTA, sections=96)
-    return ObjectModel("flowerpot", (pot,))
+    earth = lathed(
+        [(6.2, 12.0), (3.0, 12.4), (0, 12.5)], Material("earth", (0.20, 0.13, 0.09), roughness=1.0)
+    )
+    green = Material("leaf", (0.16, 0.42, 0.12), roughness=0.45)
+    rng = np.random.default_rng(6)
+    parts: list[Mesh] = [pot, earth]
+    for k in range(15):
+        turn, lean, length = 2.4 * k, 0.25 + 0.055 * k, rng.uniform(7.5, 9.5) * (1 - 0.02 * k)
+        parts += [placed(mesh, (0, 0, 12.2), rotation=(0, 0, turn)) for mesh in _frond(lean, length, green)]
+    return ObjectModel("flowerpot", tuple(parts))
+
+
+def _frond(lean: float, length: float, material: Material) -> tuple[Mesh, Mesh]:
+    """Return a stalk from the origin that leans towards x, and the leaf at its end, bent over."""
+    t = np.linspace(0, 1, 20)
+    angle = np.pi / 2 - lean * (0.4 + 1.5 * t)
+    step_ = length / 12
+    path = np.stack([np.cumsum(np.cos(angle)), 0 * t, np.cumsum(np.sin(angle))], 1) * step_
+    stalk = tube(path[:9], 0.16, material)
+    s = np.linspace(-1, 1, 9)[None]
+    along = (np.arange(8, 20) - 8)[:, None] / 11
+    width = 0.27 * length * np.sin(np.pi * np.clip(0.04 + 0.96 * along, 0, 1) ** 0.75) + 0.02
+    normal = np.stack([-np.sin(angle), 0 * t, np.cos(angle)], 1)[8:, None]
+    # The halves of a leaf rise to both sides of its middle rib.
+    rise = 0.25 * np.abs(width * s)[..., None]
+    points = (
+        path[8:, None] + np.stack([0 * s + 0 * width, width * s, 0 * s + 0 * width], -1) - normal * rise * -1
+    )
+    return stalk, grid(points, material, crease=0.3)
 
 
 def frying_pan() -> ObjectModel:
