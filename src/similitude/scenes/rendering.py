@@ -10,11 +10,11 @@ from functools import lru_cache
 import numpy as np
 
 from similitude.core.errors import SceneError
-from similitude.scenes.controls.catalog import full_settings
+from similitude.scenes.controls.catalog import in_order
 from similitude.scenes.controls.control import Picture, PictureControl, StageControl
 from similitude.scenes.frame import Frame
 from similitude.scenes.renderers.renderer import Renderer, renderer_named
-from similitude.scenes.scene import Scene, control_of
+from similitude.scenes.scene import Scene
 from similitude.scenes.stage import Environment, Placed, Stage
 
 GREY = 0.6
@@ -31,10 +31,9 @@ def stage_of(scene: Scene) -> Stage:
 
     model = find_object(scene.object)
     stage = Stage(Placed(scene.object), environment=Environment(scene.environment))
-    for instance, settings in scene.controls.items():
-        control = control_of(instance, settings)
+    for _, control, values in in_order(scene.controls):
         if isinstance(control, StageControl):
-            stage = control.arrange(stage, full_settings(instance, settings), model)
+            stage = control.arrange(stage, values, model)
     return stage
 
 
@@ -90,10 +89,9 @@ def develop(scene: Scene, stage: Stage, frame: Frame) -> Frame:
     else:
         behind = np.full((*size, 3), GREY, np.float32)
     picture = Picture(frame, behind, int(scene.digest[:8], 16))
-    for instance, settings in scene.controls.items():
-        control = control_of(instance, settings)
+    for _, control, values in in_order(scene.controls):
         if isinstance(control, PictureControl):
-            picture = control.develop(picture, full_settings(instance, settings))
+            picture = control.develop(picture, values)
     return replace(picture.frame, rgb=picture.composed).quantized()
 
 

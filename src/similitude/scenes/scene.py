@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from similitude.core.errors import SceneError
-from similitude.scenes.controls.control import Control, Value
+from similitude.scenes.controls.control import Value
 
 KIND = "kind"
 """Setting of a control that names its kind, where the instance's own name is none."""
@@ -22,9 +22,10 @@ class Scene:
 
     Attributes:
         object: Name of an object (`similitude.scenes.OBJECTS`), "sweethome3d:NAME", or the path of an OBJ or glTF file.
-        controls: Settings by instance of a control, then by name, applied in this order. An instance bears the name of a
-            kind of control ("orientation"), or says it: `{"left": {"kind": "light", "power": 80}}`. Settings that are
-            left out have their center; controls that are left out do nothing.
+        controls: Settings by instance of a control, then by name. They act by phase (`scenes.controls.control.Phase`): a
+            camera sees the object as it was turned, whichever is said first; effects act in the order given. An instance
+            bears the name of a kind of control ("orientation"), or says it: `{"left": {"kind": "light", "power": 80}}`.
+            Settings that are left out have their center; controls that are left out do nothing.
         environment: Light from all around: a name (`similitude.scenes.ENVIRONMENTS`), or the path of an EXR or HDR.
         resolution: Rows and columns of the picture.
         samples: Samples per pixel; None for the renderer's own choice.
@@ -132,10 +133,3 @@ class _Frozen(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return repr(self._items)
-
-
-def control_of(instance: str, settings: Mapping[str, Any]) -> Control:
-    """Return the control of an instance: the kind that it says, or else that of its name."""
-    from similitude.scenes.controls.catalog import control_named
-
-    return control_named(str(settings.get(KIND, instance)), instance=instance)

@@ -1,22 +1,53 @@
-"""All controls by the name of their kind, and how settings are checked."""
+"""All controls by the name of their kind, how settings are checked, and in which order they act."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from similitude.core.errors import SceneError, TuningError
+from similitude.core.errors import SceneError
 from similitude.scenes.controls.control import Control, Value
 
 KIND = "kind"
 
 
+@cache
 def controls() -> dict[str, Control]:
-    """Return every control by the name of its kind."""
+    """Return every control by the name of its kind, in the order in which they act."""
+    from similitude.scenes.controls.background import Background
+    from similitude.scenes.controls.camera import CameraControl
+    from similitude.scenes.controls.corruption import Corruption
+    from similitude.scenes.controls.filling import Liquid
+    from similitude.scenes.controls.framing import LocationInFrame
+    from similitude.scenes.controls.grounding import Ground, PinToGround
+    from similitude.scenes.controls.lamps import LightControl
+    from similitude.scenes.controls.look import MaterialControl, TextureControl
+    from similitude.scenes.controls.occlusion import Occlusion
     from similitude.scenes.controls.placing import Orientation, Position, Scale
+    from similitude.scenes.controls.shades import Shades
+    from similitude.scenes.controls.surroundings import EnvironmentControl
 
-    return {control.kind: control for control in (Orientation(), Position(), Scale())}
+    every: tuple[Control, ...] = (
+        Orientation(),
+        Position(),
+        Scale(),
+        PinToGround(),
+        Liquid(),
+        Ground(),
+        EnvironmentControl(),
+        LightControl(),
+        CameraControl(),
+        LocationInFrame(),
+        MaterialControl(),
+        TextureControl(),
+        Occlusion(),
+        Background(),
+        Shades(),
+        Corruption(),
+    )
+    return {control.kind: control for control in every}
 
 
 def control_named(kind: str, *, instance: str = "") -> Control:
@@ -40,6 +71,8 @@ def control_named(kind: str, *, instance: str = "") -> Control:
 def checked_settings(instance: str, settings: Any) -> dict[str, Value]:
     """Return the settings of an instance as given, after checking names and values.
 
+    Values may lie outside of the ranges that are searched, as long as they are possible.
+
     Raises:
         SceneError: A name or a value is none of the control's.
     """
@@ -53,16 +86,16 @@ def checked_settings(instance: str, settings: Any) -> dict[str, Value]:
         if name == KIND:
             out[name] = control.kind
             continue
-        if name not in control.dimensions:
-            close = difflib.get_close_matches(str(name), control.dimensions, n=1, cutoff=0.4)
+        if name not in control.settings:
+            close = difflib.get_close_matches(str(name), control.settings, n=1, cutoff=0.4)
             raise SceneError(
                 f"control '{instance}': {control.kind} has no setting {name!r}. "
                 + (f"Did you mean {close[0]}? " if close else "")
-                + f"Its settings are {', '.join(control.dimensions)}."
+                + f"Its settings are {', '.join(control.settings)}."
             )
         try:
-            control.dimensions[name].to_unit(value)
-        except TuningError as error:
+            control.settings[name].check(value)
+        except SceneError as error:
             raise SceneError(f"control '{instance}', setting '{name}': {error}") from error
         out[name] = value
     return out
@@ -72,3 +105,16 @@ def full_settings(instance: str, settings: Mapping[str, Any]) -> dict[str, Value
     """Return a value of every setting: those given, and the centers of the others."""
     control = control_named(str(settings.get(KIND, instance)), instance=instance)
     return {name: settings.get(name, dim.first) for name, dim in control.dimensions.items()}
+
+
+def in_order(scene_controls: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Control, dict[str, Value]]]:
+    """Return the controls of a scene in the order in which they act (`Phase`).
+
+    Returns:
+        Name of the instance, its control, and a value of every setting.
+    """
+    found = []
+    for instance, settings in scene_controls.items():
+        control = control_named(str(settings.get(KIND, instance)), instance=instance)
+        found.append((instance, control, full_settings(instance, settings)))
+    return sorted(found, key=lambda one: one[1].phase)

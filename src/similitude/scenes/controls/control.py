@@ -4,16 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from similitude.scenes.controls.setting import Setting
 from similitude.scenes.frame import Frame
 from similitude.scenes.meshes import ObjectModel
 from similitude.scenes.stage import Stage
 from similitude.tuning.space.dimensions import Dimension
 
 Value = float | int | str | bool | None
+
+
+class Phase(IntEnum):
+    """When a control acts: those of a scene act by phase, and within one in the order in which the scene has them.
+
+    Each builds on those before it: an object is set on the ground as it is turned, a camera looks at the object where it
+    stands, an occluder covers what that camera sees.
+    """
+
+    POSE = 0
+    GROUNDING = 1
+    FILLING = 2
+    SURROUNDINGS = 3
+    CAMERA = 4
+    FRAMING = 5
+    LOOK = 6
+    COVER = 7
+    BACKGROUND = 8
+    EFFECT = 9
 
 
 @dataclass(frozen=True)
@@ -43,8 +64,10 @@ class Control(Protocol):
     Attributes:
         kind: Its name, e.g. "orientation".
         summary: What it does, in a line.
-        dimensions: Its settings: the center of each is its value where nothing else is said, its bounds are the range
-            that a search covers unless it is told otherwise.
+        phase: When it acts.
+        settings: What can be set, by name.
+        dimensions: The dimensions of the settings: the center of each is its value where nothing else is said, its bounds
+            are the range that a search covers unless it is told otherwise.
     """
 
     @property
@@ -58,8 +81,18 @@ class Control(Protocol):
         ...
 
     @property
+    def phase(self) -> Phase:
+        """When it acts."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Setting]:
+        """What can be set, by name."""
+        ...
+
+    @property
     def dimensions(self) -> Mapping[str, Dimension]:
-        """Settings by name."""
+        """Ranges of the settings by name."""
         ...
 
 

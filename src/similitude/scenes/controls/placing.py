@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from similitude.scenes.controls.control import Phase
+from similitude.scenes.controls.setting import Setting, dimensions_of
 from similitude.scenes.meshes import ObjectModel
 from similitude.scenes.stage import Stage
-from similitude.tuning.space.dimensions import Dimension, Linear
+from similitude.tuning.space.dimensions import Linear
 
 
 class Orientation:
@@ -16,9 +18,14 @@ class Orientation:
 
     kind = "orientation"
     summary = "turns the object about x, y and z (radians)"
-    dimensions: Mapping[str, Dimension] = {
-        f"rotation_{axis}": Linear(0.0, low=-math.pi, high=math.pi) for axis in "xyz"
+    phase = Phase.POSE
+    settings: Mapping[str, Setting] = {
+        f"rotation_{axis}": Setting(
+            Linear(0.0, low=-math.pi, high=math.pi), f"angle about the scene's {axis}, in radians"
+        )
+        for axis in "xyz"
     }
+    dimensions = dimensions_of(settings)
 
     def arrange(self, stage: Stage, values: Mapping[str, Any], model: ObjectModel) -> Stage:
         """Return the stage with the object turned."""
@@ -32,9 +39,14 @@ class Position:
 
     kind = "position"
     summary = "moves the object along x, y and z (in its own sizes)"
-    dimensions: Mapping[str, Dimension] = {
-        f"offset_{axis}": Linear(0.0, low=-1.0, high=1.0) for axis in "xyz"
+    phase = Phase.POSE
+    settings: Mapping[str, Setting] = {
+        f"offset_{axis}": Setting(
+            Linear(0.0, low=-1.0, high=1.0), f"way along {axis}, in sizes of the object"
+        )
+        for axis in "xyz"
     }
+    dimensions = dimensions_of(settings)
 
     def arrange(self, stage: Stage, values: Mapping[str, Any], model: ObjectModel) -> Stage:
         """Return the stage with the object moved from where it was."""
@@ -43,11 +55,15 @@ class Position:
 
 
 class Scale:
-    """Makes the object larger or smaller, the camera staying where it is."""
+    """Makes the object larger or smaller; a camera that is no control of the scene stays where it is."""
 
     kind = "scale"
     summary = "makes the object larger or smaller"
-    dimensions: Mapping[str, Dimension] = {"factor": Linear(1.0, low=0.25, high=1.0)}
+    phase = Phase.POSE
+    settings: Mapping[str, Setting] = {
+        "factor": Setting(Linear(1.0, low=0.25, high=1.0), "of all its extents", least=0.0, open=True)
+    }
+    dimensions = dimensions_of(settings)
 
     def arrange(self, stage: Stage, values: Mapping[str, Any], model: ObjectModel) -> Stage:
         """Return the stage with the object scaled."""

@@ -42,7 +42,9 @@ def constants_and_dimensions(
         held = {KIND: given[KIND]} if KIND in given else {}
         own: dict[str, Dimension] = {}
         for name, value in (settings or dict.fromkeys(control.dimensions, True)).items():
-            if name in control.dimensions and (value is True or isinstance(value, Mapping | list | tuple)):
+            # True is a value where it is one of the choices.
+            own_range = value is True and True not in getattr(control.dimensions.get(name), "values", ())
+            if name in control.dimensions and (own_range or isinstance(value, Mapping | list | tuple)):
                 own[name] = _dimension(instance, control, name, value)
             else:
                 held[name] = value
@@ -58,6 +60,7 @@ def _dimension(instance: str, control: Control, name: str, value: Any) -> Dimens
         if value is True:
             return _bounded(where, default)
         if isinstance(value, Mapping):
+            checked_each(instance, control, name, [value[end] for end in ("low", "high") if end in value])
             return _range(where, default, value)
         for one in value:
             default.to_unit(one)

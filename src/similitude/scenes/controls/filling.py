@@ -1,0 +1,159 @@
+"""Water, milk and coffee in vessels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from similitude.core.errors import SceneError
+from similitude.scenes.controls.control import Phase
+from similitude.scenes.controls.setting import Setting, dimensions_of
+from similitude.scenes.frame import LIQUID
+from similitude.scenes.meshes import Mesh, ObjectModel
+from similitude.scenes.renderers.optics import linear, shown
+from similitude.scenes.stage import Material, Placed, Stage, Vector
+from similitude.tuning.space.dimensions import Linear
+
+WATER, MILK, COFFEE = (0.62, 0.70, 0.73), (0.96, 0.95, 0.91), (0.13, 0.06, 0.03)
+"""Colours of the surfaces, sRGB."""
+
+SCATTERING = (0.002, 1.0, 0.02)
+"""How strongly each scatters light, milk being 1; of water a trace, so that it alone has its colour."""
+
+CLOUDY = 0.2
+"""Share of milk and coffee from which on the bottom cannot be seen."""
+
+
+class Liquid:
+    """Pours a mixture into a vessel: milk and coffee by their shares, the rest is water.
+
+    Shares that make more than the whole are divided by their sum, so that every corner of the range is possible. The
+    surface stands as the vessel does: it is tilted with it.
+    """
+
+    kind = "liquid"
+    summary = "water, milk and coffee in a vessel"
+    phase = Phase.FILLING
+    settings: Mapping[str, Setting] = {
+        "milk": Setting(
+            Linear(0.0, low=0.0, high=1.0), "share of milk; the rest is water", least=0.0, most=1.0
+        ),
+        "coffee": Setting(
+            Linear(1.0, low=0.0, high=1.0), "share of coffee; the rest is water", least=0.0, most=1.0
+        ),
+        "level": Setting(
+            Linear(0.85, low=0.1, high=0.95), "share of the vessel's depth that is full", least=0.01, most=1.0
+        ),
+    }
+    dimensions = dimensions_of(settings)
+
+    def arrange(self, stage: Stage, values: Mapping[str, Any], model: ObjectModel) -> Stage:
+        """Return the stage with the liquid's surface.
+
+        Raises:
+            SceneError: The object is no vessel.
+        """
+        middle, radius = surface_of(model, float(values["level"]))
+        material = mixture(float(values["milk"]), float(values["coffee"]))
+        subject = stage.subject
+        x, y, z = (subject.matrix @ np.array([*middle, 1.0]))[:3]
+        sx, sy, sz = subject.scale
+        disc = Placed(
+            "disc",
+            (float(x), float(y), float(z)),
+            subject.rotation,
+            (2 * radius * sx, 2 * radius * sy, sz),
+            material,
+            LIQUID,
+        )
+        return replace(stage, props=(*stage.props, disc))
+
+
+def mixture(milk: float, coffee: float) -> Material:
+    """Return how a mixture looks, by the theory of Kubelka and Munk: absorption and scattering add up by shares.
+
+    A deep layer reflects R with (1 - R)^2 / (2 R) = absorption / scattering; what scatters decides how much the rest
+    matters: a little milk makes coffee light, a little coffee hardly makes milk dark.
+
+    Args:
+        milk: Its share.
+        coffee: Its share; both are divided by their sum where that is above 1, the rest is water.
+    """
+    total = max(1.0, milk + coffee)
+    shares = np.array([1 - (milk + coffee) / total, milk / total, coffee / total])
+    scattering = shares * SCATTERING
+    alone = np.stack([linear(np.asarray(c)) for c in (WATER, MILK, COFFEE)]).astype(np.float64)
+    ratio = scattering @ ((1 - alone) ** 2 / (2 * alone)) / scattering.sum()
+    color = shown(1 + ratio - np.sqrt(ratio**2 + 2 * ratio))
+    clear = max(0.0, 1 - (milk + coffee) / CLOUDY)
+    tint: Vector = (round(float(color[0]), 6), round(float(color[1]), 6), round(float(color[2]), 6))
+    return Material("liquid", tint, roughness=0.08, transmission=0.8 * clear)
+
+
+def surface_of(model: ObjectModel, level: float) -> tuple[np.ndarray, float]:
+    """Return the middle and the radius of a liquid's surface in a vessel's own frame.
+
+    The vessel is round about an upright axis, which is found from where its brim is cut; its wall may lean.
+
+    Args:
+        model: The vessel.
+        level: Share of its depth, from the bottom on its axis to the brim.
+
+    Raises:
+        SceneError: It is no vessel.
+    """
+    if model.liquid is None:
+        raise SceneError(
+            f"control 'liquid': the object '{model.name}' has no brim that liquid could be poured into. Take a vessel, "
+            "e.g. a mug, or give your model its `liquid`."
+        )
+    brim, radius = model.liquid
+    cuts = [(mesh, _cut(mesh, brim - 1e-3)) for mesh in model.meshes]
+    found = [(mesh, cut) for mesh, cut in cuts if len(cut)]
+    if not found:
+        raise SceneError(
+            f"control 'liquid': nothing of the object '{model.name}' is at the height of its brim, {brim:g}. Correct the "
+            "model's `liquid`."
+        )
+
+    def error(cut: np.ndarray) -> float:
+        return abs(float(np.linalg.norm(cut - (cut.min(0) + cut.max(0)) / 2, axis=1).min()) - radius)
+
+    mesh, cut = min(found, key=lambda one: error(one[1]))
+    axis = (cut.min(0) + cut.max(0)) / 2
+    bottom = _bottom(mesh, axis, brim)
+    height = bottom + level * (brim - bottom)
+    wall = _cut(mesh, height)
+    inner = float(np.linalg.norm(wall - axis, axis=1).min()) if len(wall) else radius
+    # Up to 2 % of a facet's wall lies outside of the corners that the smallest distance is of.
+    return np.array([*axis, height]), 1.005 * inner if inner < radius else radius
+
+
+def _cut(mesh: Mesh, height: float) -> np.ndarray:
+    """Return where a mesh's edges pass a height, shape (N, 2)."""
+    edges = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
+    a, b = (mesh.vertices[edges[:, k]].astype(np.float64) for k in (0, 1))
+    above = a[:, 2] >= height
+    passing = above != (b[:, 2] >= height)
+    a, b = a[passing], b[passing]
+    share = ((height - a[:, 2]) / (b[:, 2] - a[:, 2]))[:, None]
+    return (a + share * (b - a))[:, :2]
+
+
+def _bottom(mesh: Mesh, axis: np.ndarray, brim: float) -> float:
+    """Return the height of the vessel's bottom: the highest of a mesh on its axis that is below the brim."""
+    corners = mesh.vertices[mesh.faces].astype(np.float64)
+    a, b, c = (corners[:, k, :2] - axis for k in range(3))
+
+    def cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
+
+    parts = np.stack([cross(b, c), cross(c, a), cross(a, b)], 1)
+    area = parts.sum(1)
+    over = (np.abs(area) > 1e-12) & (((parts >= -1e-9).all(1)) | ((parts <= 1e-9).all(1)))
+    heights = (parts[over] * corners[over][:, :, 2]).sum(1) / area[over]
+    below = heights[heights < brim - 1e-3]
+    return float(below.max()) if len(below) else float(mesh.vertices[:, 2].min())
