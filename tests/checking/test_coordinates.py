@@ -15,6 +15,7 @@ from similitude.models.gpt import GPT
 from similitude.models.mlp import MLP
 
 R = 4.0  # target over base of `plan()`
+QUICK = (torch.optim.AdamW, torch.optim.SGD, torch.optim.Muon)
 MATCHED = functools.partial(torch.optim.Muon, adjust_lr_fn="match_rms_adamw")
 
 
@@ -22,7 +23,7 @@ def _slope(found: sim.Check, name: str, quantity: str) -> float:
     return next(row.slope for row in found.rows if (row.name, row.quantity) == (name, quantity))
 
 
-@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, torch.optim.SGD, torch.optim.Muon, MATCHED])
+@pytest.mark.parametrize("optimizer", [*QUICK, pytest.param(MATCHED, marks=pytest.mark.slow)])
 def test_mup_learns_alike_at_every_width(optimizer):
     found = check("mup", optimizer=optimizer)
     held = [row for row in found.rows if row.expected is not None]
@@ -103,7 +104,9 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if "Muon" in n else n for n in MISTAKES]
+)
 def test_an_edited_plan_fails_and_names_its_tensor_first(name):
     make, tensor, outcome = MISTAKES[name]
     found = check(make())
@@ -113,6 +116,7 @@ def test_an_edited_plan_fails_and_names_its_tensor_first(name):
     assert found.verdict.summary.startswith(repr(tensor))
 
 
+@pytest.mark.slow
 def test_muon_on_the_head_is_measured_where_no_number_of_the_plan_is_wrong():
     found = check("mup", optimizer=torch.optim.Muon, roles={"head.weight": "hidden"})
     assert found.verdict.outcome == "grows"

@@ -211,6 +211,7 @@ def test_a_process_pool_says_which_tile_failed():
         gram_matrices(bad_pair, samples(3), engine=ProcessPool(1))
 
 
+@pytest.mark.slow
 def test_ray_gives_the_same_numbers(ray_engine):
     plain = gram_matrices(relu_pair, samples(), side=12)
     found = gram_matrices(relu_pair, samples(), side=12, engine=ray_engine)

@@ -30,7 +30,7 @@ def wrong(right: sim.Kernel) -> sim.Kernel:
     return Wrong(**{name: getattr(right, name) for name in right.__dataclass_fields__})
 
 
-@pytest.mark.parametrize("width", [8, 12])
+@pytest.mark.parametrize("width", [8, pytest.param(12, marks=pytest.mark.slow)])
 def test_a_single_module_is_compared_within_what_its_width_may_add(width):
     kernel = alone(width)
     verdict = kernel.verify(seconds=4, copies=1000)

@@ -36,7 +36,10 @@ def compare(name: str, copies: int) -> None:
         assert estimate.off(kernel) <= 3
 
 
-@pytest.mark.parametrize("name", ["two branches", "recurrent", "cell", "gated"])
+@pytest.mark.parametrize(
+    "name",
+    ["two branches", "gated", *(pytest.param(n, marks=pytest.mark.slow) for n in ("recurrent", "cell"))],
+)
 def test_weights_that_are_used_again_and_gates(name):
     compare(name, 100)
 
@@ -47,6 +50,7 @@ def test_softmax_attention(name):
     compare(name, 120)
 
 
+@pytest.mark.slow
 def test_batch_norm_in_train_mode():
     compare("batch norm", 100)
 

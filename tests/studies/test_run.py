@@ -150,13 +150,14 @@ def test_progress_counts_up_to_the_whole(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_ten_kills_in_a_row_then_the_study_is_as_if_nothing_happened(tmp_path):
+@pytest.mark.parametrize("kills", [4, pytest.param(10, marks=pytest.mark.slow)])
+def test_kills_in_a_row_then_the_study_is_as_if_nothing_happened(tmp_path, kills):
     killed, quiet = tmp_path / "killed", tmp_path / "quiet"
-    command = [sys.executable, str(study_program.__file__), str(killed), "10"]
+    command = [sys.executable, str(study_program.__file__), str(killed), str(kills)]
     process = subprocess.run(
         command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=True
     )
-    assert process.stdout.split() == [str(-signal.SIGKILL)] * 10
+    assert process.stdout.split() == [str(-signal.SIGKILL)] * kills
     before = Ledger.open(killed, "tiny").finished()
     grid = study_program.experiment().grid()
     assert 0 < len(before) < len(grid), "the kills did not hit the work; change their moments"

@@ -48,7 +48,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+BROAD = {"other way", "kernel", "wide inputs", "from beyond", "fewer examples than features"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in BROAD else n for n in CASES]
+)
 def test_the_final_sharpness_is_that_of_slow_training(name):
     net = CASES[name]
     assert flowed(net).sharpness() == pytest.approx(net.final_sharpness(), rel=2e-3)
@@ -75,7 +80,9 @@ def test_where_there_is_no_formula_training_is_recommended(net, message):
         net.final_sharpness()
 
 
-@pytest.mark.parametrize("name", ["balanced", "unbalanced", "mup", "lazy"])
+@pytest.mark.parametrize(
+    "name", ["unbalanced", "mup", *(pytest.param(n, marks=pytest.mark.slow) for n in ("balanced", "lazy"))]
+)
 def test_rates_up_to_the_stable_one_converge_and_others_do_not(name):
     net = CASES[name]
     largest = net.max_stable_lr()

@@ -87,7 +87,7 @@ def place_of(kind, folder):
 
 @needs_fork
 def test_kills_at_random_moments(tmp_path):
-    killed_and_resumed("light", str(tmp_path / "study"), tmp_path, kills=4, trials=30)
+    killed_and_resumed("light", str(tmp_path / "study"), tmp_path, kills=3, trials=20)
 
 
 @needs_fork

@@ -295,11 +295,22 @@ CASES = {
 }
 
 
+QUICK = (
+    "GPT-2",
+    "Gemma 2",
+    "BERT, norms behind the sums",
+    "ResNet, a projection opens the second stage",
+    "torch's encoder, norms before",
+)  # a branch that ends in a matrix, in a hook, before a norm, in stages, and torch's own
+
+
 def kind(name):
     return re.sub(r"\d+", "*", name)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
+)
 def test_depth(name):
     case = CASES[name]
     plan = sim.plan(case.make, base=SMALL, target=LARGE, sample=case.sample, depth_rule="complete_p")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy
 import pytest
@@ -110,7 +111,15 @@ RENAMED = [
 ]
 
 
-@pytest.mark.parametrize("name", RENAMED)
+QUICK = {"Mixtral", "ConvNeXt", "einsum attention, no holes", "weight norm", "SwiGLU, rounded", "ViT"}
+
+
+def _broad(names: list[str]) -> list[Any]:
+    """Leave a few models to the quick tests, of every kind one; the others are slow."""
+    return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", _broad(RENAMED))
 def test_names_do_not_matter(name):
     case = CASES[name]
     remake = lambda width: renamed(case.make(width))  # noqa: E731
@@ -130,7 +139,7 @@ LAYOUTS = [
 ]
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", _broad(LAYOUTS))
 def test_layouts_do_not_matter(name):
     case = CASES[name]
     remake = lambda width: transposed(case.make(width))  # noqa: E731
