@@ -1,1 +1,1 @@
-"""Vision models and what is asked of them."""
+"""Models that look at pictures of scenes, and evaluators that say how right they are."""

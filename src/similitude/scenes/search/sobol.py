@@ -42,7 +42,8 @@ class Sobol(Deaf):
             )
         super().__init__(wanted)
         self.space = space
-        self.sequence = qmc.Sobol(len(space), scramble=True, rng=np.random.default_rng(seed))
+        # Called rng from scipy 1.15 on, and seed by all versions.
+        self.sequence = qmc.Sobol(len(space), scramble=True, seed=seed)  # pyright: ignore[reportCallIssue]
         self.drawn = np.empty((0, len(space)))
 
     def draw(self, first: int, count: int) -> list[Mapping[str, Value]]:

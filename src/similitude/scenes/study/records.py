@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,9 @@ class SceneRun:
         settings: The study.
         rows: A row per scene and model, failed ones too.
         folder: Where it is kept; None where it is not.
-        names: Names of the classes that predictions number.
+        names: Names of the classes that predictions number, of the first model.
         found: How many of the rows were there already.
+        classes: Names of classes by model.
     """
 
     settings: StudySettings
@@ -46,6 +47,7 @@ class SceneRun:
     folder: Path | None = None
     names: tuple[str, ...] = ()
     found: int = 0
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def failures(self) -> tuple[Row, ...]:
@@ -60,8 +62,9 @@ class SceneRun:
         """Return the name of the class that the model put first; None where there is none."""
         if "prediction" not in row.metrics:
             return None
+        names = self.classes.get(row.subject, self.names)
         number = int(row.metrics["prediction"])
-        return self.names[number] if number < len(self.names) else str(number)
+        return names[number] if number < len(names) else str(number)
 
     def scene(self, row: Row) -> Scene:
         """Return the scene of a row."""
@@ -159,7 +162,7 @@ def read_run(folder: str | Path, rows: Sequence[Row] | None = None) -> SceneRun:
     try:
         data = json.loads((place / STUDY).read_text(encoding="utf-8"))
         settings = StudySettings.from_dict(data["settings"])
-        names = tuple(map(str, data.get("names") or ()))
+        classes = classes_in(data)
     except OSError as error:
         raise SceneError(
             f"{place} holds no study ({error.strerror}). Name a folder that `similitude suite run scenes` wrote."
@@ -171,4 +174,9 @@ def read_run(folder: str | Path, rows: Sequence[Row] | None = None) -> SceneRun:
     found = RowFile(place).read() if rows is None else rows
     if other := next((row for row in found if row.suite != NAME), None):
         raise EvaluationError(f"{place} holds a row of the suite {other.suite!r}, and this is {NAME!r}.")
-    return SceneRun(settings, tuple(found), place, names)
+    return SceneRun(settings, tuple(found), place, next(iter(classes.values()), ()), classes=classes)
+
+
+def classes_in(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the names of classes by model that a folder's `study.json` holds."""
+    return {str(model): tuple(map(str, names)) for model, names in (data.get("classes") or {}).items()}

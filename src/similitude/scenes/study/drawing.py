@@ -1,0 +1,106 @@
+"""Jobs of an engine: a few scenes are drawn and developed, each of which may fail alone."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from similitude.runs.engine import one_line
+from similitude.scenes.frame import Frame
+from similitude.scenes.renderers.renderer import Renderer, renderer_named
+from similitude.scenes.rendering import develop, stage_digest, stage_of
+from similitude.scenes.scene import Scene
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What became of a scene.
+
+    Attributes:
+        frame: Its developed picture; None where it failed.
+        key: Digest of all that the raw frame depends on, under which it is kept.
+        raw: The raw frame as a file, where it is new; None where it was there already.
+        labels: Names of the classes that are right for the object.
+        seconds: What drawing and developing took.
+        error: Why there is no picture; empty where there is one.
+    """
+
+    frame: Frame | None = None
+    key: str = ""
+    raw: bytes | None = None
+    labels: tuple[str, ...] = ()
+    seconds: float = 0.0
+    error: str = ""
+
+
+def draw_scenes(scenes: Sequence[Scene], *, renderer: str | Renderer, frames: str | None) -> list[Drawn]:
+    """Draw scenes; what one of them raises is in its place.
+
+    Args:
+        scenes: The scenes.
+        renderer: A renderer, or its name: then one is made in this process, and kept open.
+        frames: Folder of raw frames that were drawn before; None where none are kept.
+    """
+    made = opened(renderer) if isinstance(renderer, str) else renderer
+    return [draw_scene(scene, made, None if frames is None else Path(frames)) for scene in scenes]
+
+
+def draw_scene(scene: Scene, renderer: Renderer, frames: Path | None) -> Drawn:
+    """Draw and develop a scene, from the raw frame where there is one."""
+    from similitude.scenes.objects.catalog import find_object
+
+    started = time.monotonic()
+    try:
+        stage = stage_of(scene)
+        key = frame_key(stage, renderer, scene)
+        raw = None if frames is None else _kept(frames / f"{key}.npz")
+        new = raw is None
+        if raw is None:
+            raw = renderer.draw(stage, resolution=scene.resolution, samples=scene.samples).to_bytes()
+        # From the file's precision on, so that a picture drawn again from it is the same.
+        frame = develop(scene, stage, Frame.from_bytes(raw))
+        labels = find_object(scene.object).labels
+    except Exception as error:  # whatever a renderer or a file of the user's raises
+        return Drawn(error=one_line(error), seconds=time.monotonic() - started)
+    return Drawn(frame, key, raw if new else None, labels, time.monotonic() - started)
+
+
+def frame_key(stage: Any, renderer: Renderer, scene: Scene) -> str:
+    """Return the digest of all that a raw frame depends on."""
+    parts = [stage_digest(stage), renderer.name, renderer.version, scene.resolution, scene.samples]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def opened(name: str) -> Renderer:
+    """Return the renderer of this process by its name; it is closed when the process ends, or by `close_renderers`."""
+    made = renderer_named(name)
+    _OPEN.append(made)
+    return made
+
+
+def close_renderers() -> None:
+    """End what the renderers of this process hold."""
+    while _OPEN:
+        _OPEN.pop().close()
+    opened.cache_clear()
+
+
+_OPEN: list[Renderer] = []
+atexit.register(close_renderers)
+
+
+def _kept(place: Path) -> bytes | None:
+    try:
+        raw = place.read_bytes()
+        Frame.from_bytes(raw)
+    except Exception:  # not there, or torn by whatever killed its writer: it is drawn again
+        return None
+    return raw

@@ -1,0 +1,255 @@
+"""Running a study: scenes are asked for, drawn by an engine, shown to models and judged, none of them twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from similitude.core.errors import SceneError
+from similitude.evaluation.rows import Row
+from similitude.runs.engine import Engine, InProcess, JobsFailedError
+from similitude.scenes.renderers.renderer import Renderer, renderer_named
+from similitude.scenes.scene import Scene
+from similitude.scenes.study.drawing import Drawn, close_renderers, draw_scenes
+from similitude.scenes.study.folder import StudyFolder, file_digests, row_digest
+from similitude.scenes.study.judging import Judging
+from similitude.scenes.study.records import NAME, VERSION, SceneRun, classes_in
+from similitude.scenes.study.settings import StudySettings
+
+BATCH = 256
+"""Scenes that a policy which does not learn is asked for at once, per object and environment."""
+
+JOB = 4
+"""Scenes of a job: enough that sending them costs nothing, few enough that little is lost with a worker."""
+
+
+def run_study(
+    settings: StudySettings,
+    out: str | Path | None = None,
+    *,
+    engine: Engine | None = None,
+    renderer: Renderer | None = None,
+    on_done: Callable[[Row], None] = lambda row: None,
+    tensorboard: bool = False,
+) -> SceneRun:
+    """Draw the scenes of a study, show them to its models, and return a row for each.
+
+    A scene that cannot be drawn, or an answer that cannot be used, leaves a row that says why, and the study goes on.
+    Rows are on the disk as soon as they are there; the same call goes on from what the folder holds, and tries failed
+    scenes again.
+
+    Args:
+        settings: The study.
+        out: Its folder; None to keep nothing.
+        engine: Where scenes are drawn; None for this process. Models always answer in this process, in batches.
+        renderer: A renderer of your own, instead of the study's by name; it must be one that pickles where the engine
+            has other processes.
+        on_done: Called with every row as soon as it is there, found ones too.
+        tensorboard: Write TensorBoard events to the folder too.
+
+    Raises:
+        SceneError: The renderer or a model is not installed, the policy or the evaluator is none, or the folder holds
+            another study.
+        EvaluationError: The folder's rows are something else.
+        StudyError: The folder cannot be written, or no worker can be started.
+    """
+    return _Running(settings, out, engine, renderer, on_done, tensorboard).run()
+
+
+class _Running:
+    """A study while it runs."""
+
+    def __init__(
+        self,
+        settings: StudySettings,
+        out: str | Path | None,
+        engine: Engine | None,
+        renderer: Renderer | None,
+        on_done: Callable[[Row], None],
+        tensorboard: bool,
+    ) -> None:
+        self.settings = settings
+        self.engine = engine or InProcess()
+        self.renderer = renderer
+        self.renderer_name = settings.renderer if renderer is None else renderer.name
+        self.on_done = on_done
+        self.folder = None if out is None else StudyFolder(out)
+        self.files = file_digests(settings)
+        self.stored = {} if self.folder is None else self.folder.check(settings, self.files)
+        self.known = {} if self.folder is None else _known(self.folder)
+        self.tensorboard = tensorboard
+        self.found = 0
+        self.rows: dict[str, Row] = {}
+
+    def run(self) -> SceneRun:
+        """Return the run, of rows that are there or made now."""
+        digest = hashlib.sha256(
+            json.dumps([self.settings.to_dict(), self.renderer_name, VERSION]).encode()
+        ).hexdigest()
+        if (again := self._finished(digest)) is not None:
+            return again
+        self.judging = Judging(
+            self.settings,
+            self.folder,
+            self._done,
+            tensorboard=self.tensorboard,
+            classes=classes_in(self.stored),
+        )
+        self._write()
+        try:
+            self._ask()
+        finally:
+            self.judging.close()
+            close_renderers()
+        rows = tuple(self.rows.values())
+        if not any(row.failed for row in rows):
+            self._write(finished={digest: [row_digest(row) for row in rows]})
+        else:
+            self._write()
+        classes = self.judging.classes
+        names = classes.get(self.judging.subjects[0], ())
+        place = None if self.folder is None else self.folder.place
+        return SceneRun(self.settings, rows, place, names, self.found, classes)
+
+    def _finished(self, digest: str) -> SceneRun | None:
+        """Return the run if the folder holds all of it: nothing is asked, loaded or started."""
+        wanted = self.stored.get("finished", {}).get(digest)
+        if self.folder is None or not isinstance(wanted, list):
+            return None
+        by_digest = {row_digest(row): row for row in self.known.values()}
+        if any(one not in by_digest for one in wanted):
+            return None
+        rows = tuple(by_digest[one] for one in wanted)
+        for row in rows:
+            self.on_done(row)
+        classes = classes_in(self.stored)
+        return SceneRun(
+            self.settings, rows, self.folder.place, classes.get(rows[0].subject, ()), len(rows), classes
+        )
+
+    def _write(self, **more: Any) -> None:
+        if self.folder is not None:
+            self.folder.write(self.settings, files=self.files, classes=self.judging.classes, **more)
+
+    def _ask(self) -> None:
+        from similitude.scenes.search.policy import policy_named
+
+        policy = self.settings.policy
+        space = self.settings.space
+        policies = {
+            (object_, environment): policy_named(
+                policy.kind, space, count=policy.count, seed=policy.seed, options=policy.options
+            )
+            for object_ in self.settings.objects
+            for environment in self.settings.environments
+        }
+        while waiting := {pair: one for pair, one in policies.items() if not one.done}:
+            asked = {pair: list(one.ask(BATCH)) for pair, one in waiting.items()}
+            if not any(asked.values()):
+                raise SceneError(f"policy {policy.kind}: it is not done, and asks for nothing.")
+            scenes = {
+                pair: [self.settings.scene(*pair, values) for values in several]
+                for pair, several in asked.items()
+            }
+            self._compute([scene for several in scenes.values() for scene in several])
+            for pair, one in waiting.items():
+                if asked[pair]:
+                    one.tell(asked[pair], *self._told(scenes[pair]))
+
+    def _compute(self, scenes: Sequence[Scene]) -> None:
+        """Make the rows of scenes, in their order."""
+        missing: dict[str, Scene] = {}
+        for scene in scenes:
+            for subject in self.judging.subjects:
+                key = self._row(scene, subject).key
+                if key in self.rows:
+                    continue
+                self.rows[key] = self._row(scene, subject)  # its place; what it says comes below
+                if key in self.known:
+                    self.found += 1
+                    self.rows[key] = self.known[key]
+                    self.on_done(self.known[key])
+                else:
+                    missing[scene.digest] = scene
+        if missing:
+            self._check()
+            self._draw(list(missing.values()))
+
+    def _check(self) -> None:
+        """See that models and renderer are there, before work that would be lost if not."""
+        self.judging.load()
+        if self.renderer is None:
+            renderer_named(self.renderer_name).close()
+
+    def _draw(self, scenes: list[Scene]) -> None:
+        frames = None if self.folder is None else str(self.folder.frames)
+        work = partial(draw_scenes, renderer=self.renderer or self.renderer_name, frames=frames)
+
+        def take(job: Sequence[Scene], drawn: list[Drawn]) -> None:
+            for scene, one in zip(job, drawn, strict=True):
+                wanted = [s for s in self.judging.subjects if self._row(scene, s).key not in self.known]
+                self.judging.take(scene, one, {s: self._row(scene, s) for s in wanted})
+
+        jobs = [tuple(scenes[first : first + JOB]) for first in range(0, len(scenes), JOB)]
+        try:
+            self.engine.map(work, jobs, on_done=take, name=_named)
+        except JobsFailedError as error:
+            # The process of a job died: whose fault it was shows where each scene has a job of its own.
+            again = [(scene,) for failure in error.failures for scene in failure.job]
+            try:
+                self.engine.map(work, again, on_done=take, name=_named)
+            except JobsFailedError as last:
+                for failure in last.failures:
+                    take(failure.job, [Drawn(error=f"drawing it failed twice: {failure.reason}")])
+        self.judging.flush()
+
+    def _done(self, row: Row) -> None:
+        self.rows[row.key] = self.known[row.key] = row
+        self.on_done(row)
+
+    def _row(self, scene: Scene, subject: str) -> Row:
+        """Return the row of a scene without what the model said."""
+        params = {
+            **scene.settings,
+            "environment": scene.environment,
+            "renderer": self.renderer_name,
+            "resolution": scene.resolution,
+            "samples": scene.samples,
+        }
+        return Row(NAME, scene.object, subject, float("nan"), params, version=VERSION)
+
+    def _told(self, scenes: Sequence[Scene]) -> tuple[list[float], list[float]]:
+        """Return the mean losses over models, and the seconds, of scenes."""
+        losses, seconds = [], []
+        for scene in scenes:
+            rows = [self.rows[self._row(scene, subject).key] for subject in self.judging.subjects]
+            losses.append(float(np.mean([loss_of(row) for row in rows])))
+            seconds.append(max(row.seconds for row in rows))
+        return losses, seconds
+
+
+def loss_of(row: Row) -> float:
+    """Return what a search maximises: the loss, minus the score where there is none; nan where the row failed."""
+    return float("nan") if row.failed else float(row.metrics.get("loss", -row.score))
+
+
+def _known(folder: StudyFolder) -> dict[str, Row]:
+    found = {}
+    for row in folder.rows.read():
+        if row.suite != NAME:
+            raise SceneError(
+                f"{folder.rows.path} holds a row of {row.suite!r}, and this is {NAME!r}. Name another folder."
+            )
+        if not row.failed and row.version == VERSION:
+            found[row.key] = row
+    return found
+
+
+def _named(job: Sequence[Scene]) -> str:
+    return f"{len(job)} scene{'s' * (len(job) > 1)} of {job[0].object}"
