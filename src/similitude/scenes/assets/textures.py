@@ -2,32 +2,82 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from similitude.core.errors import SceneError
+from similitude.scenes.assets.animal_textures import ANIMALS
+from similitude.scenes.assets.beside import read_file
+from similitude.scenes.assets.pictures import decoded
+from similitude.scenes.assets.plain_textures import PLAIN
+
+TEXTURES = (*PLAIN, *ANIMALS)
+"""Names of the textures that are drawn by code: 512 x 512 pixels that go on without a seam."""
 
 MISSING = "missing: "
 """How the names of textures begin that a model needs and its file does not have; what is wrong with them follows."""
 
 
-@lru_cache(maxsize=64)
 def texture_pixels(name: str) -> np.ndarray:
-    """Return a texture, sRGB from 0 to 1, float32, shape (H, W, 3), rows from the top; it must not be written to.
+    """Return a texture, sRGB from 0 to 1, float32, rows from the top; it must not be written to.
+
+    A picture that has changed on the disk is read again.
+
+    Args:
+        name: One of `TEXTURES`, or the absolute path of a picture that Pillow reads.
+
+    Returns:
+        Shape (H, W, 3), or (H, W, 4) for a picture with transparent places.
 
     Raises:
-        SceneError: There is no such texture, or its file cannot be read.
+        SceneError: There is no such texture, or its file is missing, no picture or too large.
     """
+    if name in TEXTURES:
+        return _drawn(name)
     if name.startswith(MISSING):
         raise SceneError(f"{name.removeprefix(MISSING)} Or give the object another material by a control.")
-    if name == "checker":
-        cells = np.indices((8, 8)).sum(0) % 2
-        return np.kron(cells, np.ones((16, 16)))[..., None].repeat(3, 2).astype(np.float32) * 0.8 + 0.1
-    raise SceneError(f"there is no texture {name!r}.")
+    path = Path(name)
+    if not path.is_absolute():
+        raise SceneError(_unknown(name))
+    return _read(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@cache
+def _drawn(name: str) -> np.ndarray:
+    return _fixed((PLAIN.get(name) or ANIMALS[name])())
+
+
+@lru_cache(maxsize=32)
+def _read(path: Path, stamp: int) -> np.ndarray:
+    del stamp  # of what was read: another one is another entry of the cache
+    return _fixed(decoded(read_file(path), str(path)))
+
+
+def _fixed(pixels: np.ndarray) -> np.ndarray:
+    out = np.ascontiguousarray(np.clip(pixels, 0, 1), np.float32)
+    out.setflags(write=False)
+    return out
 
 
 def texture_digest(name: str) -> str:
-    """Return the SHA-256 of a texture's pixels."""
+    """Return the SHA-256 of a texture's pixels.
+
+    Raises:
+        SceneError: As `texture_pixels`.
+    """
     return hashlib.sha256(texture_pixels(name).tobytes()).hexdigest()
+
+
+def _unknown(name: str) -> str:
+    close = difflib.get_close_matches(name, TEXTURES, n=1, cutoff=0.4)
+    looks_like_file = "/" in name or "\\" in name or Path(name).suffix.lower() in (".png", ".jpg", ".jpeg")
+    return (
+        f"there is no texture {name!r}. "
+        + (f"Did you mean {close[0]}? " if close else "")
+        + ("A picture of your own needs its absolute path. " if looks_like_file else "")
+        + f"There are: {', '.join(TEXTURES)}."
+    )
