@@ -1,0 +1,198 @@
+"""Figures of scenes for pages of results: accuracy by factor, sensitivity, what is hidden, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from similitude.core.chart import Chart, Series
+from similitude.core.errors import SceneError
+from similitude.evaluation.rows import Row
+from similitude.evaluation.tables import subject_of
+from similitude.scenes.analysis.by_factor import by_factor
+from similitude.scenes.analysis.calibration import calibration
+from similitude.scenes.analysis.decline import decline
+from similitude.scenes.analysis.factors import factors_of
+from similitude.scenes.analysis.findings import RATIOS
+from similitude.scenes.analysis.sensitivity import sensitivity
+
+SHOWN = 6
+"""Factors that have a figure of their own, those that matter most first."""
+
+LETTERS = 24
+"""Letters of a value's name that a figure has room for."""
+
+LEVELS = 16
+"""Values of a factor with names that a figure has room for, the worst first."""
+
+
+def charts(rows: Sequence[Row]) -> list[Chart]:
+    """Return the figures of some rows, a series per model; what rows cannot say has none."""
+    named = [replace(row, subject=subject_of(row)) for row in rows if not row.failed]
+    models = {
+        name: [row for row in named if row.subject == name]
+        for name in dict.fromkeys(r.subject for r in named)
+    }
+    order = _order(models)
+    hidden = [name for name in order if name.rpartition(".")[2] in RATIOS]
+    made = [
+        _sensitivity_chart(models, order),
+        *(_decline_chart(models, name) for name in hidden),
+        *(_factor_chart(models, name) for name in order[:SHOWN]),
+        _calibration_chart(models),
+    ]
+    return [chart for chart in made if chart is not None]
+
+
+def _order(models: dict[str, list[Row]]) -> list[str]:
+    """Return factors, those first that explain most of the loss on average over models."""
+    sums: dict[str, float] = {}
+    for rows in models.values():
+        try:
+            found = {name: one.value for name, one in sensitivity(rows).indices.items()}
+        except SceneError:
+            found = dict.fromkeys(factors_of(rows), 0.0)
+        for name, value in found.items():
+            sums[name] = sums.get(name, 0.0) + (value if value == value else 0.0)
+    return sorted(sums, key=lambda name: -sums[name])
+
+
+def _each(models: dict[str, list[Row]], ask: Callable[[list[Row]], Series | None]) -> tuple[Series, ...]:
+    out = []
+    for rows in models.values():
+        try:
+            series = ask(rows)
+        except SceneError:
+            continue
+        if series is not None:
+            out.append(series)
+    return tuple(out)
+
+
+def _sensitivity_chart(models: dict[str, list[Row]], order: list[str]) -> Chart | None:
+    shown = order[:LEVELS]
+
+    def ask(rows: list[Row]) -> Series:
+        found = sensitivity(rows).indices
+        known = [(place, found[name]) for place, name in enumerate(shown) if name in found]
+        aside = _aside(models, rows[0].subject)
+        return Series(
+            rows[0].subject,
+            [place + aside for place, _ in known],
+            [one.value for _, one in known],
+            [one.interval for _, one in known],
+        )
+
+    series = _each(models, ask)
+    if not series:
+        return None
+    return Chart(
+        "What the loss depends on",
+        "",
+        "share of the variance of the loss",
+        series,
+        "First-order sensitivity indices with 95 % intervals: what each factor explains alone. A factor without effect "
+        "scatters about 0; what all of them leave to 1 are interactions and noise.",
+        x_names=tuple(_short(name) for name in shown),
+        levels={"nothing": 0.0},
+    )
+
+
+def _factor_chart(models: dict[str, list[Row]], name: str) -> Chart | None:
+    tables = {}
+    for model, rows in models.items():
+        try:
+            tables[model] = by_factor(rows, name)
+        except SceneError:
+            continue
+    if not tables:
+        return None
+    first = next(iter(tables.values()))
+    look_for = (
+        "Marks are shares of right answers, bars Wilson's 95 % intervals; bins hold equally many scenes."
+    )
+    if first.numeric:
+        series = tuple(
+            Series(
+                model,
+                [level.middle for level in table.levels],
+                [level.standing.accuracy.value for level in table.levels],
+                [level.standing.accuracy.interval for level in table.levels],
+                "joined",
+            )
+            for model, table in tables.items()
+        )
+        return Chart(f"Accuracy by {name}", name, "accuracy", series, look_for, y_range=(-0.03, 1.03))
+    worst = sorted(first.levels, key=lambda level: level.standing.accuracy.value)[:LEVELS]
+    places = {level.name: float(place) for place, level in enumerate(worst)}
+    series = tuple(
+        Series(
+            model,
+            [places[level.name] + _aside(models, model) for level in table.levels if level.name in places],
+            [level.standing.accuracy.value for level in table.levels if level.name in places],
+            [level.standing.accuracy.interval for level in table.levels if level.name in places],
+        )
+        for model, table in tables.items()
+    )
+    if len(first.levels) > LEVELS:
+        look_for += f" Shown are the {LEVELS} values of {len(first.levels)} with the lowest accuracy."
+    return Chart(
+        f"Accuracy by {name}",
+        name,
+        "accuracy",
+        series,
+        look_for,
+        x_names=tuple(_short(one) for one in places),
+        y_range=(-0.03, 1.03),
+    )
+
+
+def _decline_chart(models: dict[str, list[Row]], name: str) -> Chart | None:
+    def ask(rows: list[Row]) -> Series:
+        found = decline(rows, name)
+        return Series(rows[0].subject, found.places, found.fitted, kind="line")
+
+    series = _each(models, ask)
+    if not series:
+        return None
+    return Chart(
+        f"Accuracy falls with {name}",
+        name,
+        "accuracy, monotone fit",
+        series,
+        "The falling step function that fits best (isotonic regression): it can only go down.",
+        y_range=(-0.03, 1.03),
+    )
+
+
+def _calibration_chart(models: dict[str, list[Row]]) -> Chart | None:
+    def ask(rows: list[Row]) -> Series:
+        bins = calibration(rows).bins
+        return Series(
+            rows[0].subject,
+            [one.confidence for one in bins],
+            [one.accuracy.value for one in bins],
+            [one.accuracy.interval for one in bins],
+            "joined",
+        )
+
+    series = _each(models, ask)
+    if not series:
+        return None
+    return Chart(
+        "Sure and right",
+        "confidence: probability of the class put first",
+        "accuracy",
+        (*series, Series("as sure as right", [0.0, 1.0], [0.0, 1.0], kind="guide")),
+        "Below the diagonal a model is surer than it is right.",
+        y_range=(-0.03, 1.03),
+    )
+
+
+def _aside(models: dict[str, list[Row]], model: str) -> float:
+    """Return by how much marks of a model stand beside the middle of their place."""
+    return 0.6 * (([*models].index(model) + 0.5) / len(models) - 0.5)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LETTERS else f"…{name[1 - LETTERS :]}"
