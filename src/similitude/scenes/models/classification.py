@@ -19,8 +19,8 @@ class Classification:
     """Right where an accepted class is among the first k.
 
     Metrics of a row, with z the logits and A the accepted classes: "prediction", the class with the largest z;
-    "probability", the softmax summed over A; "loss", minus its logarithm; "margin", the largest z in A minus the largest
-    outside.
+    "confidence", its softmax; "probability", the softmax summed over A; "loss", minus its logarithm; "margin", the
+    largest z in A minus the largest outside.
 
     Attributes:
         top: k.
@@ -83,12 +83,13 @@ def class_metrics(logits: np.ndarray, right: np.ndarray) -> Mapping[str, float]:
     Example:
         >>> found = class_metrics(np.log([0.5, 0.3, 0.2]), np.array([1, 2]))
         >>> {name: round(value, 6) for name, value in found.items()}
-        {'prediction': 0.0, 'probability': 0.5, 'loss': 0.693147, 'margin': -0.510826}
+        {'prediction': 0.0, 'confidence': 0.5, 'probability': 0.5, 'loss': 0.693147, 'margin': -0.510826}
     """
     others = np.delete(logits, right)
     loss = float(logsumexp(logits) - logsumexp(logits[right]))
     return {
         "prediction": float(np.argmax(logits)),
+        "confidence": float(np.exp(logits.max() - logsumexp(logits))),
         "probability": float(np.exp(-loss)),
         "loss": max(loss, 0.0),
         **({"margin": float(logits[right].max() - others.max())} if others.size else {}),
