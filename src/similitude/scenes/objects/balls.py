@@ -41,7 +41,7 @@ def baseball() -> ObjectModel:
         return mixed(leather, (0.72, 0.06, 0.08), thread.astype(float))
 
     mesh = ball(Material("leather", (1, 1, 1), "leather", roughness=0.55), rows=64)
-    return ObjectModel("baseball", (mesh,), textures={"leather": by_direction(paint, height=512)})
+    return ObjectModel("baseball", (mesh,), textures={"leather": by_direction(paint, height=400)})
 
 
 def golf_ball() -> ObjectModel:
@@ -79,7 +79,7 @@ def soccer_ball() -> ObjectModel:
         return 0.5 - 0.008 * (1 - step(nearest(away)[1], 0.02, 0.04))
 
     mesh = ball(Material("leather", (1, 1, 1), "panels", roughness=0.35), radius, rows=96)
-    return ObjectModel("soccer ball", (mesh,), textures={"panels": by_direction(paint, height=512)})
+    return ObjectModel("soccer ball", (mesh,), textures={"panels": by_direction(paint, height=400)})
 
 
 def basketball() -> ObjectModel:
@@ -94,7 +94,7 @@ def basketball() -> ObjectModel:
         return mixed((0.06, 0.05, 0.05), skin, step(far, 0.022, 0.012))
 
     mesh = ball(Material("rubber", (1, 1, 1), "seams", roughness=0.5), rows=64)
-    return ObjectModel("basketball", (mesh,), textures={"seams": by_direction(paint, height=512)})
+    return ObjectModel("basketball", (mesh,), textures={"seams": by_direction(paint, height=400)})
 
 
 def volleyball() -> ObjectModel:
@@ -114,7 +114,7 @@ def volleyball() -> ObjectModel:
         return mixed((0.35, 0.35, 0.36), panel, step(seam, 0.012, 0.012))
 
     mesh = ball(Material("leather", (1, 1, 1), "panels", roughness=0.4), rows=64)
-    return ObjectModel("volleyball", (mesh,), textures={"panels": by_direction(paint, height=512)})
+    return ObjectModel("volleyball", (mesh,), textures={"panels": by_direction(paint, height=400)})
 
 
 def _seam(count: int) -> np.ndarray:

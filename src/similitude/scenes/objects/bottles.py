@@ -25,7 +25,7 @@ def wine_bottle() -> ObjectModel:
         [(1.35, 26.0), (0, 26.0)],
     )
     foil = Material("capsule", (0.42, 0.05, 0.07), roughness=0.35, metallic=0.3)
-    cap = [(1.30, 25.0), (1.42, 25.0), (1.42, 29.0), (1.52, 29.1), (1.52, 30.0), (1.40, 30.2), (0, 30.2)]
+    cap = [(0, 25.0), (1.42, 25.0), (1.42, 29.0), (1.52, 29.1), (1.52, 30.0), (1.40, 30.2), (0, 30.2)]
 
     def paint(u: np.ndarray, v: np.ndarray) -> np.ndarray:
         paper = mixed((0.90, 0.86, 0.76), (0.94, 0.91, 0.83), v)
@@ -53,7 +53,7 @@ def wine_bottle() -> ObjectModel:
     return ObjectModel(
         "wine bottle",
         (lathed(outer, glass, sections=96), lathed(cap, foil), grid(sheet, label)),
-        textures={"label": by_place(paint, 384, 384)},
+        textures={"label": by_place(paint, 256, 256)},
     )
 
 
@@ -111,6 +111,12 @@ def barrel() -> ObjectModel:
     hoops = []
     for low, high in ((1.0, 6.0), (14, 19), (29, 34), (56, 61), (71, 76), (84, 89)):
         edge = [28 + 8.5 * (1 - (h / 45 - 1) ** 2) for h in (low, high)]
-        line = [(edge[0] - 0.5, low), (edge[0] + 0.5, low), (edge[1] + 0.5, high), (edge[1] - 0.5, high)]
+        line = [
+            (edge[0] - 0.5, low),
+            (edge[0] + 0.5, low),
+            (edge[1] + 0.5, high),
+            (edge[1] - 0.5, high),
+            (edge[0] - 0.5, low),
+        ]
         hoops.append(lathed(line, IRON, sections=96))
-    return ObjectModel("barrel", (oak, *hoops), textures={"staves": by_place(paint, 512, 1024)})
+    return ObjectModel("barrel", (oak, *hoops), textures={"staves": by_place(paint, 384, 768)})

@@ -22,7 +22,7 @@ from similitude.scenes.objects import (
     vessels,
 )
 from similitude.scenes.objects.surfaces import united
-from similitude.scenes.objects.view import LAWN, View
+from similitude.scenes.objects.view import View
 
 FURNITURE = "sweethome3d:"
 """What the names of Debian's furniture begin with."""
@@ -110,14 +110,14 @@ def _entries() -> tuple[ObjectEntry, ...]:
         ObjectEntry("tennis_ball", "a ball of yellow felt", ("tennis ball",), balls.tennis_ball),
         ObjectEntry("baseball", "a white ball with red stitches", ("baseball",), balls.baseball),
         ObjectEntry(
-            "golf_ball", "a white ball with dimples", ("golf ball",), balls.golf_ball, View(ground=LAWN)
+            "golf_ball", "a white ball with dimples", ("golf ball",), balls.golf_ball, View(ground="grass")
         ),
         ObjectEntry(
             "soccer_ball",
             "a ball of black and white panels",
             ("soccer ball",),
             balls.soccer_ball,
-            View(ground=LAWN),
+            View(ground="grass"),
         ),
         ObjectEntry(
             "basketball",
@@ -180,7 +180,7 @@ def _entries() -> tuple[ObjectEntry, ...]:
             "a bench of slats on iron feet",
             ("park bench",),
             joinery.park_bench,
-            turn(0.5, towards=(0.2, -1.0, 0.4), ground=LAWN),
+            turn(0.5, towards=(0.2, -1.0, 0.4), ground="grass"),
         ),
         ObjectEntry(
             "bookcase",

@@ -72,7 +72,7 @@ def monitor() -> ObjectModel:
     )
     neck = placed(box(7, 2.0, 16, BLACK, bevel=0.4), (0, 2.2, -18))
     foot = placed(box(24, 17, 1.2, BLACK, bevel=0.4, corner=3), (0, 1.0, -25.5))
-    return ObjectModel("monitor", (shell, screen, neck, foot), textures={"screen": by_place(paint, 384, 672)})
+    return ObjectModel("monitor", (shell, screen, neck, foot), textures={"screen": by_place(paint, 240, 420)})
 
 
 def remote_control() -> ObjectModel:

@@ -29,9 +29,9 @@ def orange() -> ObjectModel:
         peel = mixed(peel * 0.86, peel, pores)
         return mixed((0.45, 0.50, 0.16), peel, step(1 - away[:, 2], 0.006, 0.006))
 
-    peel = ball(Material("peel", (1, 1, 1), "peel", roughness=0.42), radius, rows=128)
+    peel = ball(Material("peel", (1, 1, 1), "peel", roughness=0.42), radius, rows=96)
     stalk = placed(ball(STALK, 0.02, rows=12), (0, 0, 0.452), scale=(1, 1, 0.6))
-    return ObjectModel("orange", (peel, stalk), textures={"peel": by_direction(paint, height=512)})
+    return ObjectModel("orange", (peel, stalk), textures={"peel": by_direction(paint, height=320)})
 
 
 def lemon() -> ObjectModel:
@@ -51,7 +51,7 @@ def lemon() -> ObjectModel:
         return mixed((0.45, 0.40, 0.15), peel, step(1 + away[:, 0], 0.004, 0.004))
 
     peel = ball(Material("peel", (1, 1, 1), "peel", roughness=0.4), radius, rows=96)
-    return ObjectModel("lemon", (peel,), textures={"peel": by_direction(paint, height=512)})
+    return ObjectModel("lemon", (peel,), textures={"peel": by_direction(paint, height=320)})
 
 
 def apple() -> ObjectModel:
@@ -69,10 +69,10 @@ def apple() -> ObjectModel:
         skin = mixed((0.82, 0.90, 0.60), skin, step(far, 0.009, 0.006))
         return mixed(skin, (0.40, 0.34, 0.14), 0.8 * step(away[:, 2], 0.975, 0.03))
 
-    skin = ball(Material("skin", (1, 1, 1), "skin", roughness=0.22), radius, rows=96)
+    skin = ball(Material("skin", (1, 1, 1), "skin", roughness=0.22), radius, rows=96, crease=1.0)
     path = smooth([[0, 0, 0.30], [0.01, 0, 0.42], [0.05, 0.01, 0.53]], steps=10)
     stalk = tube(path, np.linspace(0.013, 0.02, 11), STALK)
-    return ObjectModel("apple", (skin, stalk), textures={"skin": by_direction(paint, height=512)})
+    return ObjectModel("apple", (skin, stalk), textures={"skin": by_direction(paint, height=320)})
 
 
 def _spots(count: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -140,12 +140,12 @@ def strawberry() -> ObjectModel:
         skin = mixed(skin, (0.93, 0.72, 0.50), 0.5 * step(away[:, 2], 0.93, 0.14))
         return mixed((0.90, 0.76, 0.30), skin, step(tree.query(away * [1, 1, 0.985])[0], 0.022, 0.010))
 
-    skin = ball(Material("flesh", (1, 1, 1), "seeds", roughness=0.28), radius, rows=112)
+    skin = ball(Material("flesh", (1, 1, 1), "seeds", roughness=0.28), radius, rows=88)
     green = Material("leaf", (0.25, 0.50, 0.13), roughness=0.7)
     leaves = [placed(_leaf(green), (0, 0, 0.345), rotation=(0, 0, 2 * np.pi * k / 9)) for k in range(9)]
     stalk = tube(smooth([[0, 0, 0.30], [0.01, 0, 0.40], [0.05, 0, 0.50]], steps=10), 0.014, green)
     return ObjectModel(
-        "strawberry", (skin, *leaves, stalk), textures={"seeds": by_direction(paint, height=512)}
+        "strawberry", (skin, *leaves, stalk), textures={"seeds": by_direction(paint, height=320)}
     )
 
 

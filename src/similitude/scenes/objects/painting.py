@@ -12,7 +12,7 @@ from similitude.scenes.objects.solids import directions
 Color = Sequence[float] | np.ndarray
 
 
-def by_direction(paint: Callable[[np.ndarray], np.ndarray], *, height: int = 384) -> np.ndarray:
+def by_direction(paint: Callable[[np.ndarray], np.ndarray], *, height: int = 288) -> np.ndarray:
     """Return the picture of a ball: colours by unit direction, shape (height, 2 height, 3).
 
     Args:

@@ -119,7 +119,7 @@ def wall_clock() -> ObjectModel:
     return ObjectModel(
         "wall clock",
         (placed(rim, rotation=(np.pi / 2, 0, 0)), _disc_of(dial), *hands, hub),
-        textures={"dial": by_place(paint, 768, 768)},
+        textures={"dial": by_place(paint, 448, 448)},
     )
 
 
