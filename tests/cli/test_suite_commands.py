@@ -42,7 +42,16 @@ def test_every_task_and_learner_is_a_part() -> None:
     assert parts == {("task", name) for name in TASKS} | {("learner", name) for name in LEARNERS}
 
 
-@pytest.mark.parametrize(("suite", "part"), PARTS, ids=[f"{s}-{p.kind}-{p.name}" for s, p in PARTS])
+LONG = {"contrastive", "fine-tune"}  # a network is trained for every split
+
+
+@pytest.mark.parametrize(
+    ("suite", "part"),
+    [
+        pytest.param(s, p, id=f"{s}-{p.kind}-{p.name}", marks=[pytest.mark.slow] * (p.name in LONG))
+        for s, p in PARTS
+    ],
+)
 def test_the_example_of_every_part_works(
     suite: str, part: Part, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

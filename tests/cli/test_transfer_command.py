@@ -347,7 +347,7 @@ def test_a_full_disk_loses_nothing(transfer, cli):
 
 def test_ctrl_c_writes_the_report_and_leaves_with_130(transfer, cli):
     process = subprocess.Popen(
-        [*COMMAND, *OPTIONS, "--steps=250", "--json"],
+        [*COMMAND, *OPTIONS, "--steps=100", "--json"],
         env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     journal = Path("similitude-runs/study.journal")
@@ -366,5 +366,5 @@ def test_ctrl_c_writes_the_report_and_leaves_with_130(transfer, cli):
     assert 0 < data["cells_run"] < CELLS
     assert data["cells_run"] + data["cells_missing"] == CELLS
     assert Path(data["report"]).exists()
-    resumed = transfer(steps=250, json=True).json
+    resumed = transfer(steps=100, json=True).json
     assert (resumed["cells_found"], resumed["cells_missing"]) == (data["cells_run"], 0)

@@ -15,6 +15,8 @@ KINDS = (
     "batch norm in training",
 )  # fmt: skip
 
+QUICK = ("mlp, Tanh", "mlp, ReLU6", "residual, LayerNorm", "SwiGLU", "convolution, GroupNorm", "recurrent")
+
 
 def worst(make, x: Tensor) -> dict[str, float]:
     """Return the largest error of float32, over the geometric mean of both diagonal entries."""
@@ -33,7 +35,11 @@ def worst(make, x: Tensor) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    "name", [*KINDS, pytest.param("attention, heads of 8 neurons", marks=pytest.mark.slow)]
+    "name",
+    [
+        pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow)
+        for n in (*KINDS, "attention, heads of 8 neurons")
+    ],
 )
 def test_float32_is_float64_to_six_digits(name):
     found = worst(CASES[name].make, CASES[name].x)

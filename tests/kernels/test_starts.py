@@ -121,7 +121,7 @@ def layers(width: int, mean: float, power: float) -> nn.Sequential:
     return net
 
 
-@pytest.mark.parametrize("widths", [(32, 48), (32, 40)])
+@pytest.mark.parametrize("widths", [(32, 48), pytest.param((32, 40), marks=pytest.mark.slow)])
 def test_whether_drawn_biases_stay_is_told_from_many_builds(widths: tuple[int, int]) -> None:
     for seed in range(3):
         for power, stays in ((0.0, True), (-0.5, False)):

@@ -61,6 +61,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 @needs_fork
+@pytest.mark.slow
 def test_ten_kills_in_a_row_at_random_moments(tmp_path):
     folder, log = tmp_path / "study", tmp_path / "log"
     assert run(folder, log, "within", 10).split().count(str(-signal.SIGKILL)) == 10

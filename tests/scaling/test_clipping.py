@@ -218,7 +218,7 @@ def test_two_plans_for_one_model_are_told_apart():
     assert float(clip_grad_norm_(first, model, 1e9, units="unfolded")) not in values
 
 
-@pytest.mark.parametrize("alpha", [0.5, 1.0])
+@pytest.mark.parametrize("alpha", [0.5, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_the_norm_in_base_units_does_not_depend_on_the_depth(alpha):
     def norms(depth: int) -> dict[str, float]:
         plan = sim.plan(

@@ -142,7 +142,15 @@ def test_parts_with_modes_are_switched_together():
     assert all(torch.allclose(here[name], value, atol=1e-6) for name, value in net.state_dict().items())
 
 
-@pytest.mark.parametrize("kind", ["Muon", "NorMuon", "Shampoo", "NovoGrad"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "Muon",
+        pytest.param("NorMuon", marks=pytest.mark.slow),
+        pytest.param("Shampoo", marks=pytest.mark.slow),
+        "NovoGrad",
+    ],
+)
 def test_other_optimizers_of_matrices_train_and_resume(kind):
     cls = getattr(pytest.importorskip("pytorch_optimizer"), kind)
 

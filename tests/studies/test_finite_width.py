@@ -134,7 +134,9 @@ def test_branches_that_are_not_of_one_over_root_depth_are_flagged(gamma, options
     assert found.profile.exponent == pytest.approx(gamma, abs=0.06)
 
 
-@pytest.mark.parametrize("options", [{}, {"activation": "tanh"}, {"block": "two_layers"}])
+@pytest.mark.parametrize(
+    "options", [{}, pytest.param({"activation": "tanh"}, marks=pytest.mark.slow), {"block": "two_layers"}]
+)
 def test_branches_of_one_over_root_depth_follow_the_flow(options):
     found = finite_width(
         residual(0.5, **options),

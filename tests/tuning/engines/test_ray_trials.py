@@ -99,6 +99,7 @@ def test_a_trial_is_killed_at_its_cap_with_what_it_started(ray_engine, study, tm
     assert soon(lambda: not any(map(running, pids)))
 
 
+@pytest.mark.slow
 def test_a_trial_is_killed_when_the_cost_that_it_tells_passes_the_cap(ray_engine, study):
     tune(objectives.dear, study, trials=1, budget=sim.Budget(per_trial=20, unit="dollar"), engine="ray")
     trial = study.trials[0]

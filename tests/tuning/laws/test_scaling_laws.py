@@ -301,7 +301,7 @@ def test_few_trials_are_an_error_or_wide_intervals(laws):
     assert "none: Without the dearest decade" in shown(few, width=200)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.1])
+@pytest.mark.parametrize("noise", [pytest.param(0.0, marks=pytest.mark.slow), 0.1])
 def test_losses_that_depend_on_nothing_identify_nothing(laws, noise):
     """Priors give exponents to noise, and resamples agree on them: their spread alone would call them known."""
     data = laws.history
