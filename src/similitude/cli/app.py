@@ -94,7 +94,8 @@ claims.command(
 app.command(claims)
 
 suite = App(
-    name="suite", help="What was scaled, evaluated: few-shot language understanding, generated worlds."
+    name="suite",
+    help="What was scaled, evaluated: few-shot language understanding, generated worlds, rendered scenes.",
 )
 suite.command(
     "similitude.cli.suite:list_", name="list", help="List the suites and everything that their commands name."
@@ -114,6 +115,12 @@ suite_run.command(
     name="worlds",
     help="Play generated worlds with a policy and score it.\n\n"
     "The exit code is 3 where the policy raised in a world, else 0.",
+)
+suite_run.command(
+    "similitude.cli.suite_scenes:scenes",
+    name="scenes",
+    help="Draw objects under controlled conditions, show them to models of vision, and say where they fail.\n\n"
+    "The exit code is 3 where a scene could not be drawn or an answer could not be used, else 0.",
 )
 suite.command(suite_run)
 app.command(suite)

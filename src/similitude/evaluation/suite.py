@@ -87,7 +87,11 @@ class Suite(Protocol):
         ...
 
 
-_HOMES = {"fewshot": "similitude.fewshot.suite", "worlds": "similitude.worlds.protocol.suite"}
+_HOMES = {
+    "fewshot": "similitude.fewshot.suite",
+    "worlds": "similitude.worlds.protocol.suite",
+    "scenes": "similitude.scenes.suite",
+}
 
 
 def suites() -> dict[str, Suite]:
@@ -95,7 +99,7 @@ def suites() -> dict[str, Suite]:
 
     Example:
         >>> list(suites())
-        ['fewshot', 'worlds']
+        ['fewshot', 'worlds', 'scenes']
     """
     return {name: suite_named(name) for name in _HOMES}
 
