@@ -184,6 +184,35 @@ worlds.command(
 )
 app.command(worlds)
 
+scenes = App(name="scenes", help="Rendered scenes: single pictures, renderers, checks of objects and models.")
+scenes.command("similitude.cli.scenes:render", name="render", help="Draw one scene.")
+scenes.command(
+    "similitude.cli.scenes:install",
+    name="install",
+    help="Install a renderer that needs an interpreter of its own: Blender's Cycles.",
+)
+scenes.command(
+    "similitude.cli.scenes:import_",
+    name="import",
+    help="Turn a configuration of 3DB into a study of ours, and say what has no counterpart.",
+)
+scenes.command(
+    "similitude.cli.scenes_check:admit",
+    name="admit",
+    help="Show everyday views of objects to a classifier; the exit code is 1 where one is not recognised.",
+)
+scenes.command(
+    "similitude.cli.scenes_check:catalogue",
+    name="catalogue",
+    help="Show a classifier Debian's furniture from three sides: top-1, and the worst pose of every object.",
+)
+scenes.command(
+    "similitude.cli.scenes_check:compare",
+    name="compare",
+    help="Compare two models on the scenes that both have seen: a paired test.",
+)
+app.command(scenes)
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""

@@ -1,0 +1,178 @@
+"""`similitude scenes admit|catalogue|compare`: are objects recognised at all, and which of two models does better?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from similitude.cli.exits import BAD_VERDICT, GOOD, NOT_ENOUGH
+from similitude.cli.screen import Screen
+from similitude.cli.whole import Whole
+
+Switch = Annotated[bool, Parameter(negative="")]
+
+
+def admit(
+    *objects: str, renderer: str = "raster", model: str = "efficientnet-lite0", json: Switch = False
+) -> int:
+    """Show the everyday view of objects to a classifier: are they recognised at all?
+
+    An object is admitted where an accepted class is first and the accepted ones have a probability of 0.5 together. The
+    exit code is 1 where one is not.
+
+    Parameters
+    ----------
+    objects:
+        Names of objects; all that are built by code where none is given.
+    renderer:
+        raster, cycles or mitsuba.
+    model:
+        The classifier.
+    json:
+        Print one JSON object on standard output: what was seen of every object.
+    """
+    with Screen(as_json=json) as screen:
+        from rich.table import Table
+
+        from similitude.scenes.models.catalog import model_named
+        from similitude.scenes.objects.admission import admit as admitted
+        from similitude.scenes.objects.catalog import OBJECTS
+        from similitude.scenes.study.drawing import close_renderers, opened
+
+        names = objects or tuple(name for name, entry in OBJECTS.items() if entry.labels)
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for column in ("object", "first", "probability of accepted classes", "admitted"):
+            table.add_column(column)
+        found = []
+        classifier = model_named(model)
+        try:
+            with screen.notes.status("looking") as status:
+                for name in names:
+                    status.update(name)
+                    found.append(admitted(name, opened(renderer), model=classifier))
+        finally:
+            close_renderers()
+        for one in found:
+            table.add_row(one.name, one.first, f"{one.probability:.2f}", "yes" if one.admitted else "no")
+        screen.say(table)
+        count = sum(one.admitted for one in found)
+        screen.say(f"{count} of {len(found)} objects are admitted.")
+        screen.result(
+            {
+                "renderer": renderer,
+                "model": model,
+                "admitted": count,
+                "objects": [
+                    {
+                        "object": one.name,
+                        "labels": list(one.labels),
+                        "first": one.first,
+                        "right": one.right,
+                        "probability": one.probability,
+                        "visible": one.visible,
+                        "admitted": one.admitted,
+                    }
+                    for one in found
+                ],
+            }
+        )
+    return GOOD if all(one.admitted for one in found) else BAD_VERDICT
+
+
+def catalogue(
+    *,
+    objects: Whole | None = None,
+    renderer: str = "raster",
+    model: str = "efficientnet-lite0",
+    resolution: Whole = 224,
+    json: Switch = False,
+) -> int:
+    """Show a classifier Debian's furniture from three sides: its top-1, and the worst pose of every object.
+
+    The exit code is 3 where a view could not be drawn, else 0.
+
+    Parameters
+    ----------
+    objects:
+        How many of the 181 labelled objects, evenly taken; all by default.
+    renderer:
+        raster, cycles or mitsuba.
+    model:
+        The classifier.
+    resolution:
+        Rows and columns of pictures.
+    json:
+        Print one JSON object on standard output: rows, top-1 with its interval, worst poses.
+    """
+    with Screen(as_json=json) as screen:
+        from similitude.cli.options import at_least
+        from similitude.scenes.study.catalogue import check_catalogue, labelled_pieces
+        from similitude.scenes.study.drawing import close_renderers, opened
+
+        names = labelled_pieces()
+        if objects is not None:
+            count = min(at_least(objects, 1, "--objects"), len(names))
+            names = tuple(names[place * len(names) // count] for place in range(count))
+        done = 0
+        try:
+            with screen.notes.status("looking") as status:
+
+                def say(row: object, frame: object) -> None:
+                    nonlocal done
+                    done += 1
+                    status.update(f"{done} views")
+
+                found = check_catalogue(
+                    names, model=model, renderer=opened(renderer), resolution=resolution, on_view=say
+                )
+        finally:
+            close_renderers()
+        for line in found.lines():
+            screen.say(line)
+        screen.result(found.to_dict())
+    return NOT_ENOUGH if found.failures else GOOD
+
+
+def compare(first: Path, second: Path, /, *, report: Path | None = None, json: Switch = False) -> int:
+    """Compare two models on the scenes that both have seen: a paired test.
+
+    Parameters
+    ----------
+    first:
+        A folder that `similitude suite run scenes` wrote.
+    second:
+        Another one, or the same where it holds two models.
+    report:
+        An HTML file to write: tables and figures of both.
+    json:
+        Print one JSON object on standard output: shares with intervals, the test, where they differ.
+    """
+    with Screen(as_json=json) as screen:
+        from similitude.core.errors import SceneError
+        from similitude.evaluation.page import render_suite_page
+        from similitude.report.files import check_writable, write_atomically
+        from similitude.scenes.analysis.comparison import compare as compared
+        from similitude.scenes.study.records import read_run
+
+        if report is not None:
+            check_writable(report)
+        one, other = (read_run(folder) for folder in (first, second))
+        models = [list(dict.fromkeys(row.subject for row in run.rows)) for run in (one, other)]
+        if first.resolve() == second.resolve():
+            if len(models[0]) != 2:
+                raise SceneError(
+                    f"{first} holds {len(models[0])} of the two models that are wanted: {', '.join(models[0])}. Name two "
+                    "folders, or one with two models."
+                )
+            rows = [one.of(name) for name in models[0]]
+        else:
+            rows = [one.rows, other.rows]
+        found = compared(*rows)
+        screen.say(found.summary)
+        if report is not None:
+            page = render_suite_page([*rows[0], *rows[1]])
+            screen.say(f"Report: {write_atomically(report, page).resolve()}")
+        screen.result(found.to_dict())
+    return GOOD
