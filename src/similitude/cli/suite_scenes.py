@@ -122,7 +122,9 @@ def scenes(
         if run.found:
             screen.say(f"{run.found} of {len(run.rows)} rows were found in {place}.")
         summary = summarise(run)
-        screen.say(_table(summary))
+        for subject in dict.fromkeys(one.model for one in summary):
+            screen.say(f"{subject}:")
+            screen.say(_table([one for one in summary if one.model == subject]))
         screen.say(f"Rows, pictures and frames: {place.resolve()}")
         if report is not None:
             screen.say(f"Report: {_report(run, report).resolve()}")
@@ -185,22 +187,17 @@ def _table(summary: Any) -> Any:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("model", "object", "scenes", "right", "loss", "probability", "failed"):
-        table.add_column(name, justify="left" if name in ("model", "object") else "right")
+    for name in ("object", "scenes", "right", "loss", "probability", "failed"):
+        table.add_column(name, justify="left" if name == "object" else "right", no_wrap=name == "object")
     for one in summary:
         standing = one.standing
+        numbers = (
+            (None,) * 3 if standing is None else (standing.accuracy, standing.loss, standing.probability)
+        )
         table.add_row(
-            one.model,
             one.object or "all",
             str(one.scenes),
-            *(
-                "-" if value is None else str(value)
-                for value in (
-                    (None, None, None)
-                    if standing is None
-                    else (standing.accuracy, standing.loss, standing.probability)
-                )
-            ),
+            *("-" if value is None else str(value) for value in numbers),
             str(one.failures),
         )
     return table

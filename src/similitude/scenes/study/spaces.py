@@ -60,17 +60,17 @@ def _dimension(instance: str, control: Control, name: str, value: Any) -> Dimens
         if value is True:
             return _bounded(where, default)
         if isinstance(value, Mapping):
-            checked_each(instance, control, name, [value[end] for end in ("low", "high") if end in value])
+            _check_each(instance, control, name, [value[end] for end in ("low", "high") if end in value])
             return _range(where, default, value)
         for one in value:
             default.to_unit(one)
-        checked_each(instance, control, name, value)
+        _check_each(instance, control, name, value)
         return Choice(*value)
     except TuningError as error:
         raise SceneError(f"{where}: {error}") from error
 
 
-def checked_each(instance: str, control: Control, name: str, values: Any) -> None:
+def _check_each(instance: str, control: Control, name: str, values: Any) -> None:
     """See that a control takes each of several values of a setting."""
     for one in values:
         checked_settings(instance, {KIND: control.kind, name: one})
@@ -82,7 +82,7 @@ def _bounded(where: str, default: Dimension) -> Dimension:
     return default
 
 
-def _range(where: str, default: Dimension, given: Mapping[str, Any]) -> Dimension:
+def _range(where: str, default: Dimension, given: Mapping[str, Any]) -> Number:
     if unknown := sorted(set(map(str, given)) - set(_RANGE)):
         raise SceneError(
             f"{where}: a range has no {', '.join(map(repr, unknown))}; it has {', '.join(_RANGE)}."
