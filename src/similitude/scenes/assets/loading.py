@@ -190,7 +190,7 @@ class _Beside(Resolver):
             if data is not None:
                 self.pictures[name] = decoded(data, name)
                 return data
-            reason = "is missing; put it beside the model"
+            reason = "is missing; put it beside the model."
         except SceneError as error:
             reason = str(error).removeprefix(f"{name}: ")
         return _stand_in(f"{name}: {reason}")

@@ -63,7 +63,7 @@ class Looks:
         clear = 1 - _number(given.get("d"), 1 - _number(given.get("tr"), 0.0))
         return Material(
             str(own.name or "plain"),
-            color=(1.0, 1.0, 1.0) if texture else _triple(np.asarray(own.diffuse, np.float64)[:3] / 255),
+            color=(1.0, 1.0, 1.0) if texture else _seen_through(np.asarray(own.diffuse)[:3] / 255, clear),
             texture=texture,
             projection=projection,
             roughness=_share(_number(given.get("pr"), rough)),
@@ -77,18 +77,19 @@ class Looks:
         factor = (
             np.ones(4) if own.baseColorFactor is None else np.asarray(own.baseColorFactor, np.float64) / 255
         )
+        clear = 1 - factor[3] if own.alphaMode == "BLEND" else 0.0
         rough, metal = _number(own.roughnessFactor, 1.0), _number(own.metallicFactor, 1.0)
         if isinstance(own.metallicRoughnessTexture, Image.Image):
             mean = pixels_of(own.metallicRoughnessTexture, self.where)[..., :3].mean((0, 1))
             rough, metal = rough * float(mean[1]), metal * float(mean[2])
         return Material(
             str(own.name or "plain"),
-            color=_triple(shown(factor[:3])),
+            color=_seen_through(shown(factor[:3]), clear),
             texture=texture,
             projection=projection,
             roughness=_share(rough),
             metallic=_share(metal),
-            transmission=_share(1 - factor[3]) if own.alphaMode == "BLEND" else 0.0,
+            transmission=_share(clear),
         )
 
     def _texture(self, image: Image.Image | None) -> str | None:
@@ -104,6 +105,11 @@ class Looks:
                 known = self.pictures.get(name)
                 self.textures[name] = pixels_of(image, f"{self.where}: {name}") if known is None else known
         return self._seen[id(image)][0]
+
+
+def _seen_through(color: np.ndarray, clear: float) -> Vector:
+    """Return the tint of a surface of which a share lets light through as it is, by the files' rule of blending."""
+    return _triple(color * (1 - _share(clear)) + _share(clear))
 
 
 def _number(value: Any, other: float) -> float:

@@ -62,12 +62,13 @@ def cells(seed: int, count: int, *, across: float = 1.0, even: bool = False) -> 
     u, v = grid()
     tree = KDTree(points * stretch, boxsize=stretch)
     asked = np.stack([u.ravel(), v.ravel()], 1) * stretch
-    distance, nearest = tree.query(asked, k=2)
+    found = tree.query(asked, k=2)
+    distance, nearest = np.asarray(found[0]), np.asarray(found[1])
     away = asked - (points * stretch)[nearest[:, 0]]
     away -= np.round(away / stretch) * stretch
     angle = np.arctan2(away[:, 1], away[:, 0])
-    found = distance[:, 0] * rows, (distance[:, 1] - distance[:, 0]) * rows / 2, nearest[:, 0], angle
-    return tuple(part.reshape(SIZE, SIZE) for part in found)
+    parts = distance[:, 0] * rows, (distance[:, 1] - distance[:, 0]) * rows / 2, nearest[:, 0], angle
+    return tuple(part.reshape(SIZE, SIZE) for part in parts)
 
 
 def step(values: np.ndarray, edge: float = 0.0, *, soft: float = 0.05) -> np.ndarray:

@@ -18,10 +18,10 @@ from similitude.scenes.frame import Frame
 from similitude.scenes.models.catalog import model_named
 from similitude.scenes.models.classification import Classification
 from similitude.scenes.models.evaluator import Asked, Judged
-from similitude.scenes.objects.catalog import FURNITURE, find_object
+from similitude.scenes.objects.catalog import FURNITURE
 from similitude.scenes.objects.view import View
 from similitude.scenes.renderers.renderer import Renderer, renderer_named
-from similitude.scenes.rendering import GREY
+from similitude.scenes.rendering import render
 from similitude.scenes.scene import Scene
 
 YAWS = (30, 150, 270)
@@ -209,9 +209,8 @@ def check_catalogue(
 
 
 def _drawn(name: str, renderer: Renderer, yaw: float, resolution: int, samples: int | None) -> Frame:
-    view = View((0.0, 0.0, math.radians(yaw)), TOWARDS, fill=FILL, ground=None)
-    frame = renderer.draw(view.stage(name, find_object(name)), resolution=resolution, samples=samples)
-    return replace(frame, rgb=frame.rgb + (1 - frame.alpha[..., None]) * np.float32(GREY))
+    view = View((0.0, 0.0, math.radians(yaw)), TOWARDS, FILL, ground=None)
+    return render(replace(view.scene(name, resolution=resolution), samples=samples), renderer)
 
 
 def _judged(row: Row, judged: Judged) -> Row:
