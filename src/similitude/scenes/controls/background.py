@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from similitude.scenes.assets.textures import texture_pixels
+from similitude.scenes.assets.textures import TEXTURES, texture_pixels
 from similitude.scenes.controls.control import Phase, Picture
-from similitude.scenes.controls.look import texture_names
 from similitude.scenes.controls.names import Names
 from similitude.scenes.controls.setting import Setting, dimensions_of
 from similitude.tuning.space.dimensions import Linear
@@ -32,7 +31,7 @@ class Background:
             Linear(0.6, low=0.0, high=1.0), "0 black, 1 as bright as it goes", least=0.0, most=1.0
         ),
         "picture": Setting(
-            Names(PLAIN, *texture_names()),
+            Names(PLAIN, *TEXTURES),
             "name of a texture, or the path of a picture, in place of the colour; none for the colour",
         ),
     }

@@ -26,6 +26,8 @@ SCATTERING = (0.002, 1.0, 0.02)
 CLOUDY = 0.2
 """Share of milk and coffee from which on the bottom cannot be seen."""
 
+_BRIMS = (0.001, 0.01, 0.03)  # how far below the brim a vessel is cut, as some lie a little above their wall
+
 
 class Liquid:
     """Pours a mixture into a vessel: milk and coffee by their shares, the rest is water.
@@ -96,7 +98,7 @@ def mixture(milk: float, coffee: float) -> Material:
 def surface_of(model: ObjectModel, level: float) -> tuple[np.ndarray, float]:
     """Return the middle and the radius of a liquid's surface in a vessel's own frame.
 
-    The vessel is round about an upright axis, which is found from where its brim is cut; its wall may lean.
+    The vessel is round about an upright axis, that of the largest circle in its brim; its wall may lean.
 
     Args:
         model: The vessel.
@@ -111,25 +113,55 @@ def surface_of(model: ObjectModel, level: float) -> tuple[np.ndarray, float]:
             "e.g. a mug, or give your model its `liquid`."
         )
     brim, radius = model.liquid
-    cuts = [(mesh, _cut(mesh, brim - 1e-3)) for mesh in model.meshes]
-    found = [(mesh, cut) for mesh, cut in cuts if len(cut)]
+    found: list[tuple[Mesh, np.ndarray]] = []
+    for below in _BRIMS:
+        cuts = [(mesh, _cut(mesh, brim - below)) for mesh in model.meshes]
+        found = found or [(mesh, cut) for mesh, cut in cuts if _is_closed(cut)]
     if not found:
         raise SceneError(
-            f"control 'liquid': nothing of the object '{model.name}' is at the height of its brim, {brim:g}. Correct the "
-            "model's `liquid`."
+            f"control 'liquid': nothing of the object '{model.name}' goes around at the height of its brim, {brim:g}. "
+            "Correct the model's `liquid`."
         )
-
-    def error(cut: np.ndarray) -> float:
-        return abs(float(np.linalg.norm(cut - (cut.min(0) + cut.max(0)) / 2, axis=1).min()) - radius)
-
-    mesh, cut = min(found, key=lambda one: error(one[1]))
-    axis = (cut.min(0) + cut.max(0)) / 2
+    holes = [(mesh, *_hole(cut)) for mesh, cut in found]
+    mesh, axis, _ = min(holes, key=lambda one: abs(one[2] - radius))
     bottom = _bottom(mesh, axis, brim)
     height = bottom + level * (brim - bottom)
     wall = _cut(mesh, height)
     inner = float(np.linalg.norm(wall - axis, axis=1).min()) if len(wall) else radius
-    # Up to 2 % of a facet's wall lies outside of the corners that the smallest distance is of.
+    # A little into the wall, so that no gap shows between the corners of two circles.
     return np.array([*axis, height]), 1.005 * inner if inner < radius else radius
+
+
+def _is_closed(cut: np.ndarray) -> bool:
+    """Return whether a cut goes around its middle."""
+    if len(cut) < 3:
+        return False
+    apart = cut - (cut.min(0) + cut.max(0)) / 2
+    angles = np.sort(np.arctan2(apart[:, 1], apart[:, 0]))
+    return float(np.diff(angles, append=angles[0] + 2 * np.pi).max()) < 1.0
+
+
+def _hole(cut: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return middle and radius of the largest circle about the middle of a cut that no point of it is in."""
+    from scipy.optimize import minimize
+
+    start = (cut.min(0) + cut.max(0)) / 2
+    step = 0.05 * float(np.ptp(cut, axis=0).max())
+    simplex = start + step * np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+
+    def shortfall(middle: np.ndarray) -> float:
+        away = float(np.linalg.norm(middle - start))
+        if away > 3 * step:  # circles outside of the cut can be of any size
+            return away
+        return -float(np.linalg.norm(cut - middle, axis=1).min())
+
+    found = minimize(
+        shortfall,
+        start,
+        method="Nelder-Mead",
+        options={"initial_simplex": simplex, "xatol": 1e-6, "fatol": 1e-8},
+    )
+    return found.x, -float(found.fun)
 
 
 def _cut(mesh: Mesh, height: float) -> np.ndarray:
@@ -153,7 +185,9 @@ def _bottom(mesh: Mesh, axis: np.ndarray, brim: float) -> float:
 
     parts = np.stack([cross(b, c), cross(c, a), cross(a, b)], 1)
     area = parts.sum(1)
-    over = (np.abs(area) > 1e-12) & (((parts >= -1e-9).all(1)) | ((parts <= 1e-9).all(1)))
-    heights = (parts[over] * corners[over][:, :, 2]).sum(1) / area[over]
+    flat = np.abs(area) > 1e-12  # seen from above; walls are not
+    shares = parts[flat] / area[flat, None]
+    over = (shares >= -1e-6).all(1)
+    heights = (shares[over] * corners[flat][over][:, :, 2]).sum(1)
     below = heights[heights < brim - 1e-3]
     return float(below.max()) if len(below) else float(mesh.vertices[:, 2].min())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-NEAREST = 0.02
+NEAREST = 0.002
 """Least distance from the camera to the nearest point, in units of the scene: before that, zooming ends."""
 
 _EXCHANGES = 30

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from similitude.scenes.assets import textures
+from similitude.scenes.assets.materials import MATERIALS, material_named
+from similitude.scenes.assets.textures import TEXTURES
 from similitude.scenes.controls.control import Phase
 from similitude.scenes.controls.names import Names
 from similitude.scenes.controls.setting import Setting, dimensions_of
@@ -17,23 +19,15 @@ ORIGINAL = "original"
 """The name of what the object is made of anyway."""
 
 
-def texture_names() -> tuple[str, ...]:
-    """Return the names of all textures that are drawn by code."""
-    return tuple(getattr(textures, "TEXTURES", ("checker",)))
-
-
-def material_names() -> tuple[str, ...]:
-    """Return the names of all materials."""
-    return ("wood", *texture_names())
-
-
 def replacement(name: str) -> Material:
-    """Return a material by its name, or one that shows the picture of a path.
+    """Return a material by its name, or a matt one that shows the picture of a path from six sides.
 
     Raises:
-        SceneError: There is neither.
+        SceneError: There is no such material; whether there is such a picture is seen when it is drawn.
     """
-    return Material(name, (1.0, 1.0, 1.0), None if name == "wood" else name, "box")
+    if name not in MATERIALS and ("/" in name or Path(name).suffix):
+        return Material(name, (1.0, 1.0, 1.0), name, "box", roughness=0.85)
+    return material_named(name)
 
 
 class MaterialControl:
@@ -44,10 +38,13 @@ class MaterialControl:
     phase = Phase.LOOK
     settings: Mapping[str, Setting] = {
         "replacement": Setting(
-            Names(ORIGINAL, *material_names()),
+            Names(ORIGINAL, *MATERIALS),
             "name of a material, or the path of a picture; original for its own",
         ),
-        "keep_color": Setting(Choice(False, True), "whether the object's own colours tint the new material"),
+        "keep_color": Setting(
+            Choice(False, True),
+            "whether the object's own plain colours (not its textures) tint the new one",
+        ),
     }
     dimensions = dimensions_of(settings)
 
@@ -71,7 +68,7 @@ class TextureControl:
     phase = Phase.LOOK
     settings: Mapping[str, Setting] = {
         "name": Setting(
-            Names(ORIGINAL, *texture_names()), "of a texture, or the path of a picture; original for its own"
+            Names(ORIGINAL, *TEXTURES), "of a texture, or the path of a picture; original for its own"
         ),
         "repeats": Setting(
             Linear(1.0, low=0.5, high=4.0), "of the texture along the object's size", least=0.0, open=True
