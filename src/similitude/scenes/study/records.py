@@ -78,15 +78,21 @@ class SceneRun:
         """
         from similitude.scenes.rendering import develop, stage_of
 
+        raw = self.drawn(row)
+        if raw is None:
+            return None
+        scene = self.scene(row)
+        return develop(scene, stage_of(scene), raw)
+
+    def drawn(self, row: Row) -> Frame | None:
+        """Return what the renderer drew of a row, over black and without effects; None where the folder has none."""
         place = self._place(row, "frame", FRAMES, ".npz")
         if place is None:
             return None
         try:
-            raw = Frame.from_bytes(place.read_bytes())
+            return Frame.from_bytes(place.read_bytes())
         except (OSError, ValueError, KeyError):
             return None
-        scene = self.scene(row)
-        return develop(scene, stage_of(scene), raw)
 
     def picture(self, row: Row) -> Path | None:
         """Return the PNG of a row; None where the folder has none."""
