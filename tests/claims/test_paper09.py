@@ -35,6 +35,7 @@ def test_the_agnostic_bound(small):
     assert paper09.agnostic().verdict.outcome is Outcome.INCONSISTENT
 
 
+@pytest.mark.slow
 def test_kinds(small):
     assert paper09.kinds().verdict.ok
     small.setattr(paper09, "noise_risk", lambda spectrum, n: 1.1 * noise_risk(spectrum, n))

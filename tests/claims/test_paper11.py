@@ -39,6 +39,7 @@ def test_simclr_without_separate_steps_turns_red(monkeypatch):
     assert paper11.contrastive().verdict.outcome is Outcome.INCONSISTENT
 
 
+@pytest.mark.slow
 def test_another_rate_turns_times_and_stairs_red(monkeypatch):
     monkeypatch.setattr(law, "_RATE", 8.3)
     assert paper11.linear_times().verdict.outcome is Outcome.INCONSISTENT

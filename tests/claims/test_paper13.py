@@ -177,6 +177,7 @@ def test_another_recursion_turns_mean_subtraction_red(monkeypatch):
         assert red(paper13.mean_subtraction())
 
 
+@pytest.mark.slow
 def test_another_limit_turns_the_linear_width_red(monkeypatch):
     """Networks of widths 16 and 64 and depth 2 stand for those of 64 and 256: deviations still fall as 1 / width."""
 

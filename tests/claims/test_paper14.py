@@ -238,7 +238,7 @@ SLOW = pytest.mark.slow
             {"seeds": 16, "WIDE": THREE},
             marks=SLOW,
         ),
-        (
+        pytest.param(
             paper14.standard_adam,
             (
                 in_table("entrywise", "sp", "hidden", c=-HALF),
@@ -246,6 +246,7 @@ SLOW = pytest.mark.slow
                 in_table("sgd", "sp", "output", b=-HALF),
             ),
             {"seeds": 8, "DEEP": THREE},
+            marks=SLOW,
         ),
         (
             paper14.faithful_eps,

@@ -90,6 +90,7 @@ def test_the_linear_law(monkeypatch, gain):
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.4])
+@pytest.mark.slow
 def test_missed_directions(monkeypatch, factor):
     fewer(monkeypatch, 128, 512)
     real = paper19.linear_speed_up

@@ -32,14 +32,14 @@ def test_few_outputs_are_exact_and_rates_weigh_the_parts():
 
 
 def test_many_outputs_are_estimated_twice_and_their_product_is_an_unbiased_square():
-    networks = [lambda seed=seed: net(40, seed) for seed in range(30)]
+    networks = [lambda seed=seed: net(40, seed) for seed in range(16)]
     found = tangent_parts(networks, X).total()
     exact = np.stack([ntk_gram(make(), X, of="trace").matrix.numpy() for make in networks])
-    assert found.shape == (30, 2, 3, 3)
+    assert found.shape == (16, 2, 3, 3)
     noise = found / exact[:, None] - 1
     assert 0.01 < np.abs(noise).mean() < 0.5
     products = (found[:, 0] * found[:, 1] / exact**2)[:, range(3), range(3)]
-    error = float(products.std()) / 30**0.5
+    error = float(products.std()) / 16**0.5
     assert products.mean() == pytest.approx(1, abs=3.5 * error)
     assert (found.mean(1)[:, range(3), range(3)] ** 2 / exact[:, range(3), range(3)] ** 2).mean() > 1
 

@@ -51,7 +51,7 @@ def test_samples_have_the_moments_of_the_distribution() -> None:
     assert ((actions[:, 18:].mean(0) - one.logits[0].sigmoid()).abs() < 5 * 0.5 / 20_000**0.5).all()
 
 
-@pytest.mark.parametrize("camera", [False, True])
+@pytest.mark.parametrize("camera", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_plan_tells_every_role(camera: bool) -> None:
     kind = "flat" if camera else "state"
     make = partial(network_of, observation=kind, resolution=(16, 24), depth=2)
