@@ -59,7 +59,7 @@ def wine_bottle() -> ObjectModel:
 
 def beer_bottle() -> ObjectModel:
     """Return a brown bottle with a crown cap and a round label."""
-    glass = Material("brown glass", (0.20, 0.075, 0.02), roughness=0.06)
+    glass = Material("brown glass", (0.34, 0.15, 0.04), roughness=0.06)
     neck = smooth([(3.0, 12.0), (2.85, 13.6), (1.9, 16.0), (1.45, 18.2), (1.3, 21.5)], steps=24)
     body = joined(
         [(0, 0.5), (2.2, 0)],

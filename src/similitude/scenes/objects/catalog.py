@@ -21,7 +21,7 @@ from similitude.scenes.objects import (
     signs,
     vessels,
 )
-from similitude.scenes.objects.surfaces import united
+from similitude.scenes.objects.surfaces import settled, united
 from similitude.scenes.objects.view import View
 
 FURNITURE = "sweethome3d:"
@@ -72,7 +72,7 @@ def _entries() -> tuple[ObjectEntry, ...]:
             "a brown bottle with a label and a crown cap",
             ("beer bottle",),
             bottles.beer_bottle,
-            turn(0.2, towards=(0.3, -1.0, 0.25)),
+            turn(0.2, towards=(0.3, -1.0, 0.25), ground="planks"),
         ),
         ObjectEntry("candle", "a lit candle on a brass dish", ("candle",), household.candle),
         ObjectEntry("bucket", "a bucket of zinc, its bail up", ("bucket",), vessels.bucket),
@@ -98,26 +98,56 @@ def _entries() -> tuple[ObjectEntry, ...]:
             vessels.frying_pan,
             turn(-0.6, towards=(0.2, -1.0, 0.8)),
         ),
-        ObjectEntry("toilet_roll", "a roll of toilet paper", ("toilet tissue",), household.toilet_roll),
+        ObjectEntry(
+            "toilet_roll",
+            "a roll of toilet paper",
+            ("toilet tissue",),
+            household.toilet_roll,
+            turn(-0.7, towards=(0.3, -1.0, 0.5)),
+        ),
         ObjectEntry(
             "dumbbell", "a dumbbell with hexagonal heads", ("dumbbell",), household.dumbbell, turn(0.5)
         ),
-        ObjectEntry("banana", "a ripe banana", ("banana",), fruit.banana),
-        ObjectEntry("orange", "an orange", ("orange",), fruit.orange),
-        ObjectEntry("lemon", "a lemon on its side", ("lemon",), fruit.lemon),
-        ObjectEntry("apple", "a green apple", ("Granny Smith",), fruit.apple),
-        ObjectEntry("strawberry", "a strawberry", ("strawberry",), fruit.strawberry),
-        ObjectEntry("tennis_ball", "a ball of yellow felt", ("tennis ball",), balls.tennis_ball),
-        ObjectEntry("baseball", "a white ball with red stitches", ("baseball",), balls.baseball),
         ObjectEntry(
-            "golf_ball", "a white ball with dimples", ("golf ball",), balls.golf_ball, View(ground="grass")
+            "banana",
+            "a ripe banana",
+            ("banana",),
+            fruit.banana,
+            View((1.57, 0.0, 3.3), (0.2, -1.0, 1.0), ground="white"),
         ),
+        ObjectEntry("orange", "an orange", ("orange",), fruit.orange),
+        ObjectEntry(
+            "lemon",
+            "a lemon on its side",
+            ("lemon",),
+            fruit.lemon,
+            View((0.0, 0.2, 0.4), (0.3, -1.0, 0.6), 0.6, ground="white"),
+        ),
+        ObjectEntry("apple", "a green apple", ("Granny Smith",), fruit.apple),
+        ObjectEntry(
+            "strawberry",
+            "a strawberry",
+            ("strawberry",),
+            fruit.strawberry,
+            turn(0.4, towards=(0.3, -1.0, 0.6), ground="white"),
+        ),
+        ObjectEntry(
+            "tennis_ball",
+            "a ball of yellow felt",
+            ("tennis ball",),
+            balls.tennis_ball,
+            turn(0.6, towards=(0.3, -1.0, 0.4), fill=0.6),
+        ),
+        ObjectEntry(
+            "baseball", "a white ball with red stitches", ("baseball",), balls.baseball, View(ground="white")
+        ),
+        ObjectEntry("golf_ball", "a white ball with dimples", ("golf ball",), balls.golf_ball),
         ObjectEntry(
             "soccer_ball",
             "a ball of black and white panels",
             ("soccer ball",),
             balls.soccer_ball,
-            View(ground="grass"),
+            View(ground="grey"),
         ),
         ObjectEntry(
             "basketball",
@@ -131,7 +161,7 @@ def _entries() -> tuple[ObjectEntry, ...]:
             "a white ball of 18 panels",
             ("volleyball",),
             balls.volleyball,
-            View((0.4, 0.3, 0.4)),
+            View((0.2, 0.6, 1.0), (0.3, -1.0, 0.4), 0.7, ground="planks"),
         ),
         ObjectEntry(
             "traffic_light",
@@ -159,7 +189,7 @@ def _entries() -> tuple[ObjectEntry, ...]:
             "a computer's keyboard",
             ("computer keyboard", "space bar"),
             devices.keyboard,
-            turn(0.3, towards=(0.1, -1.0, 1.0)),
+            turn(0.1, towards=(0.1, -1.0, 2.0), fill=0.95),
         ),
         ObjectEntry(
             "monitor",
@@ -180,7 +210,7 @@ def _entries() -> tuple[ObjectEntry, ...]:
             "a bench of slats on iron feet",
             ("park bench",),
             joinery.park_bench,
-            turn(0.5, towards=(0.2, -1.0, 0.4), ground="grass"),
+            turn(0.5, towards=(0.2, -1.0, 0.4), ground="concrete"),
         ),
         ObjectEntry(
             "bookcase",
@@ -189,7 +219,13 @@ def _entries() -> tuple[ObjectEntry, ...]:
             joinery.bookcase,
             turn(0.3, towards=(0.1, -1.0, 0.15)),
         ),
-        ObjectEntry("crate", "an open crate of boards", ("crate",), joinery.crate, turn(0.4)),
+        ObjectEntry(
+            "crate",
+            "an open crate of boards",
+            ("crate",),
+            joinery.crate,
+            turn(0.5, towards=(0.3, -1.0, 0.8), fill=0.8, ground="grey"),
+        ),
         ObjectEntry(
             "envelope",
             "a sealed envelope, its back to the front",
@@ -202,7 +238,7 @@ def _entries() -> tuple[ObjectEntry, ...]:
             "a red umbrella, open",
             ("umbrella",),
             joinery.umbrella,
-            View((0.4, 0.3, 0.0), (0.2, -1.0, 0.2), ground=None),
+            View((-0.5, 0.3, 0.0), (0.2, -1.0, 0.05), 0.85, ground=None),
         ),
         ObjectEntry("plane", "a flat square that faces up", (), primitives.plane),
         ObjectEntry("panel", "an upright square that faces the front, for occlusion", (), primitives.panel),
@@ -229,7 +265,8 @@ def find_object(name: str) -> ObjectModel:
     if name in OBJECTS:
         entry = OBJECTS[name]
         made = entry.make()
-        return replace(made, name=name, labels=entry.labels, meshes=united(made.meshes)).normalised()
+        named = replace(made, name=name, labels=entry.labels, meshes=united(made.meshes)).normalised()
+        return replace(named, meshes=tuple(settled(mesh) for mesh in named.meshes))
     if name.startswith(FURNITURE):
         from similitude.scenes.assets.sweethome import furniture
 

@@ -76,12 +76,14 @@ def apple() -> ObjectModel:
 
 
 def _spots(count: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the distance to the nearest of spots that are spread a little unevenly."""
     from scipy.spatial import KDTree
 
-    tree = KDTree(spread(count))
+    spots = spread(count)
+    tree = KDTree(spots + 0.02 * np.stack([noise(spots, 3, seed=s) for s in (7, 8, 9)], 1))
 
     def far(away: np.ndarray) -> np.ndarray:
-        return tree.query(away + 0.02 * np.stack([noise(away, 3, seed=s) for s in (7, 8, 9)], 1))[0]
+        return tree.query(away)[0]
 
     return far
 
@@ -92,7 +94,7 @@ def _banana(turn: float) -> tuple[Mesh, Mesh]:
     angle = np.pi * (1.14 + 0.72 * t)
     bend = 1.0 + 0.10 * (2 * t - 1) ** 2
     path = np.stack([bend * np.cos(angle), np.zeros_like(t), bend * np.sin(angle)], 1)
-    thick = 0.165 * np.clip(
+    thick = 0.195 * np.clip(
         np.minimum(1, 0.20 + 2.6 * (t + 0.02)) * np.minimum(1, 0.24 + 3.2 * (1 - t)), 0, 1
     )
     thick = np.where(t < 0.12, 0.055 + (thick - 0.055) * (t / 0.12) ** 1.5, thick)
@@ -127,18 +129,18 @@ def strawberry() -> ObjectModel:
     """Return a strawberry, its tip down, with seeds in pits and a crown of leaves."""
     from scipy.spatial import KDTree
 
-    tree = KDTree(spread(190))
+    tree = KDTree(spread(260))
 
     def radius(away: np.ndarray) -> np.ndarray:
         z = away[:, 2]
-        body = 0.40 * (1 + 0.10 * z - 0.06 * z**2) + 0.12 * np.clip(-z, 0, 1) ** 3
+        body = 0.38 * (1 + 0.10 * z - 0.06 * z**2) + 0.17 * np.clip(-z, 0, 1) ** 3
         body -= 0.09 * np.exp(-((1 - z) / 0.06))
-        return body - 0.010 * np.clip(1 - (tree.query(away)[0] / 0.05) ** 2, 0, 1)
+        return body - 0.010 * np.clip(1 - (tree.query(away)[0] / 0.045) ** 2, 0, 1)
 
     def paint(away: np.ndarray) -> np.ndarray:
         skin = mixed((0.70, 0.03, 0.04), (0.86, 0.08, 0.06), 0.5 + 0.5 * noise(away, 1.5))
         skin = mixed(skin, (0.93, 0.72, 0.50), 0.5 * step(away[:, 2], 0.93, 0.14))
-        return mixed((0.90, 0.76, 0.30), skin, step(tree.query(away * [1, 1, 0.985])[0], 0.022, 0.010))
+        return mixed((0.90, 0.76, 0.30), skin, step(tree.query(away * [1, 1, 0.985])[0], 0.018, 0.008))
 
     skin = ball(Material("flesh", (1, 1, 1), "seeds", roughness=0.28), radius, rows=88)
     green = Material("leaf", (0.25, 0.50, 0.13), roughness=0.7)

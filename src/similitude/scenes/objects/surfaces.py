@@ -13,8 +13,8 @@ from similitude.scenes.stage import Material, Vector, turned
 CREASE = 0.7
 """Angle between two faces in radians from which their edge is sharp (40 degrees)."""
 
-GRAIN = 2.0**-18
-"""Coordinates are multiples of it: the last bits of sines differ between machines, and digests must not."""
+GRAIN = 2.0**-14
+"""Coordinates of objects, their largest extent being 1, are whole multiples of it (`settled`)."""
 
 _FLAT = 1e-12  # area below which a triangle is none, in squared units of the object
 
@@ -51,7 +51,7 @@ def surface(
     return Mesh(
         vertices[origin].astype(np.float32),
         corner.reshape(-1, 3).astype(np.int32),
-        (np.round(normals[first] * 2**20) / 2**20).astype(np.float32),
+        normals[first].astype(np.float32),
         uv[origin].astype(np.float32),
         material,
     )
@@ -142,3 +142,16 @@ def united(meshes: Iterable[Mesh]) -> tuple[Mesh, ...]:
             )
         )
     return tuple(out)
+
+
+def settled(mesh: Mesh) -> Mesh:
+    """Return a mesh with its numbers rounded to `GRAIN`, so that digests are the same on nearly every machine.
+
+    The last bits of sines and cosines differ between libraries for mathematics. A number that lies within such a bit of
+    the middle between two multiples can still be rounded either way.
+    """
+    changed = {
+        name: (np.round(getattr(mesh, name) / GRAIN) * GRAIN).astype(np.float32)
+        for name in ("vertices", "normals", "uv")
+    }
+    return replace(mesh, **changed)
