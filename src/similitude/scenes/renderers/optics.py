@@ -55,6 +55,19 @@ def shown(linear: np.ndarray) -> np.ndarray:
     return np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055).astype(np.float32)
 
 
+def over_black(light: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    """Return the colours of a frame: light is averaged over what is covered, shown, and then takes its share.
+
+    An edge is as bright as its alpha, whatever is put behind it.
+
+    Args:
+        light: Linear light over black, shape (..., 3).
+        cover: Share that is covered, shape (...).
+    """
+    mean = light / np.maximum(cover, 1e-6)[..., None]
+    return shown(mean) * np.clip(cover, 0, 1)[..., None].astype(np.float32)
+
+
 def linear(shown: np.ndarray) -> np.ndarray:
     """Return sRGB as linear light, float32."""
     x = np.asarray(shown, np.float32)

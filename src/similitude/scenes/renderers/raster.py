@@ -8,7 +8,7 @@ import numpy as np
 
 from similitude.scenes.frame import OBJECT, Frame
 from similitude.scenes.objects.catalog import find_object
-from similitude.scenes.renderers.optics import UNIT, dots, lengths, rays_of, shown
+from similitude.scenes.renderers.optics import UNIT, dots, lengths, over_black, rays_of
 from similitude.scenes.renderers.shading import Shaded, shade
 from similitude.scenes.renderers.shadows import light_held_up, spread_points
 from similitude.scenes.renderers.surfaces import Surface, looks_of, surface_of
@@ -47,12 +47,9 @@ class Raster:
         depth, segment, uv = picture.middle()
         light, cover = picture.light()
         shape = (resolution, resolution)
-        # Colours are averaged as light and then over black by their share: an edge is as bright as its alpha.
-        mean = light / np.maximum(cover, 1e-6)[:, None]
-        rgb = shown(mean).reshape(*shape, 3) * cover.reshape(*shape, 1)
-        return Frame(
-            rgb, cover.reshape(shape), depth.reshape(shape), segment.reshape(shape), uv.reshape(*shape, 2)
-        )
+        rgb = over_black(light, cover).reshape(*shape, 3)
+        cover, depth, segment = (array.reshape(shape) for array in (cover, depth, segment))
+        return Frame(rgb, cover, depth, segment, uv.reshape(*shape, 2))
 
     def close(self) -> None:
         """Nothing is held but trees of models, which all pictures share."""

@@ -89,20 +89,29 @@ RENDERERS = {
 """Renderers by name."""
 
 
+def missing(name: str) -> str | None:
+    """Return why a renderer cannot be used and how that is changed, in a sentence or two; None where it can.
+
+    Nothing is started: an installation that is broken is only noticed by the first picture.
+
+    Raises:
+        SceneError: There is none of that name.
+    """
+    try:
+        renderer_named(name).close()
+    except SceneError as error:
+        _entry(name)
+        return str(error)
+    return None
+
+
 def renderer_named(name: str) -> Renderer:
     """Return a renderer.
 
     Raises:
         SceneError: There is none of that name, or it is not installed; the line that installs it is said.
     """
-    if name not in RENDERERS:
-        close = difflib.get_close_matches(name, RENDERERS, n=1, cutoff=0.3)
-        raise SceneError(
-            f"there is no renderer {name!r}. "
-            + (f"Did you mean {close[0]}? " if close else "")
-            + f"There are: {', '.join(RENDERERS)}."
-        )
-    entry = RENDERERS[name]
+    entry = _entry(name)
     module, _, cls = entry.home.partition(":")
     try:
         return getattr(import_module(module), cls)()
@@ -110,3 +119,14 @@ def renderer_named(name: str) -> Renderer:
         raise SceneError(
             f"the renderer {name} is not installed ({error}). Install it: {entry.install}"
         ) from error
+
+
+def _entry(name: str) -> RendererEntry:
+    if name not in RENDERERS:
+        close = difflib.get_close_matches(name, RENDERERS, n=1, cutoff=0.3)
+        raise SceneError(
+            f"there is no renderer {name!r}. "
+            + (f"Did you mean {close[0]}? " if close else "")
+            + f"There are: {', '.join(RENDERERS)}."
+        )
+    return RENDERERS[name]

@@ -49,7 +49,7 @@ def shade(
     """Return the light of surfaces.
 
     Diffuse by Lambert; highlights by Cook and Torrance's model with GGX and Schlick's Fresnel term, widened by the size
-    of the lamp; the environment by its harmonics, and blurred by roughness where it is mirrored;
+    of the lamp; the environment blurred beforehand;
     corners are dimmed less where surfaces are bright (Jimenez et al., SIGGRAPH 2016).
 
     Args:
@@ -71,7 +71,7 @@ def shade(
     at = np.flatnonzero(surface.instance >= 0)
     _shade(
         at, surface.point, surface.normal, directions, looks.base, looks.finish, lamps, arriving, openness,
-        sky.harmonics, sky.sharp, sky.blurred, _LEVELS, stage.environment.strength, stage.environment.rotation,
+        sky.matt, sky.sharp, sky.blurred, _LEVELS, stage.environment.strength, stage.environment.rotation,
         out.direct, out.gloss, out.sky, out.clear, out.open_, out.mirrored,
     )  # fmt: skip
     return out
@@ -88,7 +88,7 @@ def _shade(
     lamps: np.ndarray,
     arriving: np.ndarray,
     openness: np.ndarray,
-    harmonics: np.ndarray,
+    matt: np.ndarray,
     sharp: np.ndarray,
     blurred: np.ndarray,
     levels: np.ndarray,
@@ -103,6 +103,7 @@ def _shade(
 ) -> None:
     turn_c, turn_s = math.cos(rotation), math.sin(rotation)
     n, v, m, diffuse, f0, to = np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3)
+    around = np.zeros((1, 3))
     for p in at:
         rough, metal, clear = max(finish[p, 0], 0.04), finish[p, 1], finish[p, 2]
         level = min(1.0, (1.0 - finish[p, 0]) / (1.0 - GLOSS_FROM))
@@ -167,20 +168,15 @@ def _shade(
         # The environment on the matt part.
         x, y, z = turn_c * n[0] + turn_s * n[1], turn_c * n[1] - turn_s * n[0], n[2]
         free = openness[p]
+        around[0, :] = 0.0
+        _add(matt, x, y, z, strength, 0, around)
         for i in range(3):
-            light = 0.282095 * harmonics[0, i] + 0.488603 * (
-                y * harmonics[1, i] + z * harmonics[2, i] + x * harmonics[3, i]
-            )
-            light += 1.092548 * (x * y * harmonics[4, i] + y * z * harmonics[5, i] + x * z * harmonics[7, i])
-            light += (
-                0.315392 * (3 * z * z - 1) * harmonics[6, i] + 0.546274 * (x * x - y * y) * harmonics[8, i]
-            )
             base = min(bases[p, i], 1.0)
             a = 2.0404 * base - 0.3324
             b = 0.6417 - 4.7951 * base
             c = 2.7552 * base + 0.6903
             dimmed = max(free, ((free * a + b) * free + c) * free)
-            direct[p, i] += diffuse[i] / math.pi * max(light, 0.0) * strength * dimmed
+            direct[p, i] += diffuse[i] * around[0, i] * dimmed
         # The environment in the glossy part.
         open_[p] = min(max((nv + free) ** (2.0 ** (-16 * rough - 1)) - 1 + free, 0.0), 1.0)
         x, y, z = turn_c * m[0] + turn_s * m[1], turn_c * m[1] - turn_s * m[0], m[2]

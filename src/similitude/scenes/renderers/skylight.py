@@ -1,4 +1,4 @@
-"""Light of an environment on surfaces: on matt ones by harmonics, in glossy ones by pictures blurred beforehand."""
+"""Light of an environment on surfaces: pictures that are blurred beforehand, for matt ones and for glossy ones."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ class Skylight:
     """An environment ready for shading, its strength and rotation left out.
 
     Attributes:
-        harmonics: Irradiance by the nine first harmonics (Ramamoorthi and Hanrahan 2001), shape (9, 3), float32: their
-            sum weighted by `basis` of a normal.
+        matt: Irradiance on surfaces that look in each direction, over pi, float32, shape (32, 64, 3).
         sharp: Radiance, float32, shape (H, 2H, 3).
         blurred: Radiance as surfaces of the roughnesses `ROUGH` mirror it (by the lobe of GGX), shape (5, 32, 64, 3).
     """
 
-    harmonics: np.ndarray
+    matt: np.ndarray
     sharp: np.ndarray
     blurred: np.ndarray
 
@@ -38,24 +37,20 @@ def skylight_of(environment: Environment) -> Skylight:
     """Return an environment's light; `environment` with strength 1 and rotation 0, so that one is made for all."""
     pixels = np.array(environment_pixels(environment.name), np.float32)
     small = _shrunk(pixels)
-    x, y, z, area = _directions(*small.shape[:2])
-    bands = np.repeat([np.pi, 2 * np.pi / 3, np.pi / 4], [1, 3, 5])
-    light = np.stack([(small * (b * area)[..., None]).sum((0, 1)) for b in basis(x, y, z)])
-    directions = np.stack([x, y, z], -1).reshape(-1, 3).astype(np.float32)
+    directions, area = _directions(*small.shape[:2])
     between = np.clip(directions @ directions.T, -1, 1)
     half = np.sqrt((1 + between) / 2)  # cosine of the angle between the normal and the half vector
     flat = small.reshape(-1, 3).astype(np.float32)
+    facing = np.maximum(between, 0) * area
+    matt = (facing @ flat) / facing.sum(1, keepdims=True)
     blurred = []
     for rough in ROUGH:
         a2 = rough**4
-        lobe = np.maximum(between, 0) / (half**2 * (a2 - 1) + 1) ** 2 * area.reshape(1, -1)
+        lobe = facing / (half**2 * (a2 - 1) + 1) ** 2
         blurred.append((lobe @ flat) / lobe.sum(1, keepdims=True))
     shape = (len(ROUGH), *small.shape)
-    return Skylight(
-        (light * bands[:, None]).astype(np.float32),
-        pixels,
-        np.stack(blurred).reshape(shape).astype(np.float32),
-    )
+    blurs = np.stack(blurred).reshape(shape).astype(np.float32)
+    return Skylight(matt.reshape(small.shape).astype(np.float32), pixels, blurs)
 
 
 def light_of(environment: Environment) -> Skylight:
@@ -81,25 +76,12 @@ def _shrunk(pixels: np.ndarray) -> np.ndarray:
     return np.moveaxis(out / np.bincount(across, minlength=_W)[:, None, None], 0, 1)
 
 
-def _directions(h: int, w: int) -> tuple[np.ndarray, ...]:
+def _directions(h: int, w: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the directions of pixels, float32, shape (h * w, 3), and their solid angles, shape (h * w,)."""
     theta = (np.arange(h) + 0.5) / h * np.pi
     azimuth = np.pi - 2 * np.pi * (np.arange(w) + 0.5) / w
     z = np.cos(theta)[:, None] * np.ones(w)
+    x, y = np.sin(theta)[:, None] * np.cos(azimuth), np.sin(theta)[:, None] * np.sin(azimuth)
     edges = np.cos(np.arange(h + 1) / h * np.pi)
     area = (edges[:-1] - edges[1:])[:, None] * np.full(w, 2 * np.pi / w)
-    return np.sin(theta)[:, None] * np.cos(azimuth), np.sin(theta)[:, None] * np.sin(azimuth), z, area
-
-
-def basis(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> list[np.ndarray]:
-    """Return the nine first real spherical harmonics of directions."""
-    return [
-        0.282095 * np.ones_like(z),
-        0.488603 * y,
-        0.488603 * z,
-        0.488603 * x,
-        1.092548 * x * y,
-        1.092548 * y * z,
-        0.315392 * (3 * z * z - 1),
-        1.092548 * x * z,
-        0.546274 * (x * x - y * y),
-    ]
+    return np.stack([x, y, z], -1).reshape(-1, 3).astype(np.float32), area.reshape(-1).astype(np.float32)
