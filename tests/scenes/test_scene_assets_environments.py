@@ -203,7 +203,7 @@ def test_wrong_shapes_and_numbers_are_refused(tmp_path, monkeypatch):
 
 
 def test_what_is_missing_is_said(tmp_path, monkeypatch):
-    with pytest.raises(SceneError, match="no environment 'sunrset'. Did you mean sunset"):
+    with pytest.raises(SceneError, match=r"no environment 'sunrset'. Did you mean sunset"):
         environment_pixels("sunrset")
     with pytest.raises(SceneError, match=r"gone\.exr: no such file"):
         environment_pixels(str(tmp_path / "gone.exr"))
@@ -225,7 +225,7 @@ def test_blenders_environments_are_found_beside_its_python(tmp_path, monkeypatch
     program.symlink_to(sys.executable)
     monkeypatch.setenv(blender.VARIABLE, str(program))
     assert (environment_pixels("blender:forest") == 0.25).all()
-    with pytest.raises(SceneError, match="no environment 'moon'. It has forest"):
+    with pytest.raises(SceneError, match=r"no environment 'moon'. It has forest"):
         environment_pixels("blender:moon")
 
 

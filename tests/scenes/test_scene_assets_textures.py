@@ -109,7 +109,7 @@ def test_what_is_no_picture_is_refused(tmp_path, content):
 def test_what_is_missing_is_said(tmp_path):
     with pytest.raises(SceneError, match=r"gone\.png: no such file"):
         texture_pixels(str(tmp_path / "gone.png"))
-    with pytest.raises(SceneError, match="no texture 'zebar'. Did you mean zebra"):
+    with pytest.raises(SceneError, match=r"no texture 'zebar'. Did you mean zebra"):
         texture_pixels("zebar")
     with pytest.raises(SceneError, match="absolute path"):
         texture_pixels("pictures/own.png")
@@ -128,5 +128,5 @@ def test_materials_are_within_their_ranges():
         assert all(0 <= value <= 1 for value in values)
     assert material_named("gold").metallic == 1
     assert material_named("glass").transmission > 0.9
-    with pytest.raises(SceneError, match="no material 'golld'. Did you mean gold"):
+    with pytest.raises(SceneError, match=r"no material 'golld'. Did you mean gold"):
         material_named("golld")

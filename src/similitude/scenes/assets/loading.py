@@ -131,11 +131,14 @@ def _mesh(part: trimesh.Trimesh, matrix: np.ndarray, looks: Looks, where: str) -
             f"{where}: has corners {faces.min()} to {faces.max()} and the vertices 0 to {len(points) - 1}. The file is "
             "corrupt; export it again."
         )
-    points = points @ matrix[:3, :3].T + matrix[:3, 3]
-    if not np.isfinite(points).all():
+    if not (np.isfinite(points).all() and np.isfinite(matrix).all()):
         raise SceneError(
             f"{where}: has coordinates that are not finite. The file is corrupt; export it again."
         )
+    points = points @ matrix[:3, :3].T + matrix[:3, 3]
+    size = np.linalg.det(matrix[:3, :3])
+    if size < 0:  # a mirrored part: its triangles go round the other way
+        faces = faces[:, ::-1]
     uv = getattr(part.visual, "uv", None)
     uv = None if uv is None or len(uv) != len(points) else np.asarray(uv, np.float64)
     if uv is not None and not np.isfinite(uv).all():
@@ -144,7 +147,10 @@ def _mesh(part: trimesh.Trimesh, matrix: np.ndarray, looks: Looks, where: str) -
     uv = np.zeros((len(points), 2)) if uv is None else uv
     # Only normals of the file are in the cache of a mesh that was just read.
     normals = part._cache.cache.get("vertex_normals")
-    normals = None if normals is None else np.asarray(normals, np.float64) @ np.linalg.inv(matrix[:3, :3])
+    if normals is not None:  # a part that a file flattens (size 0) gets new ones
+        normals = (
+            np.asarray(normals, np.float64) @ np.linalg.inv(matrix[:3, :3]) if abs(size) > 1e-12 else None
+        )
     lengths = None if normals is None else np.linalg.norm(normals, axis=1, keepdims=True)
     if normals is None or lengths is None or not np.isfinite(lengths).all() or lengths.min() < 1e-9:
         points, uv, normals = (
@@ -155,8 +161,6 @@ def _mesh(part: trimesh.Trimesh, matrix: np.ndarray, looks: Looks, where: str) -
         faces = np.arange(len(points)).reshape(-1, 3)
     else:
         normals = normals / lengths
-    if np.linalg.det(matrix[:3, :3]) < 0:  # a mirrored part: its triangles go round the other way
-        faces = faces[:, ::-1]
     return Mesh(
         points.astype(np.float32),
         np.ascontiguousarray(faces, np.int32),
