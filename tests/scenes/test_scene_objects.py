@@ -1,5 +1,6 @@
 """Objects by code: their place and size, surfaces, labels and views; how objects are found; admission."""
 
+import os
 from dataclasses import replace
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ import trimesh
 from similitude.core.errors import SceneError
 from similitude.scenes.assets.imagenet import class_ids, class_names
 from similitude.scenes.objects.admission import LEAST, admit, canonical_scene
-from similitude.scenes.objects.catalog import OBJECTS, find_object
+from similitude.scenes.objects.catalog import OBJECTS, built, find_object
 from similitude.scenes.objects.view import View
 from similitude.scenes.rendering import render
 from similitude.scenes.scene import Scene
@@ -91,7 +92,7 @@ def test_there_are_enough_objects_and_every_label_is_a_class():
 
 
 def test_an_object_is_built_the_same_again_and_no_two_are_the_same():
-    again = find_object.__wrapped__("banana")
+    again = built(OBJECTS["banana"])
     assert again is not find_object("banana")
     assert again.digest == find_object("banana").digest
     digests = {name: find_object(name).digest for name in (*QUICK, *PROPS)}
@@ -145,6 +146,18 @@ def test_names_that_are_close_are_said():
 def test_a_path_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SceneError, match=r"cup\.obj"):
         find_object(str(tmp_path / "cup.obj"))
+
+
+def test_a_file_is_read_once_and_again_when_it_has_changed(tmp_path):
+    path = tmp_path / "wedge.obj"
+    path.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    first = find_object(str(path))
+    assert find_object(str(path)) is first
+    path.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 2 3\nf 1 4 2\n")
+    os.utime(path, ns=(1, 1))
+    assert sum(len(mesh.faces) for mesh in find_object(str(path)).meshes) == 2
+    with pytest.raises(SceneError):
+        find_object("mug\0.obj")
 
 
 class Stub:

@@ -252,21 +252,29 @@ OBJECTS: dict[str, ObjectEntry] = {entry.name: entry for entry in _entries()}
 """Objects that are built by code, by name; props have no labels."""
 
 
-@lru_cache(maxsize=64)
 def find_object(name: str) -> ObjectModel:
     """Return an object: its middle at the origin, its largest extent 1, z up, its front to -y.
 
     Args:
-        name: One of `OBJECTS`, "sweethome3d:NAME", or the path of an OBJ or glTF file.
+        name: One of `OBJECTS`, "sweethome3d:NAME", or the path of an OBJ or glTF file, which is read again once it has
+            changed.
 
     Raises:
         SceneError: There is no such object, or its file cannot be read.
+
+    Example:
+        >>> find_object("mug").labels
+        ('coffee mug', 'cup')
     """
+    is_file = Path(name).suffix.lower() in FILES and not name.startswith(FURNITURE)
+    return _found(name, _changed(name) if is_file else 0)
+
+
+@lru_cache(maxsize=64)
+def _found(name: str, changed: int) -> ObjectModel:
+    del changed  # part of what is remembered by
     if name in OBJECTS:
-        entry = OBJECTS[name]
-        made = entry.make()
-        named = replace(made, name=name, labels=entry.labels, meshes=united(made.meshes)).normalised()
-        return replace(named, meshes=tuple(settled(mesh) for mesh in named.meshes))
+        return built(OBJECTS[name])
     if name.startswith(FURNITURE):
         from similitude.scenes.assets.sweethome import furniture
 
@@ -282,3 +290,18 @@ def find_object(name: str) -> ObjectModel:
         + f"There are: {', '.join(OBJECTS)}; '{FURNITURE}NAME' for Debian's furniture; and paths that end in "
         f"{', '.join(FILES)}."
     )
+
+
+def built(entry: ObjectEntry) -> ObjectModel:
+    """Return the object of an entry, in the middle and of size 1, its numbers rounded (`surfaces.settled`)."""
+    made = entry.make()
+    named = replace(made, name=entry.name, labels=entry.labels, meshes=united(made.meshes)).normalised()
+    return replace(named, meshes=tuple(settled(mesh) for mesh in named.meshes))
+
+
+def _changed(path: str) -> int:
+    """Return when a file was last changed, in nanoseconds; 0 where that cannot be seen."""
+    try:
+        return Path(path).stat().st_mtime_ns
+    except (OSError, ValueError):
+        return 0
