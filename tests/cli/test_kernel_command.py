@@ -141,6 +141,7 @@ def test_variances_and_the_ridge_are_the_users(kernel):
     assert means[1] / means[0] == pytest.approx(ratio, rel=0.05)
 
 
+@pytest.mark.slow
 def test_processes_compute_the_same(kernel):
     one, two = (kernel("--json", *more).json for more in ((), ("--engine=process", "--workers=1")))
     np.testing.assert_allclose(one["spectra"][1]["top"], two["spectra"][1]["top"], rtol=1e-12)

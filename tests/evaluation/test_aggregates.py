@@ -87,6 +87,7 @@ def test_p_is_that_of_scipys_permutation_test() -> None:
     assert found.p == pytest.approx(exact, abs=0.01)
 
 
+@pytest.mark.slow
 def test_under_no_difference_p_is_uniform() -> None:
     generator = np.random.default_rng(3)
     small = 0

@@ -48,6 +48,7 @@ def test_tiles_are_one_block(make, x, side):
         torch.testing.assert_close(found, across[name], rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_other_processes_give_the_same_numbers():
     kernel = sim.kernel(mlp, sample=FLAT[:2], widths=(8, 12))
     here, there = kernel.ntk(FLAT, side=6), kernel.ntk(FLAT, side=6, engine=ProcessPool(1))

@@ -28,6 +28,7 @@ MAKERS: dict[str, tuple[Make, float, float]] = {
         1e-2,
     ),
 }
+ALIKE = ("AdamW", "NAdam", "Adamax", "RMSprop")  # their first steps are those of Adam but for a factor
 ENTRYWISE = ("Adam", "AdamW", "NAdam", "Adamax", "RMSprop", "Adagrad")
 
 
@@ -95,7 +96,13 @@ def _sized(rule: str, side: str, family: str, width: int) -> tuple[Factors, int,
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("rule", ["mup", "spectral"])
-@pytest.mark.parametrize("optimizer", ["SGD", *ENTRYWISE, "Muon", "Muon match_rms_adamw"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        pytest.param(n, marks=[pytest.mark.slow] * (n in ALIKE))
+        for n in ("SGD", *ENTRYWISE, "Muon", "Muon match_rms_adamw")
+    ],
+)
 def test_a_step_has_the_same_natural_norm_at_every_width(optimizer, rule, side):
     """Paper 7, Condition 1 with real optimizers: the norm of a step over sqrt(fan-out / fan-in) stays."""
     name, *adjust = optimizer.split()

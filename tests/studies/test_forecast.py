@@ -50,7 +50,7 @@ def study(curves: list[Curve], rule: str = "mup", **settings) -> TransferStudy:
     return TransferStudy("mine", {rule: found}, {}, settings, 0, 0, 0, 0.0)
 
 
-@pytest.mark.parametrize("shift", [0.0, -0.5])
+@pytest.mark.parametrize("shift", [pytest.param(0.0, marks=pytest.mark.slow), -0.5])
 def test_intervals_hold_the_value_at_the_target_and_the_loss_there(shift):
     """Over 60 families each; two standard errors of a coverage of 95 % are 6 %."""
     fits, differences, losses = [], [], []

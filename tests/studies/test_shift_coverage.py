@@ -33,6 +33,7 @@ def family(name: str, rng: np.random.Generator, *, shift: float, step: float, **
     return curves
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_shift_of_shapes_common_to_all_widths() -> None:
     """Parabolas, flat, kinked and lopsided curves, on grids that reach past every optimum.
 

@@ -209,6 +209,7 @@ def test_draws_that_overflow_say_so():
 
 @pytest.mark.parametrize("count", [60, pytest.param(3000, marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("error")
+@pytest.mark.slow
 def test_random_cases_stay_covariances_or_are_refused(count):
     rng = np.random.default_rng(150)
     kinds = (torch.relu, torch.tanh, torch.abs, F.gelu)

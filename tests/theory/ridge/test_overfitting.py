@@ -155,6 +155,7 @@ def test_what_no_fit_interpolates():
         overfitting_coefficient(np.exp(-(np.subtract.outer(line, line) ** 2)))
 
 
+@pytest.mark.slow
 def test_three_thousand_coefficients():
     rng = np.random.default_rng(3)
     with warnings.catch_warnings():

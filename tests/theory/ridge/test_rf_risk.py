@@ -112,6 +112,7 @@ def test_the_peak_of_interpolation():
     assert rf_risk(Spectrum(np.ones(5), np.ones(5)), 12, 5, noise=1.0).test == pytest.approx(12 / 7)
 
 
+@pytest.mark.slow
 def test_three_thousand_odd_cases():
     rng = np.random.default_rng(1)
     checked = 0

@@ -94,6 +94,7 @@ def test_a_killed_process_is_no_failure_and_its_trial_runs_again_once(study, tmp
     assert all(t.value == value_of(t.params) for t in study.trials)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_again_costs_its_trial_and_nothing_else(study):
     tune(objectives.killed_always, study, trials=3)
     assert [t.state.name for t in study.trials] == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]

@@ -73,12 +73,14 @@ def test_an_objective_of_optunas_own_kind_sees_its_trial_from_afar(ray_engine, s
         assert trial.intermediate_values == {0: params["x"]}
 
 
+@pytest.mark.slow
 def test_the_values_are_those_of_trials_in_this_process(ray_engine, tmp_path):
     apart = tune(objectives.good, SPACE, trials=4, storage=tmp_path / "apart", engine="ray")
     here = tune(objectives.good, SPACE, trials=4, storage=tmp_path / "here", engine="inline")
     assert [(t.params, t.value) for t in apart.trials] == [(t.params, t.value) for t in here.trials]
 
 
+@pytest.mark.slow
 def test_each_way_to_end_is_told(ray_engine, study):
     tune(objectives.by_number, study, trials=7, engine="ray")
     assert [t.user_attrs.get(FAILURE_KEY) for t in study.trials] == [

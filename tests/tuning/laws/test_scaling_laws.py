@@ -105,6 +105,7 @@ def test_the_bar_on_trials_of_our_sampler(drift):
         assert all(laws.transfer()["lr"].outcome is Outcome.TRANSFERS for laws in found)
 
 
+@pytest.mark.slow
 def test_units_and_order_change_nothing(laws):
     study, space = chinchilla(seed=0), ChinchillaLaw().space
     moved = sim.Space({name: space[name] for name in reversed(space.names)})
