@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+
+from similitude.core.errors import SceneError
 from similitude.runs.engine import one_line
 from similitude.scenes.frame import Frame
 from similitude.scenes.renderers.renderer import Renderer, renderer_named
 from similitude.scenes.rendering import develop, stage_digest, stage_of
 from similitude.scenes.scene import Scene
+from similitude.scenes.stage import Stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,7 @@ def draw_scene(scene: Scene, renderer: Renderer, frames: Path | None) -> Drawn:
         raw = None if frames is None else _kept(frames / f"{key}.npz")
         new = raw is None
         if raw is None:
-            raw = renderer.draw(stage, resolution=scene.resolution, samples=scene.samples).to_bytes()
+            raw = _drawn(scene, stage, renderer).to_bytes()
         # From the file's precision on, so that a picture drawn again from it is the same.
         frame = develop(scene, stage, Frame.from_bytes(raw))
         labels = find_object(scene.object).labels
@@ -72,7 +75,16 @@ def draw_scene(scene: Scene, renderer: Renderer, frames: Path | None) -> Drawn:
     return Drawn(frame, key, raw if new else None, labels, time.monotonic() - started)
 
 
-def frame_key(stage: Any, renderer: Renderer, scene: Scene) -> str:
+def _drawn(scene: Scene, stage: Stage, renderer: Renderer) -> Frame:
+    frame = renderer.draw(stage, resolution=scene.resolution, samples=scene.samples)
+    if not (np.isfinite(frame.rgb).all() and np.isfinite(frame.alpha).all()):
+        raise SceneError(
+            f"the renderer {renderer.name} gave colours that are not finite: the picture cannot be used."
+        )
+    return frame
+
+
+def frame_key(stage: Stage, renderer: Renderer, scene: Scene) -> str:
     """Return the digest of all that a raw frame depends on."""
     parts = [stage_digest(stage), renderer.name, renderer.version, scene.resolution, scene.samples]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

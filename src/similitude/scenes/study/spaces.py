@@ -60,8 +60,9 @@ def _dimension(instance: str, control: Control, name: str, value: Any) -> Dimens
         if value is True:
             return _bounded(where, default)
         if isinstance(value, Mapping):
-            _check_each(instance, control, name, [value[end] for end in ("low", "high") if end in value])
-            return _range(where, default, value)
+            dimension = _range(where, default, value)
+            _check_each(instance, control, name, (dimension.low, dimension.high))
+            return dimension
         for one in value:
             default.to_unit(one)
         _check_each(instance, control, name, value)
