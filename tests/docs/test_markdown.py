@@ -17,7 +17,24 @@ def test_the_readme_has_code_that_runs():
     assert any(name == "README.md" for name, _, _ in BLOCKS)
 
 
-@pytest.mark.parametrize(("page", "number", "code"), BLOCKS, ids=[f"{n}-{i}" for n, i, _ in BLOCKS])
+# Blocks that train for seconds.
+LONG = {
+    ("signal.md", 0),
+    ("worlds_learning.md", 0),
+    ("consistency.md", 0),
+    ("richness.md", 2),
+    ("scaling_laws.md", 0),
+}
+
+
+def test_long_blocks_are_there():
+    assert {(page, number) for page, number, _ in BLOCKS} >= LONG
+
+
+@pytest.mark.parametrize(
+    ("page", "number", "code"),
+    [pytest.param(n, i, c, id=f"{n}-{i}", marks=[pytest.mark.slow] * ((n, i) in LONG)) for n, i, c in BLOCKS],
+)
 def test_code_runs(page, number, code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(code, f"{page} block {number}", "exec"), {})
