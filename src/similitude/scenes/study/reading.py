@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from similitude.scenes.study.settings import StudySettings
 
 LARGEST = 1_000_000
 """Bytes of a study's file; anything larger is none."""
+
+DEEPEST = 100
+"""Brackets within brackets of a study's file."""
 
 
 def read_study(path: str | Path) -> StudySettings:
@@ -26,7 +31,7 @@ def read_study(path: str | Path) -> StudySettings:
         SceneError: It is not there, is no YAML, or says what is not possible; keys that are close are named.
     """
     place = Path(path)
-    data = _parsed(place)
+    data = parsed(place)
     if not isinstance(data, Mapping):
         raise SceneError(
             f"{place}: a study is a mapping, e.g. objects: [mug], and this is {type(data).__name__}."
@@ -65,7 +70,12 @@ def resolved(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return out
 
 
-def _parsed(place: Path) -> Any:
+def parsed(place: Path) -> Any:
+    """Return what a YAML file says, as plain data.
+
+    Raises:
+        SceneError: It cannot be read, is too large, no YAML, or uses aliases.
+    """
     try:
         import yaml
     except ImportError as error:
@@ -82,6 +92,10 @@ def _parsed(place: Path) -> Any:
         ) from error
     except UnicodeDecodeError as error:
         raise SceneError(f"{place} is no text file ({error}). Name a YAML file.") from error
+    if _depth(text) > DEEPEST:
+        raise SceneError(
+            f"{place} is no YAML that is read: its brackets are nested more than {DEEPEST} deep."
+        )
     try:
         # Aliases stand for what was written before; thousands of them fill any memory.
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
@@ -90,6 +104,12 @@ def _parsed(place: Path) -> Any:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         said = " ".join(str(error).split())
         raise SceneError(f"{place} is no YAML: {said:.300}") from error
+
+
+def _depth(text: str) -> int:
+    """Return how deep brackets are nested, by counting them alone; PyYAML's time grows with its square."""
+    steps = (1 if mark[0] in "[{" else -1 for mark in re.finditer(r"[\[\]{}]", text))
+    return max(accumulate(steps), default=0)
 
 
 def _path(value: Any, folder: Path) -> Any:
