@@ -98,33 +98,26 @@ def box_of(frame: Frame) -> tuple[float, float, float, float] | None:
 
 
 def box_overlaps(boxes: np.ndarray, target: Sequence[float]) -> np.ndarray:
-    """Return the intersection over union of boxes with one, by torchmetrics.
+    """Return the intersection over union of boxes with one.
+
+    As torchmetrics' `intersection_over_union`, which needs torchvision.
 
     Args:
         boxes: (x0, y0, x1, y1), shape (K, 4).
         target: The one.
 
     Returns:
-        Shape (K,).
+        Shape (K,), from 0 to 1.
 
-    Raises:
-        SceneError: torchvision, with which torchmetrics computes it, is not installed.
+    Example:
+        >>> box_overlaps(np.array([[0.0, 0.0, 2.0, 2.0], [5.0, 5.0, 6.0, 6.0]]), (1, 0, 3, 2)).round(4)
+        array([0.3333, 0.    ])
     """
-    if not len(boxes):
-        return np.zeros(0)
-    import torch
-
-    try:
-        from torchmetrics.functional.detection import (  # type: ignore[attr-defined]
-            intersection_over_union,  # pyright: ignore[reportAttributeAccessIssue]
-        )
-    except ImportError as error:
-        raise SceneError(
-            "the evaluator detection needs torchvision, with which torchmetrics compares boxes. Install it: pip install "
-            "torchvision"
-        ) from error
-    one = torch.tensor([list(target)], dtype=torch.float64)
-    return intersection_over_union(torch.from_numpy(boxes), one, aggregate=False)[:, 0].numpy()
+    one = np.asarray(target, np.float64)
+    shared = np.minimum(boxes[:, 2:], one[2:]) - np.maximum(boxes[:, :2], one[:2])
+    common = shared.clip(0).prod(1)
+    union = (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(1) + (one[2:] - one[:2]).prod() - common
+    return common / union
 
 
 def _read(found: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
