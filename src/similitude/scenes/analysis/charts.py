@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from similitude.core.chart import Chart, Series
 from similitude.core.errors import SceneError
+from similitude.evaluation.aggregate import Estimate
 from similitude.evaluation.rows import Row
 from similitude.evaluation.tables import subject_of
 from similitude.scenes.analysis.by_factor import by_factor
 from similitude.scenes.analysis.calibration import calibration
-from similitude.scenes.analysis.decline import decline
+from similitude.scenes.analysis.decline import decline_line
 from similitude.scenes.analysis.factors import factors_of
 from similitude.scenes.analysis.findings import RATIOS
-from similitude.scenes.analysis.sensitivity import sensitivity
+from similitude.scenes.analysis.sensitivity import Sensitivity, sensitivity
 
 SHOWN = 6
 """Factors that have a figure of their own, those that matter most first."""
@@ -26,17 +28,23 @@ LEVELS = 16
 """Values of a factor with names that a figure has room for, the worst first."""
 
 
-def charts(rows: Sequence[Row]) -> list[Chart]:
-    """Return the figures of some rows, a series per model; what rows cannot say has none."""
+def charts(rows: Sequence[Row], known: Mapping[str, Sensitivity] | None = None) -> list[Chart]:
+    """Return the figures of some rows, a series per model; what rows cannot say has none.
+
+    Args:
+        rows: Rows of one or several models.
+        known: Sensitivity by model, of models for which it was found already.
+    """
     named = [replace(row, subject=subject_of(row)) for row in rows if not row.failed]
     models = {
         name: [row for row in named if row.subject == name]
         for name in dict.fromkeys(r.subject for r in named)
     }
-    order = _order(models)
+    found = _sensitivities(models, known or {})
+    order = _order(models, found)
     hidden = [name for name in order if name.rpartition(".")[2] in RATIOS]
     made = [
-        _sensitivity_chart(models, order),
+        _sensitivity_chart(models, found, order),
         *(_decline_chart(models, name) for name in hidden),
         *(_factor_chart(models, name) for name in order[:SHOWN]),
         _calibration_chart(models),
@@ -44,16 +52,26 @@ def charts(rows: Sequence[Row]) -> list[Chart]:
     return [chart for chart in made if chart is not None]
 
 
-def _order(models: dict[str, list[Row]]) -> list[str]:
-    """Return factors, those first that explain most of the loss on average over models."""
-    sums: dict[str, float] = {}
-    for rows in models.values():
+def _sensitivities(
+    models: dict[str, list[Row]], known: Mapping[str, Sensitivity]
+) -> dict[str, dict[str, Estimate]]:
+    """Return the indices of the models that have enough scenes."""
+    found = {}
+    for name, rows in models.items():
         try:
-            found = {name: one.value for name, one in sensitivity(rows).indices.items()}
+            found[name] = (known[name] if name in known else sensitivity(rows)).indices
         except SceneError:
-            found = dict.fromkeys(factors_of(rows), 0.0)
-        for name, value in found.items():
-            sums[name] = sums.get(name, 0.0) + (value if value == value else 0.0)
+            continue
+    return found
+
+
+def _order(models: dict[str, list[Row]], found: dict[str, dict[str, Estimate]]) -> list[str]:
+    """Return factors, those first that explain most of the loss, summed over models."""
+    sums: dict[str, float] = {}
+    for model, rows in models.items():
+        for name in factors_of(rows):
+            index = found[model][name].value if name in found.get(model, {}) else 0.0
+            sums[name] = sums.get(name, 0.0) + (index if math.isfinite(index) else 0.0)
     return sorted(sums, key=lambda name: -sums[name])
 
 
@@ -69,28 +87,28 @@ def _each(models: dict[str, list[Row]], ask: Callable[[list[Row]], Series | None
     return tuple(out)
 
 
-def _sensitivity_chart(models: dict[str, list[Row]], order: list[str]) -> Chart | None:
+def _sensitivity_chart(
+    models: dict[str, list[Row]], found: dict[str, dict[str, Estimate]], order: list[str]
+) -> Chart | None:
     shown = order[:LEVELS]
-
-    def ask(rows: list[Row]) -> Series:
-        found = sensitivity(rows).indices
-        known = [(place, found[name]) for place, name in enumerate(shown) if name in found]
-        aside = _aside(models, rows[0].subject)
-        return Series(
-            rows[0].subject,
-            [place + aside for place, _ in known],
-            [one.value for _, one in known],
-            [one.interval for _, one in known],
+    series = []
+    for model, indices in found.items():
+        known = [(place, indices[name]) for place, name in enumerate(shown) if name in indices]
+        series.append(
+            Series(
+                model,
+                [place + _aside(models, model) for place, _ in known],
+                [one.value for _, one in known],
+                [one.interval for _, one in known],
+            )
         )
-
-    series = _each(models, ask)
     if not series:
         return None
     return Chart(
         "What the loss depends on",
         "",
-        "share of the variance of the loss",
-        series,
+        "share of its variance",
+        tuple(series),
         "First-order sensitivity indices with 95 % intervals: what each factor explains alone. A factor without effect "
         "scatters about 0; what all of them leave to 1 are interactions and noise.",
         x_names=tuple(_short(name) for name in shown),
@@ -149,8 +167,8 @@ def _factor_chart(models: dict[str, list[Row]], name: str) -> Chart | None:
 
 def _decline_chart(models: dict[str, list[Row]], name: str) -> Chart | None:
     def ask(rows: list[Row]) -> Series:
-        found = decline(rows, name)
-        return Series(rows[0].subject, found.places, found.fitted, kind="line")
+        places, fitted = decline_line(rows, name)
+        return Series(rows[0].subject, places, fitted, kind="line")
 
     series = _each(models, ask)
     if not series:

@@ -16,7 +16,7 @@ from similitude.scenes.analysis.by_factor import FactorTable, by_factor
 from similitude.scenes.analysis.factors import factor_named, judged
 from similitude.scenes.analysis.shares import measured_of
 
-RESAMPLES = 500
+RESAMPLES = 300
 BEGIN = 0.2
 """Share of the scenes whose mean is what the decline begins with."""
 
@@ -78,17 +78,7 @@ def decline(rows: Iterable[Row], factor: str, *, measure: str = "right", seed: i
     Source: Barlow et al., Statistical Inference under Order Restrictions (1972); scikit-learn's `isotonic_regression`.
     """
     kept = judged(rows)
-    found = factor_named(kept, factor)
-    if not found.numeric:
-        raise SceneError(f"'{factor}' has names, not numbers: nothing falls with it. Ask `by_factor`.")
-    x, y = found.numbers, measured_of(kept, measure)
-    known = np.isfinite(x) & np.isfinite(y)
-    x, y = x[known], y[known]
-    if len(x) < FEWEST:
-        raise SceneError(
-            f"{len(x)} scenes have '{factor}' and '{measure}', and a curve takes at least {FEWEST}. Raise the policy's "
-            "count."
-        )
+    x, y = _pairs(kept, factor, measure)
     places, fitted = falling(x, y)
     rng = np.random.default_rng(seed)
     halves = []
@@ -108,6 +98,17 @@ def decline(rows: Iterable[Row], factor: str, *, measure: str = "right", seed: i
     )
     table = by_factor(kept, factor)
     return Decline(factor, measure, tuple(places.tolist()), tuple(fitted.tolist()), start, half, table)
+
+
+def decline_line(
+    rows: Iterable[Row], factor: str, *, measure: str = "right"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places and the fit of `decline` alone, without the time that its interval takes.
+
+    Raises:
+        SceneError: As `decline`.
+    """
+    return falling(*_pairs(judged(rows), factor, measure))
 
 
 def falling(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -149,3 +150,19 @@ def half_of(places: np.ndarray, fitted: np.ndarray, start: float) -> float:
         return float(places[0])
     share = (fitted[i - 1] - goal) / (fitted[i - 1] - fitted[i])
     return float(places[i - 1] + share * (places[i] - places[i - 1]))
+
+
+def _pairs(kept: list[Row], factor: str, measure: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the factor and the measure of the rows that have both."""
+    found = factor_named(kept, factor)
+    if not found.numeric:
+        raise SceneError(f"'{factor}' has names, not numbers: nothing falls with it. Ask `by_factor`.")
+    x, y = found.numbers, measured_of(kept, measure)
+    known = np.isfinite(x) & np.isfinite(y)
+    x, y = x[known], y[known]
+    if len(x) < FEWEST:
+        raise SceneError(
+            f"{len(x)} scenes have '{factor}' and '{measure}', and a curve takes at least {FEWEST}. Raise the policy's "
+            "count."
+        )
+    return x, y

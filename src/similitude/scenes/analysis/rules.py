@@ -48,8 +48,8 @@ class Rule:
         conditions: What they have in common, e.g. "occlusion.occlusion_ratio > 0.52".
         found: Share of failures where the rule was found (Wilson).
         judged: Share of failures in scenes that were held out (Wilson); None where none of them is in the leaf.
-        p: Fisher's exact test that failures are no more frequent here than in all other held-out scenes, one-sided, after
-            Holm for all rules.
+        p: Fisher's exact test that failures are as frequent here as in all other held-out scenes, two-sided, after Holm
+            for all rules.
     """
 
     conditions: tuple[str, ...]
@@ -59,7 +59,7 @@ class Rule:
 
     @property
     def holds(self) -> bool:
-        """Whether held-out scenes bear it out."""
+        """Whether held-out scenes bear out that failures are more, or less, frequent here than elsewhere."""
         return self.p < 0.05
 
     @property
@@ -188,7 +188,7 @@ def _rules(
             [(fails & mine).sum(), (~fails & mine).sum()],
             [(fails & ~mine).sum(), (~fails & ~mine).sum()],
         ]
-        _, p = stats.fisher_exact(table, alternative="greater")
+        _, p = stats.fisher_exact(table)
         ps.append(float(p))  # pyright: ignore[reportArgumentType]
         rules.append(
             (

@@ -1,0 +1,124 @@
+"""The dashboard of a study: one HTML file with what was found, and filters that work without a server."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from similitude.core.errors import SceneError
+from similitude.evaluation.tables import subject_of
+from similitude.report.claim_figures import chart_figures
+from similitude.report.files import write_atomically
+from similitude.report.pages import render_template
+from similitude.scenes.analysis.charts import charts
+from similitude.scenes.analysis.findings import findings
+from similitude.scenes.analysis.sensitivity import Sensitivity
+from similitude.scenes.dashboard.surfaces import surface_pictures
+from similitude.scenes.dashboard.table import page_table
+from similitude.scenes.dashboard.thumbnails import thumbnails
+from similitude.scenes.dashboard.words import in_words
+from similitude.scenes.study.records import SceneRun
+
+SCRIPT, STYLE = (Path(__file__).with_name(f"dashboard.{kind}") for kind in ("js", "css"))
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """What a page says about one model.
+
+    Attributes:
+        name: The model.
+        said: What was found, in sentences.
+        left_out: What could not be said, and why.
+        sensitivity: Which factors matter, where that is known.
+    """
+
+    name: str
+    said: tuple[str, ...]
+    left_out: dict[str, str]
+    sensitivity: Sensitivity | None = None
+
+
+def write_dashboard(run: SceneRun, path: str | os.PathLike[str]) -> Path:
+    """Write the dashboard of a study.
+
+    Args:
+        run: What the study found.
+        path: Where to write; an existing file is replaced.
+
+    Returns:
+        The page.
+
+    Raises:
+        SceneError: The study has no rows.
+        ReportError: The page cannot be written.
+    """
+    return write_atomically(path, render_dashboard(run))
+
+
+def render_dashboard(run: SceneRun) -> str:
+    """Return the HTML that `write_dashboard` writes; the same run gives the same bytes.
+
+    Raises:
+        SceneError: The study has no rows.
+    """
+    if not run.rows:
+        raise SceneError("the study has no rows yet. Run it first: `similitude suite run scenes STUDY.yaml`.")
+    models = list(dict.fromkeys(subject_of(row) for row in run.rows))
+    small = thumbnails(run.rows, run.picture)
+    parts = [_part(run, name) for name in models]
+    script = SCRIPT.read_text(encoding="utf-8")
+    first = [row for row in run.rows if subject_of(row) == models[0]]
+    return render_template(
+        "scenes_dashboard.html",
+        {},
+        objects=list(dict.fromkeys(row.task for row in run.rows)),
+        models=parts,
+        figures=chart_figures(
+            charts(run.rows, {one.name: one.sensitivity for one in parts if one.sensitivity})
+        ),
+        surfaces=surface_pictures(first, run.drawn),
+        failures=run.failures[:50],
+        failed=len(run.failures),
+        small=small,
+        data=page_table(run.rows, run.names, small),
+        style=STYLE.read_text(encoding="utf-8"),
+        script=script,
+        policy=content_policy(script),
+        settings=_flat(run.settings.to_dict()),
+    )
+
+
+def content_policy(script: str) -> str:
+    """Return the content security policy of a page: its own script alone runs, and nothing is loaded."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _part(run: SceneRun, name: str) -> ModelPart:
+    mine = [row for row in run.rows if subject_of(row) == name]
+    try:
+        found = findings(mine, run.names)
+    except SceneError as error:
+        return ModelPart(name, (f"Nothing can be said: {error}",), {})
+    return ModelPart(name, tuple(in_words(found)), found.left_out, found.sensitivity)
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, str]:
+    """Return settings as lines; what holds several things is said in one."""
+    out = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            out[name] = "; ".join(f"{inner}: {one}" for inner, one in value.items()) or "none"
+        elif isinstance(value, list | tuple):
+            out[name] = ", ".join(map(str, value))
+        else:
+            out[name] = str(value)
+    return out

@@ -1,0 +1,122 @@
+"""Rows as the plain data that a page filters: numbers by column, names once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from similitude.evaluation.rows import Row
+from similitude.evaluation.tables import subject_of
+from similitude.scenes.analysis.factors import factors_of
+from similitude.scenes.dashboard.thumbnails import Thumbnails
+
+COLUMNS = (
+    "model",
+    "item",
+    "right",
+    "score",
+    "loss",
+    "probability",
+    "margin",
+    "confidence",
+    "visible",
+    "said",
+    "image",
+    "seconds",
+    "error",
+)
+"""What a page knows of each row; "right" is 1, 0, or null where the evaluator knows no right and wrong."""
+
+METRICS = ("loss", "probability", "margin", "confidence", "visible")
+
+MOST_ROWS = 6_000
+"""Rows that a page filters; of more it has an even choice."""
+
+
+def page_table(rows: Sequence[Row], names: Sequence[str], small: Thumbnails) -> dict[str, Any]:
+    """Return plain data for the script of the page.
+
+    Args:
+        rows: Rows of one or several models, failed ones too.
+        names: Names of the classes that predictions number.
+        small: Pictures.
+
+    Returns:
+        models, classes: names; factors: name, whether its values are numbers, its names, and a value per row (of names
+        their places); columns and rows: see `COLUMNS`; fixed: what is the same in all scenes; images; whole: how many
+        rows there are in all.
+    """
+    kept = evenly(rows, MOST_ROWS)
+    factors = factors_of(kept)
+    models = list(dict.fromkeys(subject_of(row) for row in kept))
+    items = {item: place for place, item in enumerate(dict.fromkeys(row.item for row in kept))}
+    said = [_said(row, names) for row in kept]
+    classes = sorted({one for one in said if one is not None})
+    place_of = {name: place for place, name in enumerate(classes)}
+    lines = [
+        [
+            models.index(subject_of(row)),
+            items[row.item],
+            None if row.success is None else int(row.success),
+            rounded(row.score),
+            *(rounded(row.metrics.get(metric, math.nan)) for metric in METRICS),
+            None if answer is None else place_of[answer],
+            small.places.get(row.item),
+            rounded(row.seconds),
+            (row.error or "the score is not a finite number") if row.failed else "",
+        ]
+        for row, answer in zip(kept, said, strict=True)
+    ]
+    fixed = {
+        name: str(value)
+        for name, value in ({"object": kept[0].task, **kept[0].params} if kept else {}).items()
+        if name not in factors and value is not None
+    }
+    return {
+        "models": models,
+        "classes": classes,
+        "factors": [
+            {
+                "name": factor.name,
+                "numeric": factor.numeric,
+                "names": [] if factor.numeric else list(factor.names),
+                "values": [
+                    rounded(value) if factor.numeric else None if not math.isfinite(value) else int(value)
+                    for value in factor.numbers.tolist()
+                ],
+            }
+            for factor in factors.values()
+        ],
+        "columns": list(COLUMNS),
+        "rows": lines,
+        "fixed": fixed,
+        "images": list(small.pictures),
+        "whole": len(rows),
+    }
+
+
+def evenly(rows: Sequence[Row], most: int) -> list[Row]:
+    """Return all rows, or an even choice of so many, in their order."""
+    if len(rows) <= most:
+        return list(rows)
+    return [rows[i] for i in np.linspace(0, len(rows) - 1, most).round().astype(int)]
+
+
+def rounded(value: float) -> float | None:
+    """Return a number with five significant digits; None where it is not finite.
+
+    Example:
+        >>> rounded(0.123456789), rounded(float("inf"))
+        (0.12346, None)
+    """
+    return float(f"{value:.5g}") if math.isfinite(value) else None
+
+
+def _said(row: Row, names: Sequence[str]) -> str | None:
+    answer = row.metrics.get("prediction", math.nan)
+    if not math.isfinite(answer):
+        return None
+    return names[int(answer)] if 0 <= answer < len(names) else str(int(answer))
