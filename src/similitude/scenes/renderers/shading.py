@@ -195,7 +195,7 @@ def _shade(
 @numba.njit(cache=True, error_model="numpy", nogil=True)
 def _add(picture: np.ndarray, x: float, y: float, z: float, factor: float, p: int, out: np.ndarray) -> None:
     """Add what an equirectangular picture shows in a direction, between its pixels."""
-    if factor <= 0.0:
+    if not (factor > 0.0 and abs(x) + abs(y) + abs(z) < 10.0):
         return
     h, w = picture.shape[0], picture.shape[1]
     across = (math.pi - math.atan2(y, x)) / (2 * math.pi) * w - 0.5

@@ -81,6 +81,8 @@ def sample(
     last = len(levels) - 1
     size = math.sqrt(levels[0, 1] * levels[0, 2])
     for p in at:
+        if not abs(uv[p, 0]) + abs(uv[p, 1]) < 1e8:
+            continue  # pixels there have no numbers
         level = math.log2(max(width[p] * size, 1.0))
         low = min(int(level), last)
         part = min(level - low, 1.0) if low < last else 0.0

@@ -19,6 +19,7 @@ _KEPT_FACES = 4_000_000
 _THIN = 1e-6  # least scale of an axis: what is flattened to nothing is a sheet
 _PASSES = 24  # cut-outs that a ray may go through
 _STEP = 1e-4
+_FAR = 1e5  # largest texture coordinate
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,10 @@ class Geometry:
                 np.int32
             ),
             np.concatenate([m.normals for m in meshes]).astype(np.float32),
-            np.concatenate([m.uv for m in meshes]).astype(np.float32),
+            # Coordinates that are no numbers or lead out of every picture are those of its corner.
+            np.nan_to_num(np.concatenate([m.uv for m in meshes]), posinf=0, neginf=0)
+            .clip(-_FAR, _FAR)
+            .astype(np.float32),
             np.repeat(np.arange(len(meshes), dtype=np.int32), [len(m.faces) for m in meshes]),
         )
 
