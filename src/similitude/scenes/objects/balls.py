@@ -88,7 +88,7 @@ def basketball() -> ObjectModel:
     def paint(away: np.ndarray) -> np.ndarray:
         x, y, z = away.T
         far = np.minimum(np.abs(x), np.abs(z))
-        far = np.minimum(far, np.abs(np.abs(y) - 0.62 + 0.0 * z))
+        far = np.minimum(far, np.abs(np.abs(y) - 0.62))
         pebbles = noise(away, 26, octaves=2)
         skin = mixed((0.72, 0.32, 0.10), (0.86, 0.44, 0.16), 0.5 + 0.5 * pebbles)
         return mixed((0.06, 0.05, 0.05), skin, step(far, 0.022, 0.012))

@@ -7,8 +7,8 @@ import numpy as np
 from similitude.scenes.meshes import ObjectModel
 from similitude.scenes.objects.outlines import joined, rounded, smooth
 from similitude.scenes.objects.painting import by_place, mixed, noise, step
-from similitude.scenes.objects.solids import lathed, plate
-from similitude.scenes.objects.surfaces import grid, placed
+from similitude.scenes.objects.solids import label, lathed, plate
+from similitude.scenes.objects.surfaces import placed
 from similitude.scenes.stage import Material
 
 IRON = Material("iron", (0.22, 0.22, 0.23), roughness=0.45, metallic=1.0)
@@ -44,15 +44,10 @@ def wine_bottle() -> ObjectModel:
             paper = mixed(paper, (0.12, 0.10, 0.10), line.astype(float))
         return paper
 
-    label = Material("label", (1, 1, 1), "label", roughness=0.8)
-    angle = np.linspace(-1.15, 1.15, 33) - np.pi / 2
-    sheet = np.stack(
-        [np.stack([3.78 * np.cos(angle), 3.78 * np.sin(angle), np.full(33, z)], -1) for z in (6.0, 15.0)]
-    )
-
+    paper = label(3.78, 6.0, 15.0, 1.15, Material("label", (1, 1, 1), "label", roughness=0.8))
     return ObjectModel(
         "wine bottle",
-        (lathed(outer, glass, sections=96), lathed(cap, foil), grid(sheet, label)),
+        (lathed(outer, glass, sections=96), lathed(cap, foil), paper),
         textures={"label": by_place(paint, 256, 256)},
     )
 
@@ -82,14 +77,10 @@ def beer_bottle() -> ObjectModel:
         letters = band & (np.abs(v - 0.5) < 0.055) & ((u * 22) % 1 < 0.66) & (np.abs(u - 0.5) < 0.36)
         return mixed(paper, (0.95, 0.93, 0.85), letters.astype(float))
 
-    around = np.linspace(-1.2, 1.2, 33) - np.pi / 2
-    sheet = np.stack(
-        [np.stack([3.03 * np.cos(around), 3.03 * np.sin(around), np.full(33, z)], -1) for z in (2.6, 9.8)]
-    )
-    label = Material("label", (1, 1, 1), "label", roughness=0.7)
+    paper = label(3.03, 2.6, 9.8, 1.2, Material("label", (1, 1, 1), "label", roughness=0.7))
     return ObjectModel(
         "beer bottle",
-        (lathed(body, glass, sections=96), cap, grid(sheet, label)),
+        (lathed(body, glass, sections=96), cap, paper),
         textures={"label": by_place(paint, 256, 256)},
     )
 
@@ -103,7 +94,7 @@ def barrel() -> ObjectModel:
     def paint(u: np.ndarray, v: np.ndarray) -> np.ndarray:
         stave = np.floor(u * 24)
         shade = np.random.default_rng(4).uniform(-0.10, 0.10, 24)[stave.astype(int) % 24]
-        grain = noise(np.stack([u * 24 * 1.0 + 7 * stave, v * 1.2], 1), 2.2, octaves=4)
+        grain = noise(np.stack([u * 24 + 7 * stave, v * 1.2], 1), 2.2, octaves=4)
         wood = mixed((0.50, 0.31, 0.15), (0.66, 0.44, 0.23), 0.5 + 0.4 * grain) * (1 + shade)[:, None]
         return mixed((0.16, 0.09, 0.05), wood, step(np.minimum(u * 24 % 1, 1 - u * 24 % 1), 0.03, 0.03))
 

@@ -88,7 +88,7 @@ def _spots(count: int) -> Callable[[np.ndarray], np.ndarray]:
     return far
 
 
-def _banana(turn: float) -> tuple[Mesh, Mesh]:
+def _banana() -> tuple[Mesh, Mesh]:
     """Return the peel of a banana and its ends; it bends about y and stands on its back."""
     t = np.linspace(0, 1, 72)
     angle = np.pi * (1.14 + 0.72 * t)
@@ -99,7 +99,7 @@ def _banana(turn: float) -> tuple[Mesh, Mesh]:
     )
     thick = np.where(t < 0.12, 0.055 + (thick - 0.055) * (t / 0.12) ** 1.5, thick)
     around = 2 * np.pi * np.arange(40) / 40
-    edge = 1 + 0.055 * np.cos(5 * around + turn)
+    edge = 1 + 0.055 * np.cos(5 * around + 0.3)
     section = np.stack([edge * np.cos(around), edge * np.sin(around)], 1)
     peel = tube(
         path, thick, Material("peel", (1, 1, 1), "banana", roughness=0.5), section=section, crease=1.2
@@ -122,7 +122,7 @@ def banana() -> ObjectModel:
         peel = mixed(peel, (0.42, 0.27, 0.08), 0.8 * flecks)
         return mixed(peel, (0.16, 0.11, 0.06), step(v, 0.975, 0.02) + (1 - step(v, 0.012, 0.02)))
 
-    return ObjectModel("banana", _banana(0.3), textures={"banana": by_place(paint, 512, 256)})
+    return ObjectModel("banana", _banana(), textures={"banana": by_place(paint, 512, 256)})
 
 
 def strawberry() -> ObjectModel:

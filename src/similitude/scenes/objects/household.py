@@ -44,7 +44,6 @@ def table_lamp() -> ObjectModel:
     angle[-1] = angle[0]
     folds = 1 + 0.012 * np.cos(60 * (angle - np.pi / 2))
     rows = [(r * folds, h) for r, h in ((17.5, 27.0), (10.0, 47.0), (9.7, 47.0), (17.2, 27.0), (17.5, 27.0))]
-
     shade = grid(
         np.stack([np.stack([r * np.cos(angle), r * np.sin(angle), np.full(241, h)], -1) for r, h in rows]),
         cloth,
@@ -97,5 +96,5 @@ def dumbbell() -> ObjectModel:
         for s in (-1, 1)
     ]
     line = smooth([[x, 0, 0] for x in (-6, -3, 0, 3, 6)], steps=24)
-    grip = tube(line, 1.3 + 0.35 * np.cos(line[:, 0] / 6 * np.pi / 2) - 0.1, STEEL)
+    grip = tube(line, 1.2 + 0.35 * np.cos(line[:, 0] / 6 * np.pi / 2), STEEL)
     return ObjectModel("dumbbell", (*heads, grip))

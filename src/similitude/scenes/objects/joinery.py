@@ -14,8 +14,8 @@ from similitude.scenes.stage import Material
 IRON = Material("iron", (0.10, 0.10, 0.11), roughness=0.5)
 
 
-def _pine(name: str = "pine", *, color: tuple[float, float, float] = (1, 1, 1)) -> Material:
-    return Material("wood", color, name, roughness=0.75)
+def _wood(texture: str) -> Material:
+    return Material("wood", (1, 1, 1), texture, roughness=0.75)
 
 
 def _grain(dark: tuple[float, float, float], light: tuple[float, float, float]) -> np.ndarray:
@@ -31,13 +31,13 @@ def _grain(dark: tuple[float, float, float], light: tuple[float, float, float]) 
 
 def crate() -> ObjectModel:
     """Return an open crate of pine boards."""
-    wood = _pine()
+    wood = _wood("pine")
     width, depth, height = 50.0, 34.0, 27.0
     parts: list[Mesh] = []
     for z in (-9.2, 0.0, 9.2):
         board = box(width, 1.2, 7.6, wood, bevel=0.15)
-        parts += [placed(_lengthwise(board), (0, s * depth / 2, z)) for s in (-1, 1)]
-        short = _lengthwise(box(depth - 1.3, 1.2, 7.6, wood, bevel=0.15))
+        parts += [placed(board, (0, s * depth / 2, z)) for s in (-1, 1)]
+        short = box(depth - 1.3, 1.2, 7.6, wood, bevel=0.15)
         parts += [placed(short, (s * (width / 2 - 0.6), 0, z), rotation=(0, 0, np.pi / 2)) for s in (-1, 1)]
     post = box(4.0, 1.8, height, wood, bevel=0.15)
     parts += [
@@ -52,13 +52,9 @@ def crate() -> ObjectModel:
     )
 
 
-def _lengthwise(board: Mesh) -> Mesh:
-    return board
-
-
 def park_bench() -> ObjectModel:
     """Return a bench with wooden slats on two feet of cast iron."""
-    wood = _pine("teak")
+    wood = _wood("teak")
     parts: list[Mesh] = []
     for k in range(5):
         parts.append(placed(box(150, 7.5, 3, wood, bevel=0.5), (0, -20 + 9 * k, 45 - 0.4 * k)))
@@ -92,7 +88,7 @@ _BINDINGS = (
 
 def bookcase() -> ObjectModel:
     """Return a bookcase of four shelves full of books."""
-    wood = _pine("walnut")
+    wood = _wood("walnut")
     half, deep = 58.0, 30.0
     heights = [-76.0, -38.0, 0.0, 38.0, 75.0]
     parts: list[Mesh] = [placed(box(3, deep, 156, wood, bevel=0.3), (s * half, 0, 0)) for s in (-1, 1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from similitude.scenes.meshes import Mesh, ObjectModel
-from similitude.scenes.objects.outlines import regular
+from similitude.scenes.objects import solids
 from similitude.scenes.objects.solids import ball, picture
 from similitude.scenes.objects.surfaces import grid, placed
 from similitude.scenes.stage import Material
@@ -40,7 +40,4 @@ def sphere() -> ObjectModel:
 
 def disc() -> ObjectModel:
     """Return a flat disc of diameter 1 that faces up."""
-    ring = np.concatenate([regular(64, 0.5), regular(64, 0.5)[:1]])
-    flat = np.stack([ring, 0 * ring])
-    points = np.concatenate([flat, np.zeros((*flat.shape[:2], 1))], 2)
-    return ObjectModel("disc", (grid(points, Material(), uv=flat + 0.5),))
+    return ObjectModel("disc", (solids.disc(1.0, Material()),))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from similitude.scenes.meshes import Mesh, ObjectModel
+from similitude.scenes.objects.lettering import written
 from similitude.scenes.objects.outlines import arc, rectangle, regular, rounded
 from similitude.scenes.objects.painting import by_place, mixed, strokes
-from similitude.scenes.objects.solids import lathed, picture, plate, rod, upright
+from similitude.scenes.objects.solids import disc, lathed, plate, rod, upright
 from similitude.scenes.objects.surfaces import grid, placed
 from similitude.scenes.stage import Material
 
@@ -17,7 +18,7 @@ POLE = Material("galvanised", (0.62, 0.64, 0.65), roughness=0.45, metallic=0.7)
 def traffic_light() -> ObjectModel:
     """Return a traffic light that shows red, on its pole."""
     black = Material("housing", (0.06, 0.06, 0.06), roughness=0.5)
-    body = placed(upright(plate(rectangle(34, 96, radius=4), 20, black, bevel=1.5)), (0, 0, 0))
+    body = upright(plate(rectangle(34, 96, radius=4), 20, black, bevel=1.5))
     parts: list[Mesh] = [body, rod([0, 3, -48], [0, 3, -75], 5, POLE)]
     lamps = ((30, (1.0, 0.08, 0.05)), (0, (0.34, 0.24, 0.03)), (-30, (0.03, 0.22, 0.10)))
     for height, color in lamps:
@@ -39,27 +40,6 @@ def _visor(material: Material) -> Mesh:
     return grid(np.stack(rings)[::-1], material)
 
 
-_LETTERS = {
-    "S": [
-        (1, 0.85),
-        (0.8, 1),
-        (0.2, 1),
-        (0, 0.85),
-        (0, 0.65),
-        (0.2, 0.53),
-        (0.8, 0.47),
-        (1, 0.35),
-        (1, 0.15),
-        (0.8, 0),
-        (0.2, 0),
-        (0, 0.15),
-    ],
-    "T": [(0, 1), (1, 1), (0.5, 1), (0.5, 0)],
-    "O": [(0.25, 0), (0, 0.2), (0, 0.8), (0.25, 1), (0.75, 1), (1, 0.8), (1, 0.2), (0.75, 0), (0.25, 0)],
-    "P": [(0, 0), (0, 1), (0.75, 1), (1, 0.85), (1, 0.6), (0.75, 0.46), (0, 0.46)],
-}
-
-
 def stop_sign() -> ObjectModel:
     """Return a red octagon with a white border and STOP on it, on its post."""
 
@@ -67,22 +47,18 @@ def stop_sign() -> ObjectModel:
         x, y = 2 * u - 1, 2 * v - 1
         edge = np.maximum.reduce([np.abs(x), np.abs(y), (np.abs(x) + np.abs(y)) / 2**0.5])
         color = mixed((0.70, 0.05, 0.08), (0.95, 0.95, 0.95), ((edge > 0.89) & (edge < 0.965)).astype(float))
-        for k, letter in enumerate("STOP"):
-            line = np.array(_LETTERS[letter]) * [0.27, 0.62] + [-0.745 + 0.405 * k, -0.31]
+        for line in written("STOP", (0.0, 0.0), width=0.27, height=0.62, gap=0.135):
             color = mixed(color, (0.95, 0.95, 0.95), (strokes(x, y, line) < 0.05).astype(float))
         return color
 
     half = 38 * np.cos(np.pi / 8)
     octagon = regular(8, 38, phase=np.pi / 8)
     back = upright(plate(octagon, 0.6, POLE))
-    # A sheet over the front of the plate: an octagon in the coordinates of its box.
-    ring = np.concatenate([octagon, octagon[:1]])
-    points = np.stack([0 * ring, ring])
-    uv = points / (2 * half) + 0.5
-    sheet = np.stack([points[..., 0], np.full(points.shape[:2], -0.4), points[..., 1]], -1)
-    face = grid(sheet[::-1, :], Material("sheeting", (1, 1, 1), "stop", roughness=0.5), uv=uv[::-1])
+    face = upright(disc(2 * half, Material("sheeting", (1, 1, 1), "stop", roughness=0.5), outline=octagon))
     post = placed(rod([0, 0, -75], [0, 0, 34], 3.0, POLE), (0, 3.4, 0))
-    return ObjectModel("stop sign", (back, face, post), textures={"stop": by_place(paint, 512, 512)})
+    return ObjectModel(
+        "stop sign", (back, placed(face, (0, -0.4, 0)), post), textures={"stop": by_place(paint, 512, 512)}
+    )
 
 
 def wall_clock() -> ObjectModel:
@@ -99,7 +75,8 @@ def wall_clock() -> ObjectModel:
             )
         for hour in range(1, 13):
             angle = np.pi / 6 * hour
-            for line in _numeral(hour, 0.69 * np.sin(angle), 0.69 * np.cos(angle)):
+            middle = (0.69 * np.sin(angle), 0.69 * np.cos(angle))
+            for line in written(str(hour), middle, width=0.09, height=0.16, gap=0.04):
                 color = mixed(color, (0.06, 0.06, 0.06), (strokes(x, y, line) < 0.019).astype(float))
         return color
 
@@ -109,7 +86,7 @@ def wall_clock() -> ObjectModel:
         frame,
         sections=96,
     )
-    dial = placed(picture(28.2, 28.2, Material("dial", (1, 1, 1), "dial", roughness=0.6)), (0, -0.35, 0))
+    dial = upright(disc(28.2, Material("dial", (1, 1, 1), "dial", roughness=0.6)))
     black = Material("hand", (0.04, 0.04, 0.04), roughness=0.4)
     hands = [_hand(10 / 12 + 10 / 720, 6.8, 0.42, -0.7, black), _hand(10 / 60, 10.6, 0.30, -0.95, black)]
     hands.append(_hand(35 / 60, 11.6, 0.10, -1.15, Material("hand", (0.75, 0.06, 0.05), roughness=0.4)))
@@ -118,93 +95,12 @@ def wall_clock() -> ObjectModel:
     )
     return ObjectModel(
         "wall clock",
-        (placed(rim, rotation=(np.pi / 2, 0, 0)), _disc_of(dial), *hands, hub),
+        (placed(rim, rotation=(np.pi / 2, 0, 0)), placed(dial, (0, -0.35, 0)), *hands, hub),
         textures={"dial": by_place(paint, 448, 448)},
     )
-
-
-def _disc_of(sheet: Mesh) -> Mesh:
-    """Return a round sheet of the same size, place and texture as a square one that faces -y."""
-    width = float(np.ptp(sheet.vertices[:, 0]))
-    ring = np.concatenate([regular(96, 0.5), regular(96, 0.5)[:1]])
-    flat = np.stack([ring, 0 * ring])
-    points = np.stack(
-        [flat[..., 0] * width, np.full(flat.shape[:2], float(sheet.vertices[0, 1])), flat[..., 1] * width], -1
-    )
-    return grid(points, sheet.material, uv=flat + 0.5)
 
 
 def _hand(turn: float, length: float, half: float, depth: float, material: Material) -> Mesh:
     outline = np.array([(-half, -2.2), (half, -2.2), (half * 0.8, length), (-half * 0.8, length)])
     blade = upright(plate(outline, 0.12, material))
     return placed(placed(blade, (0, depth, 0)), rotation=(0, 2 * np.pi * turn, 0))
-
-
-_DIGITS = {
-    "0": [[(0.3, 0), (0, 0.25), (0, 0.75), (0.3, 1), (0.7, 1), (1, 0.75), (1, 0.25), (0.7, 0), (0.3, 0)]],
-    "1": [[(0.15, 0.75), (0.55, 1), (0.55, 0)]],
-    "2": [[(0, 0.75), (0.25, 1), (0.75, 1), (1, 0.75), (1, 0.6), (0, 0), (1, 0)]],
-    "3": [[(0, 1), (1, 1), (0.5, 0.58), (0.8, 0.55), (1, 0.35), (1, 0.2), (0.75, 0), (0.25, 0), (0, 0.2)]],
-    "4": [[(0.75, 0), (0.75, 1), (0, 0.3), (1, 0.3)]],
-    "5": [[(1, 1), (0.1, 1), (0, 0.55), (0.6, 0.62), (1, 0.4), (1, 0.2), (0.75, 0), (0, 0.05)]],
-    "6": [
-        [
-            (0.9, 1),
-            (0.3, 0.8),
-            (0, 0.4),
-            (0, 0.2),
-            (0.3, 0),
-            (0.7, 0),
-            (1, 0.2),
-            (1, 0.35),
-            (0.7, 0.55),
-            (0, 0.4),
-        ]
-    ],
-    "7": [[(0, 1), (1, 1), (0.35, 0)]],
-    "8": [
-        [
-            (0.5, 0.53),
-            (0.1, 0.7),
-            (0.1, 0.85),
-            (0.4, 1),
-            (0.6, 1),
-            (0.9, 0.85),
-            (0.9, 0.7),
-            (0.5, 0.53),
-            (0, 0.3),
-            (0, 0.15),
-            (0.3, 0),
-            (0.7, 0),
-            (1, 0.15),
-            (1, 0.3),
-            (0.5, 0.53),
-        ]
-    ],
-    "9": [
-        [
-            (0.1, 0),
-            (0.7, 0.2),
-            (1, 0.6),
-            (1, 0.8),
-            (0.7, 1),
-            (0.3, 1),
-            (0, 0.8),
-            (0, 0.65),
-            (0.3, 0.45),
-            (1, 0.6),
-        ]
-    ],
-}
-
-
-def _numeral(number: int, x: float, y: float) -> list[np.ndarray]:
-    """Return the strokes of a number about a place on the dial."""
-    digits = str(number)
-    width, height = 0.09, 0.16
-    left = x - (len(digits) * 1.45 - 0.45) * width / 2
-    return [
-        np.array(line) * [width, height] + [left + 1.45 * width * k, y - height / 2]
-        for k, digit in enumerate(digits)
-        for line in _DIGITS[digit]
-    ]

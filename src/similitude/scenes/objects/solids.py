@@ -171,6 +171,22 @@ def picture(width: float, height: float, material: Material) -> Mesh:
     return grid(points, material)
 
 
+def disc(diameter: float, material: Material, *, outline: np.ndarray | None = None) -> Mesh:
+    """Return a flat sheet about the origin that faces up, round or of an outline; uv are those of its square box."""
+    ring = regular(96, diameter / 2) if outline is None else outline
+    ring = np.concatenate([ring, ring[:1]])
+    flat = np.stack([ring, 0 * ring])
+    points = np.concatenate([flat, np.zeros((*flat.shape[:2], 1))], 2)
+    return grid(points, material, uv=flat / diameter + 0.5)
+
+
+def label(radius: float, low: float, high: float, angle: float, material: Material) -> Mesh:
+    """Return a sheet around the front of an upright cylinder, from one height to another, `angle` to each side."""
+    around = np.linspace(-angle, angle, 33) - np.pi / 2
+    rows = [[radius * np.cos(around), radius * np.sin(around), np.full(33, z)] for z in (low, high)]
+    return grid(np.moveaxis(np.array(rows), 1, -1), material)
+
+
 def rod(
     begin: Sequence[float], end: Sequence[float], radius: float, material: Material, *, sections: int = 24
 ) -> Mesh:

@@ -118,11 +118,6 @@ def placed(
     return replace(mesh, vertices=points.astype(np.float32), normals=normals.astype(np.float32), faces=faces)
 
 
-def painted(mesh: Mesh, material: Material) -> Mesh:
-    """Return a mesh with another material."""
-    return replace(mesh, material=material)
-
-
 def united(meshes: Iterable[Mesh]) -> tuple[Mesh, ...]:
     """Return meshes with all parts of one material as one, in the order of the first of each: faster to draw."""
     groups: dict[Material, list[Mesh]] = {}

@@ -126,19 +126,14 @@ def _frond(lean: float, length: float, material: Material) -> tuple[Mesh, Mesh]:
     """Return a stalk from the origin that leans towards x, and the leaf at its end, bent over."""
     t = np.linspace(0, 1, 20)
     angle = np.pi / 2 - lean * (0.4 + 1.5 * t)
-    step_ = length / 12
-    path = np.stack([np.cumsum(np.cos(angle)), 0 * t, np.cumsum(np.sin(angle))], 1) * step_
-    stalk = tube(path[:9], 0.16, material)
-    s = np.linspace(-1, 1, 9)[None]
-    along = (np.arange(8, 20) - 8)[:, None] / 11
-    width = 0.27 * length * np.sin(np.pi * np.clip(0.04 + 0.96 * along, 0, 1) ** 0.75) + 0.02
-    normal = np.stack([-np.sin(angle), 0 * t, np.cos(angle)], 1)[8:, None]
+    path = np.stack([np.cumsum(np.cos(angle)), 0 * t, np.cumsum(np.sin(angle))], 1) * length / 12
+    along, side = np.linspace(0, 1, 12), np.linspace(-1, 1, 9)
+    width = 0.27 * length * np.sin(np.pi * (0.04 + 0.96 * along) ** 0.75) + 0.02
+    across = width[:, None] * side
     # The halves of a leaf rise to both sides of its middle rib.
-    rise = 0.25 * np.abs(width * s)[..., None]
-    points = (
-        path[8:, None] + np.stack([0 * s + 0 * width, width * s, 0 * s + 0 * width], -1) - normal * rise * -1
-    )
-    return stalk, grid(points, material, crease=0.3)
+    up = np.stack([-np.sin(angle), 0 * t, np.cos(angle)], 1)[8:, None]
+    blade = path[8:, None] + across[..., None] * [0, 1, 0] + 0.25 * np.abs(across)[..., None] * up
+    return tube(path[:9], 0.16, material), grid(blade, material, crease=0.3)
 
 
 def frying_pan() -> ObjectModel:
