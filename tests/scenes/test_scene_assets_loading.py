@@ -322,6 +322,10 @@ def test_what_a_gltf_promises_is_checked_first(tmp_path):
     missing = json.loads(json.dumps(header))
     missing["images"][0]["bufferView"] = 99
     refused(tmp_path, missing, rest, "which is not there")
+    flat = json.loads(json.dumps(header))
+    place = header["meshes"][0]["primitives"][0]["attributes"]["POSITION"]
+    flat["accessors"][place]["type"] = "VEC2"
+    refused(tmp_path, flat, rest, "cannot be read as glb")
     corners = json.loads(json.dumps(header))
     corners["accessors"][0]["count"] = 10**6  # more than the file has
     refused(tmp_path, corners, rest, "cannot be read as glb")

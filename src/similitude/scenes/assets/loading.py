@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,71 +72,65 @@ def read_model(
         kind: "obj", "gltf" or "glb".
         files: What lies beside it.
         where: What it is called in messages.
-        turn: Applied to the file's own coordinates, shape (3, 3) or (4, 4); None for nothing.
+        turn: Applied to the file's own coordinates, shape (3, 3); None for nothing.
 
     Raises:
         SceneError: As for `load_object`.
     """
-    if kind != "obj":
-        check_gltf(data, where, files)
-    beside = _Beside(files, where)
-    scene = _read(data, kind, beside, where)
-    looks = Looks(where, beside.pictures, lost=beside.lost_materials)
-    meshes: list[Mesh] = []
-    count = 0
     matrix = np.eye(4)
-    matrix[:3, :3] = UPRIGHT
-    if turn is not None:
-        own = np.eye(4)
-        own[: turn.shape[0], : turn.shape[1]] = turn
-        matrix = matrix @ own
-    for node in scene.graph.nodes_geometry:
-        place, geometry = scene.graph[node]
-        part = scene.geometry[geometry]
-        if not isinstance(part, trimesh.Trimesh) or not len(part.faces):
-            continue
-        count += len(part.faces)
-        if count > MOST_TRIANGLES:
-            raise SceneError(
-                f"{where}: has more than {MOST_TRIANGLES:,} triangles. Simplify the model, e.g. by Blender's Decimate."
-            )
-        meshes.append(_mesh(part, matrix @ place, looks, where))
-    if not meshes:
-        raise SceneError(
-            f"{where}: holds no triangles. Export the model's surfaces, not its curves or points."
-        )
-    try:
-        return ObjectModel(name, tuple(meshes), textures=looks.textures).normalised()
-    except SceneError as error:
-        raise SceneError(f"{where}: {error}") from error
-
-
-def _read(data: bytes, kind: str, beside: _Beside, where: str) -> trimesh.Scene:
-    try:
+    matrix[:3, :3] = UPRIGHT if turn is None else UPRIGHT @ turn
+    with _told(where, kind):
+        if kind != "obj":
+            check_gltf(data, where, files)
+        beside = _Beside(files, where)
         with warnings.catch_warnings():
             warnings.simplefilter("error", DeprecationWarning)  # numpy's word for numbers that are none
-            return trimesh.load_scene(io.BytesIO(data), file_type=kind, resolver=beside, process=False)
-    except SceneError:
-        raise
-    except Exception as error:  # trimesh meets damaged files with errors of every kind
+            scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, resolver=beside, process=False)
+        looks = Looks(where, beside.pictures, lost=beside.lost_materials)
+        meshes: list[Mesh] = []
+        count = 0
+        for node in scene.graph.nodes_geometry:
+            place, geometry = scene.graph[node]
+            part = scene.geometry[geometry]
+            if not isinstance(part, trimesh.Trimesh) or not len(part.faces):
+                continue
+            count += len(part.faces)
+            if count > MOST_TRIANGLES:
+                raise SceneError(
+                    f"has more than {MOST_TRIANGLES:,} triangles. Simplify the model, e.g. by Blender's Decimate."
+                )
+            meshes.append(_mesh(part, matrix @ place, looks))
+        if not meshes:
+            raise SceneError("holds no triangles. Export the model's surfaces, not its curves or points.")
+        return ObjectModel(name, tuple(meshes), textures=looks.textures).normalised()
+
+
+@contextmanager
+def _told(where: str, kind: str) -> Iterator[None]:
+    """Turn what goes wrong with a file into an error that names it."""
+    try:
+        yield
+    except SceneError as error:
+        if str(error).startswith(where):
+            raise
+        raise SceneError(f"{where}: {error}") from error
+    except Exception as error:  # trimesh and numpy meet damaged files with errors of every kind
         raise SceneError(
             f"{where}: cannot be read as {kind} ({type(error).__name__}: {error}). The file is corrupt or of another "
             "kind; export it again."
         ) from error
 
 
-def _mesh(part: trimesh.Trimesh, matrix: np.ndarray, looks: Looks, where: str) -> Mesh:
+def _mesh(part: trimesh.Trimesh, matrix: np.ndarray, looks: Looks) -> Mesh:
     faces = np.asarray(part.faces)
     points = np.asarray(part.vertices, np.float64)
     if faces.min() < 0 or faces.max() >= len(points):
         raise SceneError(
-            f"{where}: has corners {faces.min()} to {faces.max()} and the vertices 0 to {len(points) - 1}. The file is "
-            "corrupt; export it again."
+            f"has corners {faces.min()} to {faces.max()} and the vertices 0 to {len(points) - 1}. The file is corrupt; "
+            "export it again."
         )
     if not (np.isfinite(points).all() and np.isfinite(matrix).all()):
-        raise SceneError(
-            f"{where}: has coordinates that are not finite. The file is corrupt; export it again."
-        )
+        raise SceneError("has coordinates that are not finite. The file is corrupt; export it again.")
     points = points @ matrix[:3, :3].T + matrix[:3, 3]
     size = np.linalg.det(matrix[:3, :3])
     if size < 0:  # a mirrored part: its triangles go round the other way
@@ -142,7 +138,7 @@ def _mesh(part: trimesh.Trimesh, matrix: np.ndarray, looks: Looks, where: str) -
     uv = getattr(part.visual, "uv", None)
     uv = None if uv is None or len(uv) != len(points) else np.asarray(uv, np.float64)
     if uv is not None and not np.isfinite(uv).all():
-        raise SceneError(f"{where}: has texture coordinates that are not finite. Export it again.")
+        raise SceneError("has texture coordinates that are not finite. Export it again.")
     material = looks.material(part, textured=uv is not None)
     uv = np.zeros((len(points), 2)) if uv is None else uv
     # Only normals of the file are in the cache of a mesh that was just read.
