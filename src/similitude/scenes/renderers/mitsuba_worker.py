@@ -12,6 +12,8 @@ from similitude.scenes.renderers.optics import UNIT, linear
 
 _DEPTH = 7  # bounces and one
 _CLIP = 1e-3
+_STEP = 1e-4
+_HOLES = 24  # cut-outs that a ray may go through
 _COAT = 0.07  # what a coat of index 1.5 keeps from below: 0.04 straight on, 0.09 over all directions
 
 
@@ -75,15 +77,54 @@ class Studio:
             scene[f"thing{k:04}"] = self.thing(thing, plain=True)
         made = self.mi.load_dict(scene)
         order = [int(shape.id().removeprefix("thing")) + 1 for shape in made.shapes()]
-        # Alpha and colours come before them.
-        far, which, u, v = np.moveaxis(np.array(self.mi.render(made, spp=1))[..., -4:], -1, 0)
+        n, camera = told["resolution"], stage["camera"]
+        far, which, *uv = np.moveaxis(np.array(self.mi.render(made, spp=1))[..., -4:].astype(float), -1, 0)
         index = np.array([0, *order])[np.rint(which).astype(int)]  # numbers of shapes begin at 1
-        half = stage["camera"]["sensor"] / 2 / stage["camera"]["focal_length"]
-        steps = (2 * (np.arange(told["resolution"]) + 0.5) / told["resolution"] - 1) * half
-        x = steps - 2 * half * stage["camera"]["shift"][0]
-        y = steps[::-1] - 2 * half * stage["camera"]["shift"][1]
-        depth = far / np.sqrt(1 + x[None] ** 2 + y[:, None] ** 2) + _CLIP  # rays begin at the near plane
-        return {"depth": depth, "index": index.astype(np.float32), "uv": np.stack([u, v], -1)}
+        steps = 2 * (np.arange(n) + 0.5) / n - 1
+        half = camera["sensor"] / 2 / camera["focal_length"]
+        x = (steps - 2 * camera["shift"][0]) * half + np.zeros((n, 1))
+        y = (steps[::-1, None] - 2 * camera["shift"][1]) * half + np.zeros(n)
+        slant = np.sqrt(1 + x**2 + y**2)
+        far = far + _CLIP * slant  # rays begin at the near plane
+        uv = np.stack(uv, -1)
+        right, up, forward = np.asarray(camera["axes"])
+        rays = (forward + x[..., None] * right + y[..., None] * up) / slant[..., None]
+        self.look_through(made, stage["things"], np.asarray(camera["position"]), rays, (far, index, uv))
+        return {"depth": far / slant, "index": index.astype(np.float32), "uv": uv}
+
+    def look_through(
+        self,
+        made: Any,
+        things: list[dict[str, Any]],
+        origin: np.ndarray,
+        rays: np.ndarray,
+        found: tuple[np.ndarray, np.ndarray, np.ndarray],
+    ) -> None:
+        """Where the first thing has a hole, put what is behind it into `found`: distance, number, coordinates."""
+        far, index, uv = found
+        for k, thing in enumerate(things):
+            if not thing["material"]["cut"]:
+                continue
+            for place in zip(*np.nonzero(index == k + 1), strict=True):
+                for _ in range(_HOLES):
+                    held = things[index[place] - 1]["material"] if index[place] else None
+                    if held is None or not held["cut"] or self.solid(held, uv[place]):
+                        break
+                    start = far[place] + _STEP
+                    ray = self.mi.Ray3f(origin + start * rays[place], rays[place])
+                    hit = made.ray_intersect(ray)
+                    index[place] = 0
+                    if hit.is_valid():
+                        far[place] = start + float(hit.t)
+                        index[place] = int(hit.shape.id().removeprefix("thing")) + 1
+                        uv[place] = hit.uv
+
+    def solid(self, finish: dict[str, Any], uv: np.ndarray) -> bool:
+        """Return whether a cut-out is solid at texture coordinates."""
+        alpha = self.images[finish["image"]][..., 3]
+        h, w = alpha.shape
+        u, v = (uv * finish["scale"] + finish["shift"]) % 1.0
+        return bool(alpha[min(int((1 - v) * h), h - 1), min(int(u * w), w - 1)] >= 0.5)
 
     def thing(self, told: dict[str, Any], *, plain: bool) -> Any:
         """Return a mesh in the scene's frame; a plain one has its own texture coordinates and is matt."""
@@ -134,7 +175,11 @@ class Studio:
         out = {"type": "twosided", "bsdf": out}
         if told["cut"] and pixels is not None:
             solid = (pixels[..., 3:] >= 0.5).astype(np.float32)
-            out = {"type": "mask", "bsdf": out, "opacity": self.texture(solid, told)}
+            out = {
+                "type": "mask",
+                "bsdf": out,
+                "opacity": {**self.texture(solid, told), "filter_type": "nearest"},
+            }
         return out
 
     def glossy(self, told: dict[str, Any], color: dict[str, Any]) -> dict[str, Any]:
@@ -203,7 +248,7 @@ class Studio:
         place = np.eye(4)
         place[:3, :3] = np.stack([-right, up, forward], 1)  # Mitsuba's cameras have their x to the left
         place[:3, 3] = told["position"]
-        out = {
+        out: dict[str, Any] = {
             "type": "perspective",
             "fov": math.degrees(2 * math.atan(told["sensor"] / 2 / told["focal_length"])),
             "fov_axis": "x",
@@ -231,6 +276,20 @@ class Studio:
                 "aperture_radius": told["focal_length"] / aperture / 2 / UNIT,
                 "focus_distance": told["focus"],
             }
+            # Its lenses cannot be shifted: a part of a larger film is taken, to whole pixels.
+            moved = [round(-told["shift"][0] * resolution), round(told["shift"][1] * resolution)]
+            more = 2 * max(map(abs, moved))
+            half = told["sensor"] / 2 / told["focal_length"] * (resolution + more) / resolution
+            out["fov"] = math.degrees(2 * math.atan(half))
+            out["film"] |= {
+                "width": resolution + more,
+                "height": resolution + more,
+                "crop_width": resolution,
+                "crop_height": resolution,
+                "crop_offset_x": more // 2 + moved[0],
+                "crop_offset_y": more // 2 + moved[1],
+            }
+            del out["principal_point_offset_x"], out["principal_point_offset_y"]
         return out
 
 
