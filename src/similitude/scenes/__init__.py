@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from similitude.core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from similitude.scenes.assets.environments import ENVIRONMENTS
+    from similitude.scenes.assets.materials import MATERIALS
     from similitude.scenes.frame import Frame
     from similitude.scenes.objects.admission import admit
     from similitude.scenes.objects.catalog import OBJECTS, find_object
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from similitude.scenes.study.settings import PolicySettings, StudySettings
 
 __all__ = [
+    "ENVIRONMENTS",
+    "MATERIALS",
     "OBJECTS",
     "Frame",
     "PolicySettings",
@@ -36,6 +40,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ENVIRONMENTS": "assets.environments",
+    "MATERIALS": "assets.materials",
     "OBJECTS": "objects.catalog",
     "Frame": "frame",
     "PolicySettings": "study.settings",
