@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from similitude.cli.exits import GOOD
+from similitude.cli.options import names
 from similitude.cli.screen import Screen
 from similitude.cli.whole import Whole
 
@@ -125,7 +126,16 @@ def install(what: Literal["cycles"], /, *, python: str | None = None, json: Swit
     return GOOD
 
 
-def import_(file: Path, /, *, out: Path | None = None, strict: Switch = False, json: Switch = False) -> int:
+def import_(
+    file: Path,
+    /,
+    *,
+    out: Path | None = None,
+    root: Path | None = None,
+    objects: str | None = None,
+    strict: Switch = False,
+    json: Switch = False,
+) -> int:
     """Turn a configuration of 3DB into a study of ours, and say what has no counterpart.
 
     Parameters
@@ -133,7 +143,11 @@ def import_(file: Path, /, *, out: Path | None = None, strict: Switch = False, j
     file:
         The configuration (YAML).
     out:
-        The study to write; by default FILE-study.yaml beside the current folder's files.
+        The study to write; by default FILE-study.yaml in the current folder.
+    root:
+        The folder that files which it names must be in; its own by default.
+    objects:
+        Names of objects, separated by commas, in place of the original's, whose files of Blender are not read.
     strict:
         Refuse a configuration of which something has no counterpart.
     json:
@@ -147,7 +161,9 @@ def import_(file: Path, /, *, out: Path | None = None, strict: Switch = False, j
 
         place = out or Path(f"{file.stem}-study.yaml")
         check_writable(place)
-        settings, left = read_threedb(file, strict=strict)
+        settings, left = read_threedb(
+            file, root=root, objects=names(objects) if objects else (), strict=strict
+        )
         text = yaml.safe_dump(settings.to_dict(), sort_keys=False, allow_unicode=True)
         write_atomically(place, text)
         for one in left:

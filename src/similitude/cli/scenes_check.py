@@ -151,8 +151,7 @@ def compare(first: Path, second: Path, /, *, report: Path | None = None, json: S
     """
     with Screen(as_json=json) as screen:
         from similitude.core.errors import SceneError
-        from similitude.evaluation.page import render_suite_page
-        from similitude.report.files import check_writable, write_atomically
+        from similitude.report.files import check_writable
         from similitude.scenes.analysis.comparison import compare as compared
         from similitude.scenes.study.records import read_run
 
@@ -172,7 +171,9 @@ def compare(first: Path, second: Path, /, *, report: Path | None = None, json: S
         found = compared(*rows)
         screen.say(found.summary)
         if report is not None:
-            page = render_suite_page([*rows[0], *rows[1]])
-            screen.say(f"Report: {write_atomically(report, page).resolve()}")
+            from similitude.scenes.dashboard.comparison_page import write_comparison
+
+            page = write_comparison(report, (one, rows[0]), (other, rows[1]), found=found)
+            screen.say(f"Report: {page.resolve()}")
         screen.result(found.to_dict())
     return GOOD

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Switch = Annotated[bool, Parameter(negative="")]
 
+FEW = 16
+"""Scenes for which starting processes takes longer than drawing."""
+
 
 def scenes(
     study: Path | None = None,
@@ -72,7 +75,8 @@ def scenes(
     engine:
         Where scenes are drawn: inline, process or ray, perhaps with settings.
     workers:
-        Processes that draw; by default one per core, or this one where the policy learns from every answer.
+        Processes that draw; by default one per core, or this one where the policy learns from every answer or the scenes
+        are few.
     tensorboard:
         Write TensorBoard events to the folder too.
     report:
@@ -85,7 +89,6 @@ def scenes(
     kept = f"What was judged is in {place}, and the same command goes on from there."
     with Screen(as_json=json, kept=kept) as screen:
         from similitude.report.files import check_writable
-        from similitude.scenes.search.policy import policy_entry
         from similitude.scenes.study.running import run_study
         from similitude.scenes.study.summary import row_record, summarise, summary_record
 
@@ -103,9 +106,8 @@ def scenes(
         )
         if report is not None:
             check_writable(report)
-        learns = policy_entry(settings.policy.kind).learns
         with (
-            engine_of(engine, workers, alone=learns) as where,
+            engine_of(engine, workers, alone=_alone(settings)) as where,
             screen.notes.status("drawing") as status,
         ):
             done = 0
@@ -172,15 +174,23 @@ def _settings(study: Path | None, **given: Any) -> StudySettings:
     return replace(settings, policy=replace(settings.policy, **changes))
 
 
+def _alone(settings: StudySettings) -> bool:
+    """Whether a study is best drawn by this process: its policy learns from every answer, or there is little to draw."""
+    from similitude.scenes.search.policy import policy_entry
+
+    pairs = len(settings.objects) * len(settings.environments)
+    count = settings.policy.count
+    return policy_entry(settings.policy.kind).learns or (count is not None and count * pairs <= FEW)
+
+
 def _verdict(row: Row) -> str:
     return f"score {row.score:.3g}" if row.success is None else ("right" if row.success else "wrong")
 
 
 def _report(run: Any, place: Path) -> Path:
-    from similitude.evaluation.page import render_suite_page
-    from similitude.report.files import write_atomically
+    from similitude.scenes.dashboard.page import write_dashboard
 
-    return write_atomically(place, render_suite_page(list(run.rows)))
+    return write_dashboard(run, place)
 
 
 def _table(summary: Any) -> Any:
