@@ -21,17 +21,19 @@ def orange() -> ObjectModel:
 
     def radius(away: np.ndarray) -> np.ndarray:
         dent = 0.05 * np.exp(-((1 - away[:, 2]) / 0.02)) + 0.02 * np.exp(-((1 + away[:, 2]) / 0.02))
-        return 0.5 * (1 - 0.05 * away[:, 2] ** 2) - 0.4 * dent + 0.0016 * noise(away, 22, octaves=2)
+        return 0.5 * (1 - 0.05 * away[:, 2] ** 2) - 0.6 * dent + 0.0024 * noise(away, 22, octaves=2)
 
     def paint(away: np.ndarray) -> np.ndarray:
         pores = step(noise(away, 30, seed=1, octaves=2), -0.45, 0.4)
         peel = mixed((0.93, 0.47, 0.04), (0.98, 0.58, 0.08), 0.5 + 0.5 * noise(away, 1.5, seed=2))
         peel = mixed(peel * 0.86, peel, pores)
-        return mixed((0.45, 0.50, 0.16), peel, step(1 - away[:, 2], 0.006, 0.006))
+        return mixed((0.48, 0.52, 0.14), peel, step(1 - away[:, 2], 0.009, 0.012))
 
     peel = ball(Material("peel", (1, 1, 1), "peel", roughness=0.42), radius, rows=96)
-    stalk = placed(ball(STALK, 0.02, rows=12), (0, 0, 0.452), scale=(1, 1, 0.6))
-    return ObjectModel("orange", (peel, stalk), textures={"peel": by_direction(paint, height=320)})
+    stalk = placed(ball(STALK, 0.028, rows=12), (0, 0, 0.452), scale=(1, 1, 0.6))
+    # It lies with its stalk leaning to the front, where it is seen.
+    tilted = [placed(mesh, rotation=(0.75, 0.3, 0.0)) for mesh in (peel, stalk)]
+    return ObjectModel("orange", tuple(tilted), textures={"peel": by_direction(paint, height=320)})
 
 
 def lemon() -> ObjectModel:
