@@ -8,8 +8,8 @@ import pytest
 
 from similitude.core.errors import SceneError
 from similitude.evaluation.rows import Row
-from similitude.scenes.analysis.by_factor import by_factor, factor_map
 from similitude.scenes.analysis.factors import Factor, bins_of, factors_of
+from similitude.scenes.analysis.levels import by_factor, factor_map
 from similitude.scenes.analysis.shares import measured_of, share_of, standing_of
 from similitude.scenes.analysis.worst import worst_cases
 from tests.scenes.analysis_rows import failed_row, mug_rows, scene_row

@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 
 from similitude.core.errors import SceneError
-from similitude.scenes.analysis.interactions import holm, interactions, likelihood_ratio
-from similitude.scenes.analysis.second_order import second_order
-from similitude.scenes.analysis.sensitivity import correlation_ratio, sensitivity
+from similitude.scenes.analysis.first_order import correlation_ratio, sensitivity
+from similitude.scenes.analysis.hdmr import second_order
+from similitude.scenes.analysis.pairs import holm, interactions, likelihood_ratio
 from tests.scenes.analysis_rows import mug_rows, scene_row, sobol
 
 A, B = 7.0, 0.1

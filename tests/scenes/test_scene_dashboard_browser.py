@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from similitude.scenes.analysis.by_factor import by_factor, factor_map
+from similitude.scenes.analysis.levels import by_factor, factor_map
 from similitude.scenes.analysis.shares import standing_of
 from similitude.scenes.dashboard.page import render_dashboard
 from tests.scenes.analysis_rows import failed_row, mug_rows, scene_row

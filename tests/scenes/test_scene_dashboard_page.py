@@ -13,10 +13,11 @@ from PIL import Image
 
 from similitude.core.errors import SceneError
 from similitude.evaluation.rows import Row
+from similitude.report.palette import COLOURS
 from similitude.scenes.analysis.comparison import compare
 from similitude.scenes.analysis.surface import SurfaceMap, texels_seen
 from similitude.scenes.dashboard.comparison_page import write_comparison
-from similitude.scenes.dashboard.page import render_dashboard, write_dashboard
+from similitude.scenes.dashboard.page import STYLE, render_dashboard, write_dashboard
 from similitude.scenes.dashboard.surfaces import HELPS, HURTS, painted, surface_pictures
 from similitude.scenes.dashboard.table import COLUMNS, page_table
 from similitude.scenes.dashboard.thumbnails import Thumbnails, shrunk, thumbnails
@@ -232,3 +233,16 @@ def test_comparisons_have_a_page(tmp_path):
     assert f"Right with &lt;b&gt;a&lt;/b&gt; alone: {found.only_first}" in page
     assert page.count('<img src="data:image/') == min(24, found.only_first) + min(24, found.only_second)
     assert "Accuracy by material.texture" in page
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_numbers_on_the_strongest_colour_of_a_map_can_be_read(dark):
+    heat = re.findall(r"--heat: (#[0-9a-f]{6})", STYLE.read_text())[dark]
+    low, high = sorted((luminance(heat), luminance(COLOURS["ink"][dark])))
+    assert (high + 0.05) / (low + 0.05) >= 4.5  # WCAG 2.2

@@ -11,12 +11,12 @@ from similitude.core.errors import SceneError
 from similitude.evaluation.aggregate import Estimate
 from similitude.evaluation.rows import Row
 from similitude.evaluation.tables import subject_of
-from similitude.scenes.analysis.by_factor import by_factor
-from similitude.scenes.analysis.calibration import calibration
-from similitude.scenes.analysis.decline import decline_line
+from similitude.scenes.analysis.everything import RATIOS
 from similitude.scenes.analysis.factors import factors_of
-from similitude.scenes.analysis.findings import RATIOS
-from similitude.scenes.analysis.sensitivity import Sensitivity, sensitivity
+from similitude.scenes.analysis.first_order import Sensitivity, sensitivity
+from similitude.scenes.analysis.isotonic import decline_line
+from similitude.scenes.analysis.levels import by_factor
+from similitude.scenes.analysis.reliability import calibration
 
 SHOWN = 6
 """Factors that have a figure of their own, those that matter most first."""

@@ -210,7 +210,7 @@ def _losses(a: Sequence[Row], b: Sequence[Row], names: tuple[str, str], seed: in
 
 
 def _levels(rows: Sequence[Row], right: np.ndarray, bins: int) -> tuple[LevelDifference, ...]:
-    from similitude.scenes.analysis.interactions import holm
+    from similitude.scenes.analysis.pairs import holm
 
     found = []
     for factor in factors_of(rows).values():

@@ -14,7 +14,7 @@ from similitude.core.errors import SceneError
 from similitude.core.plain import finite
 from similitude.evaluation.rows import Row
 from similitude.scenes.analysis.factors import factor_named, judged
-from similitude.scenes.analysis.interactions import likelihood_ratio
+from similitude.scenes.analysis.pairs import likelihood_ratio
 from similitude.scenes.analysis.shares import Standing, measured_of, standing_of
 
 SECTORS = 12

@@ -15,7 +15,7 @@ from similitude.evaluation.aggregate import Estimate
 from similitude.evaluation.rows import Row
 from similitude.scenes.analysis.comparison import mcnemar
 from similitude.scenes.analysis.factors import Factor, factors_of, judged
-from similitude.scenes.analysis.interactions import holm
+from similitude.scenes.analysis.pairs import holm
 from similitude.scenes.analysis.shares import measured_of, share_of
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def failure_rules(rows: Iterable[Row], *, seed: int = 0) -> FailureRules:
         {"max_leaf_nodes": list(LEAVES)},
         scoring="neg_brier_score",
         cv=FOLDS,
-        refit=_simplest,
+        refit=_simplest,  # pyright: ignore[reportArgumentType]  # a function may be given
     )
     tree: DecisionTreeClassifier = search.fit(train, y).best_estimator_
     rules = _rules(tree, titles, (train, y), (test, unseen))

@@ -525,6 +525,7 @@
     if (event.key === "ArrowRight") step(1);
   });
   window.addEventListener("hashchange", () => { read(); render(); });
+  at("panel").open = !window.matchMedia("(max-width: 52rem)").matches;
   at("explorer").hidden = false;
   read();
   render();

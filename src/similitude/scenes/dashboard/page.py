@@ -15,8 +15,8 @@ from similitude.report.claim_figures import chart_figures
 from similitude.report.files import write_atomically
 from similitude.report.pages import render_template
 from similitude.scenes.analysis.charts import charts
-from similitude.scenes.analysis.findings import findings
-from similitude.scenes.analysis.sensitivity import Sensitivity
+from similitude.scenes.analysis.everything import findings
+from similitude.scenes.analysis.first_order import Sensitivity
 from similitude.scenes.dashboard.surfaces import surface_pictures
 from similitude.scenes.dashboard.table import page_table
 from similitude.scenes.dashboard.thumbnails import thumbnails

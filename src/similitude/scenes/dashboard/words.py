@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 from similitude.evaluation.aggregate import Estimate
-from similitude.scenes.analysis.cue_conflict import CueConflict
-from similitude.scenes.analysis.decline import Decline
-from similitude.scenes.analysis.findings import Findings
-from similitude.scenes.analysis.interactions import Interactions
+from similitude.scenes.analysis.everything import Findings
+from similitude.scenes.analysis.first_order import Sensitivity
+from similitude.scenes.analysis.isotonic import Decline
+from similitude.scenes.analysis.pairs import Interactions
 from similitude.scenes.analysis.pose import PoseCurve
 from similitude.scenes.analysis.rules import FailureRules
-from similitude.scenes.analysis.sensitivity import Sensitivity
+from similitude.scenes.analysis.texture_bias import CueConflict
 
 SURE = 0.05
 """p-value below which something is said to be so."""

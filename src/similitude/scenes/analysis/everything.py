@@ -8,16 +8,16 @@ from typing import Any, TypeVar
 
 from similitude.core.errors import SceneError
 from similitude.evaluation.rows import Row
-from similitude.scenes.analysis.by_factor import FactorTable, by_factor
-from similitude.scenes.analysis.calibration import Calibration, calibration
-from similitude.scenes.analysis.cue_conflict import CueConflict, cue_conflict, texture_factor
-from similitude.scenes.analysis.decline import Decline, decline
 from similitude.scenes.analysis.factors import factors_of, judged
-from similitude.scenes.analysis.interactions import Interactions, interactions
+from similitude.scenes.analysis.first_order import Sensitivity, sensitivity
+from similitude.scenes.analysis.isotonic import Decline, decline
+from similitude.scenes.analysis.levels import FactorTable, by_factor
+from similitude.scenes.analysis.pairs import Interactions, interactions
 from similitude.scenes.analysis.pose import PoseCurve, pose_curve
+from similitude.scenes.analysis.reliability import Calibration, calibration
 from similitude.scenes.analysis.rules import FailureRules, failure_rules
-from similitude.scenes.analysis.sensitivity import Sensitivity, sensitivity
 from similitude.scenes.analysis.shares import Standing, standing_of
+from similitude.scenes.analysis.texture_bias import CueConflict, cue_conflict, texture_factor
 from similitude.scenes.analysis.worst import worst_cases
 
 RATIOS = ("occlusion_ratio", "ratio")

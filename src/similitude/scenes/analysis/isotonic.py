@@ -12,8 +12,8 @@ from similitude.core.errors import SceneError
 from similitude.core.plain import finite
 from similitude.evaluation.aggregate import Estimate
 from similitude.evaluation.rows import Row
-from similitude.scenes.analysis.by_factor import FactorTable, by_factor
 from similitude.scenes.analysis.factors import factor_named, judged
+from similitude.scenes.analysis.levels import FactorTable, by_factor
 from similitude.scenes.analysis.shares import measured_of
 
 RESAMPLES = 300
