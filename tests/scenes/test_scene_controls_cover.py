@@ -73,6 +73,14 @@ def test_the_occluder_is_in_front_and_keeps_its_size():
     assert height == pytest.approx(0.8 * side, abs=2)
 
 
+def test_an_occluder_before_a_wide_lens_does_not_reach_the_camera():
+    camera = {"focal_length": 20.0, "view_point_x": -0.9, "view_point_y": 0.5, "view_point_z": 0.4}
+    cover = {"ratio": 0.75, "direction": "right", "occluder": "box", "scale": 1.5, "nearness": 0.3}
+    bare, covered = drawn("barrel", camera=camera), drawn("barrel", camera=camera, occlusion=cover)
+    assert 1 - covered.visible / bare.visible == pytest.approx(0.75, abs=0.02)
+    assert covered.depth[mask_of(covered, OCCLUDER)].min() > 0.1 * bare.depth[mask_of(bare)].min()
+
+
 def test_nothing_is_hidden_at_ratio_0():
     assert stage_of(Scene("mug", {"occlusion": {"ratio": 0.0}})).props == ()
 

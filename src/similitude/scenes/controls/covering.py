@@ -17,6 +17,7 @@ GRID = 128
 """Rays across and down the part of the picture that the object is in."""
 
 _OUTSIDE = 1.25  # where an occluder begins, 1 being where its bounding box touches the object's
+_FRONT = 0.2  # least distance of an occluder's front from the camera, as a share of that of its back
 _HALVINGS = 16
 _LOOKS = 24  # places that are tried where the middle does not hide enough
 
@@ -152,15 +153,19 @@ def _standing(seen: _Seen, occluder: str, scale: float, nearness: float) -> Plac
     share = scale * float((seen.high - seen.low).max()) / wide  # size per distance
     back = seen.nearest_depth * (1 - nearness)
     depth = back / (1 + share * deep / 2)
+    half = share * depth * deep / 2
+    if depth - half < _FRONT * back:  # it would reach the camera: it is flattened along the view
+        depth, half = (1 + _FRONT) / 2 * back, (1 - _FRONT) / 2 * back
     size = share * depth
+    thick = 2 * half / deep if deep > 0 else size
     right, up, forward = camera.axes
     turn = np.stack([right, forward, up], 1)
     middle = (seen.low + seen.high) / 2
     where = camera.position + depth * (forward + middle[0] * right + middle[1] * up)
     # Models are about their origin, but for what a file's author did.
     own = find_object(occluder).bounds.mean(0)
-    where = where - turn @ (own * size)
-    return Placed(occluder, _vector(where), _angles(turn), (size, size, size), segment=OCCLUDER)
+    where = where - turn @ (own * [size, thick, size])
+    return Placed(occluder, _vector(where), _angles(turn), (size, thick, size), segment=OCCLUDER)
 
 
 def _way(seen: _Seen, instance: Instance, direction: tuple[int, int]) -> np.ndarray:

@@ -49,7 +49,7 @@ class Occlusion:
             "name of an object, or the path of a model; a panel is a flat square",
         ),
         "scale": Setting(
-            Linear(1.5, low=0.5, high=2.0),
+            Linear(1.5, low=1.25, high=2.0),
             "its size in the picture, in sizes of the object there",
             least=0.0,
             open=True,
