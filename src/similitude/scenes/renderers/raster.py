@@ -128,10 +128,11 @@ class _Picture:
         light = shaded.direct + shaded.gloss * shaded.sky * shaded.open_[:, None]
         cover = (hits.instance >= 0).astype(np.float32)
         if depth == 0:
-            bright = (looks.finish[:, 1:].max(1) > 0.5) & (looks.finish[:, 0] < _SMOOTH) & (cover > 0)
+            rough, metal, glass = looks.finish.T
+            bright = ((metal > 0.5) | (glass > 0.5)) & (rough < _SMOOTH) & (cover > 0)
             self._mirror(np.flatnonzero(bright), surface, shaded, light)
         if depth < _DEPTH:
-            through = np.flatnonzero(shaded.clear.max(1) > 0.01)
+            through = np.flatnonzero((looks.finish[:, 2] > 0) & (cover > 0))
             if len(through):
                 start = surface.point[through] + directions[through] * np.float32(_OFFSET)
                 behind, held = self._look(

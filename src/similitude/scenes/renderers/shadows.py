@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numba
 import numpy as np
@@ -22,6 +23,7 @@ _OFFSET = 2e-4  # so that a ray does not meet the surface that it leaves
 _R2 = np.array([0.7548776662466927, 0.5698402909980532])  # Roberts' sequence: even in the plane at any length
 
 
+@lru_cache(maxsize=24)
 def spread_points(resolution: int, sample: int, samples: int, *, stream: int) -> np.ndarray:
     """Return a point of the unit square for each pixel; those of all samples of a tile of pixels are spread evenly.
 
@@ -32,7 +34,7 @@ def spread_points(resolution: int, sample: int, samples: int, *, stream: int) ->
         stream: Points of different streams have nothing to do with each other.
 
     Returns:
-        float32, shape (R * R, 2).
+        float32, shape (R * R, 2); it must not be written to.
     """
     # The order within a tile: neighbours are far from each other in the sequence.
     order = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
@@ -41,7 +43,9 @@ def spread_points(resolution: int, sample: int, samples: int, *, stream: int) ->
     points = (start + (k * samples + sample) * _R2) % 1.0
     tiles = -(-resolution // TILE)
     index = np.tile(order, (tiles, tiles))[:resolution, :resolution]
-    return points[index.reshape(-1)].astype(np.float32)
+    out = points.astype(np.float32)[index.reshape(-1)]
+    out.setflags(write=False)
+    return out
 
 
 def light_held_up(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numba
 import numpy as np
 from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
@@ -116,7 +117,7 @@ class Instance:
         self.matrix = placed.matrix
         if (thick != scale).any():
             self.matrix = Placed(placed.model, placed.position, placed.rotation, tuple(thick)).matrix  # pyright: ignore[reportArgumentType]
-        self._inverse = np.linalg.inv(self.matrix[:3, :3]).astype(np.float32)
+        self._inverse = np.linalg.inv(self.matrix[:3, :3])
         self.clear = np.array([m.transmission > 0.5 for m in self.materials])
         self._cut = {}
         for k, material in enumerate(self.materials):
@@ -128,8 +129,9 @@ class Instance:
 
     def own(self, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return rays in the model's own frame; lengths along them stay what they are."""
-        moved = origins - self.matrix[:3, 3].astype(np.float32)
-        return moved @ self._inverse.T, directions @ self._inverse.T
+        o, d = np.empty((len(origins), 3), np.float32), np.empty((len(origins), 3), np.float32)
+        _turn(origins, directions, self._inverse, self.matrix[:3, 3].copy(), o, d)
+        return o, d
 
     def meet(
         self, origins: np.ndarray, directions: np.ndarray, reach: np.ndarray
@@ -205,3 +207,22 @@ def unblocked(
     for instance in instances:
         out *= 1 - instance.blocks(origins, directions, reach)
     return out
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _turn(
+    origins: np.ndarray,
+    directions: np.ndarray,
+    matrix: np.ndarray,
+    origin: np.ndarray,
+    o: np.ndarray,
+    d: np.ndarray,
+) -> None:
+    """Put into `o` the origins, moved and turned, and into `d` the directions, turned."""
+    for p in range(len(origins)):
+        for i in range(3):
+            moved, turned = 0.0, 0.0
+            for j in range(3):
+                moved += matrix[i, j] * (origins[p, j] - origin[j])
+                turned += matrix[i, j] * directions[p, j]
+            o[p, i], d[p, i] = moved, turned
