@@ -124,9 +124,13 @@ def test_the_same_command_goes_on_and_options_replace_the_study(cli, study, tmp_
     both = cli(*command, "--model", f"{models}:turned,{models}:other", "--report", tmp_path / "page.html")
     assert [row["model"] for row in both.json["rows"]] == ["turned", "other"] * 4
     assert "turned" in (tmp_path / "page.html").read_text()
-    compared = cli("scenes", "compare", tmp_path / "run", tmp_path / "run", "--json")
+    compared = cli("scenes", "compare", tmp_path / "run", "--report", tmp_path / "two.html", "--json")
     assert compared.code == 0, compared.err
     assert (compared.json["only_first"], compared.json["only_second"]) == (0, 0)
+    assert "other" in (tmp_path / "two.html").read_text()
+    ran = cli("scenes", "compare", tmp_path / "run", "--models", "turned,another")
+    assert ran.code == 2
+    assert "holds turned, other" in ran.message
 
 
 def test_failures_are_said_and_leave_3(cli, study, tmp_path):

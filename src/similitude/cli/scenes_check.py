@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from similitude.cli.exits import BAD_VERDICT, GOOD, NOT_ENOUGH
 from similitude.cli.screen import Screen
 from similitude.cli.whole import Whole
+
+if TYPE_CHECKING:
+    from similitude.scenes.study.records import SceneRun
 
 Switch = Annotated[bool, Parameter(negative="")]
 
@@ -135,7 +138,15 @@ def catalogue(
     return NOT_ENOUGH if found.failures else GOOD
 
 
-def compare(first: Path, second: Path, /, *, report: Path | None = None, json: Switch = False) -> int:
+def compare(
+    first: Path,
+    second: Path | None = None,
+    /,
+    *,
+    models: str | None = None,
+    report: Path | None = None,
+    json: Switch = False,
+) -> int:
     """Compare two models on the scenes that both have seen: a paired test.
 
     Parameters
@@ -143,31 +154,25 @@ def compare(first: Path, second: Path, /, *, report: Path | None = None, json: S
     first:
         A folder that `similitude suite run scenes` wrote.
     second:
-        Another one, or the same where it holds two models.
+        Another one; the first itself where it is left out.
+    models:
+        The model of the first folder and that of the second, separated by a comma, where they hold several.
     report:
-        An HTML file to write: tables and figures of both.
+        An HTML file to write: the test, where they differ, and the pictures on which they part.
     json:
         Print one JSON object on standard output: shares with intervals, the test, where they differ.
     """
     with Screen(as_json=json) as screen:
-        from similitude.core.errors import SceneError
         from similitude.report.files import check_writable
         from similitude.scenes.analysis.comparison import compare as compared
         from similitude.scenes.study.records import read_run
 
         if report is not None:
             check_writable(report)
-        one, other = (read_run(folder) for folder in (first, second))
-        models = [list(dict.fromkeys(row.subject for row in run.rows)) for run in (one, other)]
-        if first.resolve() == second.resolve():
-            if len(models[0]) != 2:
-                raise SceneError(
-                    f"{first} holds {len(models[0])} of the two models that are wanted: {', '.join(models[0])}. Name two "
-                    "folders, or one with two models."
-                )
-            rows = [one.of(name) for name in models[0]]
-        else:
-            rows = [one.rows, other.rows]
+        folders = (first, first if second is None else second)
+        one, other = (read_run(folder) for folder in folders)
+        subjects = _subjects(folders, (one, other), models)
+        rows = [run.of(name) for run, name in zip((one, other), subjects, strict=True)]
         found = compared(*rows)
         screen.say(found.summary)
         if report is not None:
@@ -177,3 +182,29 @@ def compare(first: Path, second: Path, /, *, report: Path | None = None, json: S
             screen.say(f"Report: {page.resolve()}")
         screen.result(found.to_dict())
     return GOOD
+
+
+def _subjects(
+    folders: tuple[Path, Path], runs: tuple[SceneRun, SceneRun], models: str | None
+) -> tuple[str, str]:
+    """Return the models to compare: those named, or the only ones that there are."""
+    from similitude.cli.options import names
+    from similitude.core.errors import SceneError
+
+    there = [list(dict.fromkeys(row.subject for row in run.rows)) for run in runs]
+    same = folders[0].resolve() == folders[1].resolve()
+    chosen = names(models) if models else ()
+    if not chosen and same and len(there[0]) == 2:
+        chosen = tuple(there[0])
+    elif not chosen and not same and len(there[0]) == len(there[1]) == 1:
+        chosen = (there[0][0], there[1][0])
+    if len(chosen) != 2 or any(name not in held for name, held in zip(chosen, there, strict=True)):
+        held = "; ".join(
+            f"{folder} holds {', '.join(one) or 'none'}"
+            for folder, one in dict(zip(folders, there, strict=True)).items()
+        )
+        raise SceneError(
+            f"two models are compared, and {held}. Name two folders of one model each, or say which: --models "
+            "FIRST,SECOND."
+        )
+    return chosen[0], chosen[1]
