@@ -69,14 +69,16 @@ def test_shades_are_those_of_the_standard_library(shift, saturation, value):
         assert after.rgb[row, column] == pytest.approx(expected, abs=0.02)
 
 
-imagecorruptions = pytest.importorskip("imagecorruptions")
+@pytest.fixture
+def imagecorruptions():
+    return pytest.importorskip("imagecorruptions", exc_type=ImportError)
 
 
 GLASS = pytest.param("glass_blur", marks=pytest.mark.slow)  # it is compiled first
 
 
 @pytest.mark.parametrize("name", [GLASS if name == "glass_blur" else name for name in KINDS])
-def test_every_kind_of_imagenet_c_corrupts_and_does_so_twice_alike(name):
+def test_every_kind_of_imagenet_c_corrupts_and_does_so_twice_alike(name, imagecorruptions):
     scene = Scene(
         "mug", {"background": {"hue": 0.1, "saturation": 0.4}, "corruption": {"name": name}}, resolution=64
     )
@@ -88,11 +90,11 @@ def test_every_kind_of_imagenet_c_corrupts_and_does_so_twice_alike(name):
     assert np.array_equal(once.segmentation, twice.segmentation)
 
 
-def test_the_kinds_are_all_that_the_package_has():
+def test_the_kinds_are_all_that_the_package_has(imagecorruptions):
     assert set(KINDS) == set(imagecorruptions.get_corruption_names("all"))
 
 
-def test_noise_has_the_spread_of_the_paper():
+def test_noise_has_the_spread_of_the_paper(imagecorruptions):
     # Severity 3 of Gaussian noise has a standard deviation of 0.18; on a middle grey little is cut off.
     grey = np.full((64, 64, 3), 128, np.uint8)
     noise = corrupted(grey, "gaussian_noise", 3, seed=1).astype(float) / 255
@@ -101,7 +103,7 @@ def test_noise_has_the_spread_of_the_paper():
     assert spread == sorted(spread)
 
 
-def test_the_seed_decides_and_the_global_generator_is_left_alone():
+def test_the_seed_decides_and_the_global_generator_is_left_alone(imagecorruptions):
     grey = np.full((32, 32, 3), 128, np.uint8)
     np.random.seed(7)
     expected = np.random.random()

@@ -150,7 +150,7 @@ def test_what_is_not_said_is_searched_over_the_originals_ranges(folder):
 def test_the_four_run_after_import(folder, text, scenes):
     pytest.importorskip("efficientnet_lite_pytorch")
     if text is BACKGROUND:
-        pytest.importorskip("imagecorruptions")
+        pytest.importorskip("imagecorruptions", exc_type=ImportError)
     study, left = read_threedb(written(folder, text))
     assert not [line for line in left if "occluder" not in line]
     small = replace(study, renderer="raster", resolution=40, samples=1, models=("efficientnet-lite0",))
