@@ -120,6 +120,12 @@ def test_materials_without_a_picture(folder, name, told):
         )
 
 
+def test_materials_may_have_any_name(folder):
+    (folder / "square.mtl").rename(folder / "looks.txt")
+    model = load_object(saved(folder, OBJ.replace("square.mtl", "looks.txt")))
+    assert model.meshes[0].material.texture == "own.png"
+
+
 def test_parts_of_each_material_are_meshes(folder):
     text = OBJ + "usemtl metal\nf 1/1 3/3 2/2\nusemtl painted\nf 1/1 4/4 3/3\n"
     model = load_object(saved(folder, text))
@@ -173,6 +179,22 @@ def test_missing_materials_are_one_too(folder):
     material = load_object(folder / "square.obj").meshes[0].material
     with pytest.raises(SceneError, match=r"square\.mtl: is missing"):
         texture_pixels(material.texture)
+
+
+def test_materials_that_cannot_be_read_are_no_grey_ones(folder, monkeypatch):
+    monkeypatch.setattr(beside, "LARGEST", len(OBJ) + 1)
+    saved(folder, MTL + "#" * len(OBJ), "square.mtl")
+    with pytest.raises(SceneError, match=r"square\.mtl: has \d+ bytes, more than"):
+        load_object(folder / "square.obj")
+
+
+def test_names_that_no_disk_has_are_missing(folder):
+    for name in ("n" * 5000, "a\0b.png"):
+        saved(folder, MTL.replace("own.png", name), "square.mtl")
+        with pytest.raises(SceneError, match="is missing"):
+            texture_pixels(load_object(folder / "square.obj").meshes[0].material.texture)
+        with pytest.raises(SceneError):
+            texture_pixels(f"{folder}/{name}")
 
 
 @pytest.mark.parametrize(
@@ -252,6 +274,11 @@ def test_a_gltf_reads_what_lies_beside_it(tmp_path):
         (tmp_path / name).write_bytes(data)
     model = load_object(tmp_path / "model.gltf")
     assert model.meshes[0].material.transmission == pytest.approx(0.75, abs=0.003)
+    renamed = (tmp_path / "model.gltf").read_text().replace(".bin", ".numbers")
+    saved(tmp_path, renamed, "renamed.gltf")
+    for binary in tmp_path.glob("*.bin"):
+        binary.with_suffix(".numbers").write_bytes(binary.read_bytes())
+    assert load_object(tmp_path / "renamed.gltf").digest == model.digest
     for binary in tmp_path.glob("*.bin"):
         binary.unlink()
     with pytest.raises(SceneError, match=r"model\.gltf.*\.bin is missing"):

@@ -45,8 +45,12 @@ class FolderFiles:
         """Return the bytes of a file of the folder; see `Files.read`."""
         root = self.folder.resolve()
         for inside in _inside(name):
-            file = (root / inside).resolve()
-            if file.is_relative_to(root) and file.is_file():
+            try:
+                file = (root / inside).resolve()
+                there = file.is_relative_to(root) and file.is_file()
+            except (OSError, ValueError):  # no name that a disk could have
+                continue
+            if there:
                 return read_file(file)
         return None
 
@@ -88,6 +92,14 @@ class ZipFiles:
             )
         with _scene_errors(), reading(where), self._held.open(info) as stream:
             return bytes(read_exactly(stream, info.file_size, where))
+
+
+def changed(path: Path) -> int:
+    """Return when a file was last changed, in nanoseconds; 0 where it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return 0
 
 
 def read_file(path: Path) -> bytes:

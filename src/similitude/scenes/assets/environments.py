@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from similitude.core.errors import SceneError
+from similitude.scenes.assets.beside import changed
 from similitude.scenes.assets.blender_lights import PREFIX, blender_light
 from similitude.scenes.assets.light_files import KINDS, read_radiance
 from similitude.scenes.assets.skies import SKIES
@@ -48,7 +49,7 @@ def environment_pixels(name: str) -> np.ndarray:
             + f"There are: {', '.join(SKIES)}; '{PREFIX}NAME' for those of Blender; and paths that end in "
             f"{' or '.join(KINDS)}."
         )
-    return _read(path, path.stat().st_mtime_ns if path.is_file() else 0)
+    return _read(path, changed(path))
 
 
 def environment_digest(name: str) -> str:

@@ -6,7 +6,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -82,10 +82,12 @@ def read_model(
     with _told(where, kind):
         if kind != "obj":
             check_gltf(data, where, files)
-        beside = _Beside(files, where)
+        beside = _Beside(files, where, kind)
         with warnings.catch_warnings():
             warnings.simplefilter("error", DeprecationWarning)  # numpy's word for numbers that are none
             scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, resolver=beside, process=False)
+        if beside.refused is not None:  # trimesh goes on without materials that it was refused
+            raise beside.refused
         looks = Looks(where, beside.pictures, lost=beside.lost_materials)
         meshes: list[Mesh] = []
         count = 0
@@ -169,24 +171,18 @@ def _mesh(part: trimesh.Trimesh, matrix: np.ndarray, looks: Looks) -> Mesh:
 class _Beside(Resolver):
     """Hands trimesh the files beside a model, and stand-ins for pictures that are missing or damaged."""
 
-    def __init__(self, files: Files, where: str) -> None:
-        self.files, self.where = files, where
+    def __init__(self, files: Files, where: str, kind: str) -> None:
+        self.files, self.where, self.kind = files, where, kind
         self.lost_materials: str | None = None
         self.pictures: dict[str, np.ndarray] = {}
+        self.refused: SceneError | None = None
 
     def get(self, key: str) -> bytes:
         name = str(key).strip()
-        data = self.files.read(name)
-        if name.lower().endswith(".mtl"):
-            if data is None:
-                self.lost_materials = name
-                raise FileNotFoundError(name)
-            return data
-        if name.lower().endswith(".bin"):
-            if data is None:
-                raise SceneError(f"{self.where}: its part {name} is missing. Put it beside the file.")
-            return data
+        if PurePosixPath(name).suffix.lower() not in Image.registered_extensions():
+            return self._part(name)
         try:
+            data = self.files.read(name)
             if data is not None:
                 self.pictures[name] = decoded(data, name)
                 return data
@@ -194,6 +190,20 @@ class _Beside(Resolver):
         except SceneError as error:
             reason = str(error).removeprefix(f"{name}: ")
         return _stand_in(f"{name}: {reason}")
+
+    def _part(self, name: str) -> bytes:
+        """Return a file of materials or of numbers."""
+        try:
+            data = self.files.read(name)
+        except SceneError as error:
+            self.refused = error
+            raise
+        if data is not None:
+            return data
+        if self.kind == "obj":
+            self.lost_materials = name
+            raise FileNotFoundError(name)
+        raise SceneError(f"{self.where}: its part {name} is missing. Put it beside the file.")
 
     def write(self, name: str, data: Any) -> None:
         raise SceneError(f"{self.where}: nothing is written beside a model.")

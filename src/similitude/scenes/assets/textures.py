@@ -11,7 +11,7 @@ import numpy as np
 
 from similitude.core.errors import SceneError
 from similitude.scenes.assets.animal_textures import ANIMALS
-from similitude.scenes.assets.beside import read_file
+from similitude.scenes.assets.beside import changed, read_file
 from similitude.scenes.assets.pictures import decoded
 from similitude.scenes.assets.plain_textures import PLAIN
 
@@ -43,7 +43,7 @@ def texture_pixels(name: str) -> np.ndarray:
     path = Path(name)
     if not path.is_absolute():
         raise SceneError(_unknown(name))
-    return _read(path, path.stat().st_mtime_ns if path.is_file() else 0)
+    return _read(path, changed(path))
 
 
 @cache
