@@ -135,7 +135,7 @@ def findings(rows: Iterable[Row], names: Sequence[str] = (), *, seed: int = 0) -
         tuple(one for one in declines if one is not None),
         tuple(pose_curve(kept, name) for name in turned),
         tried("textures", lambda: cue_conflict(kept, names, factor=swapped)) if swapped else None,
-        tried("calibration", lambda: calibration(kept, seed=seed)),
+        tried("calibration", lambda: calibration(kept)),
         tried("rules", lambda: failure_rules(kept, seed=seed)),
         tuple(worst_cases(kept, WORST)),
         left_out,

@@ -101,18 +101,18 @@ def interactions(rows: Iterable[Row]) -> Interactions:
         a, b = columns_of(first), columns_of(second)
         known = np.isfinite(a).all(1) & np.isfinite(b).all(1) & np.isfinite(y)
         a, b, right = a[known], b[known], y[known]
+        rarer = int(min(right.sum(), len(right) - right.sum()))
+        width = a.shape[1] + b.shape[1] + a.shape[1] * b.shape[1]
+        if rarer < (needed := SCENES_PER_COLUMN * width // 2):
+            untested.append(
+                (first.name, second.name, f"{rarer} scenes of the rarer outcome, {needed} needed")
+            )
+            continue
         products = (a[:, :, None] * b[:, None, :]).reshape(len(a), a.shape[1] * b.shape[1])
         alone = np.concatenate([a, b], 1)
         freedom = _rank(np.concatenate([alone, products], 1)) - _rank(alone)
-        rarer = int(min(right.sum(), len(right) - right.sum()))
-        needed = SCENES_PER_COLUMN * (alone.shape[1] + products.shape[1]) // 2
-        if rarer < needed or not freedom:
-            why = (
-                f"{rarer} scenes of the rarer outcome, {needed} needed"
-                if freedom
-                else "the scenes do not have them apart"
-            )
-            untested.append((first.name, second.name, why))
+        if not freedom:
+            untested.append((first.name, second.name, "the scenes do not have them apart"))
             continue
         statistic = max(0.0, likelihood_ratio(alone, np.concatenate([alone, products], 1), right))
         found.append((first.name, second.name, statistic, freedom, float(stats.chi2.sf(statistic, freedom))))

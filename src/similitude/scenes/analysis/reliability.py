@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from similitude.core.errors import SceneError
-from similitude.evaluation.aggregate import Estimate, bootstrapped
+from similitude.evaluation.aggregate import Estimate, mean_of
 from similitude.evaluation.rows import Row
 from similitude.scenes.analysis.factors import judged
 from similitude.scenes.analysis.shares import measured_of, share_of
@@ -45,7 +45,7 @@ class Calibration:
     Attributes:
         bins: Those with answers, ascending.
         error: Expected calibration error: mean distance of confidence and accuracy over bins, weighted by answers.
-        overconfidence: Mean confidence minus accuracy, with a bootstrap interval over scenes; positive where the model is
+        overconfidence: Mean confidence minus accuracy, with a t-interval over scenes; positive where the model is
             surer than right.
         brier: Mean squared distance of confidence from being right (1 or 0).
         scenes: How many answers.
@@ -76,13 +76,12 @@ class Calibration:
         }
 
 
-def calibration(rows: Iterable[Row], *, bins: int = BINS, seed: int = 0) -> Calibration:
+def calibration(rows: Iterable[Row], *, bins: int = BINS) -> Calibration:
     """Compare how sure a model is with how often it is right.
 
     Args:
         rows: Rows of one model with the metric "confidence".
         bins: Bins of equal width.
-        seed: Seed of the bootstrap.
 
     Raises:
         SceneError: Rows have no confidence, or no right and wrong.
@@ -112,7 +111,7 @@ def calibration(rows: Iterable[Row], *, bins: int = BINS, seed: int = 0) -> Cali
     return Calibration(
         tuple(found),
         float(error),
-        bootstrapped({"scenes": (sure - right).tolist()}, seed=seed),
+        mean_of(sure - right),
         float(((sure - right) ** 2).mean()),
         len(sure),
     )
