@@ -28,7 +28,7 @@ def main(how: str, folder: Path) -> None:
         found = width_transfer(
             loss,
             widths=(WIDTHS[0], WIDTHS[-1]),
-            lrs=[2.0**e for e in range(-11, -3)],
+            lrs=[2.0**e for e in range(-11, -5)],
             out=out,
             on_done=print,
         )
