@@ -171,10 +171,20 @@ def test_classes_of_textures_are_classes_of_imagenet():
 
 def sure_rows(count, seed, *, bias=0.0):
     rng = np.random.default_rng(seed)
-    return [
-        scene_row({"a.x": float(p)}, right=rng.random() < p - bias, confidence=float(p))
-        for p in rng.uniform(0.3, 1.0, count)
-    ]
+    rows = []
+    for p in rng.uniform(0.3, 1.0, count):
+        right = rng.random() < p - bias
+        sure = {"confidence": float(p), "probability": float(p) if right else 0.0}
+        rows.append(scene_row({"a.x": float(p)}, right=right, **sure))
+    return rows
+
+
+def test_accepted_classes_are_one_answer():
+    both = {"confidence": 0.3, "probability": 0.55}  # two accepted classes; neither is first
+    rows = [scene_row({"a.x": i}, right=False, **both) for i in range(20)]
+    found = calibration(rows)
+    assert found.bins[0].confidence == pytest.approx(0.55)
+    assert found.bins[0].accuracy.value == 1.0
 
 
 def test_the_calibration_error_is_torchmetrics():

@@ -199,7 +199,7 @@ def _calibration_chart(models: dict[str, list[Row]]) -> Chart | None:
         return None
     return Chart(
         "Sure and right",
-        "confidence: probability of the class put first",
+        "confidence in the answer",
         "accuracy",
         (*series, Series("as sure as right", [0.0, 1.0], [0.0, 1.0], kind="guide")),
         "Below the diagonal a model is surer than it is right.",

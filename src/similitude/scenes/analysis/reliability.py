@@ -77,21 +77,26 @@ class Calibration:
 
 
 def calibration(rows: Iterable[Row], *, bins: int = BINS) -> Calibration:
-    """Compare how sure a model is with how often it is right.
+    """Compare how sure a model is with how often it is right, all accepted classes of a scene being one answer.
+
+    Its probability is the sum of theirs, and it is right where no other class has more. With one accepted class this is
+    the usual calibration of the class put first.
 
     Args:
-        rows: Rows of one model with the metric "confidence".
+        rows: Rows of one model with the metrics "confidence" and "probability".
         bins: Bins of equal width.
 
     Raises:
-        SceneError: Rows have no confidence, or no right and wrong.
+        SceneError: Rows lack these metrics, or they are no probabilities.
 
     Source: Guo et al., On Calibration of Modern Neural Networks (2017), equation 3.
     """
     kept = judged(rows)
-    sure, right = measured_of(kept, CONFIDENCE), measured_of(kept, "right")
-    known = np.isfinite(sure) & np.isfinite(right)
-    sure, right = sure[known], right[known]
+    first, accepted = measured_of(kept, CONFIDENCE), measured_of(kept, "probability")
+    known = np.isfinite(first) & np.isfinite(accepted)
+    first, accepted = first[known], accepted[known]
+    # A mug may be called "cup" or "coffee mug": were each an answer of its own, the model would seem unsure of both.
+    sure, right = np.maximum(first, accepted), (accepted >= first).astype(float)
     if bins < 1 or not len(sure) or sure.min() < 0 or sure.max() > 1 + 1e-6:
         raise SceneError(
             f"{len(sure)} answers have a confidence, in {bins} bins: give at least one of each, and probabilities."
