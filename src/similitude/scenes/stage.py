@@ -29,7 +29,7 @@ class Material:
         scale: Repetitions of the texture per unit of the object (box) or of texture coordinates (uv).
         roughness: 0 a mirror, 1 matt.
         metallic: 0 dielectric, 1 metal.
-        transmission: 0 opaque, 1 clear glass; renderers that cannot refract show it as dark and shiny.
+        transmission: 0 opaque, 1 clear glass; renderers that cannot refract show unbent what is behind it.
     """
 
     name: str = "plain"

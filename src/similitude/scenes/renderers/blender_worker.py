@@ -15,6 +15,7 @@ import time
 import traceback
 
 PROTOCOL = 1
+OLDEST = (4, 2)  # inputs of the principled material have other names before
 
 
 def main() -> None:
@@ -95,6 +96,10 @@ class Studio:
 
         self.bpy = bpy
         version = bpy.app.version
+        if version < OLDEST:
+            raise RuntimeError(
+                f"Blender {version[0]}.{version[1]} is too old, {OLDEST[0]}.{OLDEST[1]} or newer is needed"
+            )
         for kind in ("LOCAL", "SYSTEM"):
             root = bpy.utils.resource_path(kind)
             place = f"python/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
@@ -272,6 +277,8 @@ class Studio:
         render.threads_mode, render.threads = "FIXED", told["threads"]
         render.film_transparent, cycles.film_transparent_glass = True, True
         render.use_persistent_data = False  # or else changes of the filter and the samples are overlooked
+        if hasattr(render.image_settings, "media_type"):  # Blender 5
+            render.image_settings.media_type = "MULTI_LAYER_IMAGE"
         render.image_settings.file_format = "OPEN_EXR_MULTILAYER"
         render.image_settings.color_depth, render.image_settings.exr_codec = "32", "NONE"
         render.filepath = self.file
@@ -298,7 +305,10 @@ class Studio:
         camera.dof.use_dof = False
         exact = self.passes()
         uv = np.stack([exact["UV.U"], exact["UV.V"]], -1)
-        return {"rgba": rgba, "depth": exact["Depth.Z"], "index": exact["IndexOB.X"], "uv": uv}
+        index = (
+            exact["IndexOB.X"] if "IndexOB.X" in exact else exact["Object Index.X"]
+        )  # its name in Blender 5
+        return {"rgba": rgba, "depth": exact["Depth.Z"], "index": index, "uv": uv}
 
     def passes(self):
         """Render, and return the pixels of each channel by "Pass.Channel", rows from the top."""
@@ -306,11 +316,15 @@ class Studio:
         read = self.reader.ImageInput.open(self.file)
         if read is None:
             raise OSError(f"Blender left no picture: {self.reader.geterror()}")
-        spec = read.spec()
-        pixels = read.read_image("float")
+        found, part = {}, 0
+        while read.seek_subimage(part, 0):  # Blender 4 writes one part, Blender 5 one for each pass
+            pixels = read.read_image(part, 0, 0, read.spec().nchannels, "float")
+            names = read.spec().channelnames
+            found |= {name.split(".", 1)[1]: pixels[..., k] for k, name in enumerate(names)}
+            part += 1
         read.close()
         os.remove(self.file)
-        return {name.split(".", 1)[1]: pixels[..., k] for k, name in enumerate(spec.channelnames)}
+        return found
 
 
 if __name__ == "__main__":
