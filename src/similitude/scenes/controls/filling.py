@@ -17,14 +17,12 @@ from similitude.scenes.renderers.optics import linear, shown
 from similitude.scenes.stage import Material, Placed, Stage, Vector
 from similitude.tuning.space.dimensions import Linear
 
-WATER, MILK, COFFEE = (0.62, 0.70, 0.73), (0.96, 0.95, 0.91), (0.13, 0.06, 0.03)
-"""Colours of the surfaces, sRGB."""
+WATER, MILK, COFFEE = (0.74, 0.78, 0.79), (0.96, 0.95, 0.91), (0.13, 0.06, 0.03)
+"""Colours of the surfaces, sRGB. Water is as in a white cup, and no glass: no light gets through glass to what is under
+it where paths that bend are left out, and it would look like ink."""
 
 SCATTERING = (0.002, 1.0, 0.02)
 """How strongly each scatters light, milk being 1; of water a trace, so that it alone has its colour."""
-
-CLOUDY = 0.2
-"""Share of milk and coffee from which on the bottom cannot be seen."""
 
 _BRIMS = (0.001, 0.01, 0.03)  # how far below the brim a vessel is cut, as some lie a little above their wall
 
@@ -90,9 +88,8 @@ def mixture(milk: float, coffee: float) -> Material:
     alone = np.stack([linear(np.asarray(c)) for c in (WATER, MILK, COFFEE)]).astype(np.float64)
     ratio = scattering @ ((1 - alone) ** 2 / (2 * alone)) / scattering.sum()
     color = shown(1 + ratio - np.sqrt(ratio**2 + 2 * ratio))
-    clear = max(0.0, 1 - (milk + coffee) / CLOUDY)
     tint: Vector = (round(float(color[0]), 6), round(float(color[1]), 6), round(float(color[2]), 6))
-    return Material("liquid", tint, roughness=0.08, transmission=0.8 * clear)
+    return Material("liquid", tint, roughness=0.08)
 
 
 def surface_of(model: ObjectModel, level: float) -> tuple[np.ndarray, float]:
