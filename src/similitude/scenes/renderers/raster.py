@@ -21,7 +21,7 @@ SAMPLES = 4
 BLURRED_SAMPLES = 16
 """The same where the lens blurs by more than a pixel."""
 
-VERSION = "2"
+VERSION = "3"
 
 _DEPTH = 8  # clear surfaces that a ray may go through
 _SMOOTH = (
