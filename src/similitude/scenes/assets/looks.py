@@ -39,7 +39,7 @@ class Looks:
         """
         if self.lost is not None:
             return Material(
-                "lost", texture=f"{MISSING}{self.where}: {self.lost}: is missing; put it beside the model"
+                "lost", texture=f"{MISSING}{self.where}: {self.lost}: is missing; put it beside the model."
             )
         own = getattr(part.visual, "material", None)
         projection = "uv" if textured else "box"
