@@ -51,7 +51,7 @@ class Store:
         if known is not None:
             return known
         try:
-            with _without_optuna_notices():
+            with without_optuna_notices():
                 return self.storage.create_new_study([direction], name)
         except optuna.exceptions.DuplicatedStudyError:  # another process was faster
             return self.storage.get_study_id_from_name(name)
@@ -136,11 +136,12 @@ def translated(where: str) -> Iterator[None]:
 
 
 @contextmanager
-def _without_optuna_notices() -> Iterator[None]:
+def without_optuna_notices() -> Iterator[None]:
     """Drop the line that Optuna logs about a new study, of this thread alone."""
     thread = threading.get_ident()
     loggers = [
-        logging.getLogger(f"optuna.storages.{module}") for module in ("journal._storage", "_rdb.storage")
+        logging.getLogger(f"optuna.storages.{module}")
+        for module in ("journal._storage", "_rdb.storage", "_in_memory")
     ]
 
     def passes(record: logging.LogRecord) -> bool:

@@ -79,6 +79,28 @@ POLICIES = {
             "a scrambled Sobol sequence, which fills the space more evenly than chance",
             "similitude.scenes.search.sobol:Sobol",
         ),
+        PolicyEntry(
+            "optuna",
+            "a sampler of Optuna that looks for high losses: tpe, gp, cmaes, nsgaii, nsgaiii, qmc or random",
+            "similitude.scenes.search.optuna_policy:OptunaPolicy",
+            learns=True,
+            options=("sampler", "batch"),
+        ),
+        PolicyEntry(
+            "carbs",
+            "high losses at small cost: the front of loss and seconds per scene",
+            "similitude.scenes.search.carbs_policy:CarbsPolicy",
+            learns=True,
+            options=("batch",),
+        ),
+        PolicyEntry(
+            "adversarial",
+            "scenes in which the model does worst, found by a Gaussian process in few renders",
+            "similitude.scenes.search.adversarial:Adversarial",
+            learns=True,
+            options=("starts", "batch", "patience"),
+            example={"starts": 2},
+        ),
     )
 }
 """Policies by name."""
@@ -132,6 +154,16 @@ def policy_entry(kind: str) -> PolicyEntry:
             + f"There are: {', '.join(POLICIES)}."
         )
     return POLICIES[kind]
+
+
+def check_option(policy: str, name: str, value: object) -> None:
+    """See that an option of a policy is a whole number of at least 1.
+
+    Raises:
+        SceneError: It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SceneError(f"policy {policy}: {name}={value!r} is no whole number of at least 1.")
 
 
 class Deaf:
