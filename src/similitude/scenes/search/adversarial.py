@@ -43,6 +43,9 @@ class Adversarial:
 
     Raises:
         SceneError: A number is not possible.
+
+    Cost:
+        For each batch 0.02 s of one core after some 20 scenes, 0.1 s after 200.
     """
 
     def __init__(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.core.seeding import derive
 from similitude.runs.storage import without_optuna_notices
@@ -122,10 +122,9 @@ def optuna_sampler(name: str, *, seed: int, batch: int) -> BaseSampler:
         SceneError: There is none of that name, or what it needs is not installed.
     """
     if name not in SAMPLERS:
-        close = difflib.get_close_matches(str(name), SAMPLERS, n=1, cutoff=0.4)
         raise SceneError(
             f"policy optuna: there is no sampler {name!r}. "
-            + (f"Did you mean {close[0]}? " if close else "")
+            + did_you_mean(name, SAMPLERS)
             + f"There are: {', '.join(SAMPLERS)}."
         )
     if name == "cmaes" and find_spec("cmaes") is None:

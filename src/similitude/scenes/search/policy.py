@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.scenes.controls.control import Value
 from similitude.tuning.space.space import Space
@@ -147,10 +147,9 @@ def policy_entry(kind: str) -> PolicyEntry:
         SceneError: There is none of that name.
     """
     if kind not in POLICIES:
-        close = difflib.get_close_matches(str(kind), POLICIES, n=1, cutoff=0.3)
         raise SceneError(
             f"there is no policy {kind!r}. "
-            + (f"Did you mean {close[0]}? " if close else "")
+            + did_you_mean(kind, POLICIES, cutoff=0.3)
             + f"There are: {', '.join(POLICIES)}."
         )
     return POLICIES[kind]
