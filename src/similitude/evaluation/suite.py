@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
 from similitude.core.chart import Chart
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import EvaluationError
 from similitude.evaluation.anchors import Anchor
 from similitude.evaluation.rows import Row
@@ -111,10 +111,9 @@ def suite_named(name: str) -> Suite:
         EvaluationError: There is none of that name.
     """
     if name not in _HOMES:
-        close = difflib.get_close_matches(name, _HOMES, n=1, cutoff=0.3)
         raise EvaluationError(
             f"there is no suite {name!r}. "
-            + (f"Did you mean {close[0]}? " if close else "")
+            + did_you_mean(name, _HOMES, cutoff=0.3)
             + f"There are: {', '.join(_HOMES)}."
         )
     return import_module(_HOMES[name]).SUITE

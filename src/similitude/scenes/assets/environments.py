@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.scenes.assets.beside import changed
 from similitude.scenes.assets.blender_lights import PREFIX, blender_light
@@ -42,10 +42,9 @@ def environment_pixels(name: str) -> np.ndarray:
         if not path.is_absolute():
             raise SceneError(f"the environment {name!r} needs its absolute path, e.g. {Path.cwd() / name}.")
     else:
-        close = difflib.get_close_matches(name, SKIES, n=1, cutoff=0.4)
         raise SceneError(
             f"there is no environment {name!r}. "
-            + (f"Did you mean {close[0]}? " if close else "")
+            + did_you_mean(name, SKIES)
             + f"There are: {', '.join(SKIES)}; '{PREFIX}NAME' for those of Blender; and paths that end in "
             f"{' or '.join(KINDS)}."
         )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.scenes.assets.textures import TEXTURES
 from similitude.scenes.stage import Material
@@ -81,9 +80,8 @@ def material_named(name: str) -> Material:
     """
     if name in MATERIALS:
         return MATERIALS[name]
-    close = difflib.get_close_matches(name, MATERIALS, n=1, cutoff=0.4)
     raise SceneError(
         f"there is no material {name!r}. "
-        + (f"Did you mean {close[0]}? " if close else "")
+        + did_you_mean(name, MATERIALS)
         + f"There are: {', '.join(MATERIALS)}."
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.scenes.assets.animal_textures import ANIMALS
 from similitude.scenes.assets.beside import changed, read_file
@@ -73,11 +73,10 @@ def texture_digest(name: str) -> str:
 
 
 def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name, TEXTURES, n=1, cutoff=0.4)
     looks_like_file = "/" in name or "\\" in name or Path(name).suffix.lower() in (".png", ".jpg", ".jpeg")
     return (
         f"there is no texture {name!r}. "
-        + (f"Did you mean {close[0]}? " if close else "")
+        + did_you_mean(name, TEXTURES)
         + ("A picture of your own needs its absolute path. " if looks_like_file else "")
         + f"There are: {', '.join(TEXTURES)}."
     )

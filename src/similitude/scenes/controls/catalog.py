@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.scenes.controls.control import Control, Value
 
@@ -58,10 +58,9 @@ def control_named(kind: str, *, instance: str = "") -> Control:
     """
     known = controls()
     if kind not in known:
-        close = difflib.get_close_matches(kind, known, n=1, cutoff=0.4)
         raise SceneError(
             f"there is no control {kind!r}. "
-            + (f"Did you mean {close[0]}? " if close else "")
+            + did_you_mean(kind, known)
             + f"An instance with a name of its own says its kind, e.g. {{'{instance or kind}': {{'kind': 'light'}}}}. "
             f"Kinds: {', '.join(known)}."
         )
@@ -87,10 +86,9 @@ def checked_settings(instance: str, settings: Any) -> dict[str, Value]:
             out[name] = control.kind
             continue
         if name not in control.settings:
-            close = difflib.get_close_matches(str(name), control.settings, n=1, cutoff=0.4)
             raise SceneError(
                 f"control '{instance}': {control.kind} has no setting {name!r}. "
-                + (f"Did you mean {close[0]}? " if close else "")
+                + did_you_mean(name, control.settings)
                 + f"Its settings are {', '.join(control.settings)}."
             )
         try:

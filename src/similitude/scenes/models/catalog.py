@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from typing import Any
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.core.references import load_object
 from similitude.runs.engine import one_line
@@ -50,10 +50,9 @@ def model_named(reference: str, *, kind: str = "classification") -> Any:
         return hubs.timm_model(name) if hub == "timm" else hubs.hugging_face_model(name)
     if colon:
         return own_model(load_object(reference), reference, kind=kind)
-    close = difflib.get_close_matches(reference, MODELS, n=1, cutoff=0.4)
     raise SceneError(
         f"there is no model {reference!r}. "
-        + (f"Did you mean {close[0]}? " if close else "")
+        + did_you_mean(reference, MODELS)
         + f"There are {', '.join(MODELS)}; torchvision:NAME, timm:NAME and hf:NAME; and file.py:factory, your own."
     )
 

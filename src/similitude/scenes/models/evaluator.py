@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -10,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.scenes.frame import Frame
 from similitude.scenes.scene import Scene
@@ -96,10 +96,9 @@ def evaluator_of(settings: Mapping[str, Any]) -> Evaluator:
     given = dict(settings)
     kind = str(given.pop("kind", "classification"))
     if kind not in _HOMES:
-        close = difflib.get_close_matches(kind, _HOMES, n=1, cutoff=0.3)
         raise SceneError(
             f"there is no evaluator {kind!r}. "
-            + (f"Did you mean {close[0]}? " if close else "")
+            + did_you_mean(kind, _HOMES, cutoff=0.3)
             + f"There are: {', '.join(_HOMES)}."
         )
     module, _, name = _HOMES[kind].partition(":")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.scenes.meshes import ObjectModel
 from similitude.scenes.objects import (
@@ -283,10 +283,9 @@ def _found(name: str, changed: int) -> ObjectModel:
         from similitude.scenes.assets.loading import load_object
 
         return load_object(name)
-    close = difflib.get_close_matches(name, OBJECTS, n=1, cutoff=0.4)
     raise SceneError(
         f"there is no object {name!r}. "
-        + (f"Did you mean {close[0]}? " if close else "")
+        + did_you_mean(name, OBJECTS)
         + f"There are: {', '.join(OBJECTS)}; '{FURNITURE}NAME' for Debian's furniture; and paths that end in "
         f"{', '.join(FILES)}."
     )

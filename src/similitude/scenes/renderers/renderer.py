@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.scenes.frame import Frame
 from similitude.scenes.stage import Stage
@@ -123,10 +123,9 @@ def renderer_named(name: str) -> Renderer:
 
 def _entry(name: str) -> RendererEntry:
     if name not in RENDERERS:
-        close = difflib.get_close_matches(name, RENDERERS, n=1, cutoff=0.3)
         raise SceneError(
             f"there is no renderer {name!r}. "
-            + (f"Did you mean {close[0]}? " if close else "")
+            + did_you_mean(name, RENDERERS, cutoff=0.3)
             + f"There are: {', '.join(RENDERERS)}."
         )
     return RENDERERS[name]
