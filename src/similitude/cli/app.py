@@ -211,6 +211,11 @@ scenes.command(
     name="compare",
     help="Compare two models on the scenes that both have seen: a paired test.",
 )
+scenes.command(
+    "similitude.cli.scenes_widths:widths",
+    name="widths",
+    help="Train networks of several widths on rendered scenes: does the rate transfer, do small ones tell how robust?",
+)
 app.command(scenes)
 
 
