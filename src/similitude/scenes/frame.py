@@ -73,7 +73,13 @@ class Frame:
 
     def quantized(self) -> Frame:
         """Return the frame with the precision of a file, so that a stored one and a new one are the same."""
-        return Frame.from_bytes(self.to_bytes())
+        return Frame(
+            _bytes(self.rgb).astype(np.float32) / 255,
+            _bytes(self.alpha).astype(np.float32) / 255,
+            self.depth.astype(np.float32),
+            self.segmentation.astype(np.uint8),
+            self.uv.astype(np.float16).astype(np.float32),
+        )
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:
