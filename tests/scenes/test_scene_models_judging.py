@@ -9,6 +9,7 @@ import torch
 
 from similitude.core.errors import FactoryError, SceneError
 from similitude.scenes.frame import Frame
+from similitude.scenes.models.catalog import model_named
 from similitude.scenes.models.classification import Classification
 from similitude.scenes.models.classifier import CallableModel
 from similitude.scenes.models.detection import Detection, box_of, box_overlaps
@@ -228,3 +229,26 @@ def test_wrong_evaluators_are_refused(settings, said):
     with pytest.raises(SceneError) as error:
         evaluator_of(settings)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("evaluator", [Classification(), Regression("orientation.rotation_z")])
+def test_complex_answers_are_refused(evaluator):
+    answers = np.array([[1 + 5j]]) if evaluator.kind == "regression" else np.array([[1, 2j, 0, 0]])
+    with pytest.raises(SceneError, match="complex128"):
+        evaluator.judge(answering(answers), asked(rotation_z=0.5))
+
+
+def test_names_of_classes_are_a_list(tmp_path):
+    (tmp_path / "mine.py").write_text("def answer(x):\n    return x\nanswer.names = 5\n")
+    with pytest.raises(SceneError, match="names=5"):
+        model_named(f"{tmp_path / 'mine.py'}:answer")
+
+
+def test_success_is_a_truth_value(tmp_path):
+    (tmp_path / "judge.py").write_text(
+        "def judge(batch, scenes, frames):\n    return [{'score': 1.0, 'success': said} for said in ('no', False, 1)]\n"
+    )
+    evaluator = evaluator_of({"kind": "callable", "function": f"{tmp_path / 'judge.py'}:judge"})
+    said = evaluator.judge(None, asked(3))
+    assert "success='no'" in said[0].error
+    assert [one.success for one in said[1:]] == [False, True]

@@ -369,3 +369,10 @@ def test_a_finished_study_is_found_without_torch_or_renderer(tmp_path, models, f
     assert "torch" not in ran.stdout.decode()
     assert "embreex" not in ran.stdout.decode()
     assert json.loads((tmp_path / "out" / "study.json").read_text())["finished"]
+
+
+def test_a_path_that_no_disk_can_hold_is_the_failure_of_its_scenes(models, flat):
+    long = "/" + "y" * 5000 + ".obj"
+    run = run_study(replace(study(models), objects=("ball", long)), renderer=flat)
+    assert {row.task for row in run.failures} == {long}
+    assert not any(row.failed for row in run.rows if row.task == "ball")

@@ -65,6 +65,9 @@ def test_true_is_a_control_s_own_range_and_nothing_may_vary():
     [
         ({}, "needs 'objects'"),
         ({"objects": []}, "no names"),
+        ({"objects": None}, "needs 'objects'"),
+        ({"objects": ["mug"], "policy": {"kind": ["sobol"]}}, "is no name"),
+        ({"objects": ["mug"], "controls": {"key.light": {"kind": "light"}}}, "without dots"),
         ({"objects": ["mug"], "polcy": {}}, "Did you mean policy?"),
         ({"objects": ["mug"], "model": "a", "models": ["b"]}, "not both"),
         ({"objects": ["mug"], "policy": {"count": 0}}, "count=0"),

@@ -75,6 +75,11 @@ def checked_settings(instance: str, settings: Any) -> dict[str, Value]:
     Raises:
         SceneError: A name or a value is none of the control's.
     """
+    if not isinstance(instance, str) or not instance or "." in instance:
+        raise SceneError(
+            f"control {instance!r:.60}: the name of an instance is a text without dots, which stand before settings, as "
+            "in 'lamp.power'. Call it otherwise."
+        )
     if not isinstance(settings, Mapping):
         raise SceneError(
             f"control '{instance}': {settings!r:.60} are no settings. Give a mapping, e.g. {{'rotation_z': 0.5}}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 from similitude.core.closest import did_you_mean
@@ -87,7 +88,12 @@ def own_model(found: Any, reference: str, *, kind: str = "classification") -> An
             found = found()
         except Exception as error:
             raise SceneError(f"making the model '{reference}' failed: {one_line(error)}.") from error
-    names = tuple(map(str, getattr(found, "names", ())))
+    names = getattr(found, "names", ())
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise SceneError(
+            f"the model '{reference}' has names={names!r:.60}; a list with the name of each class is wanted."
+        )
+    names = tuple(map(str, names))
     if isinstance(found, torch.nn.Module):
         from similitude.scenes.models.torch_model import RESOLUTION, TorchDetector, TorchModel
 

@@ -45,7 +45,7 @@ class Classification:
             SceneError: Its answers are no logits with a row per picture.
         """
         logits = np.asarray(model(pictures(asked)))
-        if logits.ndim != 2 or len(logits) != len(asked) or not np.issubdtype(logits.dtype, np.number):
+        if logits.ndim != 2 or len(logits) != len(asked) or logits.dtype.kind not in "iuf":
             raise SceneError(
                 f"model '{model.name}' gave {logits.dtype} of shape {logits.shape} for {len(asked)} pictures; logits of "
                 f"shape ({len(asked)}, classes) are wanted."

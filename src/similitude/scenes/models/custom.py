@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from similitude.core.errors import SceneError
 from similitude.core.references import load_factory
 from similitude.scenes.models.evaluator import Asked, Judged, pictures
@@ -72,4 +74,6 @@ def _judged(found: Any) -> Judged:
     if wrong := [name for name, value in numbers.items() if not math.isfinite(value)]:
         return Judged(error=f"the evaluator gave a '{wrong[0]}' that is not finite (nan or infinite)")
     success = found.get("success")
+    if success is not None and not isinstance(success, bool | np.bool_) and success not in (0, 1):
+        return Judged(error=f"the evaluator gave success={success!r:.40}, which is no truth value")
     return Judged(numbers.pop("score"), None if success is None else bool(success), numbers)

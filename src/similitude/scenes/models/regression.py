@@ -63,7 +63,7 @@ class Regression:
             SceneError: Its answers are not a number per picture.
         """
         answers = np.asarray(model(pictures(asked)))
-        if answers.size != len(asked) or not np.issubdtype(answers.dtype, np.number):
+        if answers.size != len(asked) or answers.dtype.kind not in "iuf":
             raise SceneError(
                 f"model '{model.name}' gave {answers.dtype} of shape {answers.shape} for {len(asked)} pictures; a number "
                 "for each is wanted."

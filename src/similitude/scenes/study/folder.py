@@ -152,8 +152,11 @@ def file_digests(settings: StudySettings) -> dict[str, str]:
     found = {}
     for name in dict.fromkeys(named):
         place = Path(name)
-        if place.is_absolute() and place.is_file():
-            found[name] = hashlib.sha256(place.read_bytes()).hexdigest()
+        try:
+            if place.is_absolute() and place.is_file():
+                found[name] = hashlib.sha256(place.read_bytes()).hexdigest()
+        except OSError:  # what cannot be read fails in its scenes, which say so
+            continue
     return found
 
 

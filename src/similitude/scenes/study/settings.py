@@ -38,6 +38,8 @@ class PolicySettings:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.kind, str):
+            raise SceneError(f"policy: kind={self.kind!r:.60} is no name. Give one, e.g. kind: sobol.")
         for name, least in (("count", 1), ("seed", 0)):
             value = getattr(self, name)
             if name == "count" and value is None:
@@ -167,7 +169,7 @@ class StudySettings:
             if "models" in given:
                 raise SceneError("a study names 'model' or 'models', not both. Keep one of them.")
             given["models"] = given.pop("model")
-        if "objects" not in given:
+        if given.get("objects") is None:
             raise SceneError("a study needs 'objects', e.g. objects: [mug, banana].")
         return cls(**{name: value for name, value in given.items() if value is not None})
 
