@@ -1,5 +1,7 @@
 """`similitude scenes widths`: it runs, resumes and refuses."""
 
+import pytest
+
 SMALL = (
     *("scenes", "widths", "--widths", "4,8", "--rules", "mup", "--objects", "mug,banana", "--seeds", "2"),
     *("--images", "12", "--tests", "8", "--shifts", "occlusion", "--batch-size", "4"),
@@ -13,11 +15,13 @@ def test_it_runs_and_then_finds_everything(cli, tmp_path):
     assert ran.code == 0
     assert ran.json["ran"] == 6
     assert {one["shift"] for one in ran.json["robustness"]} == {"occlusion"}
+    assert "Robustness over width" in (tmp_path / "study" / "report.html").read_text()
     again = cli(*SMALL, "3", "--out", tmp_path / "study")
     assert (again.json["ran"], again.json["found"]) == (0, 6)
     assert again.json["robustness"] == ran.json["robustness"]
 
 
+@pytest.mark.slow
 def test_seeds_may_grow(cli, tmp_path):
     fewer = [{"2": "1"}.get(one, one) for one in SMALL]
     first = cli(*fewer, "3", "--out", tmp_path / "study")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from similitude.scenes.families.dataset import TEST, rendered_set
 from similitude.scenes.families.factors import FACTORS
 from similitude.scenes.families.forecasts import forecast
 from similitude.scenes.families.learning import learned, learning_forecast
+from similitude.scenes.families.page import render_family_page
 from similitude.scenes.families.records import BEST, TRANSFERRED
 from similitude.scenes.families.robustness import robustness
 from similitude.scenes.families.study import experiment_of, family_study, runs_of
@@ -124,10 +126,31 @@ def test_the_table_has_every_rule_and_width(done: SimpleNamespace) -> None:
         "Does the learning rate transfer?",
         "occlusion",
         "background",
-        "its own best rate",
+        "own best",
+        "guessing: 0.333",
         "rank correlation",
     ):
         assert words in text
+
+
+def test_the_page_shows_what_was_found(done: SimpleNamespace) -> None:
+    page = render_family_page(done.study)
+    assert page == render_family_page(done.study)
+    (one,) = [
+        one
+        for one in done.study.robustness
+        if (one.subject, one.rule, one.width, one.shift) == (BEST, "sp", 8, "light")
+    ]
+    assert f'<td>light</td><td class="num">{one.accuracy}</td>' in page
+    for words in (
+        "robustness against width",
+        "width 4: what the features tell",
+        "width 8: what the features tell",
+    ):
+        assert words in page
+    assert page.count("<svg") >= 2 + 2 + 4  # rates; a rule each; two widths of two rules
+    diverged = tuple(replace(row, score=math.nan, error="the loss is not finite") for row in done.study.rows)
+    assert "Diverged: 10 of 10" in render_family_page(replace(done.study, rows=diverged))
 
 
 def _row(seed: int, score: float, shifted: dict[str, float], halves: dict[str, int]) -> Row:

@@ -32,6 +32,7 @@ def widths(
     renderer: str = "raster",
     out: Path = Path("scenes-widths"),
     workers: Whole | None = None,
+    report: Path | None = None,
     json: Switch = False,
 ) -> int:
     """Train networks of several widths on rendered scenes: does the rate transfer, does a small one tell how robust?
@@ -74,6 +75,8 @@ def widths(
         The folder for pictures and results.
     workers:
         Processes; this one alone by default.
+    report:
+        The HTML file; report.html in the folder by default.
     json:
         Print one JSON object on standard output.
     """
@@ -81,7 +84,9 @@ def widths(
     with Screen(as_json=json, kept=kept) as screen:
         from similitude.cli.engines import engine_of
         from similitude.cli.options import names, rate, whole_numbers
+        from similitude.report.files import check_writable
         from similitude.scenes.families.factors import OBJECTS, SHIFTS
+        from similitude.scenes.families.page import write_family_page
         from similitude.scenes.families.settings import FamilySettings
         from similitude.scenes.families.study import family_study
         from similitude.scenes.families.table import family_table
@@ -102,6 +107,8 @@ def widths(
             steps=steps,
             batch_size=batch_size,
         )
+        page = out / "report.html" if report is None else report
+        check_writable(page)
         try:
             with screen.notes.status("pictures") as status, engine_of(None, workers, alone=True) as engine:
                 found = family_study(
@@ -113,6 +120,7 @@ def widths(
         finally:
             close_renderers()
         screen.say(family_table(found))
-        screen.say(f"All numbers: {(out / 'study.json').resolve()}")
-        screen.result(found.to_dict())
+        where = write_family_page(found, page).resolve()
+        screen.say(f"Report: {where}")
+        screen.result({**found.to_dict(), "report": str(where)})
     return NOT_ENOUGH if found.failures else GOOD

@@ -15,7 +15,9 @@ from similitude.report.numbers import duration, octaves
 from similitude.report.words import rule_label
 from similitude.scenes.families.factors import FACTORS
 from similitude.scenes.families.forecasts import Forecast
-from similitude.scenes.families.records import FamilyStudy
+from similitude.scenes.families.records import BEST, TRANSFERRED, FamilyStudy
+
+_SHORT = {TRANSFERRED: "transferred", BEST: "own best"}
 
 
 def family_table(study: FamilyStudy) -> RenderableType:
@@ -32,7 +34,7 @@ def family_table(study: FamilyStudy) -> RenderableType:
     for rule, one in study.transfer.transfers.items():
         line = f"{rule_label(rule)}: shift {octaves(one.shift, one.shift_interval)} octaves per doubling  "
         parts += [Text.assemble(line, coloured(one.verdict)), hanging(one.verdict.summary)]
-    parts += [Text(""), Text("Accuracy in distribution; as a share of it under each shift", style="bold")]
+    parts += [Text(""), Text(_heading(study), style="bold")]
     parts += [_shifts(study), Text(""), Text("Step at which half of a factor is read off", style="bold")]
     parts += [_factors(study), Text(""), Text("What the smallest width tells of the largest", style="bold")]
     parts += [hanging(in_words(one)) for one in study.forecasts]
@@ -54,6 +56,11 @@ def in_words(forecast: Forecast) -> str:
         f"{rule_label(forecast.rule)}, {forecast.subject}, {forecast.what}: rank correlation {ranks}{by_seed}; "
         f"changes beyond noise: {', '.join(moved) or 'none'}"
     )
+
+
+def _heading(study: FamilyStudy) -> str:
+    guessing = 1 / len(study.settings.objects)
+    return f"Accuracy in distribution (guessing: {guessing:.3g}); as a share of it under each shift"
 
 
 def _shifts(study: FamilyStudy) -> Table:
@@ -90,5 +97,5 @@ def _filled(
 ) -> Table:
     for (subject, rule, width), cells in groups:
         shown = [f"{cells[name].value:.3g}" if name in cells else "-" for name in columns]
-        table.add_row(subject.removeprefix("at "), rule, str(width), *shown)
+        table.add_row(_SHORT[subject], rule, str(width), *shown)
     return table
