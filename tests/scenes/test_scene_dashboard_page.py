@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -145,9 +146,28 @@ def test_scores_without_right_and_wrong_have_a_page(tmp_path):
     assert json.loads(parsed(page).scripts[0])["rows"][3][COLUMNS.index("right")] is None
 
 
+def test_each_model_has_its_own_classes(tmp_path):
+    rows = [*mug_rows(16), *mug_rows(16, subject="other")]
+    run = replace(
+        run_of(rows, tmp_path),
+        classes={"model": tuple(NAMES), "other": ("tench", "a cup of theirs", "x", "y")},
+    )
+    data = json.loads(parsed(render_dashboard(run)).scripts[0])
+    at = COLUMNS.index("said")
+    for row, line in zip(rows, data["rows"], strict=True):
+        theirs = NAMES if row.subject == "model" else run.classes["other"]
+        assert data["classes"][line[at]] == theirs[int(row.metrics["prediction"])]
+
+
+def test_numbers_that_a_regression_gives_are_no_classes(tmp_path):
+    row = Row("scenes", "mug", "m", -0.1, {"a.x": 0.5}, {"prediction": 0.75})
+    run = run_of([row, replace(row, metrics={"prediction": float("nan")})], tmp_path)
+    assert [run.prediction(one) for one in run.rows] == ["0.75", None]
+
+
 def test_tables_keep_numbers_and_name_what_is_constant():
     rows = [*mug_rows(16), failed_row({"camera.zoom_factor": 1.0}, error="no mesh")]
-    table = page_table(rows, NAMES, Thumbnails((), {}, 0, 0))
+    table = page_table(rows, lambda row: NAMES[0], Thumbnails((), {}, 0, 0))
     assert table["fixed"] == {
         "object": "mug",
         "environment": "studio",

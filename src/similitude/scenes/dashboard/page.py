@@ -85,7 +85,7 @@ def render_dashboard(run: SceneRun) -> str:
         failures=run.failures[:50],
         failed=len(run.failures),
         small=small,
-        data=page_table(run.rows, run.names, small),
+        data=page_table(run.rows, run.prediction, small),
         style=STYLE.read_text(encoding="utf-8"),
         script=script,
         policy=content_policy(script),
@@ -105,7 +105,7 @@ def content_policy(script: str) -> str:
 def _part(run: SceneRun, name: str) -> ModelPart:
     mine = [row for row in run.rows if subject_of(row) == name]
     try:
-        found = findings(mine, run.names)
+        found = findings(mine, run.classes_of(mine[0].subject))
     except SceneError as error:
         return ModelPart(name, (f"Nothing can be said: {error}",), {})
     return ModelPart(name, tuple(in_words(found)), found.left_out, found.sensitivity)

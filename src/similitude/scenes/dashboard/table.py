@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,12 +36,14 @@ MOST_ROWS = 6_000
 """Rows that a page filters; of more it has an even choice."""
 
 
-def page_table(rows: Sequence[Row], names: Sequence[str], small: Thumbnails) -> dict[str, Any]:
+def page_table(
+    rows: Sequence[Row], said_of: Callable[[Row], str | None], small: Thumbnails
+) -> dict[str, Any]:
     """Return plain data for the script of the page.
 
     Args:
         rows: Rows of one or several models, failed ones too.
-        names: Names of the classes that predictions number.
+        said_of: What a row's model said, by name; None where it said nothing.
         small: Pictures.
 
     Returns:
@@ -53,7 +55,7 @@ def page_table(rows: Sequence[Row], names: Sequence[str], small: Thumbnails) -> 
     factors = factors_of(kept)
     models = list(dict.fromkeys(subject_of(row) for row in kept))
     items = {item: place for place, item in enumerate(dict.fromkeys(row.item for row in kept))}
-    said = [_said(row, names) for row in kept]
+    said = [said_of(row) for row in kept]
     classes = sorted({one for one in said if one is not None})
     place_of = {name: place for place, name in enumerate(classes)}
     lines = [
@@ -113,10 +115,3 @@ def rounded(value: float) -> float | None:
         (0.12346, None)
     """
     return float(f"{value:.5g}") if math.isfinite(value) else None
-
-
-def _said(row: Row, names: Sequence[str]) -> str | None:
-    answer = row.metrics.get("prediction", math.nan)
-    if not math.isfinite(answer):
-        return None
-    return names[int(answer)] if 0 <= answer < len(names) else str(int(answer))

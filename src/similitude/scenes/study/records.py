@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -59,12 +60,19 @@ class SceneRun:
         return tuple(row for row in self.rows if row.subject == subject)
 
     def prediction(self, row: Row) -> str | None:
-        """Return the name of the class that the model put first; None where there is none."""
-        if "prediction" not in row.metrics:
+        """Return the name of the class that the model put first, or its number; None where there is none."""
+        answer = row.metrics.get("prediction", math.nan)
+        if not math.isfinite(answer):
             return None
-        names = self.classes.get(row.subject, self.names)
-        number = int(row.metrics["prediction"])
-        return names[number] if number < len(names) else str(number)
+        names = self.classes_of(row.subject)
+        if not float(answer).is_integer():
+            return f"{answer:.4g}"  # of a regression
+        number = int(answer)
+        return names[number] if 0 <= number < len(names) else str(number)
+
+    def classes_of(self, subject: str) -> tuple[str, ...]:
+        """Return the names of the classes of one model; those of the first where its own are not known."""
+        return self.classes.get(subject, self.names)
 
     def scene(self, row: Row) -> Scene:
         """Return the scene of a row."""
