@@ -422,3 +422,10 @@ def test_damaged_files_give_a_model_or_an_error_of_scenes(folder, data):
         said = f"{model.name}: {'finite' if np.isfinite(model.bounds).all() else 'not finite'}"
     assert "fuzzed" in said
     assert said != "fuzzed: not finite"
+
+
+def test_a_file_whose_triangles_are_lines_is_refused(tmp_path):
+    place = tmp_path / "line.obj"
+    place.write_text("v 0 0 0\nv 1 1 1\nv 3 3 3\nf 1 2 3\n")
+    with pytest.raises(SceneError, match="no surface"):
+        load_object(place)

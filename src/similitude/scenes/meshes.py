@@ -107,7 +107,21 @@ class ObjectModel:
         meshes = tuple(
             replace(m, vertices=((m.vertices - middle) / extent).astype(np.float32)) for m in self.meshes
         )
+        if not any(_has_area(m) for m in meshes):
+            raise SceneError(
+                f"the object '{self.name}' has no surface: each of its triangles is a line. The file is corrupt; export "
+                "it again."
+            )
         if self.liquid is None:
             return replace(self, meshes=meshes)
         brim = ((self.liquid[0] - float(middle[2])) / extent, self.liquid[1] / extent)
         return replace(self, meshes=meshes, liquid=brim)
+
+
+def _has_area(mesh: Mesh) -> bool:
+    """Whether a triangle of a mesh of extent 1 can be seen from anywhere; what rounding leaves of a line cannot."""
+    a, b, c = (mesh.vertices[mesh.faces[:, corner]].astype(np.float64) for corner in range(3))
+    return bool((np.linalg.norm(np.cross(b - a, c - a), axis=1) > _SMALLEST).any())
+
+
+_SMALLEST = 1e-12  # twice the area of a triangle, in squares of the object's extent
