@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from similitude.core.errors import SceneError
+from similitude.evaluation.rows import Row
 from similitude.scenes.assets import sweethome
 from similitude.scenes.frame import OBJECT, Frame
-from similitude.scenes.study.catalogue import check_catalogue, labelled_pieces
+from similitude.scenes.study.catalogue import CatalogueCheck, check_catalogue, labelled_pieces
 from tests.scenes.test_scene_assets_sweethome import library
 
 MODEL = """
@@ -115,3 +116,9 @@ def test_a_classifier_knows_about_half_of_debians_furniture(monkeypatch):
     assert np.mean(gaps) > 0.1
     if place := os.environ.get("SIMILITUDE_CATALOGUE_REPORT"):
         Path(place).write_text("\n".join(found.lines()) + "\n")
+
+
+def test_the_interval_of_few_objects_stays_among_shares():
+    rows = tuple(Row("catalogue", task, "m", score) for task, score in (("chair", 1.0), ("shelf", 0.0)))
+    found = CatalogueCheck(rows, (), {}).top1
+    assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)

@@ -67,7 +67,10 @@ class CatalogueCheck:
     @property
     def top1(self) -> Estimate:
         """Share of views whose first class is accepted; views of an object go together in its interval."""
-        return mean_of([float(np.mean([row.score for row in rows])) for rows in self._objects().values()])
+        found = mean_of([float(np.mean([row.score for row in rows])) for rows in self._objects().values()])
+        # Of few objects the t-interval leaves the range of shares; within it, it holds what it held.
+        low, high = (float(np.clip(end, 0, 1)) for end in (found.low, found.high))
+        return replace(found, low=low, high=high)
 
     @property
     def worst_poses(self) -> tuple[Row, ...]:
