@@ -69,9 +69,9 @@ class Sensitivity:
 def sensitivity(rows: Iterable[Row], *, measure: str = "loss", seed: int = 0) -> Sensitivity:
     """Return first-order sensitivity indices (Sobol) of all factors.
 
-    Use it on scenes of a grid, random or Sobol points. Of Sobol points the intervals are too narrow at some counts, powers of
-    two above all: sorted by one factor, the others are regular. Scenes that a search chose lie where the loss is high; their
-    indices say what matters there.
+    Use it on scenes of a grid, random or Sobol points. Of Sobol points the intervals are too narrow at some counts,
+    powers of two above all: sorted by one factor, the others are regular. Scenes that a search chose lie where the loss
+    is high; their indices say what matters there.
 
     Args:
         rows: Rows of one model.
