@@ -57,6 +57,21 @@ def test_intervals_of_200_scenes_hold_the_truth_about_as_often_as_they_say():
     assert sum(inside) >= 16  # of 18; fewer have a chance of 6 % at 95 %
 
 
+@pytest.mark.parametrize("count", [128, 200, 256, 500, 512])
+def test_of_sobol_points_a_factor_without_effect_is_told_from_0_by_none(count):
+    for seed in range(4):
+        points = sobol(count, 3, seed)
+        rows = [
+            scene_row({"a.x": x, "b.x": 10**z, "c.x": w}, right=x > 0.5, loss=x + z / 2)
+            for x, z, w in points.tolist()
+        ]
+        found = sensitivity(rows)
+        for name, index in {"a.x": 0.8, "b.x": 0.2, "c.x": 0.0}.items():
+            one = found.indices[name]
+            assert one.method.startswith("correlation ratio of")
+            assert one.low < index < one.high, name
+
+
 def test_names_have_the_correlation_ratio_of_an_analysis_of_variance():
     rng = np.random.default_rng(0)
     groups = rng.integers(4, size=60)
@@ -78,7 +93,7 @@ def test_a_mixed_study_puts_what_was_planted_first():
     assert list(found.indices)[-1] == "camera.zoom_factor"
     assert found.indices["camera.zoom_factor"].low < 0 < found.indices["camera.zoom_factor"].high
     assert found.indices["material.texture"].method.startswith("correlation ratio")
-    assert found.indices["occlusion.occlusion_ratio"].method.startswith("RBD-FAST")
+    assert found.indices["occlusion.occlusion_ratio"].method.startswith("correlation ratio of 11 bins")
     assert found.to_dict()["scenes"] == 256
 
 
