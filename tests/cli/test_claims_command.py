@@ -22,8 +22,9 @@ def test_list(cli):
 
 @pytest.fixture
 def claimed(monkeypatch):
-    """Register claims with a verdict each, for one test; their measurements note their calls."""
-    monkeypatch.setattr(registry, "_ENTRIES", dict(registry.registered()))
+    """Register claims with a verdict each in place of those of a paper, for one test; measurements note their calls."""
+    others = {name: entry for name, entry in registry.registered().items() if entry.paper != 20}
+    monkeypatch.setattr(registry, "_ENTRIES", others)
     calls: list[str] = []
 
     def add(name: str, outcome: Outcome | None) -> None:

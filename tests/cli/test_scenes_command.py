@@ -102,6 +102,8 @@ def test_a_configuration_of_3db_becomes_a_study_that_runs(cli, tmp_path):
         "original-study.yaml",
         "--model",
         "efficientnet-lite0",
+        "--renderer",
+        "raster",
         "--workers",
         "1",
     )

