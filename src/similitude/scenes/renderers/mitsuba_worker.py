@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,9 @@ class Studio:
     """Mitsuba's scenes: made anew for each stage; meshes and pictures are kept by their digests."""
 
     def __init__(self) -> None:
-        import mitsuba
-
-        mitsuba.set_variant("scalar_rgb")
-        self.mi: Any = mitsuba
-        self.version = str(mitsuba.__version__)
+        self.mi: Any = import_module("mitsuba")  # by name: it need not be there where types are checked
+        self.mi.set_variant("scalar_rgb")
+        self.version = str(self.mi.__version__)
         self.meshes: dict[str, dict[str, np.ndarray]] = {}
         self.images: dict[str, np.ndarray] = {}
 
@@ -294,9 +293,7 @@ class Studio:
 
 
 def _threads(count: int) -> None:
-    import drjit
-
-    drjit.set_thread_count(count)
+    import_module("drjit").set_thread_count(count)
 
 
 if __name__ == "__main__":
