@@ -7,7 +7,7 @@ with names or few numbers by the correlation ratio without its bias (Kelley 1935
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,12 +117,8 @@ def correlation_ratio(groups: np.ndarray, y: np.ndarray) -> float:
         1.0
     """
     _, which = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(which)
-    means = np.bincount(which, y) / sizes
-    within = float(((y - means[which]) ** 2).sum())
-    whole = float(((y - y.mean()) ** 2).sum())
-    n, k = len(y), len(sizes)
-    return 1 - (within / (n - k)) / (whole / (n - 1)) if whole and n > k else float("nan")
+    n, k = len(y), int(which.max()) + 1
+    return 1 - (1 - _between(which, y)) * (n - 1) / (n - k) if np.ptp(y) and n > k else float("nan")
 
 
 def _index(factor: Factor, y: np.ndarray, seed: int) -> Estimate:
@@ -164,16 +160,10 @@ def _by_bins(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float, str
     Of points that lie evenly, those in a bin of one factor lie evenly in the others too: means of bins scatter less than
     means of random draws, and there is no bias to take off. Sorted for RBD-FAST, their regularity looks like a wave.
     """
-    rng = np.random.default_rng(seed)
     count = int(np.clip(round(len(y) ** 0.5 / 1.4), 5, 16))
     which = np.minimum((stats.rankdata(x, method="ordinal") - 1).astype(int) * count // len(x), count - 1)
-    value = _between(which, y)
-    drawn = []
-    for _ in range(RESAMPLES):
-        chosen = rng.integers(len(y), size=len(y))
-        drawn.append(_between(which[chosen], y[chosen]))
-    half = float(stats.norm.ppf(0.975) * np.std(drawn, ddof=1))
-    return value, half, f"correlation ratio of {count} bins, bootstrap"
+    half = _half_width(_between, which, y, seed)
+    return _between(which, y), half, f"correlation ratio of {count} bins, bootstrap"
 
 
 def _between(which: np.ndarray, y: np.ndarray) -> float:
@@ -183,14 +173,20 @@ def _between(which: np.ndarray, y: np.ndarray) -> float:
 
 
 def _by_groups(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float, str]:
+    return correlation_ratio(x, y), _half_width(correlation_ratio, x, y, seed), "correlation ratio, bootstrap"
+
+
+def _half_width(
+    ratio: Callable[[np.ndarray, np.ndarray], float], x: np.ndarray, y: np.ndarray, seed: int
+) -> float:
+    """Return half of a 95 % interval. The spread alone is taken from the bootstrap: its mean is too high, since drawing
+    anew adds to the groups' scatter."""
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(RESAMPLES):
         chosen = rng.integers(len(y), size=len(y))
-        drawn.append(correlation_ratio(x[chosen], y[chosen]))
-    # The spread alone is taken from the bootstrap: its mean is too high, since drawing anew adds to the groups' scatter.
-    half = float(stats.norm.ppf(0.975) * np.nanstd(drawn, ddof=1))
-    return correlation_ratio(x, y), half, "correlation ratio, bootstrap"
+        drawn.append(ratio(x[chosen], y[chosen]))
+    return float(stats.norm.ppf(0.975) * np.nanstd(drawn, ddof=1))
 
 
 def _entangled(factors: dict[str, Factor]) -> tuple[tuple[str, str, float], ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.scenes.scene import Scene
 from similitude.scenes.study.spaces import Constants, constants_and_dimensions
@@ -204,5 +204,4 @@ def _mapping(what: str, given: Any) -> Mapping[str, Any]:
 
 
 def _close(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return (f"Did you mean {close[0]}? " if close else "") + f"Its keys are {', '.join(known)}."
+    return did_you_mean(name, known) + f"Its keys are {', '.join(known)}."
