@@ -20,6 +20,8 @@ from similitude.tuning.problems.runs import Record
 
 SEEDS = (0, 1, 2, 3, 4)
 MORE_SEEDS = tuple(range(10))
+# A share of one seed scatters by 0.04: the mean of three says little at a bar that is 0.03 below it.
+FRONT_SEEDS = MORE_SEEDS[:6]
 """Seeds of searches on the law at full size."""
 NEAR = {"parameters": 0.02, "lr": 0.03}
 """How far exponents may be from those of the law."""
@@ -165,18 +167,18 @@ def transfer(*, full: bool = False) -> Measured:
     "grid needs.",
     claimed="60 trainings of a network on digits, the chosen ones trained again with four seeds: at least 90 % of the "
     "hypervolume of the frontier of 1,104 trainings, and within 0.03 nats of it at the largest cost, in the mean of "
-    "three seeds",
-    minutes=0.7,
+    "six seeds",
+    minutes=1.7,
 )
 def front() -> Measured:
-    """Tune with three seeds, train what is chosen again, and compare with brute force."""
-    runs = [tuned_digits(seed=seed) for seed in SEEDS[:3]]
+    """Tune with six seeds, train what is chosen again, and compare with brute force."""
+    runs = [tuned_digits(seed=seed) for seed in FRONT_SEEDS]
     found = [worth for worth, _ in runs]
     shares = np.array([q.hypervolume for q in found])
     off = float(np.mean([q.gap_at_cap for q in found]))
     evidence = tuple(
         Evidence(name, value, None, wanted)
-        for seed, q in zip(SEEDS, found, strict=False)
+        for seed, q in zip(FRONT_SEEDS, found, strict=True)
         for name, value, wanted in (
             (f"share of the hypervolume, seed {seed}", q.hypervolume, f"at least {ENOUGH:g}"),
             (f"distance at the largest cost, seed {seed}", q.gap_at_cap, f"at most {OFF_AT_CAP:g}"),
@@ -224,7 +226,7 @@ def _front_chart(runs: Sequence[Sequence[Record]]) -> Chart:
     costs = np.geomspace(*problem.costs, 41)
     searches = (
         Series(f"search, seed {seed}", [p.cost for p in points], [p.value for p in points], kind="joined")
-        for seed, points in zip(SEEDS, map(incumbents, runs), strict=False)
+        for seed, points in zip(FRONT_SEEDS, map(incumbents, runs), strict=True)
         if points
     )
     return Chart(
