@@ -1,5 +1,6 @@
 """What all controls have in common, and which settings are refused."""
 
+import numpy as np
 import pytest
 
 from similitude.core.errors import SceneError
@@ -118,7 +119,7 @@ def test_unknown_names_are_refused_with_the_close_one():
         Scene("mug", {"camera": 3})
 
 
-def test_controls_act_by_phase_and_within_one_as_they_are_said():
+def test_controls_act_by_phase_and_within_one_in_an_order_of_their_own():
     said = {
         "late": {"kind": "hsv"},
         "occlusion": {},
@@ -126,7 +127,7 @@ def test_controls_act_by_phase_and_within_one_as_they_are_said():
         "orientation": {},
         "a": {"kind": "light"},
     }
-    assert [instance for instance, _, _ in in_order(said)] == ["orientation", "b", "a", "occlusion", "late"]
+    assert [instance for instance, _, _ in in_order(said)] == ["orientation", "a", "b", "occlusion", "late"]
     phases = [control.phase for control in controls().values()]
     assert phases == sorted(phases)
 
@@ -136,3 +137,32 @@ def test_names_are_open_but_searched_among_those_that_are_known():
     assert (names.first, names.from_unit(1.0), names.bounds) == ("pine", "pine", (-1.0, 0.0))
     assert names.to_unit("oak") == -1.0
     assert names.to_unit("beech") == 1.0
+
+
+def test_a_scene_is_one_whatever_the_order_of_its_keys_and_the_type_of_its_numbers():
+    lamps = {"a": {"kind": "light", "power": 80, "hue": 0.5}, "b": {"kind": "light"}}
+    noise = {"corruption": {"name": "gaussian_noise", "severity": 2}}
+    one = Scene(
+        "mug", {**lamps, "texture": {"name": "zebra"}, "material": {}, "scale": {"factor": 1}, **noise}
+    )
+    other = Scene(
+        "mug",
+        {
+            "corruption": {"severity": 2.0, "name": "gaussian_noise"},
+            "scale": {"factor": np.float64(1.0)},
+            "material": {},
+            "b": lamps["b"],
+            "texture": {"name": "zebra"},
+            "a": {"hue": 0.5, "power": 80.0, "kind": "light"},
+        },
+    )
+    assert (one, hash(one), one.digest) == (other, hash(other), other.digest)
+    assert list(one.settings.items()) == list(other.settings.items())
+    for scene in (one, other):
+        assert (type(scene["a.power"]), type(scene["corruption.severity"])) == (float, int)
+    assert Scene.from_dict(one.to_dict()) == one
+    # Effects act one after the other, as they are given: another order is another scene.
+    grey, red = {"kind": "hsv", "saturation_factor": 0.0}, {"kind": "hsv", "hue_shift": 0.5}
+    assert Scene("mug", {"a": grey, "b": red}).digest != Scene("mug", {"b": red, "a": grey}).digest
+    turned = [Scene("mug", {"orientation": {"rotation_z": zero}}) for zero in (0, 0.0, -0.0)]
+    assert len({scene.digest for scene in turned}) == 1

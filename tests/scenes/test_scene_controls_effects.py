@@ -130,3 +130,21 @@ def test_without_the_package_the_install_line_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "imagecorruptions", None)
     with pytest.raises(SceneError, match=r"pip install 'similitude\[corruptions\]'"):
         drawn(corruption={"name": "fog"})
+
+
+def test_noise_is_the_same_in_whichever_order_a_scene_is_said(imagecorruptions):
+    said = {
+        "background": {"value": 0.4, "hue": 0},
+        "scale": {"factor": 1},
+        "corruption": {"name": "shot_noise", "severity": 4},
+    }
+    turned_round = {
+        instance: dict(reversed(settings.items())) for instance, settings in reversed(said.items())
+    }
+    turned_round["scale"] = {"factor": 1.0}
+    one, other, moved = (
+        render(Scene("ball", controls, resolution=32))
+        for controls in (said, turned_round, {**said, "scale": {"factor": 0.9}})
+    )
+    assert np.array_equal(one.rgb, other.rgb)
+    assert not np.array_equal(one.rgb[0], moved.rgb[0])  # the corner shows the noise alone

@@ -23,9 +23,10 @@ class Scene:
     Attributes:
         object: Name of an object (`similitude.scenes.OBJECTS`), "sweethome3d:NAME", or the path of an OBJ or glTF file.
         controls: Settings by instance of a control, then by name. They act by phase (`scenes.controls.control.Phase`): a
-            camera sees the object as it was turned, whichever is said first; effects act in the order given. An instance
-            bears the name of a kind of control ("orientation"), or says it: `{"left": {"kind": "light", "power": 80}}`.
-            Settings that are left out have their center; controls that are left out do nothing.
+            camera sees the object as it was turned, whichever is said first; effects act in the order given. They are
+            held in the order in which they act, so that scenes that say the same are equal. An instance bears the name
+            of a kind of control ("orientation"), or says it: `{"left": {"kind": "light", "power": 80}}`. Settings that
+            are left out have their center; controls that are left out do nothing.
         environment: Light from all around: a name (`similitude.scenes.ENVIRONMENTS`), or the path of an EXR or HDR.
         resolution: Rows and columns of the picture.
         samples: Samples per pixel; None for the renderer's own choice.
@@ -46,7 +47,7 @@ class Scene:
     samples: int | None = None
 
     def __post_init__(self) -> None:
-        from similitude.scenes.controls.catalog import checked_settings
+        from similitude.scenes.controls.catalog import acting_order, checked_settings
 
         if not isinstance(self.object, str) or not self.object:
             raise SceneError(f"object={self.object!r}: give the name of an object or the path of its file.")
@@ -61,7 +62,7 @@ class Scene:
                 f"controls={self.controls!r:.60}: give settings by control, e.g. {{'scale': {{'factor': 0.5}}}}."
             )
         fixed = {name: _Frozen(checked_settings(name, settings)) for name, settings in self.controls.items()}
-        object.__setattr__(self, "controls", _Frozen(fixed))
+        object.__setattr__(self, "controls", _Frozen({name: fixed[name] for name in acting_order(fixed)}))
 
     def __getitem__(self, name: str) -> Value:
         """Return the value of a setting, "instance.setting"."""
@@ -80,7 +81,7 @@ class Scene:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the description; what files it names is another matter."""
+        """SHA-256 of the description, in whichever order it was given; what files it names is another matter."""
         return hashlib.sha256(json.dumps(self.to_dict()).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:

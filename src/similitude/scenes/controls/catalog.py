@@ -8,7 +8,7 @@ from typing import Any
 
 from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
-from similitude.scenes.controls.control import Control, Value
+from similitude.scenes.controls.control import Control, Phase, Value
 
 KIND = "kind"
 
@@ -68,9 +68,10 @@ def control_named(kind: str, *, instance: str = "") -> Control:
 
 
 def checked_settings(instance: str, settings: Any) -> dict[str, Value]:
-    """Return the settings of an instance as given, after checking names and values.
+    """Return the settings of an instance after checking names and values, in the control's own order.
 
-    Values may lie outside of the ranges that are searched, as long as they are possible.
+    Values may lie outside of the ranges that are searched, as long as they are possible. Numbers are floats where the
+    setting is no whole number, so that 1 and 1.0 are one scene.
 
     Raises:
         SceneError: A name or a value is none of the control's.
@@ -100,8 +101,8 @@ def checked_settings(instance: str, settings: Any) -> dict[str, Value]:
             control.settings[name].check(value)
         except SceneError as error:
             raise SceneError(f"control '{instance}', setting '{name}': {error}") from error
-        out[name] = value
-    return out
+        out[name] = control.settings[name].plain(value)
+    return {name: out[name] for name in (KIND, *control.settings) if name in out}
 
 
 def full_settings(instance: str, settings: Mapping[str, Any]) -> dict[str, Value]:
@@ -110,14 +111,36 @@ def full_settings(instance: str, settings: Mapping[str, Any]) -> dict[str, Value
     return {name: settings.get(name, dim.first) for name, dim in control.dimensions.items()}
 
 
+def acting_order(scene_controls: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the instances of a scene's controls in the order in which they act, which is theirs in every scene.
+
+    By phase, then in the order of `controls`, then by name, whichever was said first; only effects on the picture act in
+    the order in which they are given.
+
+    Example:
+        >>> acting_order({"camera": {}, "b": {"kind": "light"}, "a": {"kind": "light"}, "corruption": {}, "hsv": {}})
+        ['a', 'b', 'camera', 'corruption', 'hsv']
+    """
+    places = {kind: place for place, kind in enumerate(controls())}
+
+    def turn(instance: str) -> tuple[int, int, str]:
+        control = control_named(str(scene_controls[instance].get(KIND, instance)), instance=instance)
+        if control.phase is Phase.EFFECT:
+            return control.phase, 0, ""
+        return control.phase, places[control.kind], instance
+
+    return sorted(scene_controls, key=turn)
+
+
 def in_order(scene_controls: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Control, dict[str, Value]]]:
-    """Return the controls of a scene in the order in which they act (`Phase`).
+    """Return the controls of a scene in the order in which they act (`acting_order`).
 
     Returns:
         Name of the instance, its control, and a value of every setting.
     """
     found = []
-    for instance, settings in scene_controls.items():
+    for instance in acting_order(scene_controls):
+        settings = scene_controls[instance]
         control = control_named(str(settings.get(KIND, instance)), instance=instance)
         found.append((instance, control, full_settings(instance, settings)))
-    return sorted(found, key=lambda one: one[1].phase)
+    return found

@@ -19,7 +19,7 @@ Value = float | int | str | bool | None
 
 
 class Phase(IntEnum):
-    """When a control acts: those of a scene act by phase, and within one in the order in which the scene has them.
+    """When a control acts: those of a scene act by phase, and within one in an order of their own.
 
     Each builds on those before it: an object is set on the ground as it is turned, a camera looks at the object where it
     stands, an occluder covers what that camera sees.

@@ -61,6 +61,18 @@ class Setting:
                 law = f"from {self.least:g} to {self.most:g}{ends}"
             raise SceneError(f"{value!r} is not possible: give a number {law}.")
 
+    def plain(self, value: Any) -> Any:
+        """Return a checked value as scenes hold it: 1 and 1.0 are one number, and so are 0.0 and -0.0.
+
+        Example:
+            >>> from similitude.tuning.space.dimensions import Linear
+            >>> Setting(Linear(0.5, low=0, high=1), "a share").plain(1)
+            1.0
+        """
+        if not isinstance(self.dimension, Number):
+            return value
+        return int(value) if self.dimension.integer else float(value) + 0.0
+
 
 def dimensions_of(settings: Mapping[str, Setting]) -> dict[str, Dimension]:
     """Return the dimensions of settings by name."""
