@@ -66,9 +66,9 @@ def render(
     with Screen(as_json=json) as screen:
         from similitude.core.errors import SceneError
         from similitude.report.files import check_writable
+        from similitude.scenes.renderers.open_renderers import close_renderers, opened
         from similitude.scenes.rendering import render as drawn
         from similitude.scenes.scene import Scene
-        from similitude.scenes.study.drawing import close_renderers, opened
 
         if out.suffix.lower() != ".png":
             raise SceneError(

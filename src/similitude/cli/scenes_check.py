@@ -42,7 +42,7 @@ def admit(
         from similitude.scenes.models.catalog import model_named
         from similitude.scenes.objects.admission import admit as admitted
         from similitude.scenes.objects.catalog import OBJECTS
-        from similitude.scenes.study.drawing import close_renderers, opened
+        from similitude.scenes.renderers.open_renderers import close_renderers, opened
 
         names = objects or tuple(name for name, entry in OBJECTS.items() if entry.labels)
         table = Table(box=None, padding=(0, 2, 0, 0))
@@ -111,8 +111,8 @@ def catalogue(
     """
     with Screen(as_json=json) as screen:
         from similitude.cli.options import at_least
+        from similitude.scenes.renderers.open_renderers import close_renderers, opened
         from similitude.scenes.study.catalogue import check_catalogue, labelled_pieces
-        from similitude.scenes.study.drawing import close_renderers, opened
 
         names = labelled_pieces()
         if objects is not None:

@@ -90,7 +90,7 @@ def widths(
         from similitude.scenes.families.settings import FamilySettings
         from similitude.scenes.families.study import family_study
         from similitude.scenes.families.table import family_table
-        from similitude.scenes.study.drawing import close_renderers
+        from similitude.scenes.renderers.open_renderers import close_renderers
         from similitude.studies.experiment import rates
 
         settings = FamilySettings(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -13,7 +12,8 @@ from similitude.core.errors import SceneError
 from similitude.scenes.controls.catalog import in_order
 from similitude.scenes.controls.control import Picture, PictureControl, StageControl
 from similitude.scenes.frame import Frame
-from similitude.scenes.renderers.renderer import Renderer, renderer_named
+from similitude.scenes.renderers.open_renderers import opened
+from similitude.scenes.renderers.renderer import Renderer
 from similitude.scenes.scene import Scene
 from similitude.scenes.stage import Environment, Placed, Stage
 
@@ -59,7 +59,7 @@ def render(scene: Scene, renderer: str | Renderer = "raster") -> Frame:
 
     Args:
         scene: What is seen.
-        renderer: "raster", "cycles", "mitsuba", or a renderer of your own.
+        renderer: "raster", "cycles", "mitsuba" (made once in a process and kept open), or a renderer of your own.
 
     Returns:
         The frame; its colours are on the background and rounded to 8 bits, as in a file.
@@ -67,7 +67,7 @@ def render(scene: Scene, renderer: str | Renderer = "raster") -> Frame:
     Raises:
         SceneError: The scene names what is not there, or the renderer is not installed or broke down.
     """
-    made = _shared(renderer) if isinstance(renderer, str) else renderer
+    made = opened(renderer) if isinstance(renderer, str) else renderer
     stage = stage_of(scene)
     frame = made.draw(stage, resolution=scene.resolution, samples=scene.samples)
     return develop(scene, stage, frame)
@@ -93,8 +93,3 @@ def develop(scene: Scene, stage: Stage, frame: Frame) -> Frame:
         if isinstance(control, PictureControl):
             picture = control.develop(picture, values)
     return replace(picture.frame, rgb=picture.composed).quantized()
-
-
-@lru_cache(maxsize=4)
-def _shared(name: str) -> Renderer:
-    return renderer_named(name)

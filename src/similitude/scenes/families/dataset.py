@@ -182,8 +182,8 @@ def draw_part(settings: FamilySettings, part: Part) -> np.ndarray:
     Raises:
         SceneError: A scene cannot be drawn; it is named.
     """
+    from similitude.scenes.renderers.open_renderers import opened
     from similitude.scenes.rendering import render
-    from similitude.scenes.study.drawing import opened
 
     renderer, drawn = opened(settings.renderer), []
     for place, scene in enumerate(scenes_of(settings, part.split, part.start, part.count), start=part.start):
@@ -202,7 +202,7 @@ def set_digest(settings: FamilySettings) -> str:
     from similitude.scenes.assets.environments import environment_digest
     from similitude.scenes.assets.textures import texture_digest
     from similitude.scenes.objects.catalog import find_object
-    from similitude.scenes.study.drawing import opened
+    from similitude.scenes.renderers.open_renderers import opened
 
     renderer = opened(settings.renderer)
     scenes = [

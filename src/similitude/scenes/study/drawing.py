@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,8 @@ import numpy as np
 from similitude.core.errors import SceneError
 from similitude.runs.engine import one_line
 from similitude.scenes.frame import Frame
-from similitude.scenes.renderers.renderer import Renderer, renderer_named
+from similitude.scenes.renderers.open_renderers import opened
+from similitude.scenes.renderers.renderer import Renderer
 from similitude.scenes.rendering import develop, stage_digest, stage_of
 from similitude.scenes.scene import Scene
 from similitude.scenes.stage import Stage
@@ -88,25 +87,6 @@ def frame_key(stage: Stage, renderer: Renderer, scene: Scene) -> str:
     """Return the digest of all that a raw frame depends on."""
     parts = [stage_digest(stage), renderer.name, renderer.version, scene.resolution, scene.samples]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-@lru_cache(maxsize=4)
-def opened(name: str) -> Renderer:
-    """Return the renderer of this process by its name; it is closed when the process ends, or by `close_renderers`."""
-    made = renderer_named(name)
-    _OPEN.append(made)
-    return made
-
-
-def close_renderers() -> None:
-    """End what the renderers of this process hold."""
-    while _OPEN:
-        _OPEN.pop().close()
-    opened.cache_clear()
-
-
-_OPEN: list[Renderer] = []
-atexit.register(close_renderers)
 
 
 def _kept(place: Path) -> bytes | None:
