@@ -149,6 +149,31 @@ def test_an_error_while_drawing_is_told_and_the_next_process_is_new(
     cycles.close()
 
 
+LEAVES = """
+    import tempfile
+    class Studio:
+        def __init__(self):
+            self.version = tempfile.mkdtemp()
+            open(os.path.join(self.version, "left"), "w").close()
+    serve(Studio)
+"""
+
+
+@pytest.mark.parametrize("way", ["ended", "killed"])
+def test_what_a_process_leaves_is_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str) -> None:
+    fake(monkeypatch, tmp_path, LEAVES)
+    worker = WorkerProcess([sys.executable, str(tmp_path / "worker.py")], "fake", limit=30)
+    left = Path(worker.ask()[0]["version"])
+    assert (left / "left").is_file()
+    assert left.parent.name.startswith(blender_worker.SCRATCH)
+    if way == "killed":
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(SceneError, match="killed by signal 9"):
+            worker.ask({})
+    worker.end()
+    assert not left.parent.exists()
+
+
 def test_a_process_that_hangs_while_it_draws_is_ended(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -174,19 +199,21 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
     script = tmp_path / "worker.py"
     script.write_text(
         f"import sys\nsys.path.append({str(here)!r})\nfrom blender_worker import *\n"
-        "class Studio:\n    version = 'fake'\nserve(Studio)\n"
+        "class Studio:\n    version = tempfile.gettempdir()\nserve(Studio)\n"
     )
     parent = tmp_path / "parent.py"
     parent.write_text(
         "import sys, os, time\nfrom similitude.scenes.renderers.worker_process import WorkerProcess\n"
-        f"w = WorkerProcess([sys.executable, {str(script)!r}], 'fake', limit=30)\nw.ask()\n"
+        f"w = WorkerProcess([sys.executable, {str(script)!r}], 'fake', limit=30)\nplace = w.ask()[0]['version']\n"
         # A fork that lives on holds the pipes, too.
         "child = os.fork()\n"
-        "if child:\n    print(w.pid, child, flush=True)\ntime.sleep(60)\n"
+        "if child:\n    print(w.pid, child, place, flush=True)\ntime.sleep(60)\n"
     )
     process = subprocess.Popen([sys.executable, str(parent)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    worker, fork = map(int, process.stdout.readline().split())
+    worker, fork, place = process.stdout.readline().split()
+    worker, fork = int(worker), int(fork)
+    assert Path(place).is_dir()
     assert _alive(worker)
     process.kill()
     process.wait()
@@ -196,6 +223,7 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
     os.kill(fork, signal.SIGKILL)
     process.stdout.close()
     assert not _alive(worker)
+    assert not Path(place).exists()
 
 
 def test_what_cannot_be_run_is_named() -> None:

@@ -7,6 +7,7 @@ Its last two arguments are the numbers of the pipes to read from and to write to
 
 import json
 import os
+import shutil
 import struct
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import traceback
 
 PROTOCOL = 1
 OLDEST = (4, 2)  # inputs of the principled material have other names before
+SCRATCH = "similitude-worker-"  # how the name of the folder begins that the owner makes for temporary files
 
 
 def main() -> None:
@@ -23,8 +25,7 @@ def main() -> None:
     here = os.path.dirname(os.path.abspath(__file__))
     # Blender's own module "cycles" must not be taken for the one beside this file.
     sys.path[:] = [place for place in sys.path if os.path.abspath(place or ".") != here]
-    with tempfile.TemporaryDirectory(dir=_fast_folder()) as folder:
-        serve(lambda: Studio(folder))
+    serve(lambda: Studio(tempfile.gettempdir()))
 
 
 def serve(make) -> None:
@@ -53,6 +54,8 @@ def leave_with(parent) -> None:
     """End when the process that started this one is gone, whoever else may hold the pipes."""
     while os.getppid() == parent:
         time.sleep(1.0)
+    if os.path.basename(tempfile.gettempdir()).startswith(SCRATCH):
+        shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
     os._exit(0)
 
 
@@ -82,10 +85,6 @@ def receive(stream):
         count = int(np.prod(shape)) * np.dtype(kind).itemsize
         arrays[name] = np.frombuffer(stream.read(count), kind).reshape(shape)
     return header, arrays
-
-
-def _fast_folder():
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 class Studio:

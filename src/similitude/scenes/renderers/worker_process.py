@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from similitude.core.errors import SceneError
+from similitude.scenes.renderers.blender_worker import SCRATCH
 
 _MOST = 1 << 20  # bytes of a header
 _CHUNK = 1 << 20
@@ -23,6 +25,8 @@ _CHUNK = 1 << 20
 
 class WorkerProcess:
     """A child process with two pipes; messages are a length, a header as JSON, and the bytes of arrays.
+
+    Its temporary files are in a folder of its own, in memory where that can be: what it leaves there is removed.
 
     Args:
         command: What to run; the numbers of the pipes that it reads from and writes to are added to its arguments.
@@ -36,6 +40,7 @@ class WorkerProcess:
         there, self._write = os.pipe()
         self._read, back = os.pipe()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
+        scratch = tempfile.mkdtemp(prefix=SCRATCH, dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
         try:
             self._process = subprocess.Popen(
                 [*command, str(there), str(back)],
@@ -44,10 +49,12 @@ class WorkerProcess:
                 stderr=self._log,
                 pass_fds=(there, back),
                 start_new_session=True,
+                env={**os.environ, "TMPDIR": scratch},
             )
         except OSError as error:
             for number in (self._write, self._read):
                 os.close(number)
+            os.rmdir(scratch)
             raise SceneError(f"{name}: {command[0]} cannot be run: {error.strerror}.") from error
         finally:
             os.close(there)
@@ -55,7 +62,7 @@ class WorkerProcess:
         os.set_blocking(self._write, False)
         os.set_blocking(self._read, False)
         self.end = weakref.finalize(
-            self, _end, self._process, self._write, self._read, self._log, os.getpid()
+            self, _end, self._process, self._write, self._read, self._log, scratch, os.getpid()
         )
 
     @property
@@ -170,11 +177,12 @@ class WorkerProcess:
         return f" It said last: {' | '.join(lines[-2:])[-300:]}" if lines else ""
 
 
-def _end(process: subprocess.Popen[bytes], write: int, read: int, log: Any, owner: int) -> None:
-    """End a process; in a fork of its owner, close the copies of its pipes alone."""
+def _end(process: subprocess.Popen[bytes], write: int, read: int, log: Any, scratch: str, owner: int) -> None:
+    """End a process and remove its files; in a fork of its owner, close the copies of its pipes alone."""
     for number in (write, read):
         os.close(number)
     if os.getpid() == owner:
         process.kill()
         process.wait()
         log.close()
+        shutil.rmtree(scratch, ignore_errors=True)
