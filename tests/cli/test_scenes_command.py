@@ -81,6 +81,9 @@ def test_the_everyday_view_can_be_begun_with(cli, tmp_path):
         (("mug", "--out", "a.png", "--set", "scale.fctor=1"), "Did you mean factor?"),
         (("mug", "--out", "a.png", "--renderer", "rastr"), "Did you mean raster?"),
         (("./nowhere.obj", "--out", "a.png"), "nowhere.obj"),
+        (("mug", "--out", "a.png", "--environment", "sunsett"), "Did you mean sunset?"),
+        (("mug", "--out", "a.png", "--set", "texture.name=zebbra"), "setting 'name': there is no texture"),
+        (("mgu", "--out", "a.png", "--canonical"), "Did you mean mug?"),
     ],
 )
 def test_wrong_use_is_told(arguments, said, cli):

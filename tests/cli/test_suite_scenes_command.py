@@ -144,21 +144,14 @@ def test_failures_are_said_and_leave_3(cli, study, tmp_path):
     failed = [row for row in ran.json["rows"] if "error" in row]
     assert ran.code == (3 if failed else 0)
     assert ran.json["failures"] == failed
+    (tmp_path / "broken.obj").write_text("f 1 2 3\n")
     ran = cli(
-        "suite",
-        "run",
-        "scenes",
-        "--objects",
-        "ball,./nowhere.obj",
-        "--count",
-        "1",
-        "--resolution",
-        "8",
-        "--json",
+        *("suite", "run", "scenes", "--objects", f"ball,{tmp_path / 'broken.obj'}"),
+        *("--count", "1", "--resolution", "8", "--json"),
     )
     assert ran.code == 3
     assert [bool(row.get("error")) for row in ran.json["rows"]] == [True, True]
-    assert "nowhere.obj" in ran.json["rows"][1]["error"]
+    assert "broken.obj" in ran.json["rows"][1]["error"]
 
 
 @pytest.mark.parametrize(
@@ -168,6 +161,8 @@ def test_failures_are_said_and_leave_3(cli, study, tmp_path):
         (("nowhere.yaml",), "cannot be read"),
         (("--objects", "mug", "--controls", "orientaton"), "Did you mean orientation?"),
         (("--objects", "mug", "--policy", "sobl"), "Did you mean sobol?"),
+        (("--objects", "mug,muug"), "Did you mean mug?"),
+        (("--objects", "mug,./nowhere.obj"), "nowhere.obj': there is no such file"),
         (("--objects", "mug", "--count", "0"), "at least 1"),
         (("--objects", "mug", "--count", "1.5"), "1.5 is not a whole number"),
         (("--objects", "mug", "--workers", "0"), "at least 1"),

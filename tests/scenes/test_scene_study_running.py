@@ -224,10 +224,11 @@ def test_a_process_killed_in_the_middle_is_gone_on_from(tmp_path, models, flat):
 
 def test_a_broken_file_or_a_missing_texture_fails_by_name_and_nothing_escapes(tmp_path, models):
     (tmp_path / "corrupt.obj").write_text("v 0 0 nan\nf 1 2 99\n")
+    (tmp_path / "folder.obj").mkdir()
     settings = study(
         models,
         count=1,
-        objects=["ball", str(tmp_path / "corrupt.obj"), "../../../etc/passwd.obj"],
+        objects=["ball", str(tmp_path / "corrupt.obj"), str(tmp_path / "folder.obj")],
         labels={},
         controls={"texture": {"name": ["original", str(tmp_path / "nowhere.png")]}},
         policy={"kind": "grid"},
@@ -371,8 +372,8 @@ def test_a_finished_study_is_found_without_torch_or_renderer(tmp_path, models, f
     assert json.loads((tmp_path / "out" / "study.json").read_text())["finished"]
 
 
-def test_a_path_that_no_disk_can_hold_is_the_failure_of_its_scenes(models, flat):
+def test_a_path_that_no_disk_can_hold_is_refused(models, flat):
     long = "/" + "y" * 5000 + ".obj"
-    run = run_study(replace(study(models), objects=("ball", long)), renderer=flat)
-    assert {row.task for row in run.failures} == {long}
-    assert not any(row.failed for row in run.rows if row.task == "ball")
+    with pytest.raises(SceneError, match="no disk has such a path"):
+        run_study(replace(study(models), objects=("ball", long)), renderer=flat)
+    assert flat.drawn == 0

@@ -66,6 +66,7 @@ def render(
     with Screen(as_json=json) as screen:
         from similitude.core.errors import SceneError
         from similitude.report.files import check_writable
+        from similitude.scenes.known import check_names, check_object
         from similitude.scenes.renderers.open_renderers import close_renderers, opened
         from similitude.scenes.rendering import render as drawn
         from similitude.scenes.scene import Scene
@@ -77,6 +78,7 @@ def render(
         check_writable(out)
         object_, environment = (_absolute(one) for one in (object_, environment))
         controls: dict[str, dict[str, Any]] = {}
+        check_object(object_)
         if canonical:
             from similitude.scenes.objects.admission import canonical_scene
 
@@ -86,6 +88,7 @@ def render(
             instance, name, value = _setting(text)
             controls.setdefault(instance, {})[name] = value
         scene = Scene(object_, controls, environment, resolution, samples)
+        check_names((), (environment,), scene.controls)
         try:
             frame = drawn(scene, opened(renderer))
         finally:

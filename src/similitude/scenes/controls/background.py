@@ -13,6 +13,7 @@ from similitude.scenes.assets.textures import TEXTURES, texture_pixels
 from similitude.scenes.controls.control import Phase, Picture
 from similitude.scenes.controls.names import Names
 from similitude.scenes.controls.setting import Setting, dimensions_of
+from similitude.scenes.known import check_texture
 from similitude.tuning.space.dimensions import Linear
 
 PLAIN = "none"
@@ -33,6 +34,7 @@ class Background:
         "picture": Setting(
             Names(PLAIN, *TEXTURES),
             "name of a texture, or the path of a picture, in place of the colour; none for the colour",
+            known=check_texture,
         ),
     }
     dimensions = dimensions_of(settings)

@@ -8,7 +8,7 @@ from typing import Any
 
 from similitude.scenes.assets.materials import MATERIALS
 from similitude.scenes.controls.control import Phase
-from similitude.scenes.controls.look import replacement
+from similitude.scenes.controls.look import check_material, replacement
 from similitude.scenes.controls.names import Names
 from similitude.scenes.controls.setting import Setting, dimensions_of
 from similitude.scenes.meshes import ObjectModel
@@ -45,7 +45,11 @@ class Ground:
     summary = "a floor under the object, of any material"
     phase = Phase.SURROUNDINGS
     settings: Mapping[str, Setting] = {
-        "material": Setting(Names(*MATERIALS, center="wood"), "name of a material, or the path of a picture"),
+        "material": Setting(
+            Names(*MATERIALS, center="wood"),
+            "name of a material, or the path of a picture",
+            known=check_material,
+        ),
         "gap": Setting(
             Linear(0.0, low=0.0, high=0.5),
             "how far it lies below the lowest point, in sizes of the object",

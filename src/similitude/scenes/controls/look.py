@@ -11,6 +11,7 @@ from similitude.scenes.assets.textures import TEXTURES
 from similitude.scenes.controls.control import Phase
 from similitude.scenes.controls.names import Names
 from similitude.scenes.controls.setting import Setting, dimensions_of
+from similitude.scenes.known import check_texture
 from similitude.scenes.meshes import ObjectModel
 from similitude.scenes.stage import Material, Stage
 from similitude.tuning.space.dimensions import Choice, Linear
@@ -25,9 +26,22 @@ def replacement(name: str) -> Material:
     Raises:
         SceneError: There is no such material; whether there is such a picture is seen when it is drawn.
     """
-    if name not in MATERIALS and ("/" in name or Path(name).suffix):
+    if _is_picture(name):
         return Material(name, (1.0, 1.0, 1.0), name, "box", roughness=0.85)
     return material_named(name)
+
+
+def check_material(name: str) -> None:
+    """See that a material has a name that is known, or is the path of a picture, which may be missing.
+
+    Raises:
+        SceneError: It is neither.
+    """
+    check_texture(name) if _is_picture(name) else material_named(name)
+
+
+def _is_picture(name: str) -> bool:
+    return name not in MATERIALS and ("/" in name or bool(Path(name).suffix))
 
 
 class MaterialControl:
@@ -40,6 +54,7 @@ class MaterialControl:
         "replacement": Setting(
             Names(ORIGINAL, *MATERIALS),
             "name of a material, or the path of a picture; original for its own",
+            known=check_material,
         ),
         "keep_color": Setting(
             Choice(False, True),
@@ -68,7 +83,9 @@ class TextureControl:
     phase = Phase.LOOK
     settings: Mapping[str, Setting] = {
         "name": Setting(
-            Names(ORIGINAL, *TEXTURES), "of a texture, or the path of a picture; original for its own"
+            Names(ORIGINAL, *TEXTURES),
+            "of a texture, or the path of a picture; original for its own",
+            known=check_texture,
         ),
         "repeats": Setting(
             Linear(1.0, low=0.5, high=4.0), "of the texture along the object's size", least=0.0, open=True

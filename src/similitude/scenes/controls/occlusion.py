@@ -9,6 +9,7 @@ from typing import Any
 from similitude.scenes.controls.control import Phase
 from similitude.scenes.controls.names import Names
 from similitude.scenes.controls.setting import Setting, dimensions_of
+from similitude.scenes.known import check_object
 from similitude.scenes.meshes import ObjectModel
 from similitude.scenes.stage import Stage
 from similitude.tuning.space.dimensions import Choice, Linear
@@ -47,6 +48,7 @@ class Occlusion:
         "occluder": Setting(
             Names("panel", "box", "ball"),
             "name of an object, or the path of a model; a panel is a flat square",
+            known=check_object,
         ),
         "scale": Setting(
             Linear(1.5, low=1.25, high=2.0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ class Setting:
         least: Smallest number that is possible, which may be beyond the range.
         most: Largest one.
         open: Whether `least` and `most` themselves are impossible.
+        known: Of names that are open: raises a SceneError where there is nothing of a name; None for all others.
     """
 
     dimension: Dimension
@@ -30,6 +31,7 @@ class Setting:
     least: float = -math.inf
     most: float = math.inf
     open: bool = False
+    known: Callable[[str], None] | None = None
 
     def check(self, value: Any) -> None:
         """See that a value is possible; it may lie outside of the range.

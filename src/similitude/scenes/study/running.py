@@ -14,6 +14,7 @@ import numpy as np
 from similitude.core.errors import SceneError
 from similitude.evaluation.rows import Row
 from similitude.runs.engine import Engine, InProcess, JobsFailedError
+from similitude.scenes.known import check_names
 from similitude.scenes.renderers.open_renderers import close_renderers
 from similitude.scenes.renderers.renderer import Renderer, renderer_named
 from similitude.scenes.scene import Scene
@@ -55,8 +56,8 @@ def run_study(
         tensorboard: Write TensorBoard events to the folder too.
 
     Raises:
-        SceneError: The renderer or a model is not installed, the policy or the evaluator is none, or the folder holds
-            another study.
+        SceneError: There is no such object, environment, material, texture or occluder, the renderer or a model is not
+            installed, the policy or the evaluator is none, or the folder holds another study.
         EvaluationError: The folder's rows are something else.
         StudyError: The folder cannot be written, or no worker can be started.
     """
@@ -95,6 +96,7 @@ class _Running:
         ).hexdigest()
         if (again := self._finished(digest)) is not None:
             return again
+        check_names(self.settings.objects, self.settings.environments, self.settings.controls)
         self.judging = Judging(
             self.settings,
             self.folder,
