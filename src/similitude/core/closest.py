@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterable
 
 
-def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.4) -> str:
-    """Return a question with the known name that is closest, and a space; nothing where none is close.
+def closest_name(name: object, known: Iterable[str], *, cutoff: float = 0.4) -> str | None:
+    """Return the known name that is closest; None where none is close.
 
     Args:
         name: What was given.
@@ -15,8 +15,23 @@ def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.4) -> str
         cutoff: Least likeness, from 0 to 1 (`difflib.get_close_matches`).
 
     Example:
+        >>> closest_name("rater", ["raster", "cycles"])
+        'raster'
+    """
+    return next(iter(difflib.get_close_matches(str(name), list(known), n=1, cutoff=cutoff)), None)
+
+
+def did_you_mean(name: object, known: Iterable[str], *, cutoff: float = 0.4) -> str:
+    """Return a question with the known name that is closest, and a space; nothing where none is close.
+
+    Args:
+        name: What was given.
+        known: The names that there are.
+        cutoff: As in `closest_name`.
+
+    Example:
         >>> did_you_mean("rater", ["raster", "cycles"]), did_you_mean("x", ["raster"])
         ('Did you mean raster? ', '')
     """
-    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=cutoff)
-    return f"Did you mean {close[0]}? " if close else ""
+    close = closest_name(name, known, cutoff=cutoff)
+    return "" if close is None else f"Did you mean {close}? "

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from similitude.core.closest import closest_name
 from similitude.core.errors import SceneError
 
 _TABLE = Path(__file__).with_name("imagenet_classes.tsv")
@@ -63,8 +63,8 @@ def _numbers(name: str) -> tuple[int, ...]:
     folded = str(name).casefold()
     if folded in _tables()[-1]:
         return _tables()[-1][folded]
-    close = difflib.get_close_matches(folded, _tables()[-1], n=1, cutoff=0.5)
-    said = class_synonyms()[_tables()[-1][close[0]][0]] if close else ()
+    close = closest_name(folded, _tables()[-1], cutoff=0.5)
+    said = () if close is None else class_synonyms()[_tables()[-1][close][0]]
     raise SceneError(
         f"{name!r} is none of the 1,000 classes of ImageNet. "
         + (f"Did you mean {', '.join(map(repr, said))}? " if said else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import DataError, SceneError
 from similitude.data.files import reading
 from similitude.scenes.assets.beside import ZipFiles
@@ -92,11 +92,13 @@ def furniture_piece(name: str) -> Piece:
     if not titled:  # a name that several libraries have
         titled = [p for p in pieces.values() if p.name.endswith(f"/{name}")]
     several = ", ".join(p.name for p in titled)
-    close = difflib.get_close_matches(name, pieces, n=1, cutoff=0.4)
     raise SceneError(
         f"the catalogue of furniture has {len(titled) or 'no'} {name!r}. "
-        + (f"Say which: {several}." if several else f"Did you mean {close[0]}? " if close else "")
-        + ("" if several else "similitude.scenes.assets.sweethome.furniture_names() lists them.")
+        + (
+            f"Say which: {several}."
+            if several
+            else f"{did_you_mean(name, pieces)}similitude.scenes.assets.sweethome.furniture_names() lists them."
+        )
     )
 
 

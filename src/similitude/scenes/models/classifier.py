@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from similitude.core.closest import closest_name
 from similitude.core.errors import SceneError
 
 
@@ -94,8 +94,8 @@ def accepted_classes(labels: Iterable[str], names: Sequence[str]) -> tuple[int, 
         if label.isdecimal():
             continue
         if label.casefold() not in known:
-            close = difflib.get_close_matches(label.casefold(), known, n=1, cutoff=0.5)
-            hint = f"Did you mean {close[0]!r}? " if close else ""
+            close = closest_name(label.casefold(), known, cutoff=0.5)
+            hint = "" if close is None else f"Did you mean {close!r}? "
             how = (
                 "Its classes have no names: give their numbers." if not names else "Say labels in the study."
             )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.scenes.study.reading import parsed
 from similitude.scenes.study.settings import StudySettings
@@ -54,8 +54,9 @@ def read_threedb(
     left: list[str] = []
     for key in config:
         if key not in SECTIONS:
-            close = difflib.get_close_matches(str(key), SECTIONS, n=1, cutoff=0.5)
-            left.append(f"{key}: there is no such section." + (f" Did you mean {close[0]}?" if close else ""))
+            left.append(
+                f"{key}: there is no such section. {did_you_mean(key, SECTIONS, cutoff=0.5)}".rstrip()
+            )
     try:
         study = study_of(config, partial(_within, inside, inside), tuple(objects), left)
     except SceneError as error:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.scenes.controls.catalog import checked_settings, control_named
 from similitude.scenes.study.threedb_originals import ORIGINALS, PACKAGE, Dial, Original
@@ -41,7 +41,8 @@ def controls_of(given: Any, left: list[str]) -> dict[str, dict[str, Any]]:
         name = _OTHER_NAMES.get(last, last)
         known = module.startswith(("threedb.", "controls.", "blender.")) or "." not in module
         if not known or name not in ORIGINALS:
-            left.append(f"{where}: there is no control like {module!r} here.{_close(name, ORIGINALS)}")
+            close = did_you_mean(name, ORIGINALS, cutoff=0.5)
+            left.append(f"{where}: there is no control like {module!r} here. {close}".rstrip())
             continue
         original = ORIGINALS[name]
         settings = _settings(f"{where} ({name})", original, entry, left)
@@ -61,9 +62,8 @@ def controls_of(given: Any, left: list[str]) -> dict[str, dict[str, Any]]:
 def _settings(where: str, original: Original, entry: Mapping[str, Any], left: list[str]) -> dict[str, Any]:
     for key in entry:
         if key not in original.dials and key not in ("module", "args"):
-            left.append(
-                f"{where}.{key}: the original has no such parameter.{_close(str(key), original.dials)}"
-            )
+            close = did_you_mean(key, original.dials, cutoff=0.5)
+            left.append(f"{where}.{key}: the original has no such parameter. {close}".rstrip())
     if entry.get("args"):
         left.append(f"{where}.args: controls are not built with arguments here.")
     out = dict(original.held)
@@ -143,8 +143,3 @@ def _checked(where: str, kind: str, setting: str, value: Any) -> Any:
     if isinstance(value, Mapping) and isinstance(control_named(kind).dimensions[setting], Log):
         return {**value, "log": False}
     return value
-
-
-def _close(name: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]}?" if close else ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.scenes.assets.imagenet import class_ids, class_names
 from similitude.scenes.models.evaluator import evaluator_of
@@ -238,10 +238,8 @@ def _logging(given: Mapping[str, Any], left: list[str]) -> None:
 def _unknown(where: str, given: Mapping[str, Any], known: Sequence[str], left: list[str]) -> None:
     for name in given:
         if name not in known:
-            close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-            left.append(
-                f"{where}.{name}: there is no such setting." + (f" Did you mean {close[0]}?" if close else "")
-            )
+            close = did_you_mean(name, known, cutoff=0.5)
+            left.append(f"{where}.{name}: there is no such setting. {close}".rstrip())
 
 
 def _number(where: str, value: Any) -> float:
