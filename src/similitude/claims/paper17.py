@@ -46,7 +46,7 @@ def _digits() -> Experiment:
     "parametrization it is not (Figure 1).",
     claimed="shift under muP within 0.25 octave per doubling and at most 0.4 of that under sp, which falls "
     "by 0.25 or more",
-    minutes=0.8,
+    minutes=1.5,
 )
 def transfer() -> Measured:
     """Sweep the learning rate of the MLP under both parametrizations; compare the shifts of the optimum."""
