@@ -1,5 +1,6 @@
 """Environments: which direction is where, skies, and files of light."""
 
+import hashlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -170,6 +171,14 @@ def test_a_changed_file_is_read_again(tmp_path):
     before = environment_digest(name)
     save_exr(tmp_path / "a.exr", np.ones((8, 16, 3), np.float32))
     assert environment_digest(name) != before
+
+
+def test_digests_are_those_of_the_pixels_and_made_once(tmp_path, monkeypatch):
+    names = ["studio", save_exr(tmp_path / "six.exr", six_colours())]
+    told = [hashlib.sha256(environment_pixels(name).tobytes()).hexdigest() for name in names]
+    assert [environment_digest(name) for name in names] == told
+    monkeypatch.setattr(hashlib, "sha256", None)
+    assert [environment_digest(name) for name in names] == told
 
 
 @pytest.mark.parametrize("save", [save_exr, save_hdr])

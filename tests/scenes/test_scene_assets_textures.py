@@ -1,5 +1,8 @@
 """Textures and materials by name, and pictures of the user's."""
 
+import hashlib
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -69,6 +72,25 @@ def test_a_picture_is_read_by_its_path(tmp_path):
     before = texture_digest(str(path))
     Image.fromarray(255 - shown).save(path)
     assert texture_digest(str(path)) != before  # it is read again
+
+
+def test_digests_are_those_of_the_pixels_and_follow_the_file(tmp_path):
+    path = tmp_path / "own.png"
+    for size in (4, 6):
+        Image.fromarray(np.random.default_rng(size).integers(0, 256, (size, 9, 3), np.uint8)).save(path)
+        os.utime(path, ns=(10**18, 10**18))  # a change that its time does not tell
+        for name in (str(path), "zebra"):
+            for _ in range(2):
+                assert texture_digest(name) == hashlib.sha256(texture_pixels(name).tobytes()).hexdigest()
+    path.unlink()
+    with pytest.raises(SceneError, match=r"own\.png: no such file"):
+        texture_digest(str(path))
+
+
+def test_digests_are_made_once(monkeypatch):
+    made = texture_digest("zebra")
+    monkeypatch.setattr(hashlib, "sha256", None)
+    assert texture_digest("zebra") == made
 
 
 def test_a_transparent_picture_keeps_that(tmp_path):

@@ -94,12 +94,13 @@ class ZipFiles:
             return bytes(read_exactly(stream, info.file_size, where))
 
 
-def changed(path: Path) -> int:
-    """Return when a file was last changed, in nanoseconds; 0 where it is not there."""
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Return when a file was last changed, in nanoseconds, and its bytes; zeros where it is not there."""
     try:
-        return path.stat().st_mtime_ns
+        found = path.stat()
     except (OSError, ValueError):
-        return 0
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)
 
 
 def read_file(path: Path) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 
 from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
-from similitude.scenes.assets.beside import changed
+from similitude.scenes.assets.beside import stamp_of
 from similitude.scenes.assets.blender_lights import PREFIX, blender_light
 from similitude.scenes.assets.light_files import KINDS, read_radiance
 from similitude.scenes.assets.skies import SKIES
@@ -33,8 +33,11 @@ def environment_pixels(name: str) -> np.ndarray:
     Raises:
         SceneError: There is no such environment, or its file cannot be read.
     """
-    if name in SKIES:
-        return _drawn(name)
+    return _drawn(name) if name in SKIES else _read(*_file(name))
+
+
+def _file(name: str) -> tuple[Path, tuple[int, int]]:
+    """Return the file of an environment, and what tells whether it is still the one that was read."""
     if name.startswith(PREFIX):
         path = blender_light(name.removeprefix(PREFIX))
     elif Path(name).suffix.lower() in KINDS:
@@ -48,16 +51,26 @@ def environment_pixels(name: str) -> np.ndarray:
             + f"There are: {', '.join(SKIES)}; '{PREFIX}NAME' for those of Blender; and paths that end in "
             f"{' or '.join(KINDS)}."
         )
-    return _read(path, changed(path))
+    return path, stamp_of(path)
 
 
 def environment_digest(name: str) -> str:
-    """Return the SHA-256 of an environment's pixels.
+    """Return the SHA-256 of an environment's pixels; it is remembered until its file changes.
 
     Raises:
         SceneError: As `environment_pixels`.
     """
-    return hashlib.sha256(environment_pixels(name).tobytes()).hexdigest()
+    return _digest_drawn(name) if name in SKIES else _digest_read(*_file(name))
+
+
+@cache
+def _digest_drawn(name: str) -> str:
+    return hashlib.sha256(_drawn(name).tobytes()).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _digest_read(path: Path, stamp: tuple[int, int]) -> str:
+    return hashlib.sha256(_read(path, stamp).tobytes()).hexdigest()
 
 
 def radiance(environment: Environment, directions: np.ndarray) -> np.ndarray:
@@ -105,7 +118,7 @@ def _drawn(name: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, stamp: int) -> np.ndarray:
+def _read(path: Path, stamp: tuple[int, int]) -> np.ndarray:
     del stamp  # of what was read: another one is another entry of the cache
     return _fixed(read_radiance(path))
 

@@ -11,7 +11,7 @@ import numpy as np
 from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 from similitude.scenes.assets.animal_textures import ANIMALS
-from similitude.scenes.assets.beside import changed, read_file
+from similitude.scenes.assets.beside import read_file, stamp_of
 from similitude.scenes.assets.pictures import decoded
 from similitude.scenes.assets.plain_textures import PLAIN
 
@@ -36,14 +36,17 @@ def texture_pixels(name: str) -> np.ndarray:
     Raises:
         SceneError: There is no such texture, or its file is missing, no picture or too large.
     """
-    if name in TEXTURES:
-        return _drawn(name)
+    return _drawn(name) if name in TEXTURES else _read(*_file(name))
+
+
+def _file(name: str) -> tuple[Path, tuple[int, int]]:
+    """Return the path that a name is, and what tells whether its file is still the one that was read."""
     if name.startswith(MISSING):
         raise SceneError(f"{name.removeprefix(MISSING)} Or give the object another material by a control.")
     path = Path(name)
     if not path.is_absolute():
         raise SceneError(_unknown(name))
-    return _read(path, changed(path))
+    return path, stamp_of(path)
 
 
 @cache
@@ -52,7 +55,7 @@ def _drawn(name: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=32)
-def _read(path: Path, stamp: int) -> np.ndarray:
+def _read(path: Path, stamp: tuple[int, int]) -> np.ndarray:
     del stamp  # of what was read: another one is another entry of the cache
     return _fixed(decoded(read_file(path), str(path)))
 
@@ -64,12 +67,22 @@ def _fixed(pixels: np.ndarray) -> np.ndarray:
 
 
 def texture_digest(name: str) -> str:
-    """Return the SHA-256 of a texture's pixels.
+    """Return the SHA-256 of a texture's pixels; it is remembered until its file changes.
 
     Raises:
         SceneError: As `texture_pixels`.
     """
-    return hashlib.sha256(texture_pixels(name).tobytes()).hexdigest()
+    return _digest_drawn(name) if name in TEXTURES else _digest_read(*_file(name))
+
+
+@cache
+def _digest_drawn(name: str) -> str:
+    return hashlib.sha256(_drawn(name).tobytes()).hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _digest_read(path: Path, stamp: tuple[int, int]) -> str:
+    return hashlib.sha256(_read(path, stamp).tobytes()).hexdigest()
 
 
 def _unknown(name: str) -> str:
