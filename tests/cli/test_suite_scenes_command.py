@@ -154,6 +154,21 @@ def test_failures_are_said_and_leave_3(cli, study, tmp_path):
     assert "broken.obj" in ran.json["rows"][1]["error"]
 
 
+def test_scenes_that_show_nothing_of_the_object_are_counted_by_name(cli, study):
+    """Seen from the side, an object that is shifted by three half widths is outside of the frame."""
+    text = study.read_text().replace("  scale:", "  location_in_frame: {x_shift: [0.0, 3.0]}\n  scale:")
+    study.write_text(text)
+    ran = cli("suite", "run", "scenes", study, "--json", "--count", "8")
+    gone = [row for row in ran.json["rows"] if row["controls"]["location_in_frame"]["x_shift"] == 3.0]
+    assert ran.code == 0
+    assert len(gone) == 4
+    assert all(row["correct"] is None and row["visible"] == 0 for row in gone)
+    assert all(row["visible"] > 0 for row in ran.json["rows"] if row not in gone)
+    told = ran.json["aggregate"]["turned"]["objects"]["ball"]
+    assert (told["scenes"], told["unseen"], told["accuracy"]["count"]) == (4, 4, 4)
+    assert "ball: 4 scenes show nothing of the object" in ran.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from similitude.scenes.frame import OBJECT, Frame
+from similitude.scenes.frame import NOTHING, OBJECT, Frame
 from similitude.scenes.study.settings import StudySettings
 
 MODELS = """
@@ -96,7 +96,7 @@ class Flat:
     version: str = "1"
 
     def draw(self, stage, *, resolution, samples=None):
-        """Draw a stage; 1 raises, 2 kills the process once, 3 always, 4 gives nan."""
+        """Draw a stage; 1 raises, 2 kills the process once, 3 always, 4 gives nan, 5 shows nothing of the object."""
         turn, _, angle = stage.subject.rotation
         with open(Path(self.folder) / "drawn.txt", "a") as file:
             file.write(f"{angle:.6f}\n")
@@ -109,7 +109,7 @@ class Flat:
         size = (resolution, resolution)
         level = np.nan if turn == 4 else (angle + 1) / 2
         segmentation = np.zeros(size, np.uint8)
-        segmentation[2:6, 2:6] = OBJECT
+        segmentation[2:6, 2:6] = NOTHING if turn == 5 else OBJECT
         return Frame(
             np.full((*size, 3), level, np.float32),
             np.ones(size, np.float32),

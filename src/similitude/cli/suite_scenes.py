@@ -90,7 +90,7 @@ def scenes(
     with Screen(as_json=json, kept=kept) as screen:
         from similitude.report.files import check_writable
         from similitude.scenes.study.running import run_study
-        from similitude.scenes.study.summary import row_record, summarise, summary_record
+        from similitude.scenes.study.summary import nothing_seen, row_record, summarise, summary_record
 
         settings = _settings(
             study,
@@ -126,7 +126,12 @@ def scenes(
         summary = summarise(run)
         for subject in dict.fromkeys(one.model for one in summary):
             screen.say(f"{subject}:")
-            screen.say(_table([one for one in summary if one.model == subject]))
+            mine = [one for one in summary if one.model == subject]
+            screen.say(_table(mine))
+            for one in mine:
+                if one.unseen and one.object:
+                    said = nothing_seen(one.unseen)
+                    screen.say(f"{one.object}: {said}: counted neither as right nor as wrong.")
         screen.say(f"Rows, pictures and frames: {place.resolve()}")
         if report is not None:
             screen.say(f"Report: {_report(run, report).resolve()}")
@@ -184,6 +189,10 @@ def _alone(settings: StudySettings) -> bool:
 
 
 def _verdict(row: Row) -> str:
+    from similitude.scenes.analysis.factors import unseen
+
+    if unseen(row):
+        return "nothing of the object is seen"
     return f"score {row.score:.3g}" if row.success is None else ("right" if row.success else "wrong")
 
 

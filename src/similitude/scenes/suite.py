@@ -64,6 +64,12 @@ class ScenesSuite:
         """Return nothing: what is right without any ability depends on the labels of an object."""
         return ()
 
+    def counted(self, rows: Sequence[Row]) -> list[Row]:
+        """Return the rows that tables take: all but those whose picture shows nothing of the object."""
+        from similitude.scenes.analysis.factors import unseen
+
+        return [row for row in rows if not unseen(row)]
+
     def charts(self, rows: Sequence[Row]) -> Sequence[Chart]:
         """Return figures of rows: accuracy by factor, sensitivity, occlusion, calibration."""
         from similitude.scenes.analysis.charts import charts

@@ -12,7 +12,7 @@ from similitude.evaluation.aggregate import Estimate
 from similitude.evaluation.rows import Row
 from similitude.evaluation.tables import subject_of
 from similitude.scenes.analysis.everything import RATIOS
-from similitude.scenes.analysis.factors import factors_of
+from similitude.scenes.analysis.factors import counted, factors_of
 from similitude.scenes.analysis.first_order import Sensitivity, sensitivity
 from similitude.scenes.analysis.isotonic import decline_line
 from similitude.scenes.analysis.levels import by_factor
@@ -35,7 +35,7 @@ def charts(rows: Sequence[Row], known: Mapping[str, Sensitivity] | None = None) 
         rows: Rows of one or several models.
         known: Sensitivity by model, of models for which it was found already.
     """
-    named = [replace(row, subject=subject_of(row)) for row in rows if not row.failed]
+    named = [replace(row, subject=subject_of(row)) for row in counted(rows)]
     models = {
         name: [row for row in named if row.subject == name]
         for name in dict.fromkeys(r.subject for r in named)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from similitude.core.errors import SceneError
 from similitude.evaluation.rows import Row
-from similitude.scenes.analysis.factors import factors_of, judged
+from similitude.scenes.analysis.factors import factors_of, judged, unseen
 from similitude.scenes.analysis.first_order import Sensitivity, sensitivity
 from similitude.scenes.analysis.isotonic import Decline, decline
 from similitude.scenes.analysis.levels import FactorTable, by_factor
@@ -37,8 +37,9 @@ class Findings:
 
     Attributes:
         subject: Name of the model.
-        scenes: Scenes with a score.
-        failed: Scenes without one.
+        scenes: Scenes that count: with a score, and something of the object in the picture.
+        failed: Scenes without a score.
+        unseen: Scenes whose picture shows nothing of the object, which count in nothing else.
         standing: Over all scenes.
         factors: By factor, in the order of their sensitivity where that is known.
         sensitivity: Which factors matter; None where that cannot be said, as all that follows.
@@ -55,6 +56,7 @@ class Findings:
     subject: str
     scenes: int
     failed: int
+    unseen: int
     standing: Standing
     factors: tuple[FactorTable, ...]
     sensitivity: Sensitivity | None
@@ -73,6 +75,7 @@ class Findings:
             "model": self.subject,
             "scenes": self.scenes,
             "failed": self.failed,
+            "unseen": self.unseen,
             **self.standing.to_dict(),
             "factors": [one.to_dict() for one in self.factors],
             "sensitivity": _plain(self.sensitivity),
@@ -127,7 +130,8 @@ def findings(rows: Iterable[Row], names: Sequence[str] = (), *, seed: int = 0) -
     return Findings(
         kept[0].subject,
         len(kept),
-        len(given) - len(kept),
+        sum(row.failed for row in given),
+        sum(unseen(row) for row in given if not row.failed),
         standing_of(kept),
         tuple(by_factor(kept, name) for name in order),
         found,

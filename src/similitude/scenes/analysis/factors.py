@@ -73,13 +73,40 @@ class Bin:
     places: tuple[int, ...]
 
 
+VISIBLE = "visible"
+"""Metric of a row: share of the picture's pixels that show the object."""
+
+
+def unseen(row: Row) -> bool:
+    """Whether nothing of the object was in the picture, so that its answer is neither right nor wrong.
+
+    Rows that do not say how much was seen count as before.
+
+    Example:
+        >>> [unseen(Row("scenes", "mug", "m", 0.0, metrics=m)) for m in ({"visible": 0.0}, {"visible": 0.1}, {})]
+        [True, False, False]
+    """
+    return bool(row.metrics.get(VISIBLE) == 0)
+
+
+def counted(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows that count in shares and means: those with a score whose picture shows something of the object."""
+    return [row for row in rows if not row.failed and not unseen(row)]
+
+
 def judged(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows of one model that have a score.
+    """Return the rows of one model that count (`counted`).
 
     Raises:
         SceneError: There are none, or they are of several models.
     """
-    found = [row for row in rows if not row.failed]
+    given = list(rows)
+    found = counted(given)
+    if not found and any(unseen(row) for row in given):
+        raise SceneError(
+            "no scene shows anything of its object, so nothing can be said. Change the camera, the place in the frame or "
+            "what hides it."
+        )
     if not found:
         raise SceneError(
             "no scene has a score, so nothing can be said. Look at what failed, or run the study first."

@@ -10,7 +10,7 @@ import numpy as np
 
 from similitude.evaluation.rows import Row
 from similitude.evaluation.tables import subject_of
-from similitude.scenes.analysis.factors import factors_of
+from similitude.scenes.analysis.factors import factors_of, unseen
 from similitude.scenes.dashboard.thumbnails import Thumbnails
 
 COLUMNS = (
@@ -28,7 +28,8 @@ COLUMNS = (
     "seconds",
     "error",
 )
-"""What a page knows of each row; "right" is 1, 0, or null where the evaluator knows no right and wrong."""
+"""What a page knows of each row; "right" is 1, 0, or null where the evaluator knows no right and wrong,
+or nothing of the object is seen."""
 
 METRICS = ("loss", "probability", "margin", "confidence", "visible")
 
@@ -62,9 +63,7 @@ def page_table(
         [
             models.index(subject_of(row)),
             items[row.item],
-            None if row.success is None else int(row.success),
-            rounded(row.score),
-            *(rounded(row.metrics.get(metric, math.nan)) for metric in METRICS),
+            *_measures(row),
             None if answer is None else place_of[answer],
             small.places.get(row.item),
             rounded(row.seconds),
@@ -98,6 +97,17 @@ def page_table(
         "images": list(small.pictures),
         "whole": len(rows),
     }
+
+
+def _measures(row: Row) -> list[float | None]:
+    """Return right, score and metrics; where nothing of the object is seen only that, so that it counts in no mean."""
+    if unseen(row):
+        return [None, None, *(0.0 if metric == "visible" else None for metric in METRICS)]
+    return [
+        None if row.success is None else int(row.success),
+        rounded(row.score),
+        *(rounded(row.metrics.get(metric, math.nan)) for metric in METRICS),
+    ]
 
 
 def evenly(rows: Sequence[Row], most: int) -> list[Row]:

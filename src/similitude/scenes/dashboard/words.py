@@ -12,6 +12,7 @@ from similitude.scenes.analysis.pairs import Interactions
 from similitude.scenes.analysis.pose import PoseCurve
 from similitude.scenes.analysis.rules import FailureRules
 from similitude.scenes.analysis.texture_bias import CueConflict
+from similitude.scenes.study.summary import nothing_seen
 
 SURE = 0.05
 """p-value below which something is said to be so."""
@@ -56,6 +57,7 @@ def in_words(found: Findings) -> list[str]:
 
 def _standing(found: Findings) -> str:
     failed = f" {found.failed} further scenes have no result." if found.failed else ""
+    failed += f" {nothing_seen(found.unseen)}, and count in nothing." if found.unseen else ""
     accuracy = found.standing.accuracy
     if accuracy.method == "Wilson":
         text = f"Right in {percent(accuracy)} of {found.scenes} scenes"

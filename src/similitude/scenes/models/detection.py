@@ -68,11 +68,11 @@ class Detection:
             return Judged(error=str(error))
         if not right:
             return Judged(error=f"no class is right for '{asked.scene.object}': say labels in the study")
-        target = box_of(asked.frame)
-        if target is None:
-            return Judged(error="the object is not in the picture, so there is nothing to find")
         kept = scores >= self.score
         boxes, labels, scores = boxes[kept], labels[kept], scores[kept]
+        target = box_of(asked.frame)
+        if target is None:  # nothing to find: neither right nor wrong
+            return Judged(0.0, None, {"boxes": float(len(boxes))})
         overlaps = box_overlaps(boxes, target)
         mine = np.isin(labels, right)
         best = float(overlaps[mine].max(initial=0.0))

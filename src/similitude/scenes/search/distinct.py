@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from similitude.evaluation.rows import Row
+from similitude.scenes.analysis.factors import counted
 from similitude.scenes.analysis.worst import badness
 from similitude.scenes.controls.control import Value
 from similitude.scenes.search.embedding import Embedding, steps
@@ -30,9 +31,7 @@ def distinct_failures(study: StudySettings, rows: Iterable[Row], count: int = 12
     Returns:
         Rows, and how many wrong scenes each stands for, itself included.
     """
-    wrong = sorted(
-        (row for row in rows if row.success is False and not row.failed), key=badness, reverse=True
-    )
+    wrong = sorted((row for row in counted(rows) if row.success is False), key=badness, reverse=True)
     if not wrong:
         return []
     space = study.space

@@ -10,6 +10,7 @@ from typing import Any
 from similitude.core.errors import SceneError
 from similitude.evaluation.rows import Row
 from similitude.runs.engine import one_line
+from similitude.scenes.analysis.factors import VISIBLE
 from similitude.scenes.models.catalog import model_name, model_named
 from similitude.scenes.models.custom import Custom
 from similitude.scenes.models.evaluator import Asked, Judged, evaluator_of
@@ -123,11 +124,12 @@ class Judging:
             judged = self._judged(subject, [one.asked for one in mine])
             seconds = (time.monotonic() - started) / len(mine)
             for one, answer in zip(mine, judged, strict=True):
+                visible = one.asked.frame.visible
                 row = replace(
                     one.rows[subject],
                     score=answer.score if not answer.error else float("nan"),
-                    success=answer.success,
-                    metrics={**answer.metrics, "visible": one.asked.frame.visible},
+                    success=answer.success if visible else None,  # of nothing no answer is right or wrong
+                    metrics={**answer.metrics, VISIBLE: visible},
                     seconds=one.drawn.seconds + seconds,
                     error=answer.error,
                 )

@@ -14,6 +14,7 @@ import numpy as np
 from similitude.core.errors import SceneError
 from similitude.evaluation.rows import Row
 from similitude.runs.engine import Engine, InProcess, JobsFailedError
+from similitude.scenes.analysis.factors import unseen
 from similitude.scenes.known import check_names
 from similitude.scenes.renderers.open_renderers import close_renderers
 from similitude.scenes.renderers.renderer import Renderer, renderer_named
@@ -238,8 +239,11 @@ class _Running:
 
 
 def loss_of(row: Row) -> float:
-    """Return what a search maximises: the loss, minus the score where there is none; nan where the row failed."""
-    return float("nan") if row.failed else float(row.metrics.get("loss", -row.score))
+    """Return what a search maximises: the loss, minus the score where there is none.
+
+    It is nan where the row failed or shows nothing of the object: a search for failures is not to look away from it.
+    """
+    return float("nan") if row.failed or unseen(row) else float(row.metrics.get("loss", -row.score))
 
 
 def _known(folder: StudyFolder) -> dict[str, Row]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from similitude.evaluation.aggregate import mean_of
 from similitude.evaluation.rows import Row
+from similitude.scenes.analysis.factors import counted, unseen
 from similitude.scenes.analysis.shares import Standing, standing_of
 from similitude.scenes.study.records import PLACE, SceneRun
 
@@ -22,8 +23,9 @@ class ObjectStanding:
     Attributes:
         model: The model's name.
         object: The object's name; empty for all together.
-        scenes: Scenes with a score.
-        failures: Scenes without one, which count in nothing else.
+        scenes: Scenes that count: with a score, and something of the object in the picture.
+        failures: Scenes without a score, which count in nothing else.
+        unseen: Scenes whose picture shows nothing of the object, which count in nothing else either.
         standing: Accuracy, loss and probability with intervals; None where nothing has a score.
         metrics: Means of the evaluator's other numbers; of a regression also "r2" (torchmetrics).
     """
@@ -32,6 +34,7 @@ class ObjectStanding:
     object: str
     scenes: int
     failures: int
+    unseen: int
     standing: Standing | None
     metrics: dict[str, float]
 
@@ -40,6 +43,7 @@ class ObjectStanding:
         return {
             "scenes": self.scenes,
             "failures": self.failures,
+            "unseen": self.unseen,
             **(
                 {"accuracy": None, "loss": None, "probability": None}
                 if self.standing is None
@@ -72,6 +76,16 @@ def summary_record(found: Sequence[ObjectStanding]) -> dict[str, Any]:
     return out
 
 
+def nothing_seen(count: int) -> str:
+    """Return how many scenes show nothing of their object, in words.
+
+    Example:
+        >>> nothing_seen(1), nothing_seen(7)
+        ('1 scene shows nothing of the object', '7 scenes show nothing of the object')
+    """
+    return f"{count} scene{'s show' if count > 1 else ' shows'} nothing of the object"
+
+
 def row_record(run: SceneRun, row: Row) -> dict[str, Any]:
     """Return a row as the command prints it: object, controls by instance, prediction, correct, loss and the rest."""
     controls: dict[str, dict[str, Any]] = {name: {} for name in run.settings.controls}
@@ -86,7 +100,7 @@ def row_record(run: SceneRun, row: Row) -> dict[str, Any]:
         **{name: row.params[name] for name in PLACE},
         "model": row.subject,
         "prediction": run.prediction(row) if run.classes.get(row.subject) else row.metrics.get("prediction"),
-        "correct": row.success,
+        "correct": None if unseen(row) else row.success,
         "score": row.score,
         "loss": row.metrics.get("loss"),
         **{name: value for name, value in row.metrics.items() if name not in ("prediction", "loss")},
@@ -97,12 +111,13 @@ def row_record(run: SceneRun, row: Row) -> dict[str, Any]:
 
 
 def _standing(model: str, name: str, rows: Sequence[Row]) -> ObjectStanding:
-    good = [row for row in rows if not row.failed]
+    good = counted(rows)
     return ObjectStanding(
         model,
         name,
         len(good),
-        len(rows) - len(good),
+        sum(row.failed for row in rows),
+        sum(unseen(row) for row in rows if not row.failed),
         standing_of(good) if good else None,
         _means(good),
     )
