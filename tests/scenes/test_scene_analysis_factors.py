@@ -5,12 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy import optimize, stats
 
 from similitude.core.errors import SceneError
 from similitude.evaluation.rows import Row
 from similitude.scenes.analysis.factors import Factor, bins_of, factors_of
 from similitude.scenes.analysis.levels import by_factor, factor_map
-from similitude.scenes.analysis.shares import measured_of, share_of, standing_of
+from similitude.scenes.analysis.shares import bounded_mean, measured_of, share_of, standing_of
 from similitude.scenes.analysis.worst import worst_cases
 from tests.scenes.analysis_rows import failed_row, mug_rows, scene_row
 
@@ -23,6 +24,51 @@ def test_intervals_of_shares_are_wilsons_formula(right, count):
     half = z * math.sqrt(p * (1 - p) / count + z * z / (4 * count**2)) / (1 + z * z / count)
     found = share_of([True] * right + [False] * (count - right))
     assert (found.low, found.high) == pytest.approx((middle - half, middle + half), abs=1e-12)
+
+
+@pytest.mark.parametrize("values", [[0.2, 0.9, 0.4], [0.0, 0.0, 0.0, 0.02], [1.0, 1.0, 0.7], [0.0, 1.0, 1.0]])
+def test_ends_of_a_bounded_mean_solve_the_equation_of_its_score_test(values):
+    found = bounded_mean(values)
+    n, p = len(values), float(np.mean(values))
+    phi = float(np.var(values, ddof=1)) / (p * (1 - p))
+    t = float(stats.t.ppf(0.975, n - 1))
+
+    def score(m: float) -> float:
+        return n * (m - p) ** 2 - t**2 * phi * m * (1 - m)
+
+    assert found.value == pytest.approx(p)
+    assert found.low == pytest.approx(optimize.brentq(score, 0, p), abs=1e-9)
+    assert found.high == pytest.approx(optimize.brentq(score, p, 1), abs=1e-9)
+    assert 0 < found.low < p < found.high < 1
+    wide = bounded_mean([2 * value - 1 for value in values], low=-1, high=1)
+    assert (wide.low, wide.high) == pytest.approx((2 * found.low - 1, 2 * found.high - 1))
+
+
+def test_a_bounded_mean_of_many_values_within_has_the_t_interval_and_stays_within_at_the_bounds():
+    values = np.random.default_rng(0).beta(4, 4, 2000)
+    found = bounded_mean(values)
+    ends = stats.t.interval(0.95, 1999, loc=values.mean(), scale=stats.sem(values))
+    assert (found.low, found.high) == pytest.approx(ends, abs=2e-5)
+    none, every = bounded_mean([0.0] * 5), bounded_mean([1.0] * 5)
+    assert (none.low, every.high) == (0.0, 1.0)
+    assert none.high == pytest.approx(1 - every.low)
+    assert 0.3 < none.high < 0.7
+    assert bounded_mean([0.4]).interval is None
+    for wrong in ([], [0.5, 1.2], [0.5, math.nan]):
+        with pytest.raises(SceneError, match="between 0 and 1"):
+            bounded_mean(wrong)
+
+
+def test_a_bounded_mean_is_held_where_the_t_interval_leaves_the_bounds():
+    """Probabilities of .1 on the mean that lie near 0 and 1: 95 % intervals of 30 hold it in more than 90 % of draws."""
+    rng = np.random.default_rng(1)
+    found = [bounded_mean(rng.beta(0.1, 0.9, 30)) for _ in range(400)]
+    assert np.mean([one.low <= 0.1 <= one.high for one in found]) > 0.9
+    assert all(0 <= one.low <= one.value <= one.high <= 1 for one in found)
+    rows = [scene_row({"scale.factor": 1.0}, right=False, loss=x) for x in (0.01, 6.0, 7.0)]
+    standing = standing_of(rows).probability
+    assert standing is not None
+    assert standing.interval == bounded_mean([row.metrics["probability"] for row in rows]).interval
 
 
 def test_only_what_differs_is_a_factor():

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from similitude.core.errors import SceneError
-from similitude.evaluation.aggregate import Estimate, mean_of
+from similitude.evaluation.aggregate import Estimate
 from similitude.evaluation.rows import Row
 from similitude.scenes.analysis.factors import judged
-from similitude.scenes.analysis.shares import measured_of, share_of
+from similitude.scenes.analysis.shares import bounded_mean, measured_of, share_of
 
 BINS = 10
 """Bins of equal width from 0 to 1 (Guo et al. use 15 for thousands of pictures)."""
@@ -45,7 +45,7 @@ class Calibration:
     Attributes:
         bins: Those with answers, ascending.
         error: Expected calibration error: mean distance of confidence and accuracy over bins, weighted by answers.
-        overconfidence: Mean confidence minus accuracy, with a t-interval over scenes; positive where the model is
+        overconfidence: Mean confidence minus accuracy, with an interval over scenes; positive where the model is
             surer than right.
         brier: Mean squared distance of confidence from being right (1 or 0).
         scenes: How many answers.
@@ -116,7 +116,7 @@ def calibration(rows: Iterable[Row], *, bins: int = BINS) -> Calibration:
     return Calibration(
         tuple(found),
         float(error),
-        mean_of(sure - right),
+        bounded_mean(sure - right, low=-1.0, high=1.0),
         float(((sure - right) ** 2).mean()),
         len(sure),
     )

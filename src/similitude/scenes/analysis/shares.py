@@ -1,8 +1,8 @@
-"""What a set of scenes says: the share that a model has right with Wilson's interval, and mean losses."""
+"""What a set of scenes says: the share that a model has right, mean probabilities and losses, with intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from similitude.evaluation.rows import Row
 
 MEASURES = ("right", "loss", "probability", "margin", "score")
 """What can be asked of a row."""
+
+_ROUNDING = 1e-6  # by which sums of float32 probabilities may exceed 1
 
 
 def share_of(right: Sequence[bool] | np.ndarray) -> Estimate:
@@ -33,6 +35,44 @@ def share_of(right: Sequence[bool] | np.ndarray) -> Estimate:
     count = int(values.sum())
     ends = stats.binomtest(count, values.size).proportion_ci(0.95, method="wilson")
     return Estimate(count / values.size, float(ends.low), float(ends.high), values.size, "Wilson")
+
+
+def bounded_mean(values: Sequence[float] | np.ndarray, *, low: float = 0.0, high: float = 1.0) -> Estimate:
+    """Return the mean of independent values between two bounds with a 95 % interval that stays between them.
+
+    Wilson's interval (1927) for a variance of phi p (1 - p), phi estimated by that of the values, and Student's t for the
+    normal quantile: all p with n (m - p)^2 <= t^2 phi p (1 - p). Of zeros and ones phi is n / (n - 1) and this is Wilson's
+    interval but for t; of values far from the bounds it is the t-interval. Where all are at one bound phi is 1.
+
+    Args:
+        values: Values, e.g. probabilities.
+        low: Least value that there can be.
+        high: Greatest one.
+
+    Raises:
+        SceneError: There are none, or one is outside of the bounds or not finite.
+
+    Example:
+        >>> print(bounded_mean([0.0, 0.0, 0.1]))
+        0.03333 [0.001582, 0.4287]
+    """
+    given = np.asarray(values, dtype=float)
+    if not given.size or not ((given >= low - _ROUNDING) & (given <= high + _ROUNDING)).all():
+        raise SceneError(
+            f"a mean between {low:g} and {high:g} is of at least one value, all of them between these, and here are "
+            f"{given.size}. Leave out what is not."
+        )
+    shares = np.clip((given - low) / (high - low), 0, 1)
+    n, p = shares.size, float(shares.mean())
+    if n < 2:
+        return Estimate(low + (high - low) * p, np.nan, np.nan, n, "none: one score")
+    spread = p * (1 - p)
+    phi = float(shares.var(ddof=1)) / spread if spread > 0 else 1.0
+    k = float(stats.t.ppf(0.975, n - 1)) ** 2 * phi / n
+    middle, half = (p + k / 2) / (1 + k), np.sqrt(k * spread + k * k / 4) / (1 + k)
+    ends = np.clip([middle - half, middle + half], 0, 1)  # of rounding
+    value, first, last = (low + (high - low) * float(one) for one in (p, *ends))
+    return Estimate(value, first, last, n, "Wilson, spread of the values")
 
 
 def measured_of(rows: Sequence[Row], measure: str) -> np.ndarray:
@@ -72,7 +112,7 @@ class Standing:
     Attributes:
         accuracy: Share of right answers (Wilson); the mean score (t) where the evaluator knows no right and wrong.
         loss: Mean loss (t); None where rows have none.
-        probability: Mean probability of the accepted labels (t); None where rows have none.
+        probability: Mean probability of the accepted labels (`bounded_mean`); None where rows have none.
     """
 
     accuracy: Estimate
@@ -92,9 +132,16 @@ def standing_of(rows: Sequence[Row]) -> Standing:
     """Return how a model stands in some scenes; intervals take scenes as independent, which is wide for Sobol points."""
     asked = [row.success for row in rows if row.success is not None]
     accuracy = share_of(asked) if len(asked) == len(rows) and asked else mean_of([row.score for row in rows])
-    return Standing(accuracy, _mean(rows, "loss"), _mean(rows, "probability"))
+    return Standing(accuracy, _mean(rows, "loss", mean_of), _mean(rows, "probability", _probability))
 
 
-def _mean(rows: Sequence[Row], metric: str) -> Estimate | None:
+def _mean(rows: Sequence[Row], metric: str, mean: Callable[[list[float]], Estimate]) -> Estimate | None:
     values = [row.metrics[metric] for row in rows if np.isfinite(row.metrics.get(metric, np.nan))]
-    return mean_of(values) if values else None
+    return mean(values) if values else None
+
+
+def _probability(values: list[float]) -> Estimate:
+    """Return the mean of what rows call a probability; a user's evaluator may give what is none."""
+    if min(values) < -_ROUNDING or max(values) > 1 + _ROUNDING:
+        return mean_of(values)
+    return bounded_mean(values)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from similitude.core.errors import SceneError
-from similitude.evaluation.aggregate import Estimate, mean_of
+from similitude.evaluation.aggregate import Estimate
 from similitude.evaluation.rows import Row
+from similitude.scenes.analysis.shares import bounded_mean
 from similitude.scenes.frame import Frame
 from similitude.scenes.models.catalog import model_named
 from similitude.scenes.models.classification import Classification
@@ -67,10 +68,9 @@ class CatalogueCheck:
     @property
     def top1(self) -> Estimate:
         """Share of views whose first class is accepted; views of an object go together in its interval."""
-        found = mean_of([float(np.mean([row.score for row in rows])) for rows in self._objects().values()])
-        # Of few objects the t-interval leaves the range of shares; within it, it holds what it held.
-        low, high = (float(np.clip(end, 0, 1)) for end in (found.low, found.high))
-        return replace(found, low=low, high=high)
+        return bounded_mean(
+            [float(np.mean([row.score for row in rows])) for rows in self._objects().values()]
+        )
 
     @property
     def worst_poses(self) -> tuple[Row, ...]:
