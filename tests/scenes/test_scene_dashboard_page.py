@@ -18,7 +18,7 @@ from similitude.report.palette import COLOURS
 from similitude.scenes.analysis.comparison import compare
 from similitude.scenes.analysis.surface import SurfaceMap, texels_seen
 from similitude.scenes.dashboard.comparison_page import write_comparison
-from similitude.scenes.dashboard.page import STYLE, render_dashboard, write_dashboard
+from similitude.scenes.dashboard.page import SCRIPT, STYLE, render_dashboard, write_dashboard
 from similitude.scenes.dashboard.surfaces import HELPS, HURTS, painted, surface_pictures
 from similitude.scenes.dashboard.table import COLUMNS, page_table
 from similitude.scenes.dashboard.thumbnails import Thumbnails, shrunk, thumbnails
@@ -89,6 +89,14 @@ def test_only_its_own_script_may_run(page):
     assert f"script-src 'sha256-{digest}'" in policy
     assert policy.startswith("default-src 'none'")
     assert not [name for _, attrs in reader.tags for name in attrs if name.startswith("on")]
+
+
+def test_every_part_of_the_script_is_on_the_page_once(page):
+    script = parsed(page).scripts[1]
+    assert set(SCRIPT) == set(SCRIPT[0].parent.glob("*.js"))
+    assert [script.count(part.read_text()) for part in SCRIPT] == [1] * len(SCRIPT)
+    names = re.findall(r"^(?:function|const|let) (\w+)", script, re.MULTILINE)
+    assert len(names) == len(set(names)) > 30  # they are in one scope
 
 
 def test_names_of_users_are_text_everywhere(tmp_path):

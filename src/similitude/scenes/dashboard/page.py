@@ -23,7 +23,12 @@ from similitude.scenes.dashboard.thumbnails import thumbnails
 from similitude.scenes.dashboard.words import in_words
 from similitude.scenes.study.records import SceneRun
 
-SCRIPT, STYLE = (Path(__file__).with_name(f"dashboard.{kind}") for kind in ("js", "css"))
+STYLE = Path(__file__).with_name("dashboard.css")
+
+_PARTS = ("data", "state", "numbers", "selection", "elements", "filters", "maps", "plots", "scenes", "page")
+
+SCRIPT = tuple(Path(__file__).with_name("script") / f"{name}.js" for name in _PARTS)
+"""Parts of the page's script, in the order in which they are put together."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def render_dashboard(run: SceneRun) -> str:
     models = list(dict.fromkeys(subject_of(row) for row in run.rows))
     small = thumbnails(run.rows, run.picture)
     parts = [_part(run, name) for name in models]
-    script = SCRIPT.read_text(encoding="utf-8")
+    script = whole_script()
     first = [row for row in run.rows if subject_of(row) == models[0]]
     return render_template(
         "scenes_dashboard.html",
@@ -91,6 +96,12 @@ def render_dashboard(run: SceneRun) -> str:
         policy=content_policy(script),
         settings=_flat(run.settings.to_dict()),
     )
+
+
+def whole_script() -> str:
+    """Return the script of the page: its parts in one scope, which no name leaves."""
+    parts = "\n".join(part.read_text(encoding="utf-8") for part in SCRIPT)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
 def content_policy(script: str) -> str:

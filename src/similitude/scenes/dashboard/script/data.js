@@ -1,0 +1,49 @@
+// What the page is about: rows, factors, outcomes, measures. Text from users is only ever set as text, never as markup.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const FEW = 10;
+const at = (id) => document.getElementById(id);
+
+const rows = data.rows.map((values, index) => {
+  const row = { index };
+  data.columns.forEach((name, k) => { row[name] = values[k]; });
+  row.outcome = row.error ? "failed" : row.right === null ? "scored" : row.right ? "right" : "wrong";
+  return row;
+});
+const OUTCOMES = [["right", "✓ right"], ["wrong", "✗ wrong"], ["scored", "scored"], ["failed", "no result"]]
+  .filter(([name]) => rows.some((row) => row.outcome === name));
+const judged = rows.some((row) => row.outcome === "right" || row.outcome === "wrong");
+const MEASURES = [
+  ...(judged ? [["right", "share right"]] : [["score", "mean score"]]),
+  ["loss", "mean loss"], ["probability", "mean probability of accepted labels"], ["count", "number of scenes"],
+].filter(([name]) => name === "count" || rows.some((row) => row[name] !== null));
+const SORTS = [
+  ["loss-", "highest loss first"], ["loss+", "lowest loss first"], ["confidence-", "surest first"],
+  ["margin+", "smallest margin first"], ["index+", "as drawn"],
+].filter(([key]) => key === "index+" || rows.some((row) => row[key.slice(0, -1)] !== null));
+
+const factors = data.factors.map((one) => {
+  const numbers = one.values.filter((value) => value !== null);
+  const distinct = [...new Set(numbers)].sort((a, b) => a - b);
+  const byValue = !one.numeric || distinct.length <= FEW;
+  return {
+    ...one, distinct, byValue,
+    low: distinct[0], high: distinct[distinct.length - 1],
+    label: (value) => (value === null ? "not set" : one.numeric ? short(value) : one.names[value]),
+  };
+});
+
+function short(value) {
+  if (value === null || !Number.isFinite(value)) return "–";
+  return String(Number(value.toPrecision(3)));
+}
+
+function named(measure) { return MEASURES.find(([name]) => name === measure)[1]; }
+
+function answer(row) { return row.said === null ? "no answer" : data.classes[row.said]; }
+
+function about(row) {
+  const loss = row.loss === null ? "" : `, loss ${short(row.loss)}`;
+  const what = row.error ? `no result: ${row.error}` : `${row.outcome}: ${answer(row)}${loss}`;
+  return `scene ${row.item + 1}, ${what}`;
+}
