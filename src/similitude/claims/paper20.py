@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +24,8 @@ TURNED = 0.5
 ANIMALS = ("cow", "zebra", "elephant", "crocodile", "tiger", "giraffe")
 RATIOS = (0.1, 0.2, 0.4, 0.6, 0.7, 0.8)
 _NEEDS = ("embree", "efficientnet")
+
+_Varied = dict[str, dict[str, Any]]  # settings of controls, of which some vary
 
 
 @claim(
@@ -85,17 +87,17 @@ def admission(*, full: bool = False) -> Measured:
 )
 def pose(*, full: bool = False) -> Measured:
     """Turn admitted objects a little and at random, seen from the same side."""
-    count = 64 if full else 16
     angles: dict[str, Any] = {f"rotation_{axis}": {"low": -np.pi, "high": np.pi} for axis in "xyz"}
-    usual, unusual = {}, {}
-    for name in _admitted(full):
-        yaw = OBJECTS[name].view.rotation[2]
-        near = {"rotation_z": {"low": yaw - TURNED, "high": yaw + TURNED}}
-        usual[name] = _accuracy(name, {"orientation": near}, count)
-        unusual[name] = _accuracy(name, {"orientation": angles}, count)
+
+    def near(yaw: float) -> _Varied:
+        return {"orientation": {"rotation_z": {"low": yaw - TURNED, "high": yaw + TURNED}}}
+
     return _compared(
         "accuracy by pose",
-        {"usual pose": usual, "random pose": unusual},
+        {
+            "usual pose": _accuracies(near, 64 if full else 16, full=full),
+            "random pose": _accuracies(lambda yaw: {"orientation": angles}, 64 if full else 16, full=full),
+        },
         least=0.10,
         summary="accuracy is {first:.0%} in usual poses and {second:.0%} in random ones",
     )
@@ -113,16 +115,18 @@ def pose(*, full: bool = False) -> Measured:
 )
 def texture(*, full: bool = False) -> Measured:
     """Dress admitted objects in the coats of animals, in poses near the everyday view."""
-    own, swapped = {}, {}
-    for name in _admitted(full):
-        yaw = OBJECTS[name].view.rotation[2]
-        turns = {"rotation_z": [yaw + a for a in ((-0.4, -0.2, 0.0, 0.2, 0.4) if full else (-0.3, 0.0, 0.3))]}
-        own[name] = _accuracy(name, {"orientation": turns}, None)
-        animals = ANIMALS if full else ANIMALS[:4]
-        swapped[name] = _accuracy(name, {"orientation": turns, "texture": {"name": list(animals)}}, None)
+    turns = (-0.4, -0.2, 0.0, 0.2, 0.4) if full else (-0.3, 0.0, 0.3)
+    coats = list(ANIMALS if full else ANIMALS[:4])
+
+    def near(yaw: float) -> _Varied:
+        return {"orientation": {"rotation_z": [yaw + turn for turn in turns]}}
+
     return _compared(
         "accuracy by texture",
-        {"own texture": own, "coat of an animal": swapped},
+        {
+            "own texture": _accuracies(near, full=full),
+            "coat of an animal": _accuracies(lambda yaw: near(yaw) | {"texture": {"name": coats}}, full=full),
+        },
         least=0.20,
         summary="accuracy is {first:.0%} with the own texture and {second:.0%} with coats of animals",
     )
@@ -142,10 +146,9 @@ def occlusion(*, full: bool = False) -> Measured:
     """Hide growing shares of admitted objects, from several sides."""
     sides = ["left", "right", "top", "bottom"] if full else ["left", "top"]
     found = {
-        ratio: {
-            name: _accuracy(name, {"occlusion": {"ratio": ratio, "direction": list(sides)}}, None)
-            for name in _admitted(full)
-        }
+        ratio: _accuracies(
+            lambda yaw, ratio=ratio: {"occlusion": {"ratio": ratio, "direction": list(sides)}}, full=full
+        )
         for ratio in RATIOS
     }
     names = list(found[RATIOS[0]])
@@ -223,7 +226,14 @@ def _compared(
     )
 
 
-def _accuracy(name: str, varied: Mapping[str, Mapping[str, Any]], count: int | None) -> float:
+def _accuracies(
+    varied: Callable[[float], _Varied], count: int | None = None, *, full: bool
+) -> dict[str, float]:
+    """Return the accuracy of every admitted object; what varies is told the yaw of its everyday view."""
+    return {name: _accuracy(name, varied(OBJECTS[name].view.rotation[2]), count) for name in _admitted(full)}
+
+
+def _accuracy(name: str, varied: _Varied, count: int | None) -> float:
     """Return the accuracy on scenes of an object in its everyday view, but for what varies.
 
     Args:
