@@ -111,6 +111,7 @@ def scenes(
             screen.notes.status("drawing") as status,
         ):
             done = 0
+            notes: list[str] = []
 
             def say(row: Row) -> None:
                 nonlocal done
@@ -120,7 +121,11 @@ def scenes(
                 if row.failed:
                     screen.say(f"{row.subject}, {row.task}: {said}")
 
-            run = run_study(settings, place, engine=where, on_done=say, tensorboard=tensorboard)
+            def note(text: str) -> None:
+                notes.append(text)
+                screen.say(text)
+
+            run = run_study(settings, place, engine=where, on_done=say, on_note=note, tensorboard=tensorboard)
         if run.found:
             screen.say(f"{run.found} of {len(run.rows)} rows were found in {place}.")
         summary = summarise(run)
@@ -139,6 +144,7 @@ def scenes(
             {
                 "study": settings.to_dict(),
                 "folder": str(place),
+                "notes": notes,
                 "rows": [row_record(run, row) for row in run.rows],
                 "aggregate": summary_record(summary),
                 "failures": [row_record(run, row) for row in run.failures],

@@ -41,8 +41,9 @@ def bounded_mean(values: Sequence[float] | np.ndarray, *, low: float = 0.0, high
     """Return the mean of independent values between two bounds with a 95 % interval that stays between them.
 
     Wilson's interval (1927) for a variance of phi p (1 - p), phi estimated by that of the values, and Student's t for the
-    normal quantile: all p with n (m - p)^2 <= t^2 phi p (1 - p). Of zeros and ones phi is n / (n - 1) and this is Wilson's
-    interval but for t; of values far from the bounds it is the t-interval. Where all are at one bound phi is 1.
+    normal quantile: with m the mean, all p with n (m - p)^2 <= t^2 phi p (1 - p). Of zeros and ones this is Wilson's
+    interval but for t and phi = n / (n - 1); of many values far from the bounds it is the t-interval. Where all are at
+    one bound, phi is 1.
 
     Args:
         values: Values, e.g. probabilities.

@@ -6,14 +6,13 @@ from typing import Any
 
 from similitude.core.errors import SceneError
 from similitude.scenes.frame import Frame
-from similitude.scenes.renderers.blender import INSTALL, VARIABLE, blender_command, blender_version
+from similitude.scenes.renderers.blender import INSTALL, VARIABLE, blender_command
 from similitude.scenes.renderers.remote import Remote, threads
+from similitude.scenes.renderers.versions import cycles_version
 from similitude.scenes.stage import Stage
 
 SAMPLES = 8
 """Samples per pixel where nothing else is asked for; noise is taken away afterwards."""
-
-VERSION = "1"
 
 
 class Cycles:
@@ -43,9 +42,7 @@ class Cycles:
     @property
     def version(self) -> str:
         """Version of this module and of Blender."""
-        return f"{VERSION}, Blender {blender_version(_command()[0])}" + (
-            ", denoised" if self._told[1] else ""
-        )
+        return cycles_version(denoised=self._told[1]) or "?"
 
     @property
     def pid(self) -> int | None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
 from similitude.core.errors import SceneError
 from similitude.scenes.frame import Frame
 from similitude.scenes.renderers.remote import Remote, threads
+from similitude.scenes.renderers.versions import mitsuba_version
 from similitude.scenes.stage import Stage
 
 SAMPLES = 16
 """Samples per pixel where nothing else is asked for; there is no denoiser without an NVIDIA card."""
-
-VERSION = "1"
 
 INSTALL = "pip install mitsuba"
 
@@ -44,10 +42,7 @@ class Mitsuba:
     @property
     def version(self) -> str:
         """Version of this module and of Mitsuba."""
-        try:
-            return f"{VERSION}, Mitsuba {version('mitsuba')}"
-        except PackageNotFoundError:
-            return f"{VERSION}, Mitsuba ?"
+        return mitsuba_version() or "?"
 
     @property
     def pid(self) -> int | None:

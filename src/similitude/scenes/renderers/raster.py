@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 import numpy as np
 
 from similitude.scenes.frame import OBJECT, Frame
@@ -13,6 +11,7 @@ from similitude.scenes.renderers.shading import Shaded, shade
 from similitude.scenes.renderers.shadows import light_held_up, spread_points
 from similitude.scenes.renderers.surfaces import Surface, looks_of, surface_of
 from similitude.scenes.renderers.trees import Instance, nearest
+from similitude.scenes.renderers.versions import raster_version
 from similitude.scenes.stage import Stage
 
 SAMPLES = 4
@@ -20,8 +19,6 @@ SAMPLES = 4
 
 BLURRED_SAMPLES = 16
 """The same where the lens blurs by more than a pixel."""
-
-VERSION = "3"
 
 _DEPTH = 8  # clear surfaces that a ray may go through
 _SMOOTH = (
@@ -38,7 +35,7 @@ class Raster:
     """
 
     name = "raster"
-    version = f"{VERSION}, embreex {version('embreex')}"
+    version = raster_version() or "?"
 
     def draw(self, stage: Stage, *, resolution: int, samples: int | None = None) -> Frame:
         """Draw a stage; see `Renderer.draw`. Samples are rounded down to a square."""

@@ -15,6 +15,8 @@ from similitude.evaluation.rowfile import RowFile
 from similitude.evaluation.rows import Row
 from similitude.report.files import replacing, write_atomically
 from similitude.runs.faults import storage_fault
+from similitude.scenes.controls.catalog import control_named
+from similitude.scenes.controls.control import Phase
 from similitude.scenes.frame import Frame
 from similitude.scenes.study.records import FRAMES, LOG, PICTURES, STUDY
 from similitude.scenes.study.settings import StudySettings
@@ -69,6 +71,9 @@ class StudyFolder:
         differ += [
             f"controls: {name}" for name in kinds[0] if kinds[1].get(name, kinds[0][name]) != kinds[0][name]
         ]
+        orders = [_effects(one.get("controls", {})) for one in (before, now)]
+        both = [[name for name in order if name in set(orders[0]) & set(orders[1])] for order in orders]
+        differ += [f"the order of {' and '.join(both[0])}"] if both[0] != both[1] else []
         differ += [
             f"the content of {name}"
             for name, digest in stored.get("files", {}).items()
@@ -170,3 +175,9 @@ def _texts(data: Any) -> Sequence[str]:
 
 def _kinds(controls: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     return {name: str(given.get("kind", name)) for name, given in controls.items()}
+
+
+def _effects(controls: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the effects on the picture, which act in the order in which they are given."""
+    kinds = _kinds(controls).items()
+    return [name for name, kind in kinds if control_named(kind, instance=name).phase is Phase.EFFECT]

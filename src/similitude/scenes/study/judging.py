@@ -19,6 +19,7 @@ from similitude.scenes.study.drawing import Drawn
 from similitude.scenes.study.folder import StudyFolder
 from similitude.scenes.study.settings import MODEL, StudySettings
 from similitude.scenes.study.tensorboard import Events
+from similitude.scenes.study.versions import Versions
 
 BATCH = 16
 """Pictures that models are shown at once."""
@@ -48,6 +49,7 @@ class Judging:
         settings: The study.
         folder: Where all is kept; None to keep nothing.
         on_row: Called with every row.
+        versions: What makes the rows, which the log says of each.
         tensorboard: Write TensorBoard events too.
         classes: Names of classes by model, as known from an earlier run.
 
@@ -61,10 +63,12 @@ class Judging:
         folder: StudyFolder | None,
         on_row: Callable[[Row], None],
         *,
+        versions: Versions,
         tensorboard: bool = False,
         classes: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.settings, self.folder, self.on_row = settings, folder, on_row
+        self.versions = versions
         self.evaluator = evaluator_of(settings.evaluator)
         self.subjects = self._subjects()
         self.models: dict[str, Any] = {}
@@ -179,6 +183,7 @@ class Judging:
             **{name: value for name, value in row.metrics.items() if name != "prediction"},
             "seconds": row.seconds,
             "error": row.error or None,
+            "versions": self.versions.of(row.subject),
             **files,
         }
 

@@ -22,8 +22,9 @@ from similitude.scenes.scene import Scene
 from similitude.scenes.study.drawing import Drawn, draw_scenes
 from similitude.scenes.study.folder import StudyFolder, file_digests, row_digest
 from similitude.scenes.study.judging import Judging
-from similitude.scenes.study.records import NAME, VERSION, SceneRun, classes_in
+from similitude.scenes.study.records import NAME, VERSION, SceneRun, classes_in, read_log
 from similitude.scenes.study.settings import StudySettings
+from similitude.scenes.study.versions import versions_of
 
 BATCH = 256
 """Scenes that a policy which does not learn is asked for at once, per object and environment."""
@@ -39,13 +40,14 @@ def run_study(
     engine: Engine | None = None,
     renderer: Renderer | None = None,
     on_done: Callable[[Row], None] = lambda row: None,
+    on_note: Callable[[str], None] = lambda text: None,
     tensorboard: bool = False,
 ) -> SceneRun:
     """Draw the scenes of a study, show them to its models, and return a row for each.
 
     A scene that cannot be drawn, or an answer that cannot be used, leaves a row that says why, and the study goes on.
     Rows are on the disk as soon as they are there; the same call goes on from what the folder holds, and tries failed
-    scenes again.
+    scenes again. Rows that another version of the renderer, of our drawing or of the model made are made anew.
 
     Args:
         settings: The study.
@@ -54,6 +56,7 @@ def run_study(
         renderer: A renderer of your own, instead of the study's by name; it must be one that pickles where the engine
             has other processes.
         on_done: Called with every row as soon as it is there, found ones too.
+        on_note: Called before anything is drawn with what is said of rows that are made anew, in a sentence or two.
         tensorboard: Write TensorBoard events to the folder too.
 
     Raises:
@@ -62,7 +65,7 @@ def run_study(
         EvaluationError: The folder's rows are something else.
         StudyError: The folder cannot be written, or no worker can be started.
     """
-    return _Running(settings, out, engine, renderer, on_done, tensorboard).run()
+    return _Running(settings, out, engine, renderer, on_done, on_note, tensorboard).run()
 
 
 class _Running:
@@ -75,6 +78,7 @@ class _Running:
         engine: Engine | None,
         renderer: Renderer | None,
         on_done: Callable[[Row], None],
+        on_note: Callable[[str], None],
         tensorboard: bool,
     ) -> None:
         self.settings = settings
@@ -85,7 +89,13 @@ class _Running:
         self.folder = None if out is None else StudyFolder(out)
         self.files = file_digests(settings)
         self.stored = {} if self.folder is None else self.folder.check(settings, self.files)
-        self.known = {} if self.folder is None else _known(self.folder)
+        self.versions = versions_of(settings, renderer, self.stored.get("versions") or {})
+        self.known: dict[str, Row] = {}
+        if self.folder is not None:
+            log = {str(entry.get("key")): entry for entry in read_log(self.folder.place)}
+            self.known, said = self.versions.fresh(_known(self.folder), log)
+            for text in said:
+                on_note(f"{self.folder.place}: {text}")
         self.tensorboard = tensorboard
         self.found = 0
         self.rows: dict[str, Row] = {}
@@ -93,7 +103,7 @@ class _Running:
     def run(self) -> SceneRun:
         """Return the run, of rows that are there or made now."""
         digest = hashlib.sha256(
-            json.dumps([self.settings.to_dict(), self.renderer_name, VERSION]).encode()
+            json.dumps([self.settings.to_dict(), self.versions.to_dict(), VERSION]).encode()
         ).hexdigest()
         if (again := self._finished(digest)) is not None:
             return again
@@ -102,6 +112,7 @@ class _Running:
             self.settings,
             self.folder,
             self._done,
+            versions=self.versions,
             tensorboard=self.tensorboard,
             classes=classes_in(self.stored),
         )
@@ -139,7 +150,13 @@ class _Running:
 
     def _write(self, **more: Any) -> None:
         if self.folder is not None:
-            self.folder.write(self.settings, files=self.files, classes=self.judging.classes, **more)
+            self.folder.write(
+                self.settings,
+                files=self.files,
+                classes=self.judging.classes,
+                versions=self.versions.to_dict(),
+                **more,
+            )
 
     def _ask(self) -> None:
         from similitude.scenes.search.policy import policy_named
