@@ -33,10 +33,15 @@ def claim_figures(claim: Claim) -> list[Figure]:
     return chart_figures(claim.figures)
 
 
-def chart_figures(charts: Iterable[Chart]) -> list[Figure]:
-    """Draw charts, each as a figure of one panel whose key is its place; those without a point are left out."""
+def chart_figures(charts: Iterable[Chart], prefix: str = "") -> list[Figure]:
+    """Draw charts, each as a figure of one panel; those without a point are left out.
+
+    Args:
+        charts: What is drawn.
+        prefix: How the keys of the figures begin, before the place of each.
+    """
     filled = [replace(chart, series=[one for one in chart.series if one.x]) for chart in charts]
-    return [_figure(chart, str(place)) for place, chart in enumerate(filled, start=1) if chart.series]
+    return [_figure(chart, f"{prefix}{place}") for place, chart in enumerate(filled, start=1) if chart.series]
 
 
 def _figure(chart: Chart, key: str) -> Figure:

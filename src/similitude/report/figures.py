@@ -19,11 +19,10 @@ from similitude.report.forecast_figures import forecast_figures
 from similitude.report.gamma_figures import gamma_figures
 from similitude.report.laws_figures import laws_figures
 from similitude.report.learning_curve_figures import learning_curve_figures
-from similitude.report.optima import optima
 from similitude.report.richness_figures import richness_figures
 from similitude.report.sharpness_figures import sharpness_figures
 from similitude.report.svg import Figure
-from similitude.report.u_curves import u_curves
+from similitude.report.transfer_figures import rate_figures
 from similitude.report.universality_figures import universality_figures
 from similitude.report.valley_figures import valley_figures
 from similitude.report.vector_field import vector_field
@@ -61,8 +60,8 @@ def figures(result: object) -> list[Figure]:
 
 @figures.register
 def _transfer_study(study: TransferStudy) -> list[Figure]:
-    drawn = (u_curves(study), optima(study), costs(study))
-    return [figure for figure in drawn if figure is not None]
+    drawn = costs(study)
+    return [*rate_figures(study), *([] if drawn is None else [drawn])]
 
 
 @figures.register

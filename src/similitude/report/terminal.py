@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
@@ -11,7 +11,7 @@ from rich.text import Text
 from similitude.report.layout import coloured, hanging, plain_table
 from similitude.report.numbers import octaves, quantity, rate, rate_interval
 from similitude.report.scale import loss_window, mean_losses
-from similitude.report.words import excess, interruption, loss_with_error, outcome_word, progress
+from similitude.report.words import excess, interruption, loss_with_error, outcome_word, progress, rule_label
 from similitude.studies.records import Curve, Transfer, TransferStudy
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -37,6 +37,15 @@ def transfer_summary(study: TransferStudy) -> RenderableType:
         heading = f"All rules: shift in octaves per doubling of {study.dial}, with its 95 % interval"
         parts += [Text(""), Text(heading, style="bold"), _comparison(study)]
     return Group(*parts)
+
+
+def shift_lines(transfers: Mapping[str, Transfer]) -> list[RenderableType]:
+    """Show for each rule how far its best rate moves, its verdict, and why, for tables of which this is one part."""
+    parts: list[RenderableType] = []
+    for rule, one in transfers.items():
+        line = f"{rule_label(rule)}: shift {octaves(one.shift, one.shift_interval)} octaves per doubling  "
+        parts += [Text.assemble(line, coloured(one.verdict)), hanging(one.verdict.summary)]
+    return parts
 
 
 class LossBars:

@@ -11,10 +11,9 @@ from similitude.fewshot.widths.records import BEST, TRANSFERRED, WidthStudy, end
 from similitude.fewshot.widths.table import in_words
 from similitude.report.claim_figures import chart_figures
 from similitude.report.files import write_atomically
-from similitude.report.optima import optima
 from similitude.report.pages import render_template
 from similitude.report.svg import Figure
-from similitude.report.u_curves import u_curves
+from similitude.report.transfer_figures import rate_figures
 from similitude.report.words import rule_label
 
 
@@ -57,11 +56,10 @@ def render_widths_page(study: WidthStudy) -> str:
 def _figures(study: WidthStudy) -> list[Figure]:
     drawn = []
     for task, one in study.transfers.items():
-        for figure in (u_curves(one), optima(one)):
-            if figure is not None:
-                drawn.append(replace(figure, key=f"{task}-{figure.key}", title=f"{task}: {figure.title}"))
+        for figure in rate_figures(one):
+            drawn.append(replace(figure, key=f"{task}-{figure.key}", title=f"{task}: {figure.title}"))
     charts = [_growth(study, task) for task in study.settings.tasks]
-    return [*drawn, *(replace(figure, key=f"scores-{figure.key}") for figure in chart_figures(charts))]
+    return [*drawn, *chart_figures(charts, "scores-")]
 
 
 def _growth(study: WidthStudy, task: str) -> Chart:

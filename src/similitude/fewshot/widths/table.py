@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from similitude.fewshot.widths.records import BEST, TRANSFERRED, Quality, WidthStudy, ends_of
-from similitude.report.layout import coloured, hanging, plain_table
-from similitude.report.numbers import duration, octaves
-from similitude.report.words import rule_label
+from similitude.report.layout import plain_table
+from similitude.report.numbers import duration
+from similitude.report.terminal import shift_lines
 
 
 def widths_table(study: WidthStudy) -> RenderableType:
@@ -26,10 +26,7 @@ def widths_table(study: WidthStudy) -> RenderableType:
     ]
     for task, found in study.transfers.items():
         parts += [Text(""), Text(f"{task}: does the learning rate transfer?", style="bold")]
-        for rule, one in found.transfers.items():
-            shift = octaves(one.shift, one.shift_interval)
-            line = f"{rule_label(rule)}: shift {shift} octaves per doubling  "
-            parts += [Text.assemble(line, coloured(one.verdict)), hanging(one.verdict.summary)]
+        parts += shift_lines(found.transfers)
     shots = f"{study.settings.shots} shots, richness at {study.settings.gamma_shots}"
     parts += [Text(""), Text(f"Scores on the tests at {shots}", style="bold"), _scores(study.qualities)]
     for question, heading in (

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from similitude.core.chart import Chart, Series
 from similitude.evaluation.rows import Row
 from similitude.report.claim_figures import chart_figures
 from similitude.report.files import write_atomically
-from similitude.report.optima import optima
 from similitude.report.pages import render_template
-from similitude.report.svg import Figure
-from similitude.report.u_curves import u_curves
+from similitude.report.transfer_figures import rate_figures
 from similitude.report.words import rule_label
 from similitude.scenes.families.factors import FACTORS
 from similitude.scenes.families.records import TRANSFERRED, FamilyStudy
@@ -39,17 +36,13 @@ def write_family_page(study: FamilyStudy, path: str | os.PathLike[str]) -> Path:
 
 def render_family_page(study: FamilyStudy) -> str:
     """Return the HTML that `write_family_page` writes; the same study gives the same bytes."""
-    rates = [figure for figure in (u_curves(study.transfer), optima(study.transfer)) if figure is not None]
     charts = [_shares(study, rule) for rule in study.settings.rules]
     charts += [
         _curves(study, rule, width)
         for rule in study.settings.rules
         for width in dict.fromkeys((study.settings.base, study.settings.widths[-1]))
     ]
-    figures: list[Figure] = [
-        *rates,
-        *(replace(figure, key=f"scenes-{figure.key}") for figure in chart_figures(charts)),
-    ]
+    figures = [*rate_figures(study.transfer), *chart_figures(charts, "scenes-")]
     settings = {**study.settings.to_dict(), "pictures": study.digest[:16]}
     return render_template(
         "scenes_widths.html", {"in_words": in_words}, study=study, settings=settings, figures=figures

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from similitude.evaluation.aggregate import Estimate
-from similitude.report.layout import coloured, hanging, plain_table
-from similitude.report.numbers import duration, octaves
+from similitude.report.layout import hanging, plain_table
+from similitude.report.numbers import duration
+from similitude.report.terminal import shift_lines
 from similitude.report.words import rule_label
 from similitude.scenes.families.factors import FACTORS
 from similitude.scenes.families.forecasts import Forecast
@@ -30,10 +31,8 @@ def family_table(study: FamilyStudy) -> RenderableType:
         Text(f"{study.ran} tested runs, {study.found} found before, {duration(study.seconds)}"),
         Text(""),
         Text("Does the learning rate transfer?", style="bold"),
+        *shift_lines(study.transfer.transfers),
     ]
-    for rule, one in study.transfer.transfers.items():
-        line = f"{rule_label(rule)}: shift {octaves(one.shift, one.shift_interval)} octaves per doubling  "
-        parts += [Text.assemble(line, coloured(one.verdict)), hanging(one.verdict.summary)]
     parts += [Text(""), Text(_heading(study), style="bold")]
     parts += [_shifts(study), Text(""), Text("Step at which half of a factor is read off", style="bold")]
     parts += [_factors(study), Text(""), Text("What the smallest width tells of the largest", style="bold")]
