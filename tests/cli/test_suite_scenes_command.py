@@ -13,6 +13,7 @@ import pytest
 from similitude.evaluation.suite import suites
 from similitude.scenes.models.catalog import model_named
 from similitude.scenes.renderers.renderer import RENDERERS, renderer_named
+from similitude.scenes.search.policy import POLICIES
 from tests.scenes.study_parts import models_in
 
 PARTS = list(suites()["scenes"].parts())
@@ -80,7 +81,8 @@ def test_the_example_of_every_part_works(part, cli):
     assert ran.code == 0, ran.err
     (row,) = ran.json["rows"][:1]
     if part.kind == "policy":
-        assert 1 <= len(ran.json["rows"]) <= 2
+        factors = [row["controls"]["scale"]["factor"] for row in ran.json["rows"]]
+        assert len(set(factors)) == len(factors) == (12 if POLICIES[part.name].learns else 4)
     else:
         assert len(ran.json["rows"]) == 1
     assert row["object"] == (part.name if part.kind == "object" else "mug")

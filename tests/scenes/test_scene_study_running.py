@@ -277,17 +277,20 @@ def test_rows_of_another_study_are_not_mixed_with(tmp_path, models, flat):
     [
         ({"renderer": "cycels"}, "Did you mean cycles?"),
         ({"policy": {"kind": "sobl"}}, "Did you mean sobol?"),
+        ({"policy": {"kind": "optuna", "sampler": "cmaes"}}, "pip install cmaes"),
         ({"evaluator": {"kind": "detecton"}}, "Did you mean detection?"),
         ({"evaluator": {"kind": "classification", "tops": 1}}, "no setting 'tops'"),
         ({"models": ("efficientnet-lite7",)}, "Did you mean efficientnet-lite"),
         ({"models": ("a.py:same", "b.py:same")}, "one name in rows"),
     ],
 )
-def test_what_cannot_run_is_said_before_anything_is_drawn(tmp_path, models, changes, said):
+def test_what_cannot_run_is_said_before_anything_is_drawn(tmp_path, models, changes, said, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cmaes", None)
     with pytest.raises(SceneError) as error:
         run_study(StudySettings.from_dict({**study(models).to_dict(), **changes}), tmp_path / "out")
     assert said in str(error.value)
     assert not (tmp_path / "out" / "rows.jsonl").exists()
+    assert "policy" not in changes or not (tmp_path / "out").exists()
 
 
 def test_labels_that_are_missing_or_unknown_are_said_in_rows(models, flat):

@@ -10,8 +10,12 @@ from similitude.evaluation.rows import Row
 from similitude.evaluation.suite import Part
 from similitude.scenes.study.records import NAME, VERSION
 
-TINY = ("--count", "1", "--resolution", "32")
+SMALL = ("--resolution", "32")
+TINY = ("--count", "1", *SMALL)
 """Arguments of examples: the smallest study that there is."""
+
+FEW, LEARNT = ("--count", "4", *SMALL), ("--count", "12", *SMALL)
+"""The same of policies: so few scenes that it can be seen how they choose, those that learn by what they were told."""
 
 
 class ScenesSuite:
@@ -50,7 +54,10 @@ class ScenesSuite:
                 "policy",
                 name,
                 entry.summary,
-                ("--objects", "mug", "--controls", "scale", "--policy", name, *TINY),
+                (
+                    *("--objects", "mug", "--controls", "scale", "--policy", name),
+                    *(LEARNT if entry.learns else FEW),
+                ),
             )
             for name, entry in POLICIES.items()
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -52,7 +52,6 @@ class PolicyEntry:
         home: "module:name" of its maker, a function (space, count=, seed=, **options); space and count may be None.
         learns: Whether what it asks for depends on what it was told.
         options: Names of its own settings.
-        example: Settings with which it asks for few scenes.
     """
 
     name: str
@@ -60,7 +59,6 @@ class PolicyEntry:
     home: str
     learns: bool = False
     options: tuple[str, ...] = ()
-    example: Mapping[str, Any] = field(default_factory=dict)
 
 
 POLICIES = {
@@ -71,7 +69,6 @@ POLICIES = {
             "every combination of values that lie evenly",
             "similitude.scenes.search.grid:Grid",
             options=("samples",),
-            example={"samples": 2},
         ),
         PolicyEntry("random", "independent uniform values", "similitude.scenes.search.uniform:Uniform"),
         PolicyEntry(
@@ -99,7 +96,6 @@ POLICIES = {
             "similitude.scenes.search.adversarial:Adversarial",
             learns=True,
             options=("starts", "batch", "patience"),
-            example={"starts": 2},
         ),
     )
 }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from similitude.scenes.study.judging import Judging
 from similitude.scenes.study.records import NAME, VERSION, SceneRun, classes_in, read_log
 from similitude.scenes.study.settings import StudySettings
 from similitude.scenes.study.versions import versions_of
+
+if TYPE_CHECKING:
+    from similitude.scenes.search.policy import Policy
 
 BATCH = 256
 """Scenes that a policy which does not learn is asked for at once, per object and environment."""
@@ -108,6 +111,7 @@ class _Running:
         if (again := self._finished(digest)) is not None:
             return again
         check_names(self.settings.objects, self.settings.environments, self.settings.controls)
+        policies = self._policies()  # before a folder is made: a sampler that is not installed is said here
         self.judging = Judging(
             self.settings,
             self.folder,
@@ -118,7 +122,7 @@ class _Running:
         )
         self._write()
         try:
-            self._ask()
+            self._ask(policies)
         finally:
             self.judging.close()
             close_renderers()
@@ -158,22 +162,25 @@ class _Running:
                 **more,
             )
 
-    def _ask(self) -> None:
+    def _policies(self) -> dict[tuple[str, str], Policy]:
+        """Return the policies by object and environment."""
         from similitude.scenes.search.policy import policy_named
 
         policy = self.settings.policy
         space = self.settings.space
-        policies = {
+        return {
             (object_, environment): policy_named(
                 policy.kind, space, count=policy.count, seed=policy.seed, options=policy.options
             )
             for object_ in self.settings.objects
             for environment in self.settings.environments
         }
+
+    def _ask(self, policies: Mapping[tuple[str, str], Policy]) -> None:
         while waiting := {pair: one for pair, one in policies.items() if not one.done}:
             asked = {pair: list(one.ask(BATCH)) for pair, one in waiting.items()}
             if not any(asked.values()):
-                raise SceneError(f"policy {policy.kind}: it is not done, and asks for nothing.")
+                raise SceneError(f"policy {self.settings.policy.kind}: it is not done, and asks for nothing.")
             scenes = {
                 pair: [self.settings.scene(*pair, values) for values in several]
                 for pair, several in asked.items()

@@ -65,18 +65,17 @@ class Versions:
             line = log.get(key, {})
             said = line.get("versions")
             # A line of a row that a killed process did not come to write says nothing of the row before it.
-            known = isinstance(said, Mapping) and line.get("seconds") == row.seconds
-            before: Mapping[str, Any] = said if known else {"drawing": UNKNOWN, "model": UNKNOWN}
+            if not isinstance(said, Mapping) or line.get("seconds") != row.seconds:
+                said = {"drawing": UNKNOWN, "model": UNKNOWN}
             now = self.of(row.subject)
-            if before.get("drawing") != now["drawing"]:
-                others[f"drawn by {self.renderer}", str(before.get("drawing")), now["drawing"]] += 1
-            elif before.get("model") != now["model"]:
-                others[f"judged by {row.subject}", str(before.get("model")), now["model"]] += 1
+            if said.get("drawing") != now["drawing"]:
+                others[f"drawn by {self.renderer}", str(said.get("drawing")), now["drawing"]] += 1
+            elif said.get("model") != now["model"]:
+                others[f"judged by {row.subject}", str(said.get("model")), now["model"]] += 1
             else:
                 kept[key] = row
         return kept, [
-            f"{count} row{'s' * (count > 1)} {what} (version {before}) {'are' if count > 1 else 'is'} made anew: the version "
-            f"is {now} now."
+            f"{count} rows {what} (version {before}) are made anew: the version is {now} now."
             for (what, before, now), count in others.items()
         ]
 
@@ -94,10 +93,8 @@ def versions_of(settings: StudySettings, renderer: Renderer | None, stored: Mapp
         stored: What a folder holds as `Versions.to_dict`: what is not installed any more is taken to be what it was.
     """
     name = settings.renderer if renderer is None else renderer.name
-    if renderer is None:
-        known = VERSIONS[name]() if name in VERSIONS else None
-    else:
-        known = renderer.version
+    ask = VERSIONS.get(name, lambda: None) if renderer is None else lambda: renderer.version
+    known = ask()
     was = stored.get("drawing") if stored.get("renderer") == name else None
     drawing = was if known is None and was is not None else f"{DRAWING}; {known or '?'}"
     before = stored.get("models") or {}
