@@ -4,6 +4,7 @@ import html
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -140,6 +141,22 @@ def test_every_scene_has_a_mark_among_the_points(page):
     assert len(re.findall(r'class="(?:dot|cross)"', dom)) == 64
     by_name = browsed(page, "view=points&across=2&down=2&outcomes=right,wrong")
     assert len(re.findall(r'class="(?:dot|cross)"', by_name)) == 64
+
+
+def test_scenes_that_show_nothing_of_the_object_are_an_outcome_of_their_own(tmp_path, rows):
+    some = [
+        replace(row, metrics={**row.metrics, "visible": 0.0 if i < 5 else 0.25})
+        for i, row in enumerate(row for row in rows if not row.failed)
+    ]
+    path = tmp_path / "page.html"
+    path.write_text(render_dashboard(run_of([*some, rows[-1]], tmp_path)))
+    dom = browsed(path, "view=points&across=0&down=3")
+    assert_totals(totals(dom).replace("65 of 65", "59 of 65"), some[5:], 65)  # they count in nothing
+    assert len(re.findall(r'class="(?:dot|cross)"', dom)) == 59  # nor what failed
+    alone = browsed(path, "outcomes=unseen")
+    assert totals(alone) == "5 of 65 scenes"
+    assert len(shots(alone)) == 5
+    assert all("nothing of the object is seen" in one for one in shots(alone))
 
 
 @pytest.mark.slow

@@ -7,11 +7,12 @@ const at = (id) => document.getElementById(id);
 const rows = data.rows.map((values, index) => {
   const row = { index };
   data.columns.forEach((name, k) => { row[name] = values[k]; });
-  row.outcome = row.error ? "failed" : row.right === null ? "scored" : row.right ? "right" : "wrong";
+  row.outcome = row.error ? "failed" : row.visible === 0 ? "unseen"
+    : row.right === null ? "scored" : row.right ? "right" : "wrong";
   return row;
 });
-const OUTCOMES = [["right", "✓ right"], ["wrong", "✗ wrong"], ["scored", "scored"], ["failed", "no result"]]
-  .filter(([name]) => rows.some((row) => row.outcome === name));
+const OUTCOMES = [["right", "✓ right"], ["wrong", "✗ wrong"], ["scored", "scored"], ["unseen", "nothing seen"],
+  ["failed", "no result"]].filter(([name]) => rows.some((row) => row.outcome === name));
 const judged = rows.some((row) => row.outcome === "right" || row.outcome === "wrong");
 const MEASURES = [
   ...(judged ? [["right", "share right"]] : [["score", "mean score"]]),
@@ -44,6 +45,7 @@ function answer(row) { return row.said === null ? "no answer" : data.classes[row
 
 function about(row) {
   const loss = row.loss === null ? "" : `, loss ${short(row.loss)}`;
-  const what = row.error ? `no result: ${row.error}` : `${row.outcome}: ${answer(row)}${loss}`;
+  const named = row.outcome === "unseen" ? "nothing of the object is seen" : row.outcome;
+  const what = row.error ? `no result: ${row.error}` : `${named}: ${answer(row)}${loss}`;
   return `scene ${row.item + 1}, ${what}`;
 }

@@ -55,7 +55,9 @@ function marks(some, across) {
 function points(some, across, down) {
   const measure = state.measure === "count" || state.measure === "right" ? "loss" : state.measure;
   const height = (row) => (down ? down.values[row.index] : row[measure]);
-  const drawn = some.filter((row) => across.values[row.index] !== null && height(row) !== null && height(row) !== undefined);
+  // What has no result or shows nothing of the object is neither a right answer nor a wrong one.
+  const drawn = some.filter((row) => row.outcome !== "failed" && row.outcome !== "unseen"
+    && across.values[row.index] !== null && height(row) !== null && height(row) !== undefined);
   if (!drawn.length) return el("p", { className: "muted", textContent: "These scenes have no such numbers." });
   const ys = drawn.map(height), xs = drawn.map((row) => across.values[row.index]);
   const yName = down ? down.name : measure;

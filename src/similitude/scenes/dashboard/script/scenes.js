@@ -5,7 +5,7 @@ function picture(row, large) {
   return el("img", { src: data.images[row.image], alt: large ? about(row) : "", width: 128, height: 128, loading: "lazy", decoding: "async" });
 }
 
-const SIGNS = { right: "✓", wrong: "✗", scored: "", failed: "!" };
+const SIGNS = { right: "✓", wrong: "✗", scored: "", unseen: "–", failed: "!" };
 
 function grid(some) {
   const list = at("grid"), sorted = ordered(some), now = sorted.slice(0, state.shown);
