@@ -1,14 +1,18 @@
 """`similitude scenes`: pictures of single scenes, configurations of 3DB, admission, comparison."""
 
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from similitude.cli.scenes_check import _admission, _catalogue
+from similitude.evaluation.rows import Row
 from similitude.scenes.frame import Frame
 from similitude.scenes.rendering import render
 from similitude.scenes.scene import Scene
+from similitude.scenes.study.catalogue import CatalogueCheck
 
 ORIGINAL = """
     inference:
@@ -125,6 +129,52 @@ def test_admission_is_an_exit_code(cli):
     assert ran.json["objects"][0]["probability"] >= 0.5
     ran = cli("scenes", "admit", "mgu")
     assert ran.code == 2
+
+
+@pytest.mark.parametrize(
+    ("admitted", "failed", "asked", "code"),
+    [
+        (33, 0, 34, 0),  # the stop sign is a street sign
+        (28, 0, 34, 0),
+        (27, 0, 34, 1),
+        (27, 1, 34, 3),  # one that could not be drawn decides
+        (12, 0, 14, 0),
+        (11, 0, 12, 1),  # 92 % of them, but fewer than 12
+        (4, 0, 5, 0),
+        (3, 2, 5, 3),
+        (3, 0, 5, 1),
+        (0, 1, 1, 3),
+    ],
+)
+def test_the_bar_of_admission(admitted, failed, asked, code):
+    assert _admission(admitted, failed, asked) == code
+
+
+def test_an_object_that_cannot_be_drawn_is_named_and_stops_nothing(cli, tmp_path):
+    (tmp_path / "broken.obj").write_text("f 1 2 3\n")
+    ran = cli("scenes", "admit", "mug", "broken.obj", "--json")
+    assert (ran.code, ran.json["admitted"], ran.json["bar"]) == (3, 1, "open")
+    assert "broken.obj" in ran.json["failures"]["broken.obj"]
+    assert "no result: broken.obj" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("right", "objects", "asked", "code"),
+    [
+        (0.5, 20, 25, 0),
+        (0.5, 20, 26, 3),  # fewer than 80 % of those asked for
+        (0.5, 11, 11, 3),
+        (0.44, 50, 50, 3),  # below the bar, which is in the interval
+        (0.1, 50, 50, 1),
+    ],
+)
+def test_the_bar_of_the_catalogue(right, objects, asked, code):
+    rows = [
+        Row("scenes-catalogue", f"chair {k}", "m", float(k < right * objects), {"yaw": 30})
+        for k in range(objects)
+    ]
+    rows += [replace(rows[0], task="bed", score=float("nan"), error="its picture is missing")]
+    assert _catalogue(CatalogueCheck(tuple(rows), (), {}), asked) == code
 
 
 def test_folders_that_cannot_be_compared(cli, tmp_path):

@@ -129,8 +129,8 @@ def optuna_sampler(name: str, *, seed: int, batch: int) -> BaseSampler:
         )
     if name == "cmaes" and find_spec("cmaes") is None:
         raise SceneError(
-            "policy optuna: the sampler cmaes needs a package of its own. Install it: pip install 'similitude[scenes]', or "
-            "pip install cmaes"
+            "policy optuna: the sampler cmaes needs a package that is not installed. Install it: pip install cmaes, which "
+            "comes with 'similitude[scenes]'"
         )
     own: dict[str, Any] = {"seed": derive(seed, "optuna", name) % 2**32}
     if name == "tpe":
