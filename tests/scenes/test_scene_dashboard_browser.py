@@ -154,7 +154,7 @@ def test_scenes_that_show_nothing_of_the_object_are_an_outcome_of_their_own(tmp_
     assert_totals(totals(dom).replace("65 of 65", "59 of 65"), some[5:], 65)  # they count in nothing
     assert len(re.findall(r'class="(?:dot|cross)"', dom)) == 59  # nor what failed
     alone = browsed(path, "outcomes=unseen")
-    assert totals(alone) == "5 of 65 scenes"
+    assert totals(alone) == "5 of 65 scenes · 5 in which nothing of the object is seen"
     assert len(shots(alone)) == 5
     assert all("nothing of the object is seen" in one for one in shots(alone))
 

@@ -10,6 +10,8 @@ function totals(some) {
   }
   const failed = some.filter((row) => row.error).length;
   if (failed) parts.push(`${failed} without a result`);
+  const unseen = some.filter((row) => row.outcome === "unseen").length;
+  if (unseen) parts.push(`${unseen} in which nothing of the object is seen`);
   at("totals").textContent = `${parts.join(" · ")}`;
 }
 
