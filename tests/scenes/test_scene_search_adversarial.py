@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ import pytest
 
 from similitude.core.errors import SceneError
 from similitude.evaluation.rows import Row
+from similitude.scenes.dashboard.page import render_dashboard
 from similitude.scenes.search.cube import settings_at
 from similitude.scenes.search.distinct import distinct_failures, point_of
 from similitude.scenes.search.embedding import SPAN, Embedding
 from similitude.scenes.search.policy import policy_named
 from similitude.scenes.search.promising import left_behind, standardized
+from similitude.scenes.study.found_failures import ways_to_fail
 from similitude.scenes.study.running import run_study
 from similitude.tuning.space.dimensions import Choice, Linear, Log
 from similitude.tuning.space.space import Space
@@ -233,6 +236,30 @@ def test_failures_that_are_alike_are_one_way_to_fail():
     assert found == [(4.0, 2), (2.0, 1), (1.0, 1)]
     assert len(distinct_failures(given, rows, 1)) == 1
     assert distinct_failures(given, rows[-1:]) == []
+
+
+def test_a_search_says_how_many_ways_to_fail_it_found(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    policy = {"kind": "adversarial", "count": 16, "starts": 8, "batch": 4}
+    settings = study(models_in(tmp_path), policy=policy)
+    run = run_study(settings, tmp_path / "out", renderer=Flat(str(tmp_path)))
+    (ways,) = ways_to_fail(run)
+    wrong = [row for row in run.rows if row.success is False]
+    assert ways.wrong == len(wrong) > 0
+    assert [row for row, _ in ways.found] == [row for row, _ in distinct_failures(settings, run.rows, 99)]
+    told = ways.to_dict()
+    assert (told["wrong"], told["ways"]) == (len(wrong), len(ways.found))
+    assert told["worst"][0]["loss"] == max(row.metrics["loss"] for row in wrong)
+    assert sum(one["stands_for"] for one in told["worst"]) == len(wrong)
+    assert set(told["worst"][0]["settings"]) == {TURN}
+    page = render_dashboard(run)
+    assert ways.text in page
+    assert '"ways_to_fail"' in page
+    scored = tuple(replace(row, success=None) for row in run.rows)
+    assert ways_to_fail(replace(run, rows=scored)) == ()  # an evaluator that knows no right and wrong
+    assert (
+        ways_to_fail(replace(run, settings=study(models_in(tmp_path)))) == ()
+    )  # Sobol's points are no search
 
 
 @pytest.mark.parametrize("name", ["starts", "batch", "patience"])

@@ -89,6 +89,7 @@ def scenes(
     kept = f"What was judged is in {place}, and the same command goes on from there."
     with Screen(as_json=json, kept=kept) as screen:
         from similitude.report.files import check_writable
+        from similitude.scenes.study.found_failures import ways_to_fail
         from similitude.scenes.study.running import run_study
         from similitude.scenes.study.summary import nothing_seen, row_record, summarise, summary_record
 
@@ -129,6 +130,7 @@ def scenes(
         if run.found:
             screen.say(f"{run.found} of {len(run.rows)} rows were found in {place}.")
         summary = summarise(run)
+        ways = {one.model: one for one in ways_to_fail(run)}
         for subject in dict.fromkeys(one.model for one in summary):
             screen.say(f"{subject}:")
             mine = [one for one in summary if one.model == subject]
@@ -137,6 +139,8 @@ def scenes(
                 if one.unseen and one.object:
                     said = nothing_seen(one.unseen)
                     screen.say(f"{one.object}: {said}: counted neither as right nor as wrong.")
+            if subject in ways:
+                screen.say(ways[subject].text)
         screen.say(f"Rows, pictures and frames: {place.resolve()}")
         if report is not None:
             screen.say(f"Report: {_report(run, report).resolve()}")
@@ -147,6 +151,7 @@ def scenes(
                 "notes": notes,
                 "rows": [row_record(run, row) for row in run.rows],
                 "aggregate": summary_record(summary),
+                "ways_to_fail": {model: one.to_dict() for model, one in ways.items()},
                 "failures": [row_record(run, row) for row in run.failures],
             }
         )

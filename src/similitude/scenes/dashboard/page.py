@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from similitude.scenes.dashboard.surfaces import surface_pictures
 from similitude.scenes.dashboard.table import page_table
 from similitude.scenes.dashboard.thumbnails import thumbnails
 from similitude.scenes.dashboard.words import in_words
+from similitude.scenes.study.found_failures import WaysToFail, ways_to_fail
 from similitude.scenes.study.records import SceneRun
 
 STYLE = Path(__file__).with_name("dashboard.css")
@@ -75,7 +77,8 @@ def render_dashboard(run: SceneRun) -> str:
         raise SceneError("the study has no rows yet. Run it first: `similitude suite run scenes STUDY.yaml`.")
     models = list(dict.fromkeys(subject_of(row) for row in run.rows))
     small = thumbnails(run.rows, run.picture)
-    parts = [_part(run, name) for name in models]
+    ways = {one.model: one for one in ways_to_fail(run)}
+    parts = [_part(run, name, ways) for name in models]
     script = whole_script()
     first = [row for row in run.rows if subject_of(row) == models[0]]
     return render_template(
@@ -90,7 +93,8 @@ def render_dashboard(run: SceneRun) -> str:
         failures=run.failures[:50],
         failed=len(run.failures),
         small=small,
-        data=page_table(run.rows, run.prediction, small),
+        data=page_table(run.rows, run.prediction, small)
+        | {"ways_to_fail": {one.model: one.to_dict() for one in ways.values()}},
         style=STYLE.read_text(encoding="utf-8"),
         script=script,
         policy=content_policy(script),
@@ -113,13 +117,14 @@ def content_policy(script: str) -> str:
     )
 
 
-def _part(run: SceneRun, name: str) -> ModelPart:
+def _part(run: SceneRun, name: str, ways: Mapping[str, WaysToFail]) -> ModelPart:
     mine = [row for row in run.rows if subject_of(row) == name]
     try:
         found = findings(mine, run.classes_of(mine[0].subject))
     except SceneError as error:
         return ModelPart(name, (f"Nothing can be said: {error}",), {})
-    return ModelPart(name, tuple(in_words(found)), found.left_out, found.sensitivity)
+    searched = [ways[mine[0].subject].text] if mine[0].subject in ways else []
+    return ModelPart(name, (*in_words(found), *searched), found.left_out, found.sensitivity)
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, str]:

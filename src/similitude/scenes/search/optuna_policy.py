@@ -129,7 +129,7 @@ def optuna_sampler(name: str, *, seed: int, batch: int) -> BaseSampler:
         )
     if name == "cmaes" and find_spec("cmaes") is None:
         raise SceneError(
-            "policy optuna: the sampler cmaes needs a package that is not installed. Install it: pip install cmaes, which "
+            "policy optuna: the sampler cmaes needs a package that is not installed. Install it: pip install cmaes; it "
             "comes with 'similitude[scenes]'"
         )
     own: dict[str, Any] = {"seed": derive(seed, "optuna", name) % 2**32}
