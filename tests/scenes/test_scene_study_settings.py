@@ -82,6 +82,9 @@ def test_true_is_a_control_s_own_range_and_nothing_may_vary():
         ({"objects": ["mug"], "controls": {"scale": {"factor": {"low": -1, "high": 0.5}}}}, "-1"),
         ({"objects": ["mug"], "controls": {"scale": {"factor": {"lo": 1}}}}, "'lo'"),
         ({"objects": ["mug"], "controls": {"scale": {"factor": "big"}}}, "'big'"),
+        ({"objects": ["mug"], "controls": {"occlusion": {"direction": "rigth"}}}, "Did you mean right?"),
+        ({"objects": ["mug"], "controls": {"corruption": {"name": ["fog", "snw"]}}}, "Did you mean snow?"),
+        ({"objects": ["mug"], "controls": {"scale": {"factor": [0.5, "big"]}}}, "'big'"),
         (
             {"objects": ["mug"], "controls": {"position": {"offset_x": {"low": -1, "high": 1, "log": True}}}},
             "logarithm",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError, TuningError
 from similitude.scenes.controls.names import Names
 from similitude.tuning.space.dimensions import Choice, Dimension, Number
@@ -42,7 +43,10 @@ class Setting:
         dimension = self.dimension
         if isinstance(dimension, Choice) and not isinstance(dimension, Names):
             if not any(value == one and type(value) is type(one) for one in dimension.values):
-                raise SceneError(f"{value!r:.60} is none of {', '.join(map(repr, dimension.values))}.")
+                close = did_you_mean(value, map(str, dimension.values)) if isinstance(value, str) else ""
+                raise SceneError(
+                    f"{value!r:.60} is none of {', '.join(map(repr, dimension.values))}. {close}".rstrip()
+                )
             return
         try:
             dimension.to_unit(value)

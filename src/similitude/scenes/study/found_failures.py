@@ -39,8 +39,8 @@ class WaysToFail:
         """
         several, ways = (len(found) != 1 for found in (range(self.wrong), self.found))
         return (
-            f"The search found {self.wrong} wrong scene{'s' * several}: {len(self.found)} way{'s' * ways} to fail, counting "
-            "those that are alike as one."
+            f"The search found {self.wrong} wrong scene{'s' * several}: {len(self.found)} way{'s' * ways} to fail, "
+            "counting those that are alike as one."
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -63,8 +63,6 @@ def _dimension(instance: str, control: Control, name: str, value: Any) -> Dimens
             dimension = _range(where, default, value)
             _check_each(instance, control, name, (dimension.low, dimension.high))
             return dimension
-        for one in value:
-            default.to_unit(one)
         _check_each(instance, control, name, value)
         return Choice(*value)
     except TuningError as error:
