@@ -206,8 +206,8 @@ scenes.command(
     "similitude.cli.scenes_check:catalogue",
     name="catalogue",
     help="Show a classifier Debian's furniture from three sides: top-1, and the worst pose of every object. The exit "
-    "code is 0 where top-1 is at least 45 %, 1 where its whole interval is below, 3 where that is open: also where fewer than "
-    "12 objects could be drawn, or fewer than 80 % of those asked for.",
+    "code is 0 where top-1 is at least 45 %, 1 where its whole interval is below, 3 where that is open: also where fewer "
+    "than 12 objects could be drawn, or fewer than 80 % of those asked for.",
 )
 scenes.command(
     "similitude.cli.scenes_check:compare",
