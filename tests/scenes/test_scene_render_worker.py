@@ -194,7 +194,8 @@ def test_copies_in_other_processes_have_their_own(monkeypatch: pytest.MonkeyPatc
     cycles.close()
 
 
-def test_no_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("forked", [False, True])  # a fork that lives on holds the pipes, too
+def test_no_process_outlives_the_one_that_started_it(tmp_path: Path, forked: bool) -> None:
     here = Path(blender_worker.__file__).parent
     script = tmp_path / "worker.py"
     script.write_text(
@@ -205,8 +206,7 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
     parent.write_text(
         "import sys, os, time\nfrom similitude.scenes.renderers.worker_process import WorkerProcess\n"
         f"w = WorkerProcess([sys.executable, {str(script)!r}], 'fake', limit=30)\nplace = w.ask()[0]['version']\n"
-        # A fork that lives on holds the pipes, too.
-        "child = os.fork()\n"
+        f"child = os.fork() if {forked} else -1\n"
         "if child:\n    print(w.pid, child, place, flush=True)\ntime.sleep(60)\n"
     )
     process = subprocess.Popen([sys.executable, str(parent)], stdout=subprocess.PIPE, text=True)
@@ -220,7 +220,8 @@ def test_no_process_outlives_the_one_that_started_it(tmp_path: Path) -> None:
     until = time.monotonic() + 10
     while _alive(worker) and time.monotonic() < until:
         time.sleep(0.05)
-    os.kill(fork, signal.SIGKILL)
+    if forked:
+        os.kill(fork, signal.SIGKILL)
     process.stdout.close()
     assert not _alive(worker)
     assert not Path(place).exists()

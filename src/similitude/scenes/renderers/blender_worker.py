@@ -36,6 +36,14 @@ def serve(make) -> None:
     )
     threading.Thread(target=leave_with, args=(os.getppid(),), daemon=True).start()
     try:
+        answer_all(make, source, out)
+    finally:
+        forget_scratch()
+
+
+def answer_all(make, source, out) -> None:
+    """Answer requests until there are no more."""
+    try:
         studio = make()
         send(out, {"ready": PROTOCOL, "version": studio.version}, {})
     except Exception as error:
@@ -54,9 +62,14 @@ def leave_with(parent) -> None:
     """End when the process that started this one is gone, whoever else may hold the pipes."""
     while os.getppid() == parent:
         time.sleep(1.0)
+    forget_scratch()
+    os._exit(0)
+
+
+def forget_scratch() -> None:
+    """Remove the folder for temporary files, where the owner cannot any more."""
     if os.path.basename(tempfile.gettempdir()).startswith(SCRATCH):
         shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
-    os._exit(0)
 
 
 def send(stream, header, arrays) -> None:
