@@ -87,6 +87,8 @@ def draw(
         higher: Inches by which the panel is higher than others, for a long legend.
     """
     import matplotlib
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
 
     with matplotlib.rc_context(_style()):
@@ -94,8 +96,10 @@ def draw(
         figure = Canvas(figsize=(width, height + higher), layout="constrained")
         paint(figure)
         buffer = io.StringIO()
-        # Naming the format picks the SVG backend without pyplot.
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        for part in (figure, *figure.findobj(Axes)):
+            part.patch.set(facecolor="none", edgecolor="none")
+        # `Figure.savefig` would draw twice, the first time for the layout alone; the bytes are the same.
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
     return Panel(name, _inline(buffer.getvalue(), title, description))
 
 
