@@ -25,7 +25,9 @@ def _slope(found: sim.Check, name: str, quantity: str) -> float:
 
 @pytest.mark.parametrize("optimizer", [*QUICK, pytest.param(MATCHED, marks=pytest.mark.slow)])
 def test_mup_learns_alike_at_every_width(optimizer):
-    found = check("mup", optimizer=optimizer)
+    # Torch's Muon multiplies in bfloat16, which many processors emulate: narrow networks take an eighth of the time.
+    widths = (32, 64, 128) if optimizer is torch.optim.Muon else WIDTHS
+    found = check("mup", optimizer=optimizer, widths=widths)
     held = [row for row in found.rows if row.expected is not None]
     assert found.verdict.outcome == "ok", str(found)
     assert sum(row.good for row in held) >= 0.9 * len(held)

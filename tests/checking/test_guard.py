@@ -206,8 +206,8 @@ def test_a_rearranged_split_is_noticed():
 
 
 def test_one_number_for_all_groups_of_a_split_is_stopped():
-    made = plan()
-    model = made.apply_(mlp(256))
+    made = plan(target=128)  # narrow: torch's Muon multiplies in bfloat16, which many processors emulate
+    model = made.apply_(mlp(128))
     optimizer = sim.split(made, model, lr=0.02, rest_lr=0.003)
     sim.guard(optimizer, made, model)
     peaks = [group["lr"] for group in optimizer.param_groups]

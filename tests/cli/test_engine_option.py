@@ -1,6 +1,11 @@
 """`--engine`: every study command computes the same wherever it computes, and says what cannot be."""
 
+from contextlib import nullcontext
+
 import pytest
+
+from similitude.runs.engine import InProcess
+from similitude.runs.ray import RayEngine
 
 TRANSFER = ("user_models.py:make", "--data=digits", "--batch-size=8", "--steps=4", "--seeds=2", "--json")
 COMMANDS = {
@@ -44,10 +49,25 @@ def findings(data):
     return [findings(value) for value in data] if isinstance(data, list) else data
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["transfer", *(pytest.param(c, marks=pytest.mark.slow) for c in ("gamma", "consistency", "family"))],
-)
+def test_the_engine_that_is_named_computes_the_study(cli, monkeypatch):
+    """Without a cluster; tests of engines and of tuning start one."""
+    taken = []
+
+    def map_here(self, function, jobs, **options):
+        taken.append((self, len(jobs)))
+        InProcess().map(function, jobs, **options)
+
+    inline = cli(*COMMANDS["transfer"], "--engine=inline", "--storage=inline")
+    monkeypatch.setattr(RayEngine, "map", map_here)
+    monkeypatch.setattr("similitude.runs.ray.connected", lambda address: nullcontext())
+    ran = cli(*COMMANDS["transfer"], "--engine=ray:num_cpus=0.5", "--storage=ray")
+    assert ran.code == inline.code != 2, ran.err
+    assert findings(ran.json) == findings(inline.json)
+    assert {engine.num_cpus for engine, _ in taken} == {0.5}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_study_on_ray_finds_what_it_finds_in_this_process(cli, ray_engine, command):
     ran = {
         engine: cli(*COMMANDS[command], f"--engine={engine}", f"--storage={engine}")

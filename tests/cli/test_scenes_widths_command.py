@@ -10,7 +10,7 @@ SMALL = (
 )
 
 
-def test_it_runs_and_then_finds_everything(cli, tmp_path):
+def test_it_runs_then_finds_everything_and_refuses_another_study_in_its_folder(cli, tmp_path):
     ran = cli(*SMALL, "3", "--out", tmp_path / "study")
     assert ran.code == 0
     assert ran.json["ran"] == 6
@@ -19,6 +19,9 @@ def test_it_runs_and_then_finds_everything(cli, tmp_path):
     again = cli(*SMALL, "3", "--out", tmp_path / "study")
     assert (again.json["ran"], again.json["found"]) == (0, 6)
     assert again.json["robustness"] == ran.json["robustness"]
+    other = cli(*SMALL, "4", "--out", tmp_path / "study")
+    assert other.code != 0
+    assert "steps was 3, is now 4" in other.message
 
 
 @pytest.mark.slow
@@ -29,13 +32,6 @@ def test_seeds_may_grow(cli, tmp_path):
     ran = cli(*SMALL, "3", "--out", tmp_path / "study")
     assert {row["seed"] for row in ran.json["rows"]} == {0, 1}
     assert ran.json["ran"] + ran.json["found"] == 6
-
-
-def test_another_study_in_the_same_folder_is_refused(cli, tmp_path):
-    assert cli(*SMALL, "3", "--out", tmp_path / "study").code == 0
-    ran = cli(*SMALL, "4", "--out", tmp_path / "study")
-    assert ran.code != 0
-    assert "steps was 3, is now 4" in ran.message
 
 
 def test_a_shift_that_is_none_is_refused(cli, tmp_path):

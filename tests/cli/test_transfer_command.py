@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -316,36 +317,93 @@ def test_a_report_that_cannot_be_written_does_not_take_the_results(transfer, mon
     assert (ran.code, "No report: the disk is full." in ran.out) == (2, True)
 
 
-def limit_files():
+@contextmanager
+def full_disk():
     """As on a full disk, no file can grow beyond 29 kB in this process: the journal ends with 36."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (29_000, 29_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (29_000, before[1])
+    )  # Python ignores the signal that goes with it
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_loses_nothing(transfer):
+    with full_disk():
+        ran = transfer()
+    assert ran.code == 2
+    assert (
+        "study.journal cannot grow: File too large. Every cell finished so far is kept. Free some"
+        in ran.message
+    )
+    kept = len(Ledger.open("similitude-runs", "make").finished())
+    assert 0 < kept < CELLS
+    assert transfer(json=True).json["cells_found"] == kept
 
 
 OPTIONS = [
     "transfer", "user_models.py:make", "--data=digits", "--widths=8,16", "--points=3", "--seeds=2",
     "--batch-size=8",
 ]  # fmt: skip
+INTERRUPTING = """
+import signal
+import torch
+from tests.cases import TeacherBatches
+
+class Interrupting(TeacherBatches):
+    drawn = 0
+
+    def batch(self, seed, step):
+        Interrupting.drawn += 1
+        if Interrupting.drawn == LAST:
+            signal.raise_signal(signal.SIGINT)
+        return super().batch(seed, step)
+
+def batches():
+    return Interrupting(inputs=64, classes=10, size=8, dtype=torch.float32)
+"""
 
 
-def test_a_full_disk_loses_nothing(transfer, cli):
+def test_ctrl_c_in_the_middle_writes_the_report_and_leaves_with_130(transfer):
+    """The same in a process of its own, where the signal comes at any time: the slow test below."""
+    # One batch to probe, 2 seeds x 4 steps at the base, and the next width is under way.
+    Path("user_data.py").write_text(INTERRUPTING.replace("LAST", str(1 + 2 * 4 + 3)))
+    ran = transfer(data="user_data.py:batches", json=True)
+    assert ran.code == 130
+    assert "Interrupted: finished runs are kept, and the same command continues from them." in ran.err
+    data = ran.json
+    assert data["interrupted"] is True
+    assert 0 < data["cells_run"] < CELLS
+    assert data["cells_run"] + data["cells_missing"] == CELLS
+    assert Path(data["report"]).exists()
+    resumed = transfer(data="user_data.py:batches", json=True).json
+    assert (resumed["cells_found"], resumed["cells_missing"]) == (data["cells_run"], 0)
+
+
+def limit_files():
+    """Fill the disk of a new process for as long as it lives."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (29_000, 29_000))
+
+
+@pytest.mark.slow
+def test_a_full_disk_in_a_process_of_its_own_leaves_every_other_cell_to_the_next(transfer):
     ran = subprocess.run(
         [*COMMAND, *OPTIONS, "--steps=4"],
         env=ENVIRONMENT, capture_output=True, text=True, timeout=60, preexec_fn=limit_files,
     )  # fmt: skip
     assert ran.returncode == 2
     assert "Traceback" not in ran.stderr
-    assert (
-        "study.journal cannot grow: File too large. Every cell finished so far is kept. Free some"
-        in ran.stderr
-    )
+    assert "study.journal cannot grow: File too large." in ran.stderr
     kept = len(Ledger.open("similitude-runs", "make").finished())
     assert 0 < kept < CELLS
     resumed = transfer(json=True).json
     assert (resumed["cells_found"], resumed["cells_run"], resumed["cells_missing"]) == (kept, CELLS - kept, 0)
 
 
-def test_ctrl_c_writes_the_report_and_leaves_with_130(transfer, cli):
+@pytest.mark.slow
+def test_ctrl_c_in_a_process_of_its_own_leaves_with_130(transfer):
     process = subprocess.Popen(
         [*COMMAND, *OPTIONS, "--steps=100", "--json"],
         env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

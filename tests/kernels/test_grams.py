@@ -14,7 +14,7 @@ from similitude.core.errors import KernelError
 from similitude.kernels.gram_store import read_grams
 from similitude.kernels.gram_tiles import tiles
 from similitude.kernels.grams import gram_matrices
-from similitude.runs.engine import JobsFailedError
+from similitude.runs.engine import InProcess, JobsFailedError
 from similitude.runs.pool import ProcessPool
 from tests.kernels.gram_pairs import Counting, fill, relu_pair, samples
 
@@ -206,9 +206,12 @@ def bad_pair(x1, x2=None):
     return {"nngp": torch.full((len(x1), len(x1)), torch.inf), "ntk": torch.zeros(len(x1), len(x1))}
 
 
-def test_a_process_pool_says_which_tile_failed():
+@pytest.mark.parametrize(
+    "engine", [InProcess(), pytest.param(ProcessPool(1), marks=pytest.mark.slow)], ids=str
+)
+def test_an_engine_says_which_tile_failed(engine):
     with pytest.raises(JobsFailedError, match=r"tile of rows 0 to 3, columns 0 to 3.*samples 0 and 0 is inf"):
-        gram_matrices(bad_pair, samples(3), engine=ProcessPool(1))
+        gram_matrices(bad_pair, samples(3), engine=engine)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from similitude.core.errors import KernelError
 from similitude.kernels.ensemble import ensemble
 from similitude.kernels.gram_store import read_grams
 from similitude.kernels.tiled import TiledKernel
+from similitude.runs.engine import InProcess
 from similitude.runs.pool import ProcessPool
 from tests.kernels.gram_pairs import relu_pair, samples
 from tests.kernels.kernel_cases import blocks, targets
@@ -26,6 +27,16 @@ class Relu(TiledKernel):
         return {"scale": self.scale}
 
 
+class Counted(InProcess):
+    """An engine that counts the jobs it is given."""
+
+    jobs = 0
+
+    def map(self, function, jobs, **options):
+        self.jobs += len(jobs)
+        super().map(function, jobs, **options)
+
+
 X, X_TEST = samples(12), samples(5, seed=100)
 
 
@@ -33,6 +44,14 @@ def test_its_matrices_are_those_of_its_pairs():
     kernel, whole = Relu(), relu_pair(X)
     torch.testing.assert_close(kernel.nngp(X, side=5), whole["nngp"])
     torch.testing.assert_close(kernel.ntk(X_TEST, X, side=5), relu_pair(X_TEST, X)["ntk"])
+    engine = Counted()
+    assert torch.equal(kernel.grams(X, side=5, engine=engine)["ntk"], kernel.ntk(X, side=5))
+    assert engine.jobs == 6  # 12 samples are 3 tiles of a side, and half of the matrix is computed
+
+
+@pytest.mark.slow
+def test_another_process_gives_the_same_numbers():
+    kernel = Relu()
     assert torch.equal(kernel.grams(X, engine=ProcessPool(1))["ntk"], kernel.ntk(X))
 
 

@@ -112,8 +112,9 @@ def test_a_grid_can_grow(done, tmp_path):
     assert result(grown) == result(done[1])
 
 
-def test_processes_give_the_same_bits(done, tmp_path):
-    pooled = sim.run(tiny_experiment(), tmp_path, engine=sim.ProcessPool(workers=2))
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_processes_give_the_same_bits(done, tmp_path, workers):
+    pooled = sim.run(tiny_experiment(), tmp_path, engine=sim.ProcessPool(workers=workers))
     assert result(pooled) == result(done[1])
     assert curves(tmp_path, "tiny") == curves(done[0], "tiny")
 
@@ -150,7 +151,7 @@ def test_progress_counts_up_to_the_whole(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("kills", [4, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_kills_in_a_row_then_the_study_is_as_if_nothing_happened(tmp_path, kills):
     killed, quiet = tmp_path / "killed", tmp_path / "quiet"
     command = [sys.executable, str(study_program.__file__), str(killed), str(kills)]
@@ -159,12 +160,13 @@ def test_kills_in_a_row_then_the_study_is_as_if_nothing_happened(tmp_path, kills
     )
     assert process.stdout.split() == [str(-signal.SIGKILL)] * kills
     before = Ledger.open(killed, "tiny").finished()
-    grid = study_program.experiment().grid()
+    experiment = study_program.experiment(kills)
+    grid = experiment.grid()
     assert 0 < len(before) < len(grid), "the kills did not hit the work; change their moments"
 
-    resumed = sim.run(study_program.experiment(), killed)
+    resumed = sim.run(experiment, killed)
     assert (resumed.cells_found, resumed.cells_run) == (len(before), len(grid) - len(before))
-    uninterrupted = sim.run(study_program.experiment(), quiet)
+    uninterrupted = sim.run(experiment, quiet)
     assert result(resumed) == result(uninterrupted)
     assert curves(killed, "tiny") == curves(quiet, "tiny")
     ledger = Ledger.open(killed, "tiny")

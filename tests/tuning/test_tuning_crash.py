@@ -11,7 +11,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from crash_tuning import SPACE, value_of
+from crash_tuning import SPACE, value_of, work
 from private_postgres import private_postgres
 
 from similitude.runs.storage import open_store
@@ -58,14 +58,14 @@ def killed_and_resumed(sampler, storage, tmp_path, *, kills, trials):
     assert run(sampler, storage, log, trials, "within", kills) == [str(-signal.SIGKILL)] * kills
     early = {t.number: (t.params, t.value) for t in trials_of(storage) if t.state.is_finished()}
     assert 0 < len(early) < trials, "the kills did not hit the work; change their moments"
-    run(sampler, storage, log, trials)
+    work(sampler, storage, log, trials)  # in this process: another than those that were killed
     assert_nothing_twice(log)
     there = sequence(storage)
     assert [number for number, *_ in there] == list(range(trials))
     assert all(state == ("PRUNED" if number % 7 == 3 else "COMPLETE") for number, state, *_ in there)
     assert all(value == value_of(params) for _, state, params, value, _ in there if state == "COMPLETE")
     assert all((params, value) == early[number] for number, _, params, value, _ in there if number in early)
-    run(sampler, str(tmp_path / "undisturbed"), tmp_path / "other-log", trials)
+    work(sampler, str(tmp_path / "undisturbed"), tmp_path / "other-log", trials)
     assert there == sequence(str(tmp_path / "undisturbed"))
     return Counter(t.user_attrs.get(ORPHANED_KEY, 0) for t in trials_of(storage))
 
