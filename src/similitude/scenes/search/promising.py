@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from similitude.scenes.search.embedding import Embedding, steps
-from similitude.tuning.search.gaussian_process import GaussianProcess
 
 OPTIMISM = 2.0
 """Standard deviations above the mean at which candidates are compared."""
@@ -41,6 +40,8 @@ def promising(
     Returns:
         Shape (at most count, d); fewer where there are no other settings.
     """
+    from similitude.tuning.search.gaussian_process import GaussianProcess  # imports torch
+
     known = embedding(points)
     values = standardized(losses)
     process = GaussianProcess.fit(known, values, categorical=embedding.categorical)

@@ -183,7 +183,7 @@ class Judging:
             **{name: value for name, value in row.metrics.items() if name != "prediction"},
             "seconds": row.seconds,
             "error": row.error or None,
-            "versions": self.versions.of(row.subject),
+            "versions": self.versions.of(row),
             **files,
         }
 

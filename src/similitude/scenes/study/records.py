@@ -16,6 +16,7 @@ from similitude.evaluation.rows import Row
 from similitude.scenes.frame import Frame
 from similitude.scenes.scene import Scene
 from similitude.scenes.study.settings import StudySettings
+from similitude.scenes.study.versions import Versions
 
 NAME = "scenes"
 """Name of the suite in rows and commands."""
@@ -166,7 +167,8 @@ def read_run(folder: str | Path, rows: Sequence[Row] | None = None) -> SceneRun:
 
     Args:
         folder: The folder.
-        rows: Those of its rows that are wanted; all where None.
+        rows: Those of its rows that are wanted; where None all but those that other versions of the renderer, of our
+            drawing or of a model made than its last run.
 
     Raises:
         SceneError: It is no folder of a study.
@@ -188,6 +190,9 @@ def read_run(folder: str | Path, rows: Sequence[Row] | None = None) -> SceneRun:
     found = RowFile(place).read() if rows is None else rows
     if other := next((row for row in found if row.suite != NAME), None):
         raise EvaluationError(f"{place} holds a row of the suite {other.suite!r}, and this is {NAME!r}.")
+    if rows is None:
+        log = {str(entry.get("key")): entry for entry in read_log(place)}
+        found, _ = Versions.from_dict(data.get("versions")).fresh(found, log)
     return SceneRun(settings, tuple(found), place, next(iter(classes.values()), ()), classes=classes)
 
 

@@ -24,7 +24,7 @@ from similitude.scenes.study.folder import StudyFolder, file_digests, row_digest
 from similitude.scenes.study.judging import Judging
 from similitude.scenes.study.records import NAME, VERSION, SceneRun, classes_in, read_log
 from similitude.scenes.study.settings import StudySettings
-from similitude.scenes.study.versions import versions_of
+from similitude.scenes.study.versions import Versions, versions_of
 
 if TYPE_CHECKING:
     from similitude.scenes.search.policy import Policy
@@ -92,16 +92,20 @@ class _Running:
         self.folder = None if out is None else StudyFolder(out)
         self.files = file_digests(settings)
         self.stored = {} if self.folder is None else self.folder.check(settings, self.files)
-        self.versions = versions_of(settings, renderer, self.stored.get("versions") or {})
-        self.known: dict[str, Row] = {}
-        if self.folder is not None:
-            log = {str(entry.get("key")): entry for entry in read_log(self.folder.place)}
-            self.known, said = self.versions.fresh(_known(self.folder), log)
-            for text in said:
-                on_note(f"{self.folder.place}: {text}")
+        self.told = Versions.from_dict(self.stored.get("versions"))
+        self.versions = versions_of(settings, renderer, self.told)
+        self.known = {} if self.folder is None else self._usable(self.folder, on_note)
         self.tensorboard = tensorboard
         self.found = 0
         self.rows: dict[str, Row] = {}
+
+    def _usable(self, folder: StudyFolder, on_note: Callable[[str], None]) -> dict[str, Row]:
+        """Return the rows of the folder that would be made now as they are, by key."""
+        log = {str(entry.get("key")): entry for entry in read_log(folder.place)}
+        fresh, others = self.versions.fresh(_known(folder), log)
+        for text in self.versions.differences(others, log, self.told):
+            on_note(f"{folder.place}: {text}")
+        return {row.key: row for row in fresh}
 
     def run(self) -> SceneRun:
         """Return the run, of rows that are there or made now."""
@@ -158,7 +162,7 @@ class _Running:
                 self.settings,
                 files=self.files,
                 classes=self.judging.classes,
-                versions=self.versions.to_dict(),
+                versions=self.versions.after(self.told).to_dict(),
                 **more,
             )
 
@@ -270,16 +274,13 @@ def loss_of(row: Row) -> float:
     return float("nan") if row.failed or unseen(row) else float(row.metrics.get("loss", -row.score))
 
 
-def _known(folder: StudyFolder) -> dict[str, Row]:
-    found = {}
-    for row in folder.rows.read():
-        if row.suite != NAME:
-            raise SceneError(
-                f"{folder.rows.path} holds a row of {row.suite!r}, and this is {NAME!r}. Name another folder."
-            )
-        if not row.failed and row.version == VERSION:
-            found[row.key] = row
-    return found
+def _known(folder: StudyFolder) -> list[Row]:
+    found = folder.rows.read()
+    if other := next((row for row in found if row.suite != NAME), None):
+        raise SceneError(
+            f"{folder.rows.path} holds a row of {other.suite!r}, and this is {NAME!r}. Name another folder."
+        )
+    return [row for row in found if not row.failed and row.version == VERSION]
 
 
 def _named(job: Sequence[Scene]) -> str:
