@@ -3,7 +3,8 @@
 Every measurement is a process of its own on one thread; all are taken in turn, several times over, and the table has
 the median with the range. The agents of Isle walk and turn with a level head, so that they see land and not the sky. The
 peers draw in software (Mesa's llvmpipe on the calling thread) and live in an environment of their own:
-bench/requirements-worlds.txt. What is not installed, or does not start, is said so.
+bench/requirements-worlds.txt. What is not installed, or does not start, is said so. Every task of Isle without a camera:
+bench/worlds_tasks.py.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SIDE = 96
 ENVS = 16
@@ -49,18 +54,23 @@ def rate(step: Callable[[], int], seconds: float) -> dict[str, float]:
     return {"cpu": done / (time.process_time() - cpu), "wall": done / (time.perf_counter() - wall)}
 
 
-def isle(backend: str, task: str, camera: bool, seconds: float) -> dict[str, float]:
+def walking() -> np.ndarray:
+    """Return actions of agents that walk and turn with a level head, (64, ENVS, 21)."""
     import numpy as np
 
+    actions = np.random.default_rng(0).uniform(-1, 1, (64, ENVS, 21)) * 0.3
+    actions[:, :, [1, 3, 5]] = 0.0
+    actions[:, :, 2] = 0.8
+    return actions
+
+
+def isle(backend: str, task: str, camera: bool, seconds: float) -> dict[str, float]:
     from similitude.worlds import make_world
     from similitude.worlds.simulation import Simulation
 
     simulation = Simulation(ENVS, backend=backend, resolution=(SIDE, SIDE))
     worlds = [make_world(task, 0.5, seed) for seed in range(ENVS)]
-    draws = np.random.default_rng(0)
-    actions = draws.uniform(-1, 1, (64, ENVS, 21)) * 0.3
-    actions[:, :, 1] = actions[:, :, 3] = actions[:, :, 5] = 0.0
-    actions[:, :, 2] = 0.8
+    actions = walking()
     frame = 0
 
     def step() -> int:

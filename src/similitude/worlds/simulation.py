@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from similitude.core.errors import WorldError
-from similitude.worlds.draws import Draws
+from similitude.worlds.beginning import Beginning, beginning
 from similitude.worlds.engine import build
 from similitude.worlds.engine import columns as c
-from similitude.worlds.engine.constants import AFTER_FOOD, COARSE, FRAME_COST, HEAD_TOP
-from similitude.worlds.kinds import KINDS
+from similitude.worlds.engine.constants import AFTER_FOOD, COARSE, FRAME_COST
 from similitude.worlds.world import World
 
 if TYPE_CHECKING:
@@ -24,11 +23,6 @@ ACTION = 21
 
 LIMIT_OF_FRAMES = 3000
 """Frames of an episode unless `load` is told another number."""
-
-HARD, ANIMALS, DOORS = (c.BLOCK, c.DOOR), (c.PREY, c.PREDATOR), (c.DOOR, c.LOCK)
-"""Roles of what stops bodies, of what moves by itself, and of what opens ways."""
-
-_LEHMER = 2**31 - 2
 
 
 class Simulation:
@@ -45,7 +39,7 @@ class Simulation:
     Attributes:
         height: Terrain, int16, (E, N, N), in units of 1/128 m.
         ground: Biomes and climbable cells, uint8, (E, N, N).
-        meta: float64, (E, META); as those below, in the columns of `engine.columns`.
+        meta: float64, (E, META and more); as those below, in the columns of `engine.columns`.
         solids: float64, (E, S, SOLID).
         things: float64, (E, K, THING).
         body: float64, (E, BODY).
@@ -127,33 +121,21 @@ class Simulation:
             raise WorldError(f"there is no environment {e!r}: give one from 0 to {self.num_envs - 1}.")
         if limit is not None and (not _is_whole(limit) or limit < 0):
             raise WorldError(f"the limit of {limit!r} frames is not a whole number of 0 or more.")
-        self._grow(world)
-        n, solids, things = world.size, len(world.solids), len(world.things)
+        begin = beginning(world)
+        self._grow(world, begin)
+        n, solids, things = world.size, len(begin.solids), len(begin.things)
         self.worlds[e] = world
         self.height[e, :n, :n] = world.height
         self.ground[e, :n, :n] = world.ground
-        self.solids[e, :solids] = world.solids
-        self.things[e] = 0.0
-        self.things[e, :, c.ROLE] = c.GONE
-        self.things[e, :things] = _things(world)
-        frames = LIMIT_OF_FRAMES if limit is None else limit
-        ends = (_end(self.things[e], roles) for roles in (HARD, ANIMALS, DOORS))
-        self.meta[e] = (n, things, solids, frames, self.frame_price, *ends)
-        self.body[e] = 0.0
-        self.hands[e] = 0.0
-        x, y, z, cos, sin = world.spawn
-        self.body[e, [c.BX, c.BY, c.BZ]] = x, y, z
-        self.body[e, c.YAW] = np.arctan2(sin, cos)
-        self.body[e, [c.HEAD, c.HP, c.GROUNDED]] = HEAD_TOP, 1.0, 1.0
-        eats = np.isin(self.things[e, :, c.ROLE], (c.FOOD, c.PREY)) & (self.things[e, :, c.ENERGY] > 0)
-        self.body[e, c.FOOD_LEFT] = eats.sum()
-        for hand, side in ((0, 1.0), (1, -1.0)):
-            ahead, out = 0.4, 0.3 * side
-            self.hands[e, hand, [c.HX, c.HY, c.HZ]] = (
-                *(x + ahead * cos - out * sin, y + ahead * sin + out * cos),
-                z + HEAD_TOP - 0.5,
-            )
-        self.hands[e, :, [c.HELD, c.TOUCH]] = -1.0
+        self.meta[e, : len(begin.meta)] = begin.meta
+        self.meta[e, c.LIMIT] = LIMIT_OF_FRAMES if limit is None else limit
+        self.meta[e, c.FRAME_PRICE] = self.frame_price
+        self.solids[e, :solids] = begin.solids
+        self.things[e, :things] = begin.things
+        self.things[e, things:] = 0.0
+        self.things[e, things:, c.ROLE] = c.GONE
+        self.body[e] = begin.body
+        self.hands[e] = begin.hands
         self.engine.loaded(e)
 
     def step(self, actions: np.ndarray) -> None:
@@ -219,8 +201,11 @@ class Simulation:
         for part in parts:
             part.result()
 
-    def _grow(self, world: World) -> None:
+    def _grow(self, world: World, begin: Beginning) -> None:
         """Make the arrays large enough for a world."""
+        if len(begin.meta) > self.meta.shape[1]:
+            # A little more than that, so that it does not grow with every other world.
+            self.meta = _larger(self.meta, (self.num_envs, len(begin.meta) * 5 // 4))
         n = world.size
         if n > self.height.shape[1]:
             n += -n % COARSE
@@ -260,10 +245,9 @@ def checked_actions(actions: np.ndarray, num_envs: int) -> np.ndarray:
             f"actions of shape {action.shape} for {num_envs} environments: give ({num_envs}, {ACTION}), "
             "18 translations and rotations, then left grasp, right grasp, jump."
         )
-    # Comparisons with NaN are false, so that one test finds all three.
-    wrong = ~(np.abs(action) <= 1.0)
-    if wrong.any():
-        e, i = (int(v) for v in np.argwhere(wrong)[0])
+    # Comparisons with NaN, which `min` and `max` pass on, are false: one test finds all three.
+    if not (action.min() >= -1.0 and action.max() <= 1.0):
+        e, i = (int(v) for v in np.argwhere(~(np.abs(action) <= 1.0))[0])
         value = action[e, i]
         what = "lies outside [-1, 1]" if np.isfinite(value) else "is not a finite number"
         raise WorldError(
@@ -273,30 +257,7 @@ def checked_actions(actions: np.ndarray, num_envs: int) -> np.ndarray:
     return action
 
 
-def _end(things: np.ndarray, roles: tuple[int, ...]) -> int:
-    """Return one more than the index of the last thing in one of these roles; 0 if there is none."""
-    return max((np.flatnonzero(np.isin(things[:, c.ROLE], roles)) + 1).tolist(), default=0)
-
-
 def _larger(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     new = np.zeros(shape, array.dtype)
     new[tuple(slice(0, s) for s in array.shape)] = array
     return new
-
-
-def _things(world: World) -> np.ndarray:
-    """Return the things of a world at the beginning, float64, (k, THING)."""
-    rows = np.zeros((len(world.things), c.THING))
-    if not len(rows):
-        return rows
-    table = np.asarray(world.things, dtype=np.float64)
-    names = (c.KIND, c.TX, c.TY, c.TZ, c.COS, c.SIN, c.EX, c.EY, c.EZ)
-    rows[:, [*names, c.MASS, c.STATE, c.ENERGY, c.POINTS, c.LINK, c.OPENS]] = table
-    kinds = [KINDS[int(kind)] for kind in table[:, 0]]
-    rows[:, [c.ROLE, c.SPEED, c.SENSE, c.DAMAGE, c.REST, c.TRAITS]] = [
-        (kind.role, kind.speed, kind.sense, kind.damage, kind.rest, kind.traits) for kind in kinds
-    ]
-    rows[:, [c.HOME_X, c.HOME_Y, c.HOME_Z]] = table[:, 1:4]
-    draws = Draws("animals", world.task, world.difficulty, world.seed)
-    rows[:, c.RANDOM] = np.floor(draws.array(len(rows)) * _LEHMER) + 1.0
-    return rows

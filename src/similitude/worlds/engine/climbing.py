@@ -16,7 +16,6 @@ from similitude.worlds.engine.columns import (
     HX,
     HY,
     HZ,
-    N_SOLIDS,
     SCOS,
     SEX,
     SEY,
@@ -31,7 +30,15 @@ from similitude.worlds.engine.columns import (
 )
 from similitude.worlds.engine.constants import ARM, HAND_MOVE, HEAD_CLEAR, SLOPE, STEP_UP
 from similitude.worlds.engine.falling import way_down
-from similitude.worlds.engine.ground import TOUCHING, climbable, obstructed, slope_at, support, terrain
+from similitude.worlds.engine.ground import (
+    TOUCHING,
+    climbable,
+    nearby,
+    obstructed,
+    slope_at,
+    support,
+    terrain,
+)
 from similitude.worlds.engine.passage import LEDGE, glide, standing
 
 MANTLE = 0.8
@@ -155,7 +162,9 @@ def hold(e, x, y, z, from_x, from_y, cos, sin, height, ground, meta, solids):
             if steep_hold(e, px - FINGER * way_x, py - FINGER * way_y, height, ground, meta) == 1:
                 return 1
         above = now
-    for k in range(int(meta[e, N_SOLIDS])):
+    first, last = nearby(e, x, y, meta)
+    for i in range(first, last):
+        k = int(meta[e, i])
         if float(solids[e, k, SOLID_CLIMBS]) > 0.5:
             dx = x - float(solids[e, k, SX])
             dy = y - float(solids[e, k, SY])

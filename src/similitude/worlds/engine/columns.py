@@ -8,9 +8,12 @@ positive; "right, up, forward" is the order of an action's translations.
 # meta: what does not change in an episode
 SIZE, N_THINGS, N_SOLIDS, LIMIT, FRAME_PRICE = 0, 1, 2, 3, 4
 HARD, ANIMALS, DOORS = 5, 6, 7
-META = 8
+PARCELS, PER_METRE, LISTS = 8, 9, 10
+META = 10
 """SIZE: corners per side. LIMIT: frames of the episode. FRAME_PRICE: reward lost per frame. HARD, ANIMALS, DOORS: one
-more than the index of the last block or door, of the last prey or predator, of the last door or lock; 0 for none."""
+more than the index of the last block or door, of the last prey or predator, of the last door or lock; 0 for none.
+PARCELS, PER_METRE: square parcels of the map per side and per metre. From LISTS on: which solids stand near each parcel
+(`parcels.solid_lists`)."""
 
 # body
 BX, BY, BZ = 0, 1, 2  # the feet

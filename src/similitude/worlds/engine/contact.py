@@ -15,7 +15,6 @@ from similitude.worlds.engine.columns import (
     FOOD,
     HARD,
     HELD,
-    N_SOLIDS,
     PREDATOR,
     PREY,
     ROLE,
@@ -36,7 +35,7 @@ from similitude.worlds.engine.columns import (
     TZ,
 )
 from similitude.worlds.engine.constants import CELL
-from similitude.worlds.engine.ground import SHALLOW, bears, solid_gap, terrain, thing_gap
+from similitude.worlds.engine.ground import SHALLOW, bears, nearby, solid_gap, terrain, thing_gap
 
 EDGE = 1.0
 """Things stay this far within the map, in metres."""
@@ -61,7 +60,9 @@ def around(e, x, y, limit, high, margin, skip, height, meta, solids, things):
     """
     floor = bed(e, x, y, height, meta)
     wall = int(0)
-    for k in range(int(meta[e, N_SOLIDS])):
+    first, last = nearby(e, x, y, meta)
+    for i in range(first, last):
+        k = int(meta[e, i])
         if solid_gap(e, k, x, y, margin, solids) <= margin:
             z = float(solids[e, k, SZ])
             ez = float(solids[e, k, SEZ])
@@ -148,7 +149,9 @@ def deepest(e, x, y, z, radius, up, skip, meta, solids, things):
     nx = float(0.0)
     ny = float(0.0)
     nz = float(0.0)
-    for k in range(int(meta[e, N_SOLIDS])):
+    first, last = nearby(e, x, y, meta)
+    for i in range(first, last):
+        k = int(meta[e, i])
         dx = x - float(solids[e, k, SX])
         dy = y - float(solids[e, k, SY])
         ex = float(solids[e, k, SEX]) + radius

@@ -18,7 +18,9 @@ from similitude.worlds.engine.columns import (
     EY,
     EZ,
     HARD,
-    N_SOLIDS,
+    LISTS,
+    PARCELS,
+    PER_METRE,
     ROLE,
     SCOS,
     SEX,
@@ -126,6 +128,21 @@ def bears(e, k, things):
     return 0
 
 
+def nearby(e, x, y, meta):
+    """Return the columns of `meta`, first and one past the last, that hold the indices of the solids near (x, y).
+
+    They are rising, and name every solid that something at (x, y) can touch or reach.
+    """
+    n = int(meta[e, PARCELS])
+    if n == 1:
+        return int(meta[e, LISTS]), int(meta[e, LISTS + 1])
+    last = float(n - 1)
+    u = min(max(x * float(meta[e, PER_METRE]) + 0.5 * float(n), 0.0), last)
+    v = min(max(y * float(meta[e, PER_METRE]) + 0.5 * float(n), 0.0), last)
+    at = LISTS + int(v) * n + int(u)
+    return int(meta[e, at]), int(meta[e, at + 1])
+
+
 def solid_gap(e, k, x, y, margin, solids):
     """Return the distance in metres from (x, y) to the footprint of solid k; APART if that is `margin` or more for sure.
 
@@ -165,7 +182,9 @@ def support(e, x, y, feet, skip, height, meta, solids, things):
     """
     best = max(terrain(e, x, y, height, meta), SHALLOW)
     limit = feet + STEP_UP
-    for k in range(int(meta[e, N_SOLIDS])):
+    first, last = nearby(e, x, y, meta)
+    for i in range(first, last):
+        k = int(meta[e, i])
         top = float(solids[e, k, SZ]) + float(solids[e, k, SEZ])
         if top > best and top <= limit and solid_gap(e, k, x, y, FOOT, solids) < FOOT:
             best = top
@@ -183,7 +202,9 @@ def obstructed(e, x, y, feet, top, skip, height, meta, solids, things):
     """
     limit = feet + STEP_UP
     wide = BODY_RADIUS - TOUCHING
-    for k in range(int(meta[e, N_SOLIDS])):
+    first, last = nearby(e, x, y, meta)
+    for i in range(first, last):
+        k = int(meta[e, i])
         if solid_gap(e, k, x, y, BODY_RADIUS, solids) < wide:
             z = float(solids[e, k, SZ])
             ez = float(solids[e, k, SEZ])

@@ -33,7 +33,6 @@ from similitude.worlds.engine.columns import (
     HY,
     HYAW,
     HZ,
-    N_SOLIDS,
     ROLE,
     SCOS,
     SEX,
@@ -51,6 +50,7 @@ from similitude.worlds.engine.columns import (
     YAW,
 )
 from similitude.worlds.engine.constants import ARM, DT, HAND_MOVE, HAND_TURN
+from similitude.worlds.engine.ground import nearby
 
 SLIP = 0.05
 """A hold is lost when the hand would be this much farther away than an arm is long, in metres."""
@@ -99,7 +99,9 @@ def entry(dx, dy, dz, mx, my, mz, cos, sin, ex, ey, ez):
 def clear_way(e, x, y, z, mx, my, mz, skip, meta, solids, things):
     """Return the share of the way from (x, y, z) by (mx, my, mz) metres that no wall and no door but `skip` stops."""
     share = float(1.0)
-    for k in range(int(meta[e, N_SOLIDS])):
+    first, last = nearby(e, x, y, meta)
+    for i in range(first, last):
+        k = int(meta[e, i])
         dx = x - float(solids[e, k, SX])
         dy = y - float(solids[e, k, SY])
         ex = float(solids[e, k, SEX])

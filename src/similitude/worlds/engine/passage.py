@@ -11,7 +11,6 @@ from similitude.worlds.engine.columns import (
     EY,
     EZ,
     HARD,
-    N_SOLIDS,
     SCOS,
     SEX,
     SEY,
@@ -33,6 +32,7 @@ from similitude.worlds.engine.ground import (
     TOUCHING,
     bears,
     gradient,
+    nearby,
     obstructed,
     support,
     terrain,
@@ -83,7 +83,10 @@ def beside(e, x, y, feet, top, height, meta, solids, things):
     limit = feet + STEP_UP
     px = float(x)
     py = float(y)
-    for k in range(int(meta[e, N_SOLIDS])):
+    i, last = nearby(e, px, py, meta)
+    while i < last:
+        k = int(meta[e, i])
+        i = i + 1
         dx = px - float(solids[e, k, SX])
         dy = py - float(solids[e, k, SY])
         ex = float(solids[e, k, SEX])
@@ -97,6 +100,10 @@ def beside(e, x, y, feet, top, height, meta, solids, things):
                 mx, my = way_out(dx, dy, float(solids[e, k, SCOS]), float(solids[e, k, SSIN]), ex, ey, shape)
                 px = px + mx
                 py = py + my
+                if mx != 0.0 or my != 0.0:  # on to those behind k that are near where it is now
+                    i, last = nearby(e, px, py, meta)
+                    while i < last and int(meta[e, i]) <= k:
+                        i = i + 1
     for k in range(int(meta[e, HARD])):
         if bears(e, k, things) == 1:
             dx = px - float(things[e, k, TX])

@@ -8,6 +8,7 @@ import numpy as np
 
 from similitude.worlds.engine import columns as c
 from similitude.worlds.kinds import KINDS
+from similitude.worlds.parcels import one_list
 from similitude.worlds.world import World
 
 # (height, meta, solids, things): what the engine's functions of the ground take
@@ -63,13 +64,15 @@ class State:
         if without >= 0:
             moves[without] = False
         solids, things = self.solids[None, kept], self.things[None, moves]
-        meta = np.zeros((1, c.META))
+        lists = one_list(solids.shape[1])
+        meta = np.zeros((1, c.PARCELS + len(lists)))
         meta[0, c.SIZE], meta[0, c.N_SOLIDS], meta[0, c.N_THINGS] = (
             self.size,
             solids.shape[1],
             things.shape[1],
         )
         meta[0, c.HARD] = things.shape[1]
+        meta[0, c.PARCELS :] = lists
         return self.height, meta, solids, things
 
     def role(self, thing: int) -> int:
