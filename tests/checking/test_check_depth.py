@@ -18,6 +18,7 @@ from similitude.models.gpt import GPT
 from similitude.models.resmlp import ResMLP
 
 OPTIMIZERS = [torch.optim.AdamW, torch.optim.SGD, torch.optim.Muon]
+EXTRA = [(0.5, torch.optim.Muon), (1.0, torch.optim.SGD)]
 INNER, END = "blocks.*.inner.weight", "blocks.*.linear.weight"
 
 
@@ -26,8 +27,15 @@ def _checked(alpha: float, optimizer: type[torch.optim.Optimizer]) -> sim.Check:
     return check_depth(two, depth_rule=alpha, optimizer=optimizer)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("alpha", [0.5, 1.0])
+# Each rule and each optimizer is quick; pairs beyond that are slow.
+@pytest.mark.parametrize(
+    ("alpha", "optimizer"),
+    [
+        pytest.param(alpha, optimizer, marks=[pytest.mark.slow] * ((alpha, optimizer) in EXTRA))
+        for alpha in (0.5, 1.0)
+        for optimizer in OPTIMIZERS
+    ],
+)
 def test_updates_shrink_as_the_rule_derives_and_the_stream_stays(alpha, optimizer):
     found = _checked(alpha, optimizer)
     assert found.verdict.ok, str(found)

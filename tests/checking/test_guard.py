@@ -98,8 +98,8 @@ def test_a_flattened_weight_decay_is_stopped_and_none_at_all_is_a_choice():
 
 
 def test_the_parts_of_a_split_optimizer_have_rates_of_their_own():
-    made = plan(torch.optim.Muon)
-    model = made.apply_(mlp(256))
+    made = plan(torch.optim.Muon, target=128)
+    model = made.apply_(mlp(128))
     optimizer = sim.split(made, model, lr=0.02, rest_lr=0.003)
     sim.guard(optimizer, made, model)
     sim.guard(optimizer)

@@ -2,8 +2,7 @@
 
 import json
 import re
-import subprocess
-import sys
+import threading
 import urllib.request
 
 import pytest
@@ -108,35 +107,37 @@ def test_wrong_use(cli, tmp_path, monkeypatch, command, message):
     assert left <= {"user_models.py"}
 
 
-def test_playing_and_quitting(tmp_path):
-    out = tmp_path / "me"
-    ran = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "similitude", "worlds", "play", "--seed", "3", "--worlds", "2"),
-            *("--out", str(out), "--name", "ada", "--no-browser", "--resolution", "8x8", *PLAIN),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert ran.stdout is not None
-        url = next(
-            found[0] for line in ran.stdout if (found := re.search(r"http://127.0.0.1:\d+/\S+/", line))
-        )
+def test_playing_and_quitting(cli, tmp_path, monkeypatch):
+    """The page's own requests come from a thread, which begins where a browser would be opened."""
+    out, answers, players = tmp_path / "me", [], []
 
+    def play(url):
         def ask(what, body=None):
             data = None if body is None else json.dumps(body).encode()
             request = urllib.request.Request(url + what, data, {"Content-Type": "application/json"})
             with urllib.request.urlopen(request, timeout=30) as reply:
                 return json.load(reply)
 
-        assert (ask("state")["seed"], ask("state")["level"]) == (3, [1, 2])
-        assert ask("step", {"frame": 0, "controls": {"keys": ["KeyW"]}})["frame"] == 1
-        ask("quit", {})
-        rest = ran.stdout.read()
-        assert ran.wait(20) == 0
-        assert "0 episodes, 0 solved" in rest
-    finally:
-        ran.kill()
-        ran.wait()
+        try:
+            answers.append(ask("state"))
+            answers.append(ask("step", {"frame": 0, "controls": {"keys": ["KeyW"]}}))
+        finally:
+            ask("quit", {})
+
+    def opened(url):
+        players.append(threading.Thread(target=play, args=(url,)))
+        players[0].start()
+
+    monkeypatch.setattr("webbrowser.open", opened)
+    ran = cli(
+        *("worlds", "play", "--seed", "3", "--worlds", "2", "--out", str(out), "--name", "ada"),
+        *("--resolution", "8x8", *PLAIN),
+    )
+    players[0].join(60)
+    assert ran.code == 0
+    assert re.search(r"http://127.0.0.1:\d+/\S+/", ran.out)
+    assert "0 episodes, 0 solved" in ran.out
+    state, step = answers
+    assert (state["seed"], state["level"]) == (3, [1, 2])
+    assert step["frame"] == 1
     assert [file.name for file in (out / "recordings").iterdir()] == ["eat-0-3-1.npz"]

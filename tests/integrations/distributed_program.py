@@ -1,15 +1,17 @@
-"""One of two gloo processes that train the same planned model in every wrapper; `test_distributed.py` starts them."""
+"""Two gloo processes that train the same planned model in every wrapper; `test_distributed.py` starts them."""
 
 from __future__ import annotations
 
 import copy
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # what optimizers import late, before one process becomes two
 import torch.distributed as dist
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
@@ -200,4 +202,7 @@ def main(rank: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    other = os.fork()  # so that torch is imported once
+    main(1 if other == 0 else 0, Path(sys.argv[1]))
+    if other:
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,9 @@ PROGRAM = Path(__file__).with_name("distributed_program.py")
 WRAPPERS = ("ddp", "sharded_after", "sharded_before", "sharded_and_compiled")
 
 
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What one process gives, and what each of two gives."""
@@ -28,21 +32,17 @@ def results(tmp_path_factory) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     assert {row.name for row in plan.rows if row.multiplier != 1} == {"norm.weight", "norm.bias"}
     plan.save(folder / "plan.json")
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(PROGRAM), str(rank), str(folder)],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )
-        for rank in range(2)
-    ]  # fmt: skip
-    expected = plain(plan)
+    process = subprocess.Popen(
+        [sys.executable, str(PROGRAM), str(folder)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
     try:
-        for process in processes:
-            output, _ = process.communicate(timeout=240)
-            assert process.returncode == 0, output[-4000:]
+        expected = plain(plan)
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, output[-4000:]
     finally:
-        for process in processes:
-            process.kill()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
     return expected, [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
