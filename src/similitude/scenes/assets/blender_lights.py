@@ -6,6 +6,7 @@ import subprocess
 from functools import lru_cache
 from pathlib import Path
 
+from similitude.core.closest import did_you_mean
 from similitude.core.errors import SceneError
 
 PREFIX = "blender:"
@@ -36,6 +37,7 @@ def blender_light(name: str) -> Path:
     if name not in found:
         raise SceneError(
             f"Blender has no environment {name!r}. "
+            + did_you_mean(name, found)
             + (f"It has {', '.join(found)}." if found else "It has none.")
         )
     return found[name]
