@@ -94,8 +94,10 @@ def test_rows_of_old_folders_count_as_they_did_or_as_their_pictures_say(run):
     for line in lines:
         del line["metrics"]["visible"]
     place.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    (one,) = summarise(read_run(run.folder))
+    old = read_run(run.folder)
+    (one,) = summarise(old)
     assert (one.scenes, one.unseen) == (16, 0)
+    assert {row_record(old, row)["visible"] for row in old.rows} == {None}
 
 
 def test_where_nothing_is_seen_in_any_scene_this_is_said(run):

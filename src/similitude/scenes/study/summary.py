@@ -11,7 +11,7 @@ import numpy as np
 
 from similitude.evaluation.aggregate import mean_of
 from similitude.evaluation.rows import Row
-from similitude.scenes.analysis.factors import counted, unseen
+from similitude.scenes.analysis.factors import VISIBLE, counted, unseen
 from similitude.scenes.analysis.shares import Standing, standing_of
 from similitude.scenes.study.records import PLACE, SceneRun
 
@@ -103,7 +103,8 @@ def row_record(run: SceneRun, row: Row) -> dict[str, Any]:
         "correct": None if unseen(row) else row.success,
         "score": row.score,
         "loss": row.metrics.get("loss"),
-        **{name: value for name, value in row.metrics.items() if name not in ("prediction", "loss")},
+        VISIBLE: row.metrics.get(VISIBLE),
+        **{name: value for name, value in row.metrics.items() if name not in ("prediction", "loss", VISIBLE)},
         "seconds": row.seconds,
         "picture": None if picture is None else str(picture),
         **({"error": row.error} if row.error else {}),
