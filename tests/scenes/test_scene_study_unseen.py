@@ -108,3 +108,17 @@ def test_where_nothing_is_seen_in_any_scene_this_is_said(run):
     (one,) = summarise(replace(run, rows=tuple(rows)))
     assert one.standing is None
     assert "no scene shows anything" in render_dashboard(replace(run, rows=tuple(rows)))
+
+
+@pytest.mark.parametrize("kind", ["adversarial", "optuna", "carbs"])
+def test_searches_go_on_where_nothing_is_seen(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    policy = {"kind": kind, "count": 12, "batch": 4}
+    settings = study(models_in(tmp_path), policy=policy, turns=[0.0, NOTHING])
+    run = run_study(settings, renderer=Flat(str(tmp_path)))
+    assert len(run.rows) == 12
+    assert not run.failures
+    (one,) = summarise(run)
+    assert one.unseen == sum(map(is_unseen, run.rows)) < 12
+    nowhere = replace(settings, controls={"orientation": {"rotation_x": NOTHING, "rotation_z": True}})
+    assert summarise(run_study(nowhere, renderer=Flat(str(tmp_path))))[0].unseen == 12
