@@ -12,7 +12,7 @@ from torch import nn
 from similitude.core.errors import GridError, PlanError
 from similitude.data import load
 from similitude.data.batches import TextBatches
-from similitude.models import GPT
+from similitude.models import GPT, ConvNet, ViT
 from similitude.scaling.plan import plan
 from similitude.training.build import build_model, build_optimizer
 from similitude.training.ensemble import Replica, stack_size, train_ensemble
@@ -226,6 +226,46 @@ def test_stacks_are_of_nearly_equal_size_and_never_too_small():
     assert stack_size(small, 33) == 33
     assert stack_size(large, 33) == 4
     assert stack_size(large, 2) == 2
+
+
+class Images:
+    """Noise of some size, with labels by chance."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def batch(self, seed, step):
+        draws = torch.Generator().manual_seed(1000 * seed + step)
+        images = torch.randn(16, 1, self.rows, self.rows, generator=draws)
+        return images, torch.randint(4, (16,), generator=draws)
+
+    def evaluation(self):
+        return self.batch(77, 0)
+
+    def describe(self):
+        return {"rows": self.rows}
+
+
+def test_convolutions_of_large_images_train_alone_and_those_of_tiny_ones_in_a_stack():
+    make = functools.partial(ConvNet, 1, 4, width=32, norm="batch")
+    replicas = [Replica(0, 0.01), Replica(1, 0.02)]
+
+    def differs(make, rows):
+        options = {"batches": Images(rows), "optimizer": torch.optim.Adam, "steps": 3}
+        found = train_ensemble(make, replicas, loss=cross_entropy, on_step=calls, **options)
+        return largest_difference(found, [alone(make, r, **options) for r in replicas])
+
+    runs = []
+    calls = lambda step, count: runs.append(count)  # noqa: E731
+    assert differs(make, 32) == 0  # bit for bit, batch norm's buffers too
+    assert set(runs) == {1}
+    runs.clear()
+    assert differs(make, 8) < 1e-4
+    assert set(runs) == {2}
+    runs.clear()
+    # Patches do not overlap: their convolution is a matrix.
+    assert differs(functools.partial(ViT, 32, 1, 4, patch=4, width=16, depth=1), 32) < 1e-4
+    assert set(runs) == {2}
 
 
 class Branching(nn.Module):

@@ -243,7 +243,6 @@ def train_job(experiment: GammaExperiment, job: GammaJob) -> list[tuple[RunResul
             steps=experiment.steps,
             optimizer=experiment.optimizer,
             schedule=experiment.schedule,
-            stack=len(job.cells),
         )
         seeds = {int(c["seed"]) for c in job.cells}
         initial = {seed: untrained(experiment, job.gamma, seed) for seed in seeds}

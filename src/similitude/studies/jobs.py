@@ -102,7 +102,6 @@ def run_job(
             optimizer=experiment.optimizer,
             plan=job.plan,
             schedule=experiment.schedule,
-            stack=len(job.cells),
             on_step=on_step,
         )
     except SimilitudeError:

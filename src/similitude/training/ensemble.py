@@ -7,6 +7,7 @@ its own slice with nan and touches no other.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.conv import _ConvNd
 from torch.utils import _pytree as pytree
+from torch.utils.flop_counter import FlopCounterMode
 
 from similitude.core.errors import GridError, PlanError
 from similitude.core.seeding import derive, seeded
@@ -35,6 +38,10 @@ STACK_BYTES = 12 * 2**20
 
 MIN_STACK = 4
 """Replicas that are stacked at least, however wide the model: below it, call overhead dominates."""
+
+CONVOLUTION_FLOPS = 10_000_000
+"""Operations of a forward pass on one batch from which a model with convolutions is faster in the plain loop: a stack
+of convolutions is one convolution of many groups, which libraries compute at a fraction of their speed."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +82,11 @@ def train_ensemble(
         steps: Optimizer steps per run.
         optimizer: Optimizer class, `functools.partial` of one, or instance (its options are taken).
             SGD, Adam and AdamW are stacked; every other class runs in the plain loop, one run after another, and
-            so does a model that cannot be stacked (control flow that depends on data).
+            so does a model that cannot be stacked (control flow that depends on data), or is slower stacked
+            (convolutions of images that are not tiny).
         plan: Rescales initial values and gives each tensor its factors of lr, eps and weight decay.
         schedule: Multiplier of the learning rate by step.
-        stack: Runs per batched program; None chooses by the size of the model.
+        stack: Runs per batched program; None chooses by the size of the model and whether stacking pays.
         on_step: Called after every step of a stack with the step and the number of runs in the stack.
 
     Returns:
@@ -100,12 +108,13 @@ def train_ensemble(
     seeds = sorted({r.seed for r in replicas})
     models = {seed: build_model(make, seed, plan) for seed in seeds}
     probe = build_optimizer(optimizer, [nn.Parameter(torch.zeros(1))])
-    if not can_stack(probe):
+    first = models[seeds[0]]
+    if not can_stack(probe) or (stack is None and not _pays(first, loss, batches.batch(seeds[0], 0))):
         return [
             _alone(make, r, batches, loss, steps, optimizer, plan, schedule, on_step=on_step)
             for r in replicas
         ]
-    size = stack if stack is not None else stack_size(models[seeds[0]], len(replicas))
+    size = stack if stack is not None else stack_size(first, len(replicas))
     results: list[RunResult] = []
     for start in range(0, len(replicas), size):
         part = replicas[start : start + size]
@@ -128,6 +137,20 @@ def stack_size(model: nn.Module, replicas: int) -> int:
     most = max(MIN_STACK, STACK_BYTES // max(1, per_run))
     stacks = -(-replicas // most)
     return -(-replicas // stacks)
+
+
+def _pays(model: nn.Module, loss: Loss, batch: Any) -> bool:
+    """Return whether a stack of a model's runs is faster than the plain loop, by the count of its operations.
+
+    The count, not the clock, so that the same runs are made in the same way on every machine.
+    """
+    if not any(isinstance(m, _ConvNd) and m.stride != m.kernel_size for m in model.modules()):
+        return True
+    # On a copy: norms that follow their inputs would be ahead by a step.
+    model = copy.deepcopy(model)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as counter:
+        loss(model, batch)
+    return counter.get_total_flops() <= CONVOLUTION_FLOPS
 
 
 def _alone(
