@@ -10,11 +10,17 @@ from sklearn.metrics import brier_score_loss
 from torchmetrics.functional.classification import binary_calibration_error
 
 from similitude.core.errors import SceneError
+from similitude.evaluation.rows import Row
 from similitude.scenes.analysis.isotonic import decline, falling, half_of
 from similitude.scenes.analysis.pose import pose_curve
 from similitude.scenes.analysis.reliability import calibration
+from similitude.scenes.analysis.shares import standing_of
 from similitude.scenes.analysis.texture_bias import TEXTURE_CLASSES, cue_conflict, texture_factor
 from similitude.scenes.assets.imagenet import class_names
+from similitude.scenes.frame import Frame
+from similitude.scenes.models.classification import Classification
+from similitude.scenes.models.evaluator import Asked
+from similitude.scenes.scene import Scene
 from tests.scenes.analysis_rows import NAMES, mug_rows, scene_row
 
 RATIO, ANGLE, SKIN = "occlusion.occlusion_ratio", "orientation.rotation_z", "material.texture"
@@ -180,11 +186,54 @@ def sure_rows(count, seed, *, bias=0.0):
 
 
 def test_accepted_classes_are_one_answer():
-    both = {"confidence": 0.3, "probability": 0.55}  # two accepted classes; neither is first
-    rows = [scene_row({"a.x": i}, right=False, **both) for i in range(20)]
+    both = {"confidence": 0.3, "probability": 0.55}  # two accepted classes, one of which is first
+    found = calibration([scene_row({"a.x": i}, right=True, **both) for i in range(20)])
+    assert (found.bins[0].confidence, found.bins[0].accuracy.value) == (pytest.approx(0.55), 1.0)
+    other = {"confidence": 0.4, "probability": 0.6}  # another class is first: sure of that one, and wrong
+    found = calibration([scene_row({"a.x": i}, right=False, **other) for i in range(20)])
+    assert (found.bins[0].confidence, found.bins[0].accuracy.value) == (pytest.approx(0.4), 0.0)
+
+
+def answers(logits, labels, *, top):
+    """Return rows as a study has them of a classifier that gives these logits."""
+
+    def model(batch):
+        return np.asarray(logits, dtype=np.float32)
+
+    model.name, model.names = "model", tuple(NAMES)
+    scene, frame = Scene("mug"), Frame(*[np.zeros((1, 1, c) if c else (1, 1)) for c in (3, 0, 0, 0, 2)])
+    judged = Classification(top=top).judge(model, [Asked(scene, frame, labels)] * len(logits))
+    return [
+        Row("scenes", "mug", "model", one.score, {"a.x": i}, dict(one.metrics), one.success)
+        for i, one in enumerate(judged)
+    ]
+
+
+def test_calibration_never_calls_right_what_the_headline_calls_wrong():
+    flat = answers(np.zeros((20, len(NAMES))), ("coffee mug", "cup"), top=1)
+    found = calibration(flat)
+    assert not any(row.success for row in flat)  # a tie with a class before them
+    assert found.bins[0].accuracy.value == 0.0
+    assert found.overconfidence.value == pytest.approx(1 / len(NAMES))
+    half = np.random.default_rng(0).normal(size=(200, len(NAMES))).round()  # many ties
+    rows = answers(half, ("coffee mug", "cup"), top=1)
     found = calibration(rows)
-    assert found.bins[0].confidence == pytest.approx(0.55)
-    assert found.bins[0].accuracy.value == 1.0
+    shares = sum(one.accuracy.value * one.accuracy.count for one in found.bins) / found.scenes
+    assert shares == pytest.approx(standing_of(rows).accuracy.value)
+    logits = np.tile([5.0, 4.0, 1.0, 0.0, 0.0, 0.0], (20, 1))
+    second = answers(logits, ("coffee mug",), top=2)
+    assert all(row.success for row in second)  # among the first two
+    assert calibration(second).bins[0].accuracy.value == 0.0  # and never the first
+    assert calibration(second).bins[0].confidence == pytest.approx(np.exp(5) / np.exp(logits[0]).sum())
+
+
+def test_answers_that_are_neither_right_nor_wrong_have_no_calibration():
+    told = {"confidence": 0.5, "probability": 0.5}
+    rows = [Row("scenes", "mug", "m", 0.1, {"a.x": i}, told) for i in range(20)]
+    with pytest.raises(SceneError, match="0 answers have a confidence and are right or wrong"):
+        calibration(rows)
+    with pytest.raises(SceneError, match=r"1 answers have .* takes at least two"):
+        calibration(sure_rows(1, 0))
 
 
 def test_the_calibration_error_is_torchmetrics():

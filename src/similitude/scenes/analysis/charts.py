@@ -199,8 +199,8 @@ def _calibration_chart(models: dict[str, list[Row]]) -> Chart | None:
         return None
     return Chart(
         "Sure and right",
-        "confidence in the answer",
-        "accuracy",
+        "confidence in the class put first",
+        "top-1 accuracy",
         (*series, Series("as sure as right", [0.0, 1.0], [0.0, 1.0], kind="guide")),
         "Below the diagonal a model is surer than it is right.",
         y_range=(-0.03, 1.03),

@@ -29,7 +29,7 @@ class Reliability:
         low: Least confidence of the bin.
         high: Greatest.
         confidence: Mean confidence of the answers in it.
-        accuracy: Share of them that are right (Wilson).
+        accuracy: Share of them that are right, top-1 (Wilson).
     """
 
     low: float
@@ -77,29 +77,33 @@ class Calibration:
 
 
 def calibration(rows: Iterable[Row], *, bins: int = BINS) -> Calibration:
-    """Compare how sure a model is with how often it is right, all accepted classes of a scene being one answer.
+    """Compare how sure a model is with how often the class that it puts first (top-1) is right.
 
-    Its probability is the sum of theirs, and it is right where no other class has more. With one accepted class this is
-    the usual calibration of the class put first.
+    All accepted classes of a scene are one answer: where one of them comes first, its probability is the sum of theirs,
+    else it is that of the class that comes first. An answer is right where the row is and no class that is not accepted
+    has a larger logit ("margin" not below 0), whatever the evaluator's k. So with top: 1 it is right where rows say so,
+    ties too. Rows that know neither right and wrong nor a margin are left out.
 
     Args:
         rows: Rows of one model with the metrics "confidence" and "probability".
         bins: Bins of equal width.
 
     Raises:
-        SceneError: Rows lack these metrics, or they are no probabilities.
+        SceneError: Rows lack these metrics, they are no probabilities, or no row says whether its answer is right.
 
     Source: Guo et al., On Calibration of Modern Neural Networks (2017), equation 3.
     """
     kept = judged(rows)
     first, accepted = measured_of(kept, CONFIDENCE), measured_of(kept, "probability")
-    known = np.isfinite(first) & np.isfinite(accepted)
-    first, accepted = first[known], accepted[known]
+    right = np.array([_comes_first(row) for row in kept])
+    known = np.isfinite(first) & np.isfinite(accepted) & np.isfinite(right)
+    first, accepted, right = first[known], accepted[known], right[known]
     # A mug may be called "cup" or "coffee mug": were each an answer of its own, the model would seem unsure of both.
-    sure, right = np.maximum(first, accepted), (accepted >= first).astype(float)
-    if bins < 1 or not len(sure) or sure.min() < 0 or sure.max() > 1 + 1e-6:
+    sure = np.where(right > 0, np.maximum(first, accepted), first)
+    if bins < 1 or len(sure) < 2 or sure.min() < 0 or sure.max() > 1 + 1e-6:
         raise SceneError(
-            f"{len(sure)} answers have a confidence, in {bins} bins: give at least one of each, and probabilities."
+            f"{len(sure)} answers have a confidence and are right or wrong, in {bins} bins: calibration takes at least "
+            "two answers and a bin, and probabilities. Raise the policy's count."
         )
     edges = np.linspace(0, 1, bins + 1)
     which = np.clip(np.searchsorted(edges, sure, side="left") - 1, 0, bins - 1)
@@ -120,3 +124,14 @@ def calibration(rows: Iterable[Row], *, bins: int = BINS) -> Calibration:
         float(((sure - right) ** 2).mean()),
         len(sure),
     )
+
+
+def _comes_first(row: Row) -> float:
+    """Return 1 where an accepted class has the largest logit, 0 where not, nan where the row does not say.
+
+    With k above 1 a row is right too where an accepted class comes second: then its margin is below 0.
+    """
+    margin = row.metrics.get("margin", np.nan)
+    if row.success is None:
+        return np.nan if np.isnan(margin) else float(margin > 0)
+    return float(row.success and not margin < 0)

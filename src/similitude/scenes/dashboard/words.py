@@ -49,8 +49,9 @@ def in_words(found: Findings) -> list[str]:
             else "as sure as right"
         )
         said.append(
-            f"It is {way}: confidence minus accuracy {100 * over.value:.0f} points [{100 * over.low:.0f}, "
-            f"{100 * over.high:.0f}], expected calibration error {100 * found.calibration.error:.0f} points."
+            f"It is {way} of the class that it puts first: confidence minus top-1 accuracy "
+            f"{100 * over.value:.0f} points [{100 * over.low:.0f}, {100 * over.high:.0f}], expected calibration "
+            f"error {100 * found.calibration.error:.0f} points."
         )
     return said
 
@@ -59,10 +60,11 @@ def _standing(found: Findings) -> str:
     failed = f" {found.failed} further scenes have no result." if found.failed else ""
     failed += f" {nothing_seen(found.unseen)}, and count in nothing." if found.unseen else ""
     accuracy = found.standing.accuracy
+    scenes = f"{found.scenes} scene{'s' * (found.scenes != 1)}"
     if accuracy.method == "Wilson":
-        text = f"Right in {percent(accuracy)} of {found.scenes} scenes"
+        text = f"Right in {percent(accuracy)} of {scenes}"
     else:
-        text = f"Mean score {accuracy} over {found.scenes} scenes"
+        text = f"Mean score {accuracy} over {scenes}"
     return f"{text}, mean loss {found.standing.loss}.{failed}" if found.standing.loss else f"{text}.{failed}"
 
 
