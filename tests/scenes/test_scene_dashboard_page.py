@@ -140,6 +140,16 @@ def test_findings_and_what_is_left_out_are_said(page, tmp_path):
     assert "sensitivity indices take at least 40" in few
 
 
+def test_one_scene_has_a_page_that_says_what_could_not_be_said(tmp_path):
+    (row,) = mug_rows(256)[:1]
+    page = render_dashboard(run_of([row, failed_row({"camera.zoom_factor": 1.0})], tmp_path))
+    assert re.search(r"Right in (0|100) % \[\d+, \d+\] of 1 scene,", page)
+    said = page[page.index("What could not be said") :]
+    assert "rules: 1 scenes, 1 of them failures: rules take at least 60" in said
+    assert "calibration takes at least two answers" in said
+    assert "[nan" not in page
+
+
 def test_a_study_without_rows_or_without_results(tmp_path):
     with pytest.raises(SceneError, match="no rows yet"):
         render_dashboard(run_of([], tmp_path))

@@ -125,7 +125,7 @@ def failure_rules(rows: Iterable[Row], *, seed: int = 0) -> FailureRules:
     factors = factors_of(kept)
     fails = measured_of(kept, "right") == 0
     known = np.isfinite(measured_of(kept, "right"))
-    columns, titles = _columns(factors)
+    columns, titles = _columns(factors, len(kept))
     known &= np.isfinite(columns).all(1)
     columns, fails = columns[known], fails[known]
     rarer = int(min(fails.sum(), len(fails) - fails.sum()))
@@ -159,7 +159,9 @@ def _simplest(results: dict[str, Any]) -> int:
     return int(np.flatnonzero(means >= means[best] - error)[0])
 
 
-def _columns(factors: dict[str, Factor]) -> tuple[np.ndarray, list[tuple[str, tuple[str, ...] | None]]]:
+def _columns(
+    factors: dict[str, Factor], rows: int
+) -> tuple[np.ndarray, list[tuple[str, tuple[str, ...] | None]]]:
     """Return a column per number and per name of a factor, and what each is: the factor, and its name or both names."""
     columns, titles = [], []
     for factor in factors.values():
@@ -170,7 +172,7 @@ def _columns(factors: dict[str, Factor]) -> tuple[np.ndarray, list[tuple[str, tu
         for name in factor.names[:1] if len(factor.names) == 2 else factor.names:
             columns.append(np.array([float(value == name) for value in factor.values]))
             titles.append((factor.name, (name, *[other for other in factor.names if other != name])))
-    return np.stack(columns, 1) if columns else np.zeros((0, 0)), titles
+    return np.stack(columns, 1) if columns else np.zeros((rows, 0)), titles
 
 
 def _rules(
