@@ -129,6 +129,23 @@ def test_when_this_process_is_stopped_its_workers_go_too(end):
     assert not any(map(running, workers))
 
 
+def test_a_worker_that_comes_too_late_says_nothing(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, time\n"
+        "from similitude.runs.engine import JobsFailedError\nfrom similitude.runs.pool import ProcessPool\n"
+        "def work(job):\n    os._exit(7) if job == 0 else time.sleep(0.3)\n"
+        "if __name__ == '__main__':\n"
+        "    try:\n        ProcessPool(2).map(work, [0, 1, 2], on_done=lambda job, _: print(job))\n"
+        "    except JobsFailedError as error:\n        print(error)\n"
+        "else:\n    time.sleep(1)  # the one in the place of the dead is still starting when all is done\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("1\n2\n")
+    assert "exit code 7" in done.stdout
+    assert done.stderr == ""
+
+
 def test_a_script_without_guard_is_told_so(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

@@ -190,8 +190,8 @@ def _serve(connection: Connection, function: bytes, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    connection.send_bytes(b"ready")
     with suppress(EOFError, OSError):
+        connection.send_bytes(b"ready")  # to nobody, where the others did its job while it started
         while True:
             connection.send_bytes(compute(function, connection.recv_bytes(), threads))
 
