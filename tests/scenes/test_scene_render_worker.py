@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,7 @@ from similitude.scenes.frame import GROUND, OBJECT
 from similitude.scenes.renderers import blender_worker
 from similitude.scenes.renderers.cycles import Cycles
 from similitude.scenes.renderers.worker_process import WorkerProcess
-from similitude.scenes.stage import Placed, Stage, ground_at
+from similitude.scenes.stage import Camera, Placed, Stage, ground_at
 
 STAGE = Stage(Placed("plane", material=MATT), (ground_at(-0.5, MATT),))
 
@@ -83,6 +86,57 @@ def test_meshes_are_sent_once_and_again_to_a_new_process(
     assert cycles.draw(STAGE, resolution=8).depth.min() - 1 == 1
     assert cycles.pid != first
     cycles.close()
+
+
+def test_threads_that_share_a_renderer_have_their_own_pictures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # The light says the focal length: a picture of another stage has another.
+    text = PLAIN.replace("0.25)", 'told["stage"]["camera"]["focal_length"] / 1000)')
+    text = text.replace("n = told", "time.sleep(0.002); n = told")
+    cycles = fake(monkeypatch, tmp_path, text)
+    stages = {focal: replace(STAGE, camera=Camera(focal_length=focal)) for focal in (20.0, 40.0, 60.0, 80.0)}
+
+    def draw(focal: float) -> list[float]:
+        found = []
+        for _ in range(10):
+            found.append(float(cycles.draw(stages[focal], resolution=4 + int(focal) // 20).alpha.mean()))
+            if focal == 80:
+                cycles.close()  # between pictures of the others
+        return found
+
+    with ThreadPoolExecutor(len(stages)) as threads:
+        for focal, found in zip(stages, threads.map(draw, stages), strict=True):
+            assert found == pytest.approx([focal / 1000] * 10)
+    cycles.close()
+
+
+def test_a_fork_draws_although_a_thread_of_its_parent_was_drawing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cycles = fake(monkeypatch, tmp_path, PLAIN.replace('told["threads"]', "time.sleep(1 if n == 16 else 0)"))
+    cycles.draw(STAGE, resolution=8)
+    thread = threading.Thread(target=cycles.draw, args=(STAGE,), kwargs={"resolution": 16})
+    thread.start()
+    time.sleep(0.3)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # it would wait for ever
+        try:
+            os._exit(int(cycles.draw(STAGE, resolution=8).rgb.max() <= 0))
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    thread.join()
+    cycles.close()
+
+
+def test_what_was_ended_is_asked_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake(monkeypatch, tmp_path, LEAVES)
+    worker = WorkerProcess([sys.executable, str(tmp_path / "worker.py")], "fake", limit=30)
+    worker.end()
+    with pytest.raises(SceneError, match="its process was ended"):
+        worker.ask()
 
 
 def test_a_killed_process_is_an_error_and_the_next_picture_is_drawn(

@@ -14,6 +14,7 @@ from similitude.scenes.frame import OBJECT
 from similitude.scenes.meshes import Mesh, ObjectModel
 from similitude.scenes.objects.catalog import find_object
 from similitude.scenes.renderers.optics import GLOSS_FROM, linear
+from similitude.scenes.renderers.turns import Turns
 from similitude.scenes.stage import Material, Placed, Stage
 
 
@@ -140,6 +141,7 @@ def _finish(placed: Placed, model: ObjectModel, mesh: Mesh, textures: dict[str, 
 
 
 _DIGESTS: dict[int, tuple[Any, str]] = {}
+_TURNS = Turns()
 
 
 def _digest(pixels: np.ndarray) -> str:
@@ -147,7 +149,8 @@ def _digest(pixels: np.ndarray) -> str:
     if held is not None and held[0] is pixels:
         return held[1]
     made = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
-    while len(_DIGESTS) >= 64:
-        del _DIGESTS[next(iter(_DIGESTS))]
-    _DIGESTS[id(pixels)] = (pixels, made)
+    with _TURNS:
+        while len(_DIGESTS) >= 64:
+            del _DIGESTS[next(iter(_DIGESTS))]
+        _DIGESTS[id(pixels)] = (pixels, made)
     return made

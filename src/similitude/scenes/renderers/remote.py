@@ -13,6 +13,7 @@ from similitude.core.errors import SceneError
 from similitude.scenes.frame import Frame
 from similitude.scenes.renderers.described import Described, box_coordinates
 from similitude.scenes.renderers.optics import UNIT, over_black
+from similitude.scenes.renderers.turns import Turns
 from similitude.scenes.renderers.worker_process import WorkerProcess
 from similitude.scenes.stage import SENSOR, Camera, Stage
 
@@ -25,6 +26,8 @@ class Remote:
 
     Every picture is a complete stage. Meshes and textures are sent once and kept in the process by their digests. When
     the process ends, hangs or answers nonsense, the picture is a `SceneError`, and the next one starts a new process.
+
+    Threads may share it: one picture is drawn after the other, and `close` waits for the one that is being drawn.
 
     Args:
         name: Of the renderer.
@@ -40,6 +43,7 @@ class Remote:
         self._limit = limit
         self._worker: WorkerProcess | None = None
         self._owner = 0
+        self._turns = Turns()
         self._meshes: dict[str, int] = {}
         self._images: dict[str, int] = {}
 
@@ -58,24 +62,26 @@ class Remote:
             options: What else the worker is told.
         """
         told = Described.of(stage)
-        worker = self._started()
-        header, arrays, meshes, images = self._request(told)
-        header |= {"stage": _plain(stage, told), "resolution": resolution, "samples": samples, **options}
-        try:
-            _, passes = worker.ask(header, arrays)
-        except BaseException:
-            # What the worker still holds is not known: the next picture starts a new one.
-            self.close()
-            raise
-        self._meshes, self._images = meshes, images
+        with self._turns:
+            worker = self._started()
+            header, arrays, meshes, images = self._request(told)
+            header |= {"stage": _plain(stage, told), "resolution": resolution, "samples": samples, **options}
+            try:
+                _, passes = worker.ask(header, arrays)
+            except BaseException:
+                # What the worker still holds is not known: the next picture starts a new one.
+                self.close()
+                raise
+            self._meshes, self._images = meshes, images
         return self._frame(told, passes, resolution)
 
     def close(self) -> None:
         """End the process; the next picture starts a new one."""
-        if self._worker is not None:
-            self._worker.end()
-        self._worker = None
-        self._meshes, self._images = {}, {}
+        with self._turns:
+            if self._worker is not None:
+                self._worker.end()
+            self._worker = None
+            self._meshes, self._images = {}, {}
 
     def _running(self) -> bool:
         return self._worker is not None and self._worker.end.alive and self._owner == os.getpid()

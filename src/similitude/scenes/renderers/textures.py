@@ -9,6 +9,7 @@ import numba
 import numpy as np
 
 from similitude.scenes.renderers.optics import linear
+from similitude.scenes.renderers.turns import Turns
 
 _KEPT = 48  # pyramids held at once
 
@@ -29,6 +30,7 @@ class Pyramid:
 
 
 _PYRAMIDS: dict[int, tuple[np.ndarray, Pyramid]] = {}
+_TURNS = Turns()
 
 
 def pyramid_of(pixels: np.ndarray) -> Pyramid:
@@ -50,9 +52,10 @@ def pyramid_of(pixels: np.ndarray) -> Pyramid:
     if pixels.shape[-1] == 4 and (pixels[..., 3] < 0.5).any():
         solid = np.ascontiguousarray(pixels[..., 3] >= 0.5)
     made = Pyramid(np.concatenate(parts), np.array(levels, np.int64), solid)
-    while len(_PYRAMIDS) >= _KEPT:
-        del _PYRAMIDS[next(iter(_PYRAMIDS))]
-    _PYRAMIDS[id(pixels)] = (pixels, made)
+    with _TURNS:
+        while len(_PYRAMIDS) >= _KEPT:
+            del _PYRAMIDS[next(iter(_PYRAMIDS))]
+        _PYRAMIDS[id(pixels)] = (pixels, made)
     return made
 
 

@@ -13,6 +13,7 @@ from embreex.mesh_construction import TriangleMesh
 
 from similitude.scenes.meshes import ObjectModel
 from similitude.scenes.renderers.textures import pyramid_of, solid_at
+from similitude.scenes.renderers.turns import Turns
 from similitude.scenes.stage import Placed
 
 _KEPT = 24  # trees held at once
@@ -68,18 +69,20 @@ class Geometry:
 
 
 _GEOMETRIES: dict[str, Geometry] = {}
+_TURNS = Turns()
 
 
 def geometry_of(model: ObjectModel) -> Geometry:
     """Return the geometry of a model, made once for what it consists of."""
-    held = _GEOMETRIES.pop(model.digest, None)
-    if held is None:
-        held = Geometry.of(model)
-    faces = len(held.faces) + sum(len(g.faces) for g in _GEOMETRIES.values())
-    while _GEOMETRIES and (len(_GEOMETRIES) >= _KEPT or faces > _KEPT_FACES):
-        faces -= len(_GEOMETRIES.pop(next(iter(_GEOMETRIES))).faces)
-    _GEOMETRIES[model.digest] = held  # the last one used is at the end
-    return held
+    with _TURNS:
+        held = _GEOMETRIES.pop(model.digest, None)
+        if held is None:
+            held = Geometry.of(model)
+        faces = len(held.faces) + sum(len(g.faces) for g in _GEOMETRIES.values())
+        while _GEOMETRIES and (len(_GEOMETRIES) >= _KEPT or faces > _KEPT_FACES):
+            faces -= len(_GEOMETRIES.pop(next(iter(_GEOMETRIES))).faces)
+        _GEOMETRIES[model.digest] = held  # the last one used is at the end
+        return held
 
 
 @dataclass(frozen=True, eq=False)

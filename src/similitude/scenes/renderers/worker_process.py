@@ -18,6 +18,7 @@ import numpy as np
 
 from similitude.core.errors import SceneError
 from similitude.scenes.renderers.blender_worker import SCRATCH
+from similitude.scenes.renderers.turns import Turns
 
 _MOST = 1 << 20  # bytes of a header
 _CHUNK = 1 << 20
@@ -37,6 +38,7 @@ class WorkerProcess:
     def __init__(self, command: list[str], name: str, *, limit: float) -> None:
         self._name = name
         self._limit = limit
+        self._turns = Turns()
         there, self._write = os.pipe()
         self._read, back = os.pipe()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
@@ -73,28 +75,36 @@ class WorkerProcess:
     def ask(
         self, header: Mapping[str, Any] | None = None, arrays: Mapping[str, np.ndarray] | None = None
     ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Send a message, or none, and return the next answer.
+        """Send a message, or none, and return the next answer; threads that ask are answered one after the other.
 
         Raises:
             SceneError: The process ended, took too long, answered what is no message, or says that something is wrong;
                 but in the last case it is ended.
         """
-        until = time.monotonic() + self._limit
-        try:
-            if header is not None:
-                held = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}
-                shapes = [[name, array.dtype.str, list(array.shape)] for name, array in held.items()]
-                text = json.dumps({**header, "arrays": shapes}).encode()
-                self._put(struct.pack("<I", len(text)) + text, until)
-                for array in held.values():
-                    self._put(array.reshape(-1).view(np.uint8).data, until)
-            answer, found = self._message(until)
-        except BaseException:
-            self.end()
-            raise
+        with self._turns:
+            if not self.end.alive:
+                raise SceneError(f"{self._name}: its process was ended. The next picture starts a new one.")
+            try:
+                answer, found = self._exchange(header, arrays or {})
+            except BaseException:
+                self.end()
+                raise
         if "error" in answer:
             raise SceneError(f"{self._name} refused: {answer['error']}")
         return answer, found
+
+    def _exchange(
+        self, header: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray]
+    ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        until = time.monotonic() + self._limit
+        if header is not None:
+            held = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+            shapes = [[name, array.dtype.str, list(array.shape)] for name, array in held.items()]
+            text = json.dumps({**header, "arrays": shapes}).encode()
+            self._put(struct.pack("<I", len(text)) + text, until)
+            for array in held.values():
+                self._put(array.reshape(-1).view(np.uint8).data, until)
+        return self._message(until)
 
     def _message(self, until: float) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         size = struct.unpack("<I", self._get(4, until))[0]
