@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from similitude.evaluation.rows import Row
 from similitude.runs.engine import Engine, InProcess, JobsFailedError
 from similitude.scenes.analysis.factors import unseen
 from similitude.scenes.known import check_names
-from similitude.scenes.renderers.open_renderers import close_renderers
+from similitude.scenes.renderers.open_renderers import renderers_in_use
 from similitude.scenes.renderers.renderer import Renderer, renderer_named
 from similitude.scenes.scene import Scene
 from similitude.scenes.study.drawing import Drawn, draw_scenes
@@ -125,11 +126,8 @@ class _Running:
             classes=classes_in(self.stored),
         )
         self._write()
-        try:
+        with renderers_in_use(), closing(self.judging):
             self._ask(policies)
-        finally:
-            self.judging.close()
-            close_renderers()
         rows = tuple(self.rows.values())
         if not any(row.failed for row in rows):
             self._write(finished={digest: [row_digest(row) for row in rows]})
