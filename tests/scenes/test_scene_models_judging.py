@@ -54,10 +54,19 @@ def test_classes_are_judged_as_torch_would():
     assert [one.metrics["loss"] for one in plain] == pytest.approx(wanted.tolist())
 
 
-@pytest.mark.parametrize(("top", "right"), [(1, False), (2, False), (3, True), (9, True)])
+@pytest.mark.parametrize(("top", "right"), [(1, False), (2, False), (3, True)])
 def test_top_k(top, right):
     (one,) = Classification(top=top).judge(answering(np.array([[3.0, 1.0, 2.0, 0.0]])), asked())
     assert (one.success, one.score) == (right, float(right))
+
+
+@pytest.mark.parametrize("top", [4, 2000])
+def test_as_many_first_classes_as_there_are_say_nothing(top):
+    logits = np.array([[3.0, 1.0, 2.0, 0.0]])
+    for names in ("abcd", ()):  # whether or not the number is known before
+        (one,) = Classification(top=top).judge(answering(logits, names), asked(labels=("3",)))
+        assert (one.success, math.isnan(one.score)) == (None, True)
+        assert f"top={top} of 4 classes makes every answer right" in one.error
 
 
 def test_a_very_sure_model_has_a_finite_loss():

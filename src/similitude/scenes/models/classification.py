@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from similitude.core.errors import SceneError
+from similitude.scenes.models.classes import too_many
 from similitude.scenes.models.classifier import accepted_classes
 from similitude.scenes.models.evaluator import Asked, Judged, pictures
 
@@ -23,7 +24,7 @@ class Classification:
     largest z in A minus the largest outside.
 
     Attributes:
-        top: k.
+        top: k, fewer than there are classes.
         names: Names of classes by model.
 
     Raises:
@@ -41,6 +42,8 @@ class Classification:
     def judge(self, model: Any, asked: Sequence[Asked]) -> list[Judged]:
         """Show pictures to a classifier; see `Evaluator.judge`.
 
+        Where all its classes are among the first k, no answer has a worth.
+
         Raises:
             SceneError: Its answers are no logits with a row per picture.
         """
@@ -50,6 +53,8 @@ class Classification:
                 f"model '{model.name}' gave {logits.dtype} of shape {logits.shape} for {len(asked)} pictures; logits of "
                 f"shape ({len(asked)}, classes) are wanted."
             )
+        if told := too_many(self.top, logits.shape[1]):
+            return [Judged(error=f"model '{model.name}': {told}") for _ in asked]
         self.names[model.name] = names = classes_of(model, logits.shape[1])
         return [self._judged(row, one, names) for row, one in zip(logits.astype(float), asked, strict=True)]
 

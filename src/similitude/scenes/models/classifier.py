@@ -97,7 +97,9 @@ def accepted_classes(labels: Iterable[str], names: Sequence[str]) -> tuple[int, 
             close = closest_name(label.casefold(), known, cutoff=0.5)
             hint = "" if close is None else f"Did you mean {close!r}? "
             how = (
-                "Its classes have no names: give their numbers." if not names else "Say labels in the study."
+                "Its classes have no names: give their numbers."
+                if not any(names)
+                else "Say labels in the study."
             )
             raise SceneError(f"{label!r} is none of the model's {len(names) or ''} classes. {hint}{how}")
         found.add(known[label.casefold()])

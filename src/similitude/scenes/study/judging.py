@@ -12,6 +12,7 @@ from similitude.evaluation.rows import Row
 from similitude.runs.engine import one_line
 from similitude.scenes.analysis.factors import VISIBLE
 from similitude.scenes.models.catalog import model_name, model_named
+from similitude.scenes.models.classes import check_classes, names_without_loading
 from similitude.scenes.models.custom import Custom
 from similitude.scenes.models.evaluator import Asked, Judged, evaluator_of
 from similitude.scenes.scene import Scene
@@ -54,7 +55,8 @@ class Judging:
         classes: Names of classes by model, as known from an earlier run.
 
     Raises:
-        SceneError: The evaluator is none, two models have one name, or TensorBoard is not installed.
+        SceneError: The evaluator is none, two models have one name, labels or the evaluator do not fit the classes of a
+            model, as far as they are known, or TensorBoard is not installed.
     """
 
     def __init__(
@@ -71,11 +73,16 @@ class Judging:
         self.versions = versions
         self.evaluator = evaluator_of(settings.evaluator)
         self.subjects = self._subjects()
+        for subject, reference in zip(self.subjects, settings.models, strict=True):  # before a folder is made
+            names = names_without_loading(reference)
+            check_classes(self.evaluator, settings.labels, model=subject, names=names)
         self.models: dict[str, Any] = {}
         self.waiting: list[_Waiting] = []
         self._known = dict(classes or {})
         if tensorboard and folder is None:
             raise SceneError("TensorBoard's events need a folder. Name one, or leave them out.")
+        if folder is not None and not folder.rows.path.exists():
+            self.load()  # all is to be judged, and what is refused now leaves no folder behind
         self.events = Events(folder.place) if tensorboard and folder is not None else None
 
     @property
@@ -87,13 +94,16 @@ class Judging:
         """Load the models, once.
 
         Raises:
-            SceneError, FactoryError: One is not there.
+            SceneError, FactoryError: One is not there, or labels or the evaluator do not fit its classes.
         """
         for subject, reference in zip(self.subjects, self.settings.models, strict=True):
             if subject not in self.models:
                 evaluator = self.evaluator
                 own = isinstance(evaluator, Custom)
-                self.models[subject] = evaluator if own else model_named(reference, kind=evaluator.kind)
+                model = evaluator if own else model_named(reference, kind=evaluator.kind)
+                names = getattr(model, "names", ())
+                check_classes(evaluator, self.settings.labels, model=subject, names=names)
+                self.models[subject] = model
 
     def take(self, scene: Scene, drawn: Drawn, rows: Mapping[str, Row]) -> None:
         """Take a scene that was drawn, or failed to be.
