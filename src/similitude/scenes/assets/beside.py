@@ -40,18 +40,26 @@ class FolderFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.stamps: dict[Path, tuple[int, int]] = {}
+        """Of every path that was looked at, from before it was read; of those that were not there too."""
 
     def read(self, name: str) -> bytes | None:
         """Return the bytes of a file of the folder; see `Files.read`."""
+        file = self.place(name)
+        return None if file is None else read_file(file)
+
+    def place(self, name: str) -> Path | None:
+        """Return the file of the folder that a name stands for; see `Files.read`."""
         root = self.folder.resolve()
         for inside in _inside(name):
+            self.stamps[root / inside] = stamp_of(root / inside)
             try:
                 file = (root / inside).resolve()
                 there = file.is_relative_to(root) and file.is_file()
             except (OSError, ValueError):  # no name that a disk could have
                 continue
             if there:
-                return read_file(file)
+                return file
         return None
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -15,7 +17,7 @@ from PIL import Image, PngImagePlugin
 from trimesh.resolvers import Resolver
 
 from similitude.core.errors import SceneError
-from similitude.scenes.assets.beside import Files, FolderFiles, read_file
+from similitude.scenes.assets.beside import Files, FolderFiles, read_file, stamp_of
 from similitude.scenes.assets.gltf_header import check_gltf
 from similitude.scenes.assets.looks import Looks
 from similitude.scenes.assets.normals import smooth_corners
@@ -33,7 +35,35 @@ UPRIGHT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 """From y up and the front to +z, as glTF and most OBJ files have it, to z up and the front to -y."""
 
 
-def load_object(path: str | Path) -> ObjectModel:
+_REMEMBERED = 64  # objects that are kept
+_kept: OrderedDict[str, tuple[ObjectModel, dict[Path, tuple[int, int]]]] = OrderedDict()
+_keeping = threading.Lock()
+
+
+def remembered_object(name: str) -> ObjectModel:
+    """Return what `load_object` does, read again once the file or any that it names beside it has changed.
+
+    Args:
+        name: An .obj, .gltf or .glb file.
+
+    Raises:
+        SceneError: As for `load_object`.
+    """
+    with _keeping:
+        model, stamps = _kept.get(name, (None, {}))
+    if model is None or any(stamp_of(path) != stamp for path, stamp in stamps.items()):
+        files = FolderFiles(Path(name).parent)
+        files.stamps[Path(name)] = stamp_of(Path(name))
+        model, stamps = load_object(name, files=files), files.stamps
+    with _keeping:
+        _kept[name] = model, stamps
+        _kept.move_to_end(name)
+        while len(_kept) > _REMEMBERED:
+            _kept.popitem(last=False)
+    return model
+
+
+def load_object(path: str | Path, *, files: FolderFiles | None = None) -> ObjectModel:
     """Return the model in a file, its middle at the origin, its largest extent 1, z up and its front to -y.
 
     In the file y is up and the front to +z, as glTF 2.0 lays down and most OBJ files are. Pictures and materials are
@@ -45,6 +75,7 @@ def load_object(path: str | Path) -> ObjectModel:
 
     Args:
         path: An .obj, .gltf or .glb file.
+        files: Reads what lies beside it, and knows afterwards what that was; None for one of its own.
 
     Returns:
         The model, its name that of the file.
@@ -56,9 +87,8 @@ def load_object(path: str | Path) -> ObjectModel:
     if path.suffix.lower() not in KINDS:
         raise SceneError(f"{path}: is none of {', '.join(KINDS)}. Export the model as one of them.")
     data = read_file(path)
-    return read_model(
-        path.stem, data, kind=path.suffix.lower()[1:], files=FolderFiles(path.parent), where=str(path)
-    )
+    beside = FolderFiles(path.parent) if files is None else files
+    return read_model(path.stem, data, kind=path.suffix.lower()[1:], files=beside, where=str(path))
 
 
 def read_model(

@@ -256,8 +256,8 @@ def find_object(name: str) -> ObjectModel:
     """Return an object: its middle at the origin, its largest extent 1, z up, its front to -y.
 
     Args:
-        name: One of `OBJECTS`, "sweethome3d:NAME", or the path of an OBJ or glTF file, which is read again once it has
-            changed.
+        name: One of `OBJECTS`, "sweethome3d:NAME", or the path of an OBJ or glTF file, which is read again once it or a
+            file that it names beside it has changed.
 
     Raises:
         SceneError: There is no such object, or its file cannot be read.
@@ -266,23 +266,21 @@ def find_object(name: str) -> ObjectModel:
         >>> find_object("mug").labels
         ('coffee mug', 'cup')
     """
-    is_file = Path(name).suffix.lower() in FILES and not name.startswith(FURNITURE)
-    return _found(name, _changed(name) if is_file else 0)
+    if Path(name).suffix.lower() in FILES and not name.startswith(FURNITURE):
+        from similitude.scenes.assets.loading import remembered_object
+
+        return remembered_object(name)
+    return _found(name)
 
 
 @lru_cache(maxsize=64)
-def _found(name: str, changed: int) -> ObjectModel:
-    del changed  # part of what is remembered by
+def _found(name: str) -> ObjectModel:
     if name in OBJECTS:
         return built(OBJECTS[name])
     if name.startswith(FURNITURE):
         from similitude.scenes.assets.sweethome import furniture
 
         return furniture(name.removeprefix(FURNITURE))
-    if Path(name).suffix.lower() in FILES:
-        from similitude.scenes.assets.loading import load_object
-
-        return load_object(name)
     raise SceneError(
         f"there is no object {name!r}. "
         + did_you_mean(name, OBJECTS)
@@ -296,11 +294,3 @@ def built(entry: ObjectEntry) -> ObjectModel:
     made = entry.make()
     named = replace(made, name=entry.name, labels=entry.labels, meshes=united(made.meshes)).normalised()
     return replace(named, meshes=tuple(settled(mesh) for mesh in named.meshes))
-
-
-def _changed(path: str) -> int:
-    """Return when a file was last changed, in nanoseconds; 0 where that cannot be seen."""
-    try:
-        return Path(path).stat().st_mtime_ns
-    except (OSError, ValueError):
-        return 0
