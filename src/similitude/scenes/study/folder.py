@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,10 @@ from similitude.evaluation.rowfile import RowFile
 from similitude.evaluation.rows import Row
 from similitude.report.files import replacing, write_atomically
 from similitude.runs.faults import storage_fault
-from similitude.scenes.controls.catalog import control_named
-from similitude.scenes.controls.control import Phase
 from similitude.scenes.frame import Frame
 from similitude.scenes.study.records import FRAMES, LOG, PICTURES, STUDY
 from similitude.scenes.study.settings import StudySettings
+from similitude.scenes.study.ways import Ways
 
 _JUDGES = ("evaluator", "labels")
 
@@ -54,6 +53,8 @@ class StudyFolder:
             ) from error
         if not isinstance(data, dict) or not isinstance(data.get("settings"), dict):
             raise SceneError(f"{self.place / STUDY} is no study's. Remove it, or name another folder.")
+        if damage := _damage(data):
+            raise SceneError(f"{self.place / STUDY} is damaged: {damage}. Remove it, or name another folder.")
         return data
 
     def check(self, settings: StudySettings, files: Mapping[str, str]) -> dict[str, Any]:
@@ -67,18 +68,7 @@ class StudyFolder:
             return stored
         before, now = stored["settings"], settings.to_dict()
         differ = [name for name in _JUDGES if before.get(name) != now[name]]
-        kinds = [_kinds(one.get("controls", {})) for one in (before, now)]
-        differ += [
-            f"controls: {name}" for name in kinds[0] if kinds[1].get(name, kinds[0][name]) != kinds[0][name]
-        ]
-        orders = [_effects(one.get("controls", {})) for one in (before, now)]
-        both = [[name for name in order if name in set(orders[0]) & set(orders[1])] for order in orders]
-        differ += [f"the order of {' and '.join(both[0])}"] if both[0] != both[1] else []
-        differ += [
-            f"the content of {name}"
-            for name, digest in stored.get("files", {}).items()
-            if files.get(name, digest) != digest
-        ]
+        differ += Ways.of(settings, files).differences(Ways.from_dict(stored))
         if differ:
             raise SceneError(
                 f"{self.place} holds rows of another study: {', '.join(differ)} was not what it is now. Name another "
@@ -86,13 +76,23 @@ class StudyFolder:
             )
         return stored
 
-    def write(self, settings: StudySettings, **more: Any) -> None:
+    def write(
+        self, settings: StudySettings, files: Mapping[str, str], stored: Mapping[str, Any], **more: Any
+    ) -> None:
         """Write what the folder is the study of.
+
+        Args:
+            settings: The study.
+            files: Digests of the files that it names.
+            stored: What was there before (`check`): what earlier runs of other objects or controls made their rows from
+                is kept, however many came since.
+            **more: Further parts.
 
         Raises:
             ReportError: It cannot be written.
         """
-        data = {"settings": settings.to_dict(), **more}
+        ways = Ways.of(settings, files).after(Ways.from_dict(stored))
+        data = {"settings": settings.to_dict(), **ways.to_dict(), **more}
         write_atomically(self.place / STUDY, json.dumps(finite(data), indent=1, allow_nan=False) + "\n")
 
     def keep_frame(self, key: str, raw: bytes) -> None:
@@ -148,36 +148,32 @@ def row_digest(row: Row) -> str:
     return hashlib.sha256(row.key.encode()).hexdigest()[:24]
 
 
-def file_digests(settings: StudySettings) -> dict[str, str]:
-    """Return the SHA-256 of the files that a study names by path, of those that are there."""
-    named = [*settings.objects, *settings.environments, *_texts(settings.controls)]
-    for reference in (*settings.models, *_texts(settings.evaluator)):
-        place = reference.rpartition(":")[0]
-        named += [place] if place.endswith(".py") else []
-    found = {}
-    for name in dict.fromkeys(named):
-        place = Path(name)
-        try:
-            if place.is_absolute() and place.is_file():
-                found[name] = hashlib.sha256(place.read_bytes()).hexdigest()
-        except OSError:  # what cannot be read fails in its scenes, which say so
-            continue
-    return found
-
-
-def _texts(data: Any) -> Sequence[str]:
-    if isinstance(data, str):
-        return [data]
-    if isinstance(data, Mapping):
-        return [text for value in data.values() for text in _texts(value)]
-    return [text for value in data for text in _texts(value)] if isinstance(data, list | tuple) else []
-
-
-def _kinds(controls: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    return {name: str(given.get("kind", name)) for name, given in controls.items()}
-
-
-def _effects(controls: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return the effects on the picture, which act in the order in which they are given."""
-    kinds = _kinds(controls).items()
-    return [name for name, kind in kinds if control_named(kind, instance=name).phase is Phase.EFFECT]
+def _damage(data: Mapping[str, Any]) -> str:
+    """Return what is wrong with the parts of a `study.json`; empty where nothing is."""
+    settings = data["settings"]
+    parts = {
+        **{f"'{name}'": data.get(name) for name in ("files", "classes", "versions", "finished", "kinds")}
+    }
+    parts |= {f"'{name}' in its settings": settings.get(name, "") for name in (*_JUDGES, "controls")}
+    for name, part in parts.items():
+        if part is not None and not isinstance(part, dict):
+            return (
+                f"{name} is {part!r:.40}, and a mapping is expected" if part != "" else f"{name} is missing"
+            )
+    for name, held, kind in (
+        ("classes", data.get("classes"), list),
+        ("finished", data.get("finished"), list),
+        ("files", data.get("files"), str),
+        ("kinds", data.get("kinds"), str),
+        ("controls", settings["controls"], dict),
+    ):
+        if wrong := [one for one in (held or {}).values() if not isinstance(one, kind)]:
+            return f"'{name}' holds {wrong[0]!r:.40}"
+    orders = data.get("orders") or []
+    if not isinstance(orders, list) or not all(isinstance(one, list) for one in orders):
+        return f"'orders' is {orders!r:.40}, and lists are expected"
+    try:
+        Ways.from_dict(data)
+    except SceneError as error:
+        return f"its settings are none: {error}"
+    return ""

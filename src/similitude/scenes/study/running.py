@@ -20,8 +20,9 @@ from similitude.scenes.known import check_names
 from similitude.scenes.renderers.open_renderers import renderers_in_use
 from similitude.scenes.renderers.renderer import Renderer, renderer_named
 from similitude.scenes.scene import Scene
+from similitude.scenes.study.digests import file_digests
 from similitude.scenes.study.drawing import Drawn, draw_scenes
-from similitude.scenes.study.folder import StudyFolder, file_digests, row_digest
+from similitude.scenes.study.folder import StudyFolder, row_digest
 from similitude.scenes.study.judging import Judging
 from similitude.scenes.study.records import NAME, VERSION, SceneRun, classes_in, read_log
 from similitude.scenes.study.settings import StudySettings
@@ -158,7 +159,8 @@ class _Running:
         if self.folder is not None:
             self.folder.write(
                 self.settings,
-                files=self.files,
+                self.files,
+                self.stored,
                 classes=self.judging.classes,
                 versions=self.versions.after(self.told).to_dict(),
                 **more,

@@ -144,7 +144,7 @@ def versions_of(settings: StudySettings, renderer: Renderer | None, before: Vers
 def model_version(reference: str) -> str | None:
     """Return the version of a model: of the packages that hold its code and weights, and of files in a folder.
 
-    A file of the user's has none: what it holds is compared as it is (`folder.file_digests`).
+    A file of the user's has none: what it holds is compared as it is (`digests.file_digests`).
 
     Returns:
         The version; None where a package is not installed.
