@@ -88,6 +88,9 @@ def test_the_everyday_view_can_be_begun_with(cli, tmp_path):
         (("mug", "--out", "a.png", "--environment", "sunsett"), "Did you mean sunset?"),
         (("mug", "--out", "a.png", "--set", "texture.name=zebbra"), "setting 'name': there is no texture"),
         (("mgu", "--out", "a.png", "--canonical"), "Did you mean mug?"),
+        (("~nobody-at-all/chair.glb", "--out", "a.png"), "is no path on this machine"),
+        (("mug", "--out", "a.png", "--set", 'texture.name="a\\0/b.png"'), "is no path on this machine"),
+        (("m" * 5000, "--out", "a.png"), "there is no object"),
     ],
 )
 def test_wrong_use_is_told(arguments, said, cli):

@@ -76,6 +76,12 @@ def test_true_is_a_control_s_own_range_and_nothing_may_vary():
         ({"objects": ["mug"], "resolution": 1.5}, "resolution=1.5"),
         ({"objects": ["mug"], "renderer": 3}, "renderer=3"),
         ({"objects": ["mug"], "controls": ["scale"]}, "no mapping"),
+        ({"objects": ["mug"], "controls": {None: {"kind": "scale"}}}, "controls: None is no name"),
+        ({"objects": ["mug"], "controls": {True: {"kind": "scale"}}}, "controls: True is no name"),
+        (
+            {"objects": ["mug"], "controls": {1: {"kind": "scale"}, "1": {"kind": "light"}}},
+            "'1' is given twice",
+        ),
         ({"objects": ["mug"], "controls": {"orientaton": {}}}, "Did you mean orientation?"),
         ({"objects": ["mug"], "controls": {"scale": {"facto": 1.0}}}, "Did you mean factor?"),
         ({"objects": ["mug"], "controls": {"scale": {"factor": {"low": 1, "high": 0.5}}}}, "not below"),
@@ -85,6 +91,18 @@ def test_true_is_a_control_s_own_range_and_nothing_may_vary():
         ({"objects": ["mug"], "controls": {"occlusion": {"direction": "rigth"}}}, "Did you mean right?"),
         ({"objects": ["mug"], "controls": {"corruption": {"name": ["fog", "snw"]}}}, "Did you mean snow?"),
         ({"objects": ["mug"], "controls": {"scale": {"factor": [0.5, "big"]}}}, "'big'"),
+        (
+            {"objects": ["mug"], "controls": {"scale": {"factor": {"log": "no"}}}},
+            "log='no' is neither true nor",
+        ),
+        (
+            {"objects": ["mug"], "controls": {"scale": {"factor": {"log": 0}}}},
+            "log=0 is neither true nor false",
+        ),
+        (
+            {"objects": ["mug"], "controls": {"scale": {"factor": {"integer": "false"}}}},
+            "integer='false' is neither",
+        ),
         (
             {"objects": ["mug"], "controls": {"position": {"offset_x": {"low": -1, "high": 1, "log": True}}}},
             "logarithm",
@@ -110,6 +128,19 @@ def test_what_is_not_possible_is_said(data, said):
         ("!!python/object/apply:os.system ['true']", "no YAML"),
         ("objects: [mug]\nfoo: 1", "study.yaml: a study has no key 'foo'"),
         ("", "is NoneType"),
+        (
+            "{objects: [mug], resolution: 32,\n resolution: 64}",
+            "'resolution' is given twice, in lines 1 and 2. Keep one",
+        ),
+        (
+            "objects: [mug]\ncontrols: {scale: {factor: 0.5}}\n'controls': {}",
+            "'controls' is given twice, in lines 2 and 3",
+        ),
+        (
+            "objects: [mug]\ncontrols:\n- scale: {factor: 1,\n factor: 2}",
+            "'factor' is given twice, in lines 3 and 4",
+        ),
+        ("objects: [a.obj]\nlabels: {a.obj: [cup], ./a.obj: [mug]}", "labels: two paths are of one file"),
         ("\x00", "no YAML"),
     ],
 )
@@ -119,6 +150,51 @@ def test_files_that_are_no_studies(tmp_path, text, said):
     with pytest.raises(SceneError) as error:
         read_study(place)
     assert said in str(error.value)
+
+
+def test_what_is_given_once_in_each_of_several_places_is_given_once(tmp_path):
+    place = tmp_path / "study.yaml"
+    place.write_text(
+        "objects: [mug]\ncontrols:\n  scale: {factor: 0.5}\n  position: {offset_x: 0.5, offset_z: 0.5}"
+    )
+    assert read_study(place).controls["position"] == {"offset_x": 0.5, "offset_z": 0.5}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "objects: ['{}/chair.glb']",
+        "objects: mug\nenvironments: ['{}/noon.hdr']",
+        "objects: mug\ncontrols: {texture: {name: ['{}/wool.png']}}",
+        "objects: mug\nmodel: '{}/mine.py:make'",
+        "objects: mug\nevaluator: {kind: callable, function: '{}/mine.py:judge'}",
+        "objects: mug\nlabels: {'{}/chair.glb': [chair]}",
+    ],
+)
+@pytest.mark.parametrize(("folder", "reason"), [("~nobody-at-all", "home"), ("a\\0b", "null")])
+def test_paths_that_no_machine_has(tmp_path, text, folder, reason):
+    place = tmp_path / "study.yaml"
+    place.write_text(text.replace("'", '"').replace("{}", folder))
+    with pytest.raises(SceneError) as error:
+        read_study(place)
+    assert "is no path on this machine" in str(error.value)
+    assert reason in str(error.value)
+    assert str(place) in str(error.value)
+
+
+def test_a_home_is_that_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place = tmp_path / "studies" / "study.yaml"
+    place.parent.mkdir()
+    place.write_text("objects: [~/chair.glb, ../cup.obj]\nmodel: ~/mine.py:make")
+    study = read_study(place)
+    assert study.objects == (str(tmp_path / "chair.glb"), str(tmp_path / "cup.obj"))
+    assert study.models == (f"{tmp_path / 'mine.py'}:make",)
+
+
+def test_a_study_whose_own_path_is_none():
+    with pytest.raises(SceneError, match="no disk has the path"):
+        read_study("a\0b.yaml")
 
 
 def test_a_file_that_is_not_there_or_too_large(tmp_path):

@@ -180,7 +180,15 @@ def import_(
 
 def _absolute(name: str) -> str:
     """Return the path of a file as an absolute one, and a name as it is."""
-    return str(Path(name).resolve()) if ":" not in name and ("/" in name or Path(name).is_file()) else name
+    from similitude.scenes.study.reading import absolute_path
+
+    if ":" in name:
+        return name
+    try:
+        place = "/" in name or Path(name).is_file()
+    except OSError:  # longer than the name of any file
+        place = False
+    return absolute_path(name, Path.cwd()) if place else name
 
 
 def _setting(text: str) -> tuple[str, str, Any]:

@@ -22,13 +22,14 @@ def read_study(path: str | Path) -> StudySettings:
     """Return the study that a YAML file describes.
 
     Paths in it are relative to the file: objects, environments, settings of controls that name a file beside it, and
-    `file.py:name` of models and functions.
+    `file.py:name` of models and functions. No key may be given twice.
 
     Args:
         path: The file.
 
     Raises:
-        SceneError: It is not there, is no YAML, or says what is not possible; keys that are close are named.
+        SceneError: It is not there, is no YAML, says a key twice, or what is not possible; keys that are close are
+            named.
     """
     place = Path(path)
     data = parsed(place)
@@ -43,7 +44,11 @@ def read_study(path: str | Path) -> StudySettings:
 
 
 def resolved(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return a study's data with absolute paths where it names files relative to a folder."""
+    """Return a study's data with absolute paths where it names files relative to a folder.
+
+    Raises:
+        SceneError: A path is none, or labels name a file twice.
+    """
     out = dict(data)
     for key in ("objects", "environments"):
         if key in out:
@@ -66,15 +71,38 @@ def resolved(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             for name, value in out["evaluator"].items()
         }
     if isinstance(out.get("labels"), Mapping):
-        out["labels"] = {_path(name, folder): labels for name, labels in out["labels"].items()}
+        named = [(_path(name, folder), labels) for name, labels in out["labels"].items()]
+        out["labels"] = dict(named)
+        if len(out["labels"]) < len(named):
+            raise SceneError("labels: two paths are of one file. Keep the labels of one of them.")
     return out
+
+
+def absolute_path(name: str, folder: Path) -> str:
+    """Return a path as an absolute one.
+
+    Args:
+        name: The path; `~` and `~user` are homes.
+        folder: What it is relative to.
+
+    Raises:
+        SceneError: There is no such home, or no disk has such a path.
+    """
+    try:
+        return str((folder / Path(name).expanduser()).resolve())
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = f"{error}".rstrip(".")
+        raise SceneError(
+            f"{name!r:.200} is no path on this machine ({reason}). Write it out from the root or from "
+            f"{folder}, e.g. {folder / 'chair.glb'}."
+        ) from error
 
 
 def parsed(place: Path) -> Any:
     """Return what a YAML file says, as plain data.
 
     Raises:
-        SceneError: It cannot be read, is too large, no YAML, or uses aliases.
+        SceneError: It cannot be read, is too large, no YAML, uses aliases, or says a key of a mapping twice.
     """
     try:
         import yaml
@@ -92,6 +120,8 @@ def parsed(place: Path) -> Any:
         ) from error
     except UnicodeDecodeError as error:
         raise SceneError(f"{place} is no text file ({error}). Name a YAML file.") from error
+    except ValueError as error:
+        raise SceneError(f"no disk has the path {str(place)!r:.200} ({error}). Name a YAML file.") from error
     if _depth(text) > DEEPEST:
         raise SceneError(
             f"{place} is no YAML that is read: its brackets are nested more than {DEEPEST} deep."
@@ -100,7 +130,14 @@ def parsed(place: Path) -> Any:
         # Aliases stand for what was written before; thousands of them fill any memory.
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise SceneError(f"{place} uses aliases (*name), which studies do not. Write the values out.")
-        return yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            if twice := _given_twice(node):
+                raise SceneError(f"{place}: {twice}")
+            return None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         said = " ".join(str(error).split())
         raise SceneError(f"{place} is no YAML: {said:.300}") from error
@@ -112,19 +149,39 @@ def _depth(text: str) -> int:
     return max(accumulate(steps), default=0)
 
 
+def _given_twice(document: Any) -> str:
+    """Return which key of a mapping is given twice, of which YAML's readers keep the last; empty where none is."""
+    nodes = [document] if document is not None else []
+    for node in nodes:  # grows: a list in place of calls, as deep as files are
+        if node.id == "sequence":
+            nodes.extend(node.value)
+        elif node.id == "mapping":
+            nodes.extend(value for _, value in node.value)
+            lines: dict[tuple[str, str], int] = {}
+            for key, _ in node.value:
+                if key.id != "scalar":
+                    continue  # no name: what reads it refuses it
+                line = key.start_mark.line + 1
+                if (key.tag, key.value) in lines:
+                    first = lines[key.tag, key.value]
+                    return f"{key.value!r:.80} is given twice, in lines {first} and {line}. Keep one of them."
+                lines[key.tag, key.value] = line
+    return ""
+
+
 def _path(value: Any, folder: Path) -> Any:
     """Return a name as it is, and the path of a file as an absolute one."""
     if not isinstance(value, str) or ":" in value:
         return value
     looks = "/" in value or Path(value).suffix.lower() in _FILES
-    return str((folder / Path(value).expanduser()).resolve()) if looks else value
+    return absolute_path(value, folder) if looks else value
 
 
 def _setting(value: Any, folder: Path) -> Any:
     if isinstance(value, list):
         return [_setting(one, folder) for one in value]
     if isinstance(value, str) and ("/" in value or Path(value).suffix.lower() in _FILES):
-        return str((folder / Path(value).expanduser()).resolve())
+        return absolute_path(value, folder)
     return value
 
 
@@ -133,7 +190,7 @@ def _reference(value: Any, folder: Path) -> Any:
     if not isinstance(value, str):
         return value
     place, _, name = value.rpartition(":")
-    return f"{(folder / Path(place).expanduser()).resolve()}:{name}" if place.endswith(".py") else value
+    return f"{absolute_path(place, folder)}:{name}" if place.endswith(".py") else value
 
 
 _FILES = (".obj", ".gltf", ".glb", ".exr", ".hdr", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")

@@ -95,10 +95,14 @@ class StudySettings:
         for name in ("objects", "environments", "models"):
             object.__setattr__(self, name, _names(name, getattr(self, name)))
         _mapping("controls", self.controls)
-        controls = {
-            str(instance): dict(_mapping(f"controls: {instance}", {} if settings is None else settings))
-            for instance, settings in self.controls.items()
-        }
+        controls = {}
+        for instance, given in self.controls.items():
+            name = _instance(instance)
+            if name in controls:
+                raise SceneError(
+                    f"controls: {name!r} is given twice, as a text and as a number. Keep one of them."
+                )
+            controls[name] = dict(_mapping(f"controls: {name}", {} if given is None else given))
         object.__setattr__(self, "controls", controls)
         if not isinstance(self.policy, PolicySettings):
             object.__setattr__(self, "policy", _policy(self.policy))
@@ -195,6 +199,15 @@ def _names(what: str, given: Any) -> tuple[str, ...]:
     if not isinstance(found, Sequence) or not found or not all(isinstance(one, str) and one for one in found):
         raise SceneError(f"{what}: {given!r:.80} are no names. Give a name, or a list of them.")
     return tuple(dict.fromkeys(found))
+
+
+def _instance(given: Any) -> str:
+    """Return the name of an instance of a control; a number is one too."""
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        raise SceneError(
+            f"controls: {given!r:.80} is no name. Give one, e.g. controls: {{orientation: {{}}}}."
+        )
+    return str(given)
 
 
 def _mapping(what: str, given: Any) -> Mapping[str, Any]:

@@ -99,15 +99,18 @@ def _range(where: str, default: Dimension, given: Mapping[str, Any]) -> Number:
         )
     log = given.get("log", isinstance(default, Log))
     integer = given.get("integer", default.integer)
+    for name, value in (("log", log), ("integer", integer)):
+        if not isinstance(value, bool):
+            raise SceneError(f"{where}: {name}={value!r:.80} is neither true nor false. Give one of them.")
     if log:
         if low <= 0:
             raise SceneError(f"{where}: low={low!r} has no logarithm. Give a low above 0, or leave log out.")
         center = (
             min(max(default.center, low), high) if low <= default.center <= high else math.sqrt(low * high)
         )
-        return Log(center, low=low, high=high, integer=bool(integer))
+        return Log(center, low=low, high=high, integer=integer)
     center = default.center if low <= default.center <= high else (low + high) / 2
-    return Linear(center, low=low, high=high, integer=bool(integer))
+    return Linear(center, low=low, high=high, integer=integer)
 
 
 def _named(instance: str, own: Mapping[str, Dimension]) -> dict[str, Dimension]:
