@@ -1,5 +1,7 @@
 """What all controls have in common, and which settings are refused."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -166,3 +168,48 @@ def test_a_scene_is_one_whatever_the_order_of_its_keys_and_the_type_of_its_numbe
     assert Scene("mug", {"a": grey, "b": red}).digest != Scene("mug", {"b": red, "a": grey}).digest
     turned = [Scene("mug", {"orientation": {"rotation_z": zero}}) for zero in (0, 0.0, -0.0)]
     assert len({scene.digest for scene in turned}) == 1
+
+
+def test_digest_and_noise_do_not_depend_on_how_a_scene_is_written():
+    noise = {"name": "gaussian_noise", "severity": 3}
+    one = Scene("mug", {"corruption": noise})
+    same = Scene("mug", {"corruption": {"kind": "corruption", **noise}})
+    assert (one.digest, one.noise_seed) == (same.digest, same.noise_seed)
+    centered, left_out = (Scene("mug", {"orientation": o}) for o in ({"rotation_z": 0.0}, {}))
+    assert (centered.digest, centered.noise_seed) == (left_out.digest, left_out.noise_seed)
+    # A name of an instance, or a control that is as it would be anyhow, makes another scene of the same noise.
+    renamed = Scene("mug", {"noise": {"kind": "corruption", **noise}})
+    more = Scene("mug", {"orientation": {}, "corruption": noise, "hsv": {}})
+    lamps = [Scene("mug", {a: {"kind": "light", "power": 9}, b: {"kind": "light"}}) for a, b in ("pq", "qp")]
+    assert {renamed.noise_seed, more.noise_seed} == {one.noise_seed}
+    assert len({one.digest, renamed.digest, more.digest}) == 3
+    assert lamps[0].noise_seed == lamps[1].noise_seed
+    others = [
+        Scene("cup.obj", {"corruption": noise}),
+        Scene("mug", {"corruption": {**noise, "severity": 4}}),
+        Scene("mug", {"corruption": noise, "orientation": {"rotation_z": 0.1}}),
+        Scene("mug", {"corruption": noise}, "sunset"),
+        Scene("mug", {"corruption": noise}, resolution=64),
+        Scene("mug", {"corruption": noise}, samples=4),
+        one,
+    ]
+    assert len({scene.noise_seed for scene in others}) == len(others)
+    assert all(0 <= scene.noise_seed < 2**32 for scene in others)
+
+
+def test_settings_of_a_scene_cannot_be_changed_and_survive_pickling():
+    scene = Scene("mug", {"orientation": {"rotation_z": 0.5}})
+    assert dict(scene.settings) == {"orientation.rotation_z": 0.5}
+    with pytest.raises(TypeError):
+        scene.settings["orientation.rotation_z"] = 5
+    assert scene["orientation.rotation_z"] == 0.5
+    assert pickle.loads(pickle.dumps(scene)).settings == scene.settings
+
+
+def test_sizes_may_be_numbers_of_numpy():
+    scene = Scene("mug", resolution=np.int64(64), samples=np.uint8(4))
+    assert (type(scene.resolution), type(scene.samples)) == (int, int)
+    assert scene == Scene("mug", resolution=64, samples=4)
+    for wrong in (True, np.True_, 64.0, np.float64(64), np.int64(7), "64"):
+        with pytest.raises(SceneError, match="give a whole number from 8 to 4096"):
+            Scene("mug", resolution=wrong)

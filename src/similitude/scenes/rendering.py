@@ -88,7 +88,7 @@ def develop(scene: Scene, stage: Stage, frame: Frame) -> Frame:
         behind = backdrop(stage.environment, stage.camera, size)
     else:
         behind = np.full((*size, 3), GREY, np.float32)
-    picture = Picture(frame, behind, int(scene.digest[:8], 16))
+    picture = Picture(frame, behind, scene.noise_seed)
     for _, control, values in in_order(scene.controls):
         if isinstance(control, PictureControl):
             picture = control.develop(picture, values)

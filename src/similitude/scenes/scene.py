@@ -7,10 +7,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 from similitude.core.errors import SceneError
-from similitude.scenes.controls.control import Value
+from similitude.scenes.controls.control import Control, Value
 
 KIND = "kind"
 """Setting of a control that names its kind, where the instance's own name is none."""
@@ -55,8 +56,9 @@ class Scene:
             value = getattr(self, name)
             if name == "samples" and value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
                 raise SceneError(f"{name}={value!r}: give a whole number from {least} to {most}.")
+            object.__setattr__(self, name, int(value))  # of numpy's too
         if not isinstance(self.controls, Mapping):
             raise SceneError(
                 f"controls={self.controls!r:.60}: give settings by control, e.g. {{'scale': {{'factor': 0.5}}}}."
@@ -70,19 +72,48 @@ class Scene:
         return self.controls[instance][setting]
 
     @cached_property
-    def settings(self) -> dict[str, Value]:
-        """Every setting that was given, as "instance.setting"."""
-        return {
-            f"{instance}.{name}": value
-            for instance, values in self.controls.items()
-            for name, value in values.items()
-            if name != KIND
-        }
+    def settings(self) -> Mapping[str, Value]:
+        """Every setting that was given, as "instance.setting"; it cannot be changed."""
+        return _Frozen(
+            {
+                f"{instance}.{name}": value
+                for instance, values in self.controls.items()
+                for name, value in values.items()
+                if name != KIND
+            }
+        )
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the description, in whichever order it was given; what files it names is another matter."""
-        return hashlib.sha256(json.dumps(self.to_dict()).encode()).hexdigest()
+        """SHA-256 of the description, however it was written: in any order, its centers and kinds said or left out.
+
+        Names of instances are part of it; what the files hold that it names is another matter.
+        """
+        from similitude.scenes.controls.catalog import in_order
+
+        controls = [
+            [name, control.kind, _plain(control, values)] for name, control, values in in_order(self.controls)
+        ]
+        return _digest([self.object, controls, self.environment, self.resolution, self.samples])
+
+    @cached_property
+    def noise_seed(self) -> int:
+        """Seed of effects that draw random numbers, from 0 to 2^32 - 1.
+
+        It depends on what is not at its center, and not on the names of instances: a control that is added in its center
+        does not change the noise.
+        """
+        from similitude.scenes.controls.catalog import in_order
+        from similitude.scenes.controls.control import Phase
+
+        standing, effects = [], []
+        for _, control, values in in_order(self.controls):
+            centers = _plain(control, {name: one.first for name, one in control.dimensions.items()})
+            moved = {name: v for name, v in _plain(control, values).items() if v != centers[name]}
+            if moved:
+                (effects if control.phase is Phase.EFFECT else standing).append([control.kind, moved])
+        parts = [self.object, sorted(standing, key=json.dumps), effects]
+        return int(_digest([*parts, self.environment, self.resolution, self.samples])[:8], 16)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -109,6 +140,14 @@ class Scene:
         if "object" not in data:
             raise SceneError("a scene needs 'object', the name of what is looked at.")
         return cls(**data)
+
+
+def _plain(control: Control, values: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: control.settings[name].plain(value) for name, value in values.items()}
+
+
+def _digest(parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 class _Frozen(Mapping[str, Any]):

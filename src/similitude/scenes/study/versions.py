@@ -16,9 +16,9 @@ from similitude.scenes.renderers.renderer import Renderer
 from similitude.scenes.renderers.versions import VERSIONS
 from similitude.scenes.study.settings import StudySettings
 
-DRAWING = "2"
+DRAWING = "3"
 """Version of what makes a picture of a scene beside its renderer: objects, controls, effects. It is raised whenever the
-same scene gives another picture; 2: noise depends on what a scene says, and not on the order of its keys."""
+same scene gives another picture; 3: noise depends on what a scene says, and not on how it is written."""
 
 UNKNOWN = "not recorded"
 
