@@ -84,6 +84,10 @@ def test_the_everyday_view_can_be_begun_with(cli, tmp_path):
         (("mug", "--out", "a.png", "--set", "scale.factor=[1"), "is no value"),
         (("mug", "--out", "a.png", "--set", "scale.fctor=1"), "Did you mean factor?"),
         (("mug", "--out", "a.png", "--renderer", "rastr"), "Did you mean raster?"),
+        (
+            ("mug", "--out", "a.png", "--renderer", "nosuch"),
+            "there is no renderer 'nosuch'. There are: raster",
+        ),
         (("./nowhere.obj", "--out", "a.png"), "nowhere.obj"),
         (("mug", "--out", "a.png", "--environment", "sunsett"), "Did you mean sunset?"),
         (("mug", "--out", "a.png", "--set", "texture.name=zebbra"), "setting 'name': there is no texture"),

@@ -2,6 +2,8 @@
 
 import difflib
 
+import pytest
+
 from similitude.core.closest import closest_name, did_you_mean
 
 NAMES = ["raster", "cycles", "mitsuba"]
@@ -24,3 +26,22 @@ def test_a_question_ends_with_a_space_or_is_nothing():
     assert f"none. {did_you_mean('cicles', NAMES)}There are 3." == "none. Did you mean cycles? There are 3."
     assert did_you_mean("x", NAMES) == ""
     assert did_you_mean(None, ["None"]) == "Did you mean None? "
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ("nosuch", "mitsuba"),
+        ("None", "ground"),
+        ("blender", "cycles"),
+        ("nosuch", "anagrams"),
+        ("bayes", "carbs"),
+    ],
+)
+def test_names_of_which_less_than_half_agrees_are_not_close(given, known):
+    assert did_you_mean(given, [known]) == ""
+
+
+@pytest.mark.parametrize(("given", "known"), [("zoom", "zoom_factor"), ("bxo", "box"), ("rand", "random")])
+def test_names_of_which_half_agrees_are_close(given, known):
+    assert did_you_mean(given, [known]) == f"Did you mean {known}? "

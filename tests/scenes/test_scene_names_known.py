@@ -16,6 +16,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "chair.obj").write_text("nothing of a mesh")
     (tmp_path / "noon.hdr").write_text("no light")
+    (tmp_path / "one.json").write_text("{}")
+    (tmp_path / "nope.py").write_text("")
     return tmp_path
 
 
@@ -24,6 +26,10 @@ def folder(tmp_path, monkeypatch):
     [
         ({"objects": ["ball", "bal"]}, "there is no object 'bal'. Did you mean ball?"),
         ({"objects": ["ball", "{}/chiar.obj"]}, "there is no such file. Did you mean chair.obj?"),
+        ({"objects": ["ball", "{}/chiar.glb"]}, "there is no such file. Did you mean chair.obj?"),
+        ({"objects": ["ball", "{}/noon.obj"]}, "there is no such file. Name a file that is there."),
+        ({"objects": ["ball", "{}/nope.obj"]}, "there is no such file. Name a file that is there."),
+        ({"environments": ["{}/chair.hdr"]}, "there is no such file. Name a file that is there."),
         ({"objects": ["ball", "chair.blend"]}, "there is no object 'chair.blend'"),
         ({"environments": ["studio", "studoi"]}, "there is no environment 'studoi'. Did you mean studio?"),
         ({"environments": ["{}/nono.hdr"]}, "there is no such file. Did you mean noon.hdr?"),

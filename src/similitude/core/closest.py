@@ -5,8 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+CLOSE = 0.5
+"""Least likeness of names that are close: half of the letters of both agree in their order."""
 
-def closest_name(name: object, known: Iterable[str], *, cutoff: float = 0.4) -> str | None:
+
+def closest_name(name: object, known: Iterable[str], *, cutoff: float = CLOSE) -> str | None:
     """Return the known name that is closest; None where none is close.
 
     Args:
@@ -21,7 +24,7 @@ def closest_name(name: object, known: Iterable[str], *, cutoff: float = 0.4) -> 
     return next(iter(difflib.get_close_matches(str(name), list(known), n=1, cutoff=cutoff)), None)
 
 
-def did_you_mean(name: object, known: Iterable[str], *, cutoff: float = 0.4) -> str:
+def did_you_mean(name: object, known: Iterable[str], *, cutoff: float = CLOSE) -> str:
     """Return a question with the known name that is closest, and a space; nothing where none is close.
 
     Args:

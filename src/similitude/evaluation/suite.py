@@ -112,8 +112,6 @@ def suite_named(name: str) -> Suite:
     """
     if name not in _HOMES:
         raise EvaluationError(
-            f"there is no suite {name!r}. "
-            + did_you_mean(name, _HOMES, cutoff=0.3)
-            + f"There are: {', '.join(_HOMES)}."
+            f"there is no suite {name!r}. " + did_you_mean(name, _HOMES) + f"There are: {', '.join(_HOMES)}."
         )
     return import_module(_HOMES[name]).SUITE

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from similitude.core.closest import did_you_mean
+from similitude.core.closest import closest_name, did_you_mean
 from similitude.core.errors import SceneError
 from similitude.scenes.controls.catalog import KIND, control_named
 from similitude.scenes.controls.setting import Setting
@@ -57,7 +57,7 @@ def check_object(name: str) -> None:
 
         furniture_piece(name.removeprefix(FURNITURE))
     elif Path(name).suffix.lower() in FILES:
-        _check_file("object", name)
+        _check_file("object", name, FILES)
     else:
         find_object(name)  # says what there is
 
@@ -80,7 +80,7 @@ def check_environment(name: str) -> None:
     if name.startswith(PREFIX):
         blender_light(name.removeprefix(PREFIX))
     elif Path(name).suffix.lower() in KINDS:
-        _check_file("environment", name)
+        _check_file("environment", name, KINDS)
     else:
         environment_pixels(name)  # says what there is
 
@@ -108,13 +108,16 @@ def _check_setting(setting: Setting, value: Any, where: str) -> None:
         raise SceneError(f"{where}{error if close in str(error) else f'{close}{error}'}") from error
 
 
-def _check_file(what: str, name: str) -> None:
+def _check_file(what: str, name: str, kinds: Collection[str]) -> None:
+    """See that a file is there; close are names of files of the same kinds, whichever their endings."""
     path = Path(name)
     try:
         if path.exists():
             return
-        beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
-        said = f"there is no such file. {did_you_mean(path.name, beside)}"
+        files = path.parent.iterdir() if path.parent.is_dir() else ()
+        beside = {one.stem: one.name for one in sorted(files) if one.suffix.lower() in kinds}
+        close = closest_name(path.stem, beside)
+        said = f"there is no such file. {'' if close is None else f'Did you mean {beside[close]}? '}"
     except (OSError, ValueError) as error:
         said = f"no disk has such a path ({error}). "
     raise SceneError(f"the {what} {name!r:.200}: {said}Name a file that is there.")

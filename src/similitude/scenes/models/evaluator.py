@@ -98,7 +98,7 @@ def evaluator_of(settings: Mapping[str, Any]) -> Evaluator:
     if kind not in _HOMES:
         raise SceneError(
             f"there is no evaluator {kind!r}. "
-            + did_you_mean(kind, _HOMES, cutoff=0.3)
+            + did_you_mean(kind, _HOMES)
             + f"There are: {', '.join(_HOMES)}."
         )
     module, _, name = _HOMES[kind].partition(":")

@@ -125,7 +125,7 @@ def _entry(name: str) -> RendererEntry:
     if name not in RENDERERS:
         raise SceneError(
             f"there is no renderer {name!r}. "
-            + did_you_mean(name, RENDERERS, cutoff=0.3)
+            + did_you_mean(name, RENDERERS)
             + f"There are: {', '.join(RENDERERS)}."
         )
     return RENDERERS[name]

@@ -145,7 +145,7 @@ def policy_entry(kind: str) -> PolicyEntry:
     if kind not in POLICIES:
         raise SceneError(
             f"there is no policy {kind!r}. "
-            + did_you_mean(kind, POLICIES, cutoff=0.3)
+            + did_you_mean(kind, POLICIES)
             + f"There are: {', '.join(POLICIES)}."
         )
     return POLICIES[kind]
