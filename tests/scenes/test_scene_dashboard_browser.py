@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from similitude.evaluation.rows import Row
 from similitude.scenes.analysis.levels import by_factor, factor_map
 from similitude.scenes.analysis.shares import standing_of
 from similitude.scenes.dashboard.page import render_dashboard
@@ -196,6 +197,56 @@ def test_a_user_can_filter_sort_open_and_close(page, rows):
     same, still_open, address = html.unescape(re.search(r"<title>([^<]*)</title>", dom).group(1)).split("|")
     assert (same, still_open) == ("true", "false")
     assert "f%3Amaterial.texture=3" in address
+
+
+def test_answers_that_say_nothing_are_captioned_by_what_they_are_worth(tmp_path):
+    mute = [
+        Row("scenes", "mug", "m", 0.25, {"a.x": i / 3}, {"visible": seen}, success)
+        for i, (success, seen) in enumerate([(True, 0.2), (False, 0.2), (None, 0.2), (None, 0.0)])
+    ]
+    path = tmp_path / "page.html"
+    path.write_text(render_dashboard(run_of(mute, tmp_path)))
+    dom = browsed(path, "sort=index%2B&open=0")
+    captions = [html.unescape(one) for one in re.findall(r'<span class="said">([^<]*)</span>', dom)]
+    assert [one.strip() for one in captions] == ["✓ right", "✗ wrong", "score 0.25", "– nothing seen"]
+    assert shots(dom)[:2] == ["scene 1, right", "scene 2, wrong"]
+    assert "<dt>answer</dt><dd>✓ right</dd>" in dom
+    assert "no answer" not in re.sub(r"<script.*?</script>", "", dom, flags=re.DOTALL)
+
+
+def test_labels_of_paths_are_whole_and_beside_the_title_of_their_axis(tmp_path):
+    names = [f"/home/me/models/of mine/{'W' * 12} {k}.glb" for k in range(6)]
+    rows = [replace(row, task=names[i % 6]) for i, row in enumerate(mug_rows(64))]
+    path = tmp_path / "page.html"
+    path.write_text(render_dashboard(run_of(rows, tmp_path)))
+    dom = driven(
+        path,
+        """
+        const found = [], set = (id, value) => {
+          const select = document.getElementById(id);
+          select.value = value;
+          select.dispatchEvent(new Event('change'));
+        };
+        const inside = (a, b) => a.left >= b.left && a.right <= b.right && a.top >= b.top && a.bottom <= b.bottom;
+        const apart = (a, b) => a.right < b.left || a.left > b.right || a.bottom < b.top || a.top > b.bottom;
+        const look = () => {
+          const svg = document.querySelector('.plot'), page = svg.getBoundingClientRect();
+          const axis = svg.querySelector('.axis').getBoundingClientRect();
+          const texts = [...svg.querySelectorAll('text')];
+          const slanted = texts.filter((one) => (one.getAttribute('transform') || '').includes('rotate(-28)'));
+          found.push(slanted.length, texts.every((one) => inside(one.getBoundingClientRect(), page)),
+            slanted.every((one) => apart(one.getBoundingClientRect(), axis)), slanted[0].textContent);
+        };
+        look();
+        set('kind', 'points');
+        look();
+        set('down', '0');
+        look();
+        document.title = found.join('|');
+        """,
+    )
+    found = html.unescape(re.search(r"<title>([^<]*)</title>", dom).group(1)).split("|")
+    assert found == 3 * ["6", "true", "true", f"{'W' * 12} 0.glb"]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import io
 import json
 import re
@@ -15,7 +16,9 @@ from PIL import Image
 from similitude.core.errors import SceneError
 from similitude.evaluation.rows import Row
 from similitude.report.palette import COLOURS
+from similitude.scenes.analysis.charts import charts
 from similitude.scenes.analysis.comparison import compare
+from similitude.scenes.analysis.labels_of_axes import LETTERS, short_names
 from similitude.scenes.analysis.surface import SurfaceMap, texels_seen
 from similitude.scenes.dashboard.comparison_page import write_comparison
 from similitude.scenes.dashboard.page import SCRIPT, STYLE, render_dashboard, write_dashboard
@@ -177,6 +180,35 @@ def test_each_model_has_its_own_classes(tmp_path):
         assert data["classes"][line[at]] == theirs[int(row.metrics["prediction"])]
 
 
+def header(page):
+    return html.unescape(re.search(r"<header>.*?<p>(.*?)</p>", page, re.DOTALL).group(1))
+
+
+def test_the_page_says_how_many_scenes_and_how_many_answers(page, tmp_path):
+    assert header(page) == "model, other on 201 rendered scenes; 1 of 401 answers is without a result."
+    one = render_dashboard(run_of(mug_rows(16)[:1], tmp_path))
+    assert header(one) == "model on 1 rendered scene."
+
+
+def test_labels_of_axes_are_files_that_can_be_told_apart():
+    names = [f"/home/me/{place}/chair.glb" for place in "ab"]
+    assert short_names([*names, "C:\\models\\box.obj"]) == ["a/chair.glb", "b/chair.glb", "box.obj"]
+    assert short_names(["x.obj", "/x.obj", "a/x.obj"]) == ["x.obj", "/x.obj", "a/x.obj"]
+    assert short_names(["blender:forest", "1/2", "sweethome3d:a/b"]) == [
+        "blender:forest",
+        "1/2",
+        "sweethome3d:a/b",
+    ]
+    (long,) = short_names(["/tmp/" + 30 * "a" + ".obj"])
+    assert (len(long), long[-4:]) == (LETTERS, ".obj")
+    rows = [scene_row({"a.x": i}, right=True, task=names[i % 2]) for i in range(4)]
+    table = page_table(rows, lambda row: None, Thumbnails((), {}, 0, 0))
+    factor = table["factors"][0]
+    assert (factor["names"], factor["labels"]) == (names, ["a/chair.glb", "b/chair.glb"])
+    (chart,) = [one for one in charts(rows) if one.title == "Accuracy by object"]
+    assert chart.x_names == ("a/chair.glb", "b/chair.glb")
+
+
 def test_numbers_that_a_regression_gives_are_no_classes(tmp_path):
     row = Row("scenes", "mug", "m", -0.1, {"a.x": 0.5}, {"prediction": 0.75})
     run = run_of([row, replace(row, metrics={"prediction": float("nan")})], tmp_path)
@@ -271,6 +303,10 @@ def test_comparisons_have_a_page(tmp_path):
     assert f"Right with &lt;b&gt;a&lt;/b&gt; alone: {found.only_first}" in page
     assert page.count('<img src="data:image/') == min(24, found.only_first) + min(24, found.only_second)
     assert "Accuracy by material.texture" in page
+    silent = [[replace(row, metrics={"loss": row.metrics["loss"]}) for row in rows] for rows in (a, b)]
+    runs = run_of(silent[0], tmp_path / "a"), run_of(silent[1], tmp_path / "b")
+    page = write_comparison(place, (runs[0], silent[0]), (runs[1], silent[1])).read_text()
+    assert page.count("b is wrong</li>") == min(24, found.only_first)  # nobody says what it said
 
 
 def luminance(colour):

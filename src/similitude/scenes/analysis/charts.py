@@ -15,14 +15,15 @@ from similitude.scenes.analysis.everything import RATIOS
 from similitude.scenes.analysis.factors import counted, factors_of
 from similitude.scenes.analysis.first_order import Sensitivity, sensitivity
 from similitude.scenes.analysis.isotonic import decline_line
+from similitude.scenes.analysis.labels_of_axes import short_names
 from similitude.scenes.analysis.levels import by_factor
 from similitude.scenes.analysis.reliability import calibration
 
 SHOWN = 6
 """Factors that have a figure of their own, those that matter most first."""
 
-LETTERS = 24
-"""Letters of a value's name that a figure has room for."""
+FACTOR_LETTERS = 26
+"""Letters of a factor's name that a figure has room for: "instance.setting" is longer than a value."""
 
 LEVELS = 16
 """Values of a factor with names that a figure has room for, the worst first."""
@@ -111,7 +112,7 @@ def _sensitivity_chart(
         tuple(series),
         "First-order sensitivity indices with 95 % intervals: what each factor explains alone. A factor without effect "
         "scatters about 0; what all of them leave to 1 are interactions and noise.",
-        x_names=tuple(_short(name) for name in shown),
+        x_names=tuple(short_names(shown, FACTOR_LETTERS)),
         levels={"nothing": 0.0},
     )
 
@@ -160,7 +161,7 @@ def _factor_chart(models: dict[str, list[Row]], name: str) -> Chart | None:
         "accuracy",
         series,
         look_for,
-        x_names=tuple(_short(one) for one in places),
+        x_names=tuple(short_names([*places])),
         y_range=(-0.03, 1.03),
     )
 
@@ -210,7 +211,3 @@ def _calibration_chart(models: dict[str, list[Row]]) -> Chart | None:
 def _aside(models: dict[str, list[Row]], model: str) -> float:
     """Return by how much marks of a model stand beside the middle of their place."""
     return 0.6 * (([*models].index(model) + 0.5) / len(models) - 0.5)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LETTERS else f"…{name[1 - LETTERS :]}"

@@ -31,7 +31,7 @@ class Example:
 
     Attributes:
         picture: A `data:` address.
-        said: The wrong answer of the other.
+        said: The wrong answer of the other; empty where the evaluator does not say it.
         settings: The scene in a line.
     """
 
@@ -99,7 +99,7 @@ def _examples(run: SceneRun, rows: list[Row]) -> list[Example]:
             settings = ", ".join(
                 f"{name} {_short(value)}" for name, value in row.params.items() if "." in name
             )
-            out.append(Example(picture, run.prediction(row) or "?", f"{row.task}: {settings}"))
+            out.append(Example(picture, run.prediction(row) or "", f"{row.task}: {settings}"))
     return out
 
 

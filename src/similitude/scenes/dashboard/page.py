@@ -18,12 +18,16 @@ from similitude.report.pages import render_template
 from similitude.scenes.analysis.charts import charts
 from similitude.scenes.analysis.everything import findings
 from similitude.scenes.analysis.first_order import Sensitivity
+from similitude.scenes.analysis.labels_of_axes import short_names
 from similitude.scenes.dashboard.surfaces import surface_pictures
 from similitude.scenes.dashboard.table import page_table
 from similitude.scenes.dashboard.thumbnails import thumbnails
 from similitude.scenes.dashboard.words import in_words
 from similitude.scenes.study.found_failures import WaysToFail, ways_to_fail
 from similitude.scenes.study.records import SceneRun
+
+TITLE = 40
+"""Letters that an object's name may have in the page's title."""
 
 STYLE = Path(__file__).with_name("dashboard.css")
 
@@ -84,7 +88,7 @@ def render_dashboard(run: SceneRun) -> str:
     return render_template(
         "scenes_dashboard.html",
         {},
-        objects=list(dict.fromkeys(row.task for row in run.rows)),
+        objects=short_names(list(dict.fromkeys(row.task for row in run.rows)), TITLE),
         models=parts,
         figures=chart_figures(
             charts(run.rows, {one.name: one.sensitivity for one in parts if one.sensitivity})

@@ -11,6 +11,7 @@ import numpy as np
 from similitude.evaluation.rows import Row
 from similitude.evaluation.tables import subject_of
 from similitude.scenes.analysis.factors import factors_of, unseen
+from similitude.scenes.analysis.labels_of_axes import short_names
 from similitude.scenes.dashboard.thumbnails import Thumbnails
 
 COLUMNS = (
@@ -48,9 +49,9 @@ def page_table(
         small: Pictures.
 
     Returns:
-        models, classes: names; factors: name, whether its values are numbers, its names, and a value per row (of names
-        their places); columns and rows: see `COLUMNS`; fixed: what is the same in all scenes; images; whole: how many
-        rows there are in all.
+        models, classes: names; factors: name, whether its values are numbers, its names, the same as labels of an axis,
+        and a value per row (of names their places); columns and rows: see `COLUMNS`; fixed: what is the same in all
+        scenes; images; whole: how many rows there are in all; scenes: how many scenes, whoever was asked.
     """
     kept = evenly(rows, MOST_ROWS)
     factors = factors_of(kept)
@@ -84,6 +85,7 @@ def page_table(
                 "name": factor.name,
                 "numeric": factor.numeric,
                 "names": [] if factor.numeric else list(factor.names),
+                "labels": [] if factor.numeric else short_names(factor.names),
                 "values": [
                     rounded(value) if factor.numeric else None if not math.isfinite(value) else int(value)
                     for value in factor.numbers.tolist()
@@ -96,6 +98,7 @@ def page_table(
         "fixed": fixed,
         "images": list(small.pictures),
         "whole": len(rows),
+        "scenes": len({row.item for row in rows}),
     }
 
 

@@ -31,6 +31,7 @@ const factors = data.factors.map((one) => {
     ...one, distinct, byValue,
     low: distinct[0], high: distinct[distinct.length - 1],
     label: (value) => (value === null ? "not set" : one.numeric ? short(value) : one.names[value]),
+    brief: (value) => (one.numeric || value === null ? short(value) : one.labels[value]), // on an axis
   };
 });
 
@@ -41,11 +42,16 @@ function short(value) {
 
 function named(measure) { return MEASURES.find(([name]) => name === measure)[1]; }
 
-function answer(row) { return row.said === null ? "no answer" : data.classes[row.said]; }
+// Evaluators that are functions of a user may judge an answer without saying what it was.
+function answer(row) {
+  if (row.said !== null) return data.classes[row.said];
+  if (row.outcome === "scored") return row.score === null ? "scored" : `score ${short(row.score)}`;
+  return row.outcome === "unseen" ? "nothing seen" : row.outcome;
+}
 
 function about(row) {
   const loss = row.loss === null ? "" : `, loss ${short(row.loss)}`;
   const named = row.outcome === "unseen" ? "nothing of the object is seen" : row.outcome;
-  const what = row.error ? `no result: ${row.error}` : `${named}: ${answer(row)}${loss}`;
+  const what = row.error ? `no result: ${row.error}` : `${named}${row.said === null ? "" : `: ${answer(row)}`}${loss}`;
   return `scene ${row.item + 1}, ${what}`;
 }

@@ -19,11 +19,11 @@ function heat(some, across, down) {
   const table = el("table", { className: "heat" },
     el("caption", { textContent: `${named(measure)}: ${across.name} across, ${down.name} down` }));
   const head = el("tr", {}, el("td", {}));
-  columns.forEach((column) => head.append(el("th", { scope: "col", textContent: column.name })));
+  columns.forEach((column) => head.append(el("th", { scope: "col", textContent: column.brief, title: column.name })));
   table.append(el("thead", {}, head));
   const body = el("tbody", {});
   lines.forEach((line, i) => {
-    const tr = el("tr", {}, el("th", { scope: "row", textContent: line.name }));
+    const tr = el("tr", {}, el("th", { scope: "row", textContent: line.brief, title: line.name }));
     cells[i].forEach((one) => {
       const td = el("td", { textContent: one === null ? "–" : shown({ ...one, low: null }, measure) });
       if (one !== null) {

@@ -53,7 +53,7 @@ function bins(one, some) {
   const known = some.filter((row) => one.values[row.index] !== null);
   if (one.byValue) {
     return one.distinct
-      .map((value) => ({ name: one.label(value), rows: known.filter((row) => one.values[row.index] === value) }))
+      .map((value) => ({ name: one.label(value), brief: one.brief(value), rows: known.filter((row) => one.values[row.index] === value) }))
       .filter((bin) => bin.rows.length);
   }
   const sorted = known.map((row) => one.values[row.index]).sort((a, b) => a - b);
@@ -68,6 +68,7 @@ function bins(one, some) {
   }
   return [...groups.keys()].sort((a, b) => a - b).map((place) => {
     const mine = groups.get(place), values = mine.map((row) => one.values[row.index]);
-    return { name: `${short(Math.min(...values))} to ${short(Math.max(...values))}`, rows: mine };
+    const name = `${short(Math.min(...values))} to ${short(Math.max(...values))}`;
+    return { name, brief: name, rows: mine };
   });
 }

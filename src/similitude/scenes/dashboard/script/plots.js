@@ -1,16 +1,48 @@
 // Drawings: a mark for each value of a factor, or for each scene.
 
-const W = 720, H = 340, LEFT = 64, RIGHT = 14, TOP = 14, BOTTOM = 74;
+const W = 720, PLOT = 252, LEFT = 64, RIGHT = 14, TOP = 14, BOTTOM = 74;
+const SLANT = 28; // degrees of labels that are wider than their place
+const MANY = 40; // places that are too many for labels
 
-function frame(title, yName, low, high) {
-  const svg = draw("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": title, class: "plot" });
-  const y = (value) => TOP + (H - TOP - BOTTOM) * (high - value) / (high - low || 1);
+const pen = document.createElement("canvas").getContext("2d");
+
+function widest(labels, size) {
+  pen.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
+  return Math.max(0, ...labels.map((text) => pen.measureText(text).width));
+}
+
+// Room that labels below and beside a drawing take: the first of the slanted ones ends to the left of its place.
+function room(below, beside = []) {
+  const least = Math.max(LEFT, beside.length ? widest(beside, 11) + 36 : 0), wide = widest(below, 13);
+  const turned = below.length > 0 && wide > (W - least - RIGHT) / below.length - 6;
+  if (!turned) return { left: least, bottom: BOTTOM, turned };
+  const angle = SLANT * Math.PI / 180, half = 1 / (2 * below.length);
+  const first = (wide * Math.cos(angle) + 8 - half * (W - RIGHT)) / (1 - half);
+  return { left: Math.max(least, first), bottom: Math.max(BOTTOM, wide * Math.sin(angle) + 46), turned };
+}
+
+function frame(title, yName, low, high, { left, bottom }, named = false) {
+  const height = TOP + PLOT + bottom;
+  const svg = draw("svg", { viewBox: `0 0 ${W} ${height}`, role: "img", "aria-label": title, class: "plot" });
+  const y = (value) => TOP + PLOT * (high - value) / (high - low || 1);
   for (const tick of ticks(low, high)) {
-    svg.append(draw("line", { x1: LEFT, x2: W - RIGHT, y1: y(tick), y2: y(tick), class: "gridline" }));
-    svg.append(draw("text", { x: LEFT - 8, y: y(tick) + 4, "text-anchor": "end" }, short(tick)));
+    svg.append(draw("line", { x1: left, x2: W - RIGHT, y1: y(tick), y2: y(tick), class: "gridline" }));
+    if (!named) svg.append(draw("text", { x: left - 8, y: y(tick) + 4, "text-anchor": "end" }, short(tick)));
   }
-  svg.append(draw("text", { transform: `translate(14 ${(H - BOTTOM + TOP) / 2}) rotate(-90)`, "text-anchor": "middle" }, yName));
+  const beside = named ? 14 : left - 50;
+  svg.append(draw("text", { transform: `translate(${beside} ${TOP + PLOT / 2}) rotate(-90)`, "text-anchor": "middle" }, yName));
   return [svg, y];
+}
+
+function below(svg, x, text, turned) {
+  const end = TOP + PLOT;
+  svg.append(turned
+    ? draw("text", { transform: `translate(${x + 4} ${end + 16}) rotate(${-SLANT})`, "text-anchor": "end" }, text)
+    : draw("text", { x, y: end + 20, "text-anchor": "middle" }, text));
+}
+
+function titled(svg, name, { left, bottom }) {
+  svg.append(draw("text", { x: (W + left) / 2, y: TOP + PLOT + bottom - 6, "text-anchor": "middle", class: "axis" }, name));
 }
 
 function ticks(low, high) {
@@ -33,22 +65,19 @@ function marks(some, across) {
   if (!groups.length) return el("p", { className: "muted", textContent: "These scenes have no such number." });
   const ends = groups.flatMap(({ one }) => [one.value, one.low, one.high]).filter((value) => value !== null);
   const words = groups.map(({ name, one }) => `${name}: ${shown(one, measure)}`).join("; ");
-  const [svg, y] = frame(`${named(measure)} by ${across.name}. ${words}`, named(measure), ...span(ends, measure));
-  const wide = (W - LEFT - RIGHT) / groups.length, letters = Math.max(...groups.map(({ name }) => name.length));
-  const turned = letters * 7.2 > wide - 6;
+  const labels = groups.length < MANY ? groups.map(({ brief }) => brief) : [], space = room(labels);
+  const [svg, y] = frame(`${named(measure)} by ${across.name}. ${words}`, named(measure), ...span(ends, measure), space);
+  const wide = (W - space.left - RIGHT) / groups.length;
   groups.forEach(({ name, one }, i) => {
-    const x = LEFT + wide * (i + 0.5);
+    const x = space.left + wide * (i + 0.5);
     const mark = draw("g", { class: "mark" });
     if (one.low !== null) mark.append(draw("line", { x1: x, x2: x, y1: y(one.low), y2: y(one.high) }));
     mark.append(draw("circle", { cx: x, cy: y(one.value), r: 5 }));
     mark.append(draw("title", {}, `${name}: ${shown(one, measure)}, ${one.count} scenes`));
     svg.append(mark);
-    const text = name.length > 22 ? `${name.slice(0, 21)}…` : name;
-    svg.append(turned && groups.length < 40
-      ? draw("text", { transform: `translate(${x + 4} ${H - BOTTOM + 16}) rotate(-28)`, "text-anchor": "end" }, text)
-      : draw("text", { x, y: H - BOTTOM + 20, "text-anchor": "middle" }, groups.length < 40 ? text : ""));
+    if (labels.length) below(svg, x, labels[i], space.turned);
   });
-  svg.append(draw("text", { x: (W + LEFT) / 2, y: H - 6, "text-anchor": "middle", class: "axis" }, across.name));
+  titled(svg, across.name, space);
   return el("div", { className: "plotbox" }, svg);
 }
 
@@ -61,22 +90,16 @@ function points(some, across, down) {
   if (!drawn.length) return el("p", { className: "muted", textContent: "These scenes have no such numbers." });
   const ys = drawn.map(height), xs = drawn.map((row) => across.values[row.index]);
   const yName = down ? down.name : measure;
-  const room = down && !down.numeric ? [-0.5, down.names.length - 0.5] : span(ys, down ? "" : measure);
-  const [svg, y] = frame(`${drawn.length} scenes by ${across.name} and ${yName}`, yName, ...room);
-  if (down && !down.numeric) {
-    svg.querySelectorAll("text").forEach((node) => { if (node.getAttribute("text-anchor") === "end") node.remove(); });
-    down.names.forEach((name, k) => svg.append(draw("text", { x: LEFT - 6, y: y(k) + 4, "text-anchor": "end", class: "small" }, name.slice(0, 9))));
-  }
+  const beside = down && !down.numeric ? down.labels : [], [least, most] = beside.length ? [-0.5, beside.length - 0.5] : span(ys, down ? "" : measure);
+  const labels = across.numeric || across.labels.length >= MANY ? [] : across.labels, space = room(labels, beside);
+  const [svg, y] = frame(`${drawn.length} scenes by ${across.name} and ${yName}`, yName, least, most, space, beside.length > 0);
+  beside.forEach((name, k) => svg.append(draw("text", { x: space.left - 6, y: y(k) + 4, "text-anchor": "end", class: "small" }, name)));
   const named = !across.numeric;
   const [low, high] = named ? [-0.5, across.names.length - 0.5] : [Math.min(...xs), Math.max(...xs)];
-  const x = (value) => LEFT + 8 + (W - LEFT - RIGHT - 16) * (value - low) / (high - low || 1);
-  if (named) {
-    across.names.forEach((name, k) => svg.append(
-      draw("text", { transform: `translate(${x(k) + 4} ${H - BOTTOM + 16}) rotate(-28)`, "text-anchor": "end" }, name.slice(0, 22))));
-  } else {
-    for (const tick of ticks(low, high)) svg.append(draw("text", { x: x(tick), y: H - BOTTOM + 20, "text-anchor": "middle" }, short(tick)));
-  }
-  svg.append(draw("text", { x: (W + LEFT) / 2, y: H - 6, "text-anchor": "middle", class: "axis" }, across.name));
+  const x = (value) => space.left + 8 + (W - space.left - RIGHT - 16) * (value - low) / (high - low || 1);
+  labels.forEach((text, k) => below(svg, x(k), text, space.turned));
+  if (!named) for (const tick of ticks(low, high)) below(svg, x(tick), short(tick), false);
+  titled(svg, across.name, space);
   for (const row of drawn) {
     const aside = named ? 0.6 * ((row.index * 0.618034) % 1 - 0.5) : 0; // names side by side, not on one another
     const up = down && !down.numeric ? 0.6 * ((row.index * 0.754877) % 1 - 0.5) : 0;

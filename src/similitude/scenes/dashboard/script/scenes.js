@@ -37,7 +37,7 @@ function details() {
   const row = rows[state.open], list = el("dl", { className: "settings" });
   const add = (name, value) => { if (value !== null && value !== "") list.append(el("dt", { textContent: name }), el("dd", { textContent: value })); };
   add("model", data.models[row.model]);
-  if (row.error) add("why there is no result", row.error); else add("answer", `${SIGNS[row.outcome]} ${answer(row)}`);
+  if (row.error) add("why there is no result", row.error); else if (row.said !== null || row.outcome !== "scored") add("answer", `${SIGNS[row.outcome]} ${answer(row)}`);
   if (row.right === null) add("score", row.score === null ? "" : short(row.score));
   for (const name of ["loss", "probability", "confidence", "margin", "visible"]) if (row[name] !== null) add(name, short(row[name]));
   factors.forEach((one) => add(one.name, one.label(one.values[row.index])));
