@@ -205,6 +205,32 @@ def test_the_suite_is_listed(cli):
     assert {"grid", "random", "sobol"} <= {p["name"] for p in ran.json[0]["parts"] if p["kind"] == "policy"}
 
 
+def test_a_finished_study_imports_nothing_that_it_does_not_need(cli, study, tmp_path):
+    arguments = ["suite", "run", "scenes", str(study), "--out", str(tmp_path / "out"), "--json"]
+    assert cli(*arguments).code == 0
+    heavy = (
+        "torch",
+        "numba",
+        "embreex",
+        "trimesh",
+        "matplotlib",
+        "scipy.stats",
+        "scipy.spatial",
+        "scipy.ndimage",
+    )
+    script = f"""
+import sys
+from similitude.cli.app import main
+try:
+    main({arguments!r})
+finally:
+    print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert len(json.loads(ran.stdout)["rows"]) == 4
+    assert ran.stderr.splitlines()[-1] == "[]"
+
+
 @pytest.mark.slow
 def test_a_finished_study_is_found_in_two_seconds_of_the_processor(study, tmp_path):
     data = study.read_text().replace("count: 4", "count: 200")

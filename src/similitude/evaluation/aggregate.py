@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from similitude.core.errors import EvaluationError
 from similitude.core.intervals import t_interval
@@ -88,6 +87,8 @@ def interquartile_mean(scores: np.ndarray, axis: int = -1) -> np.ndarray:
         >>> float(interquartile_mean(np.array([0.0, 1.0, 2.0, 100.0])))
         1.5
     """
+    from scipy import stats  # here and below: it takes longer to import than most results take to print
+
     return stats.trim_mean(scores, 0.25, axis=axis)
 
 
@@ -139,6 +140,8 @@ def bootstrapped(
         return Estimate(value, math.nan, math.nan, count, "none: a task with one score")
     if np.ptp(everything) == 0:
         return Estimate(value, value, value, count, "all scores equal")
+    from scipy import stats
+
     found = stats.bootstrap(
         samples,
         lambda *drawn, axis: statistic(np.concatenate(drawn, axis=axis), axis=axis),
@@ -222,6 +225,8 @@ def sign_flip(changes: np.ndarray, *, seed: int = 0, flips: int = FLIPS) -> floa
     """
     if not changes.any():
         return 1.0
+    from scipy import stats
+
     test = stats.permutation_test(
         (changes,),
         np.mean,

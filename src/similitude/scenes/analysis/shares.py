@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from similitude.core.errors import SceneError
+from similitude.core.intervals import t_reach, wilson_interval
 from similitude.evaluation.aggregate import Estimate, mean_of
 from similitude.evaluation.rows import Row
 
@@ -33,8 +33,7 @@ def share_of(right: Sequence[bool] | np.ndarray) -> Estimate:
     if not values.size:
         raise SceneError("there is no scene to take a share of. Loosen the filter.")
     count = int(values.sum())
-    ends = stats.binomtest(count, values.size).proportion_ci(0.95, method="wilson")
-    return Estimate(count / values.size, float(ends.low), float(ends.high), values.size, "Wilson")
+    return Estimate(count / values.size, *wilson_interval(count, values.size), values.size, "Wilson")
 
 
 def bounded_mean(values: Sequence[float] | np.ndarray, *, low: float = 0.0, high: float = 1.0) -> Estimate:
@@ -69,7 +68,7 @@ def bounded_mean(values: Sequence[float] | np.ndarray, *, low: float = 0.0, high
         return Estimate(low + (high - low) * p, np.nan, np.nan, n, "none: one score")
     spread = p * (1 - p)
     phi = float(shares.var(ddof=1)) / spread if spread > 0 else 1.0
-    k = float(stats.t.ppf(0.975, n - 1)) ** 2 * phi / n
+    k = t_reach(n - 1) ** 2 * phi / n
     middle, half = (p + k / 2) / (1 + k), np.sqrt(k * spread + k * k / 4) / (1 + k)
     ends = np.clip([middle - half, middle + half], 0, 1)  # of rounding
     value, first, last = (low + (high - low) * float(one) for one in (p, *ends))

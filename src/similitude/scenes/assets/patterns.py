@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
-from scipy.spatial import KDTree
 
 SIZE = 512
 """Rows and columns of the textures that are drawn by code."""
@@ -29,6 +27,8 @@ def noise(seed: int, waves: float, *, across: float = 1.0, octaves: int = 1) -> 
     Returns:
         float64, shape (SIZE, SIZE).
     """
+    from scipy import ndimage
+
     rng = np.random.default_rng(seed)
     total = np.zeros((SIZE, SIZE))
     for octave in range(octaves):
@@ -53,6 +53,8 @@ def cells(seed: int, count: int, *, across: float = 1.0, even: bool = False) -> 
         Distance to the nearest point and from there to the edge of the cell (both in spacings of points), the number of
         the point, and the angle at which it is seen; each of shape (SIZE, SIZE).
     """
+    from scipy.spatial import KDTree
+
     rng = np.random.default_rng(seed)
     columns, rows = max(1, round(count * across)), count + count % 2 * even
     y, x = np.divmod(np.arange(rows * columns), columns)
