@@ -8,11 +8,14 @@ import pytest
 from PIL import Image
 
 from similitude.cli.scenes_check import _admission, _catalogue
+from similitude.core.errors import SceneError
 from similitude.evaluation.rows import Row
+from similitude.scenes.assets import sweethome
 from similitude.scenes.frame import Frame
 from similitude.scenes.rendering import render
 from similitude.scenes.scene import Scene
 from similitude.scenes.study.catalogue import CatalogueCheck
+from tests.scenes.test_scene_assets_sweethome import library
 
 ORIGINAL = """
     inference:
@@ -182,6 +185,35 @@ def test_the_bar_of_the_catalogue(right, objects, asked, code):
     ]
     rows += [replace(rows[0], task="bed", score=float("nan"), error="its picture is missing")]
     assert _catalogue(CatalogueCheck(tuple(rows), (), {}), asked) == code
+
+
+@pytest.fixture
+def furniture(tmp_path, monkeypatch):
+    """A catalogue of one labelled piece."""
+    (tmp_path / "furniture").mkdir()
+    library(tmp_path / "furniture", "One")
+    monkeypatch.setenv(sweethome.VARIABLE, str(tmp_path / "furniture"))
+    monkeypatch.setattr(sweethome, "_labels", lambda: {"One/lib/slab/slab.obj": ("coffee mug",)})
+    sweethome._pieces.cache_clear()
+    yield
+    sweethome._pieces.cache_clear()
+
+
+def test_a_catalogue_of_which_nothing_can_be_drawn_leaves_the_bar_open(cli, furniture, monkeypatch):
+    def broken(*_, **__):
+        raise SceneError("the renderer broke down")
+
+    monkeypatch.setattr("similitude.scenes.study.catalogue.render", broken)
+    ran = cli("scenes", "catalogue", "--json")
+    assert (ran.code, ran.json["bar"], ran.json["top1"], ran.json["views"]) == (3, "open", None, 0)
+    assert [row["error"] for row in ran.json["failures"]] == ["the renderer broke down"] * 3
+    assert "failed: slab, yaw 30: the renderer broke down" in ran.err
+
+
+def test_a_catalogue_in_pictures_that_are_too_large_is_refused(cli, furniture):
+    ran = cli("scenes", "catalogue", "--resolution", "9000")
+    assert ran.code == 2
+    assert "resolution=9000: give a whole number from 8 to 4096" in ran.message
 
 
 def test_folders_that_cannot_be_compared(cli, tmp_path):

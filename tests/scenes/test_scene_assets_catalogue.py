@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,11 @@ def labelled(tmp_path, monkeypatch):
     monkeypatch.setenv(sweethome.VARIABLE, str(tmp_path))
     labels = {"One/lib/slab/slab.obj": ("coffee mug",), "One/lib/chair/chair.obj": ("cup",)}
     monkeypatch.setattr(sweethome, "_labels", lambda: labels)
-    (tmp_path / "models.py").write_text(MODEL)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    models = tmp_path / f"models_{abs(hash(str(tmp_path)))}.py"  # modules of one name are one
+    models.write_text(MODEL)
     sweethome._pieces.cache_clear()
-    yield f"{tmp_path}/models.py:by_brightness"
+    yield f"{models}:by_brightness"
     sweethome._pieces.cache_clear()
 
 
@@ -83,9 +86,30 @@ def test_views_are_judged_and_the_worst_pose_is_named(labelled):
     assert told["worst"][0]["object"] == "slab"
     assert (told["views"], told["objects"], len(told["failures"])) == (3, 1, 3)
     text = "\n".join(found.lines())
-    assert "3 views of 1 objects" in text
+    assert f"3 views of 1 objects: top-1 {100 * np.mean([row.score for row in found.views]):.1f} %\n" in text
     assert "slab" in text
     assert "failed: chair, yaw 30" in text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"), [({"resolution": 9000}, "8 to 4096"), ({"samples": 0}, "1 to 65536")]
+)
+def test_what_no_view_can_have_is_said_before_any_is_drawn(labelled, wrong, said):
+    seen = []
+    with pytest.raises(SceneError, match=f"give a whole number from {said}"):
+        check_catalogue(model=labelled, renderer=Turning(), on_view=lambda *view: seen.append(view), **wrong)
+    assert not seen
+
+
+def test_where_no_view_can_be_drawn_each_is_named(labelled):
+    found = check_catalogue(["chair"], model=labelled, renderer=Turning(), resolution=16)
+    assert found.top1 is None
+    lines = list(found.lines())
+    assert lines[0] == "None of 3 views has an answer, so there is no top-1."
+    assert [line.partition(":")[0] for line in lines[1:]] == ["failed"] * 3
+    assert all("chairs cannot be drawn" in line for line in lines[1:])
+    told = json.loads(json.dumps(found.to_dict()))
+    assert (told["top1"], told["views"], told["worst"], len(told["failures"])) == (None, 0, [], 3)
 
 
 def test_a_piece_without_labels_is_refused(labelled, monkeypatch):

@@ -238,11 +238,12 @@ def _admission(admitted: int, failed: int, asked: int) -> int:
 def _catalogue(found: CatalogueCheck, asked: int) -> int:
     """Return the exit code of a catalogue check."""
     drawn = len({row.task for row in found.views})
-    if drawn < ENOUGH or drawn < SHARE * asked:
+    top1 = found.top1
+    if top1 is None or drawn < ENOUGH or drawn < SHARE * asked:
         return NOT_ENOUGH
-    if found.top1.value >= TOP1:
+    if top1.value >= TOP1:
         return GOOD
-    return BAD_VERDICT if found.top1.high < TOP1 else NOT_ENOUGH
+    return BAD_VERDICT if top1.high < TOP1 else NOT_ENOUGH
 
 
 def _subjects(

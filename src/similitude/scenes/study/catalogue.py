@@ -66,11 +66,13 @@ class CatalogueCheck:
         return tuple(row for row in self.rows if row.failed)
 
     @property
-    def top1(self) -> Estimate:
-        """Share of views whose first class is accepted; views of an object go together in its interval."""
-        return bounded_mean(
-            [float(np.mean([row.score for row in rows])) for rows in self._objects().values()]
-        )
+    def top1(self) -> Estimate | None:
+        """Share of views whose first class is accepted; views of an object go together in its interval.
+
+        None where no view has a score.
+        """
+        shares = [float(np.mean([row.score for row in rows])) for rows in self._objects().values()]
+        return bounded_mean(shares) if shares else None
 
     @property
     def worst_poses(self) -> tuple[Row, ...]:
@@ -91,7 +93,7 @@ class CatalogueCheck:
             "version": VERSION,
             "views": len(self.views),
             "objects": len(self._objects()),
-            "top1": self.top1.to_dict(),
+            "top1": None if self.top1 is None else self.top1.to_dict(),
             "rows": [row.to_dict() | {"said": self.prediction(row)} for row in self.views],
             "failures": [row.to_dict() for row in self.failures],
             "worst": [self._worst(row) for row in self.worst_poses],
@@ -100,12 +102,17 @@ class CatalogueCheck:
     def lines(self) -> Iterator[str]:
         """Yield the report: what came out, then the worst pose of every object, worst first."""
         found = self.top1
-        yield (
-            f"{len(self.views)} views of {len(self._objects())} objects: top-1 {100 * found.value:.1f} % "
-            f"[{100 * found.low:.1f}, {100 * found.high:.1f}]"
-        )
+        if found is None:
+            yield f"None of {len(self.rows)} views has an answer, so there is no top-1."
+        else:
+            ends = "" if found.interval is None else f" [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+            yield (
+                f"{len(self.views)} views of {len(self._objects())} objects: top-1 {100 * found.value:.1f} %{ends}"
+            )
         for row in self.failures:
             yield f"failed: {row.task}, yaw {row.params['yaw']}: {row.error}"
+        if found is None:
+            return
         yield "worst pose of each object (yaw in degrees, probability of its accepted classes, what was seen instead):"
         for row in sorted(self.worst_poses, key=lambda row: row.metrics["probability"]):
             told = self._worst(row)
@@ -163,7 +170,8 @@ def check_catalogue(
         on_view: Called with each row and its picture, as they come.
 
     Raises:
-        SceneError: The catalogue, the model or the renderer is not installed, or a name is none of the catalogue's.
+        SceneError: The catalogue, the model or the renderer is not installed, a name is none of the catalogue's, or the
+            resolution or the samples are not possible.
 
     Cost:
         About 4 minutes of one core for all 543 views with the raster at 224 pixels.
@@ -175,6 +183,7 @@ def check_catalogue(
         raise SceneError(
             f"nobody has said which classes are right for {', '.join(without[:5])}. Name pieces of labelled_pieces()."
         )
+    _scene("cube", YAWS[0], resolution, samples)  # what no view can have is said before any is drawn
     made = renderer_named(renderer) if isinstance(renderer, str) else renderer
     classifier, evaluator = model_named(model), Classification()
     rows: list[Row] = []
@@ -212,8 +221,12 @@ def check_catalogue(
 
 
 def _drawn(name: str, renderer: Renderer, yaw: float, resolution: int, samples: int | None) -> Frame:
+    return render(_scene(name, yaw, resolution, samples), renderer)
+
+
+def _scene(name: str, yaw: float, resolution: int, samples: int | None) -> Scene:
     view = View((0.0, 0.0, math.radians(yaw)), TOWARDS, FILL, ground=None)
-    return render(replace(view.scene(name, resolution=resolution), samples=samples), renderer)
+    return replace(view.scene(name, resolution=resolution), samples=samples)
 
 
 def _judged(row: Row, judged: Judged) -> Row:
