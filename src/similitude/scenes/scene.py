@@ -56,9 +56,10 @@ class Scene:
             value = getattr(self, name)
             if name == "samples" and value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
+            whole = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else 0
+            if not least <= whole <= most:
                 raise SceneError(f"{name}={value!r}: give a whole number from {least} to {most}.")
-            object.__setattr__(self, name, int(value))  # of numpy's too
+            object.__setattr__(self, name, whole)  # numpy's are made Python's
         if not isinstance(self.controls, Mapping):
             raise SceneError(
                 f"controls={self.controls!r:.60}: give settings by control, e.g. {{'scale': {{'factor': 0.5}}}}."

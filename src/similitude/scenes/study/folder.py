@@ -15,6 +15,7 @@ from similitude.evaluation.rowfile import RowFile
 from similitude.evaluation.rows import Row
 from similitude.report.files import replacing, write_atomically
 from similitude.runs.faults import storage_fault
+from similitude.scenes.assets.beside import stamp_of
 from similitude.scenes.frame import Frame
 from similitude.scenes.study.records import FRAMES, LOG, PICTURES, STUDY
 from similitude.scenes.study.settings import StudySettings
@@ -122,6 +123,25 @@ class StudyFolder:
                 os.replace(temporary, target)
         return name
 
+    def marks(self) -> tuple[tuple[int, int], ...]:
+        """Return what tells whether anything was written since: when its files were changed, and their sizes."""
+        return tuple(stamp_of(place) for place in (self.place / STUDY, self.place / LOG, self.rows.path))
+
+    def lost_pictures(self, log: Mapping[str, Mapping[str, Any]]) -> set[str]:
+        """Return the keys of rows whose picture is not there any more, and whose frame is.
+
+        Args:
+            log: Lines of the log by key.
+        """
+        pictures = _names(self.place / PICTURES)
+        lost = {
+            key: str(line.get("frame"))
+            for key, line in log.items()
+            if line.get("picture") and f"{line['picture']}.png" not in pictures
+        }
+        frames = _names(self.frames) if lost else set()
+        return {key for key, frame in lost.items() if f"{frame}.npz" in frames}
+
     def log(self, entry: Mapping[str, Any]) -> None:
         """Append a line to the log.
 
@@ -146,6 +166,13 @@ class StudyFolder:
 def row_digest(row: Row) -> str:
     """Return a short name of a row's key."""
     return hashlib.sha256(row.key.encode()).hexdigest()[:24]
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except OSError:
+        return set()
 
 
 def _damage(data: Mapping[str, Any]) -> str:

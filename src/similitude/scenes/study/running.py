@@ -20,6 +20,7 @@ from similitude.scenes.known import check_names
 from similitude.scenes.renderers.open_renderers import renderers_in_use
 from similitude.scenes.renderers.renderer import Renderer, renderer_named
 from similitude.scenes.scene import Scene
+from similitude.scenes.study.alone import alone
 from similitude.scenes.study.digests import file_digests
 from similitude.scenes.study.drawing import Drawn, draw_scenes
 from similitude.scenes.study.folder import StudyFolder, row_digest
@@ -90,35 +91,58 @@ class _Running:
         self.engine = engine or InProcess()
         self.renderer = renderer
         self.renderer_name = settings.renderer if renderer is None else renderer.name
-        self.on_done = on_done
+        self.on_done, self.on_note = on_done, on_note
         self.folder = None if out is None else StudyFolder(out)
-        self.files = file_digests(settings)
-        self.stored = {} if self.folder is None else self.folder.check(settings, self.files)
-        self.told = Versions.from_dict(self.stored.get("versions"))
-        self.versions = versions_of(settings, renderer, self.told)
-        self.known = {} if self.folder is None else self._usable(self.folder, on_note)
         self.tensorboard = tensorboard
         self.found = 0
         self.rows: dict[str, Row] = {}
+        self._read()
 
-    def _usable(self, folder: StudyFolder, on_note: Callable[[str], None]) -> dict[str, Row]:
-        """Return the rows of the folder that would be made now as they are, by key."""
-        log = {str(entry.get("key")): entry for entry in read_log(folder.place)}
-        fresh, others = self.versions.fresh(_known(folder), log)
-        for text in self.versions.differences(others, log, self.told):
-            on_note(f"{folder.place}: {text}")
-        return {row.key: row for row in fresh}
+    def _read(self) -> None:
+        """Read what is in the folder, and see what of it would be made now as it is."""
+        folder = self.folder
+        self.files = file_digests(self.settings)
+        self.marks = () if folder is None else folder.marks()
+        self.stored = {} if folder is None else folder.check(self.settings, self.files)
+        self.told = Versions.from_dict(self.stored.get("versions"))
+        self.versions = versions_of(self.settings, self.renderer, self.told)
+        self.known: dict[str, Row] = {}
+        self.lost: set[str] = set()
+        if folder is not None:
+            log = {str(entry.get("key")): entry for entry in read_log(folder.place)}
+            fresh, others = self.versions.fresh(_known(folder), log)
+            for text in self.versions.differences(others, log, self.told):
+                self.on_note(f"{folder.place}: {text}")
+            self.known = {row.key: row for row in fresh}
+            self.lost = folder.lost_pictures({key: log[key] for key in self.known if key in log})
 
     def run(self) -> SceneRun:
         """Return the run, of rows that are there or made now."""
-        digest = hashlib.sha256(
-            json.dumps([self.settings.to_dict(), self.versions.to_dict(), VERSION]).encode()
-        ).hexdigest()
-        if (again := self._finished(digest)) is not None:
+        if (again := self._finished()) is not None:
             return again
         check_names(self.settings.objects, self.settings.environments, self.settings.controls)
         policies = self._policies()  # before a folder is made: a sampler that is not installed is said here
-        self.judging = Judging(
+        self.judging = self._new_judging()
+        if self.folder is None:
+            return self._made(policies)
+        with alone(self.folder.place, self._waits):
+            if self.folder.marks() != self.marks:  # another run was at work meanwhile
+                self.judging.close()
+                self._read()
+                if (again := self._finished()) is not None:
+                    return again
+                self.judging = self._new_judging()
+            return self._made(policies)
+
+    def _waits(self) -> None:
+        assert self.folder is not None
+        self.on_note(
+            f"{self.folder.place}: another run is at work in this folder. This one waits until it is done, and then goes "
+            "on from what is there."
+        )
+
+    def _new_judging(self) -> Judging:
+        return Judging(
             self.settings,
             self.folder,
             self._done,
@@ -126,12 +150,15 @@ class _Running:
             tensorboard=self.tensorboard,
             classes=classes_in(self.stored),
         )
+
+    def _made(self, policies: Mapping[tuple[str, str], Policy]) -> SceneRun:
+        """Make the rows that are not there."""
         self._write()
         with renderers_in_use(), closing(self.judging):
             self._ask(policies)
         rows = tuple(self.rows.values())
         if not any(row.failed for row in rows):
-            self._write(finished={digest: [row_digest(row) for row in rows]})
+            self._write(finished={self._digest(): [row_digest(row) for row in rows]})
         else:
             self._write()
         classes = self.judging.classes
@@ -139,15 +166,21 @@ class _Running:
         place = None if self.folder is None else self.folder.place
         return SceneRun(self.settings, rows, place, names, self.found, classes)
 
-    def _finished(self, digest: str) -> SceneRun | None:
+    def _digest(self) -> str:
+        data = [self.settings.to_dict(), self.versions.to_dict(), VERSION]
+        return hashlib.sha256(json.dumps(data).encode()).hexdigest()
+
+    def _finished(self) -> SceneRun | None:
         """Return the run if the folder holds all of it: nothing is asked, loaded or started."""
-        wanted = self.stored.get("finished", {}).get(digest)
-        if self.folder is None or not isinstance(wanted, list):
+        wanted = (self.stored.get("finished") or {}).get(self._digest())
+        if self.folder is None or not wanted:
             return None
         by_digest = {row_digest(row): row for row in self.known.values()}
         if any(one not in by_digest for one in wanted):
             return None
         rows = tuple(by_digest[one] for one in wanted)
+        if any(row.key in self.lost for row in rows):
+            return None
         for row in rows:
             self.on_done(row)
         classes = classes_in(self.stored)
@@ -197,6 +230,7 @@ class _Running:
     def _compute(self, scenes: Sequence[Scene]) -> None:
         """Make the rows of scenes, in their order."""
         missing: dict[str, Scene] = {}
+        asked = False
         for scene in scenes:
             for subject in self.judging.subjects:
                 key = self._row(scene, subject).key
@@ -207,10 +241,14 @@ class _Running:
                     self.found += 1
                     self.rows[key] = self.known[key]
                     self.on_done(self.known[key])
+                    if key in self.lost:
+                        missing[scene.digest] = scene
                 else:
                     missing[scene.digest] = scene
-        if missing:
+                    asked = True
+        if asked:
             self._check()
+        if missing:
             self._draw(list(missing.values()))
 
     def _check(self) -> None:
