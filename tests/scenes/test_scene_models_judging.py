@@ -13,7 +13,7 @@ from similitude.scenes.models.catalog import model_named
 from similitude.scenes.models.classification import Classification
 from similitude.scenes.models.classifier import CallableModel
 from similitude.scenes.models.detection import Detection, box_of, box_overlaps
-from similitude.scenes.models.evaluator import Asked, evaluator_of
+from similitude.scenes.models.evaluator import Asked, UnusableEvaluatorError, evaluator_of
 from similitude.scenes.models.regression import Regression
 from similitude.scenes.scene import Scene
 from similitude.scenes.study.running import run_study
@@ -261,3 +261,81 @@ def test_success_is_a_truth_value(tmp_path):
     said = evaluator.judge(None, asked(3))
     assert "success='no'" in said[0].error
     assert [one.success for one in said[1:]] == [False, True]
+
+
+WRONG = """
+def two(batch, scenes):
+    return [{"score": 1.0}] * len(batch)
+
+def numbers(batch, scenes, frames):
+    return [1.0] * len(batch)
+
+def unnamed(batch, scenes, frames):
+    return [{"loss": 1.0}] * len(batch)
+
+def one(batch, scenes, frames):
+    return {"score": 1.0}
+
+def raises(batch, scenes, frames):
+    return [{"score": undefined} for _ in batch]
+
+def from_above(batch, scenes, frames):
+    if (batch.mean((1, 2, 3)) > 0.5).any():
+        raise ValueError("too bright for me")
+    return [{"score": 1.0} for _ in batch]
+
+def never_again(batch, scenes, frames, asked=[]):
+    asked.extend(batch)
+    return [{"score": 1.0} if len(asked) <= 16 else None for _ in batch]
+"""
+
+
+@pytest.fixture
+def wrong(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    place = tmp_path / f"wrong_{abs(hash(str(tmp_path)))}.py"
+    place.write_text(WRONG)
+    return place
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "drawn"),
+    [
+        ("two", "cannot be called with three arguments", 0),
+        ("numbers", "no mapping with a 'score'", 16),
+        ("unnamed", "no mapping with a 'score'", 16),
+        ("one", "it gave dict for 1 pictures", 16),
+        ("raises", "NameError: name 'undefined'", 16),
+    ],
+)
+def test_a_function_that_cannot_judge_stops_a_study_at_its_first_batch(tmp_path, wrong, name, said, drawn):
+    settings = judged_by(f"{wrong}:{name}", count=64)
+    renderer = Flat(str(tmp_path))
+    with pytest.raises(SceneError) as error:
+        run_study(settings, tmp_path / "out", renderer=renderer)
+    assert f"{wrong.name}:{name}'" in str(error.value)
+    assert said in str(error.value)
+    assert "'score' is required" in str(error.value)
+    assert renderer.drawn == drawn
+
+
+@pytest.mark.parametrize(("name", "failed"), [("from_above", 32), ("never_again", 48)])
+def test_a_function_that_has_judged_something_fails_scene_by_scene(tmp_path, wrong, name, failed):
+    run = run_study(judged_by(f"{wrong}:{name}", count=64), renderer=Flat(str(tmp_path)))
+    assert (len(run.rows), len(run.failures)) == (64, failed)
+
+
+def test_functions_are_given_up_where_scenes_are_asked_one_at_a_time(wrong):
+    evaluator = evaluator_of({"kind": "callable", "function": f"{wrong}:numbers"})
+    for _ in range(3):
+        (one,) = evaluator.judge(None, asked())
+        assert "no mapping with a 'score'" in one.error
+    with pytest.raises(UnusableEvaluatorError, match="for the first 4 pictures"):
+        evaluator.judge(None, asked())
+
+
+def judged_by(function, *, count):
+    """Return a study of turned balls that a function of the user's judges."""
+    data = study("models.py", count=count).to_dict()
+    evaluator = {"kind": "callable", "function": function}
+    return StudySettings.from_dict(data | {"evaluator": evaluator, "models": ["efficientnet-lite0"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,16 @@ import numpy as np
 
 from similitude.core.errors import SceneError
 from similitude.core.references import load_factory
-from similitude.scenes.models.evaluator import Asked, Judged, pictures
+from similitude.runs.engine import one_line
+from similitude.scenes.models.evaluator import Asked, Judged, UnusableEvaluatorError, pictures
+
+TRIED = 4
+"""Pictures without any answer that can be used, after which a function is taken to be wrong."""
+
+WANTED = (
+    "It is called with (batch, scenes, frames), the batch of shape (N, H, W, 3) from 0 to 1, and returns a list with a "
+    "mapping for each picture, e.g. {'score': 0.5, 'success': True}; 'score' is required."
+)
 
 
 @dataclass(frozen=True)
@@ -20,20 +30,22 @@ class Custom:
 
     The batch is sRGB from 0 to 1, float32, shape (N, H, W, 3). Each mapping has "score", the higher the better, and may
     have "success" (a truth value), "loss", which searches maximise, and any other number. The function is model and judge
-    in one: no other model is asked, and rows bear its name.
+    in one: no other model is asked, and rows bear its name. What fails for a whole batch is asked about picture by
+    picture, so that only those at fault have no answer.
 
     Attributes:
         function: "file.py:function".
         names: Names of classes by model: none.
 
     Raises:
-        SceneError: No function is named.
+        SceneError: No function is named, or it cannot be called with three arguments.
         FactoryError: It is not there.
     """
 
     function: str = ""
     names: dict[str, Sequence[str]] = field(default_factory=dict, init=False, compare=False)
     _call: Callable[..., Any] = field(init=False, repr=False, compare=False)
+    _wrong: list[str] | None = field(default_factory=list, init=False, repr=False, compare=False)
     kind = "callable"
 
     def __post_init__(self) -> None:
@@ -42,6 +54,14 @@ class Custom:
                 "evaluator callable: name its function, e.g. {kind: callable, function: mine.py:judge}."
             )
         call = load_factory(self.function, what="a function (batch, scenes, frames) that returns mappings")
+        try:
+            inspect.signature(call).bind((), (), ())
+        except TypeError as error:
+            raise SceneError(
+                f"evaluator callable: '{self.function}' cannot be called with three arguments ({error}). {WANTED}"
+            ) from error
+        except ValueError:
+            pass  # some functions in C do not say what they take
         object.__setattr__(self, "_call", call)
 
     @property
@@ -53,15 +73,35 @@ class Custom:
         """Ask the function; see `Evaluator.judge`.
 
         Raises:
-            SceneError: It does not return a mapping per picture.
+            UnusableEvaluatorError: It has given nothing that can be used, for four pictures or more.
         """
-        found = self._call(pictures(asked), [one.scene for one in asked], [one.frame for one in asked])
-        if not isinstance(found, Sequence) or len(found) != len(asked):
-            raise SceneError(
-                f"'{self.function}' gave {type(found).__name__} for {len(asked)} pictures; a list with a mapping for "
-                "each is wanted."
+        found = self._asked(asked)
+        if self._wrong is None:
+            return found
+        self._wrong.extend(one.error for one in found if one.error)
+        if any(not one.error for one in found):
+            object.__setattr__(
+                self, "_wrong", None
+            )  # it can answer: what fails from here on is one scene's failure
+        elif len(self._wrong) >= TRIED:
+            raise UnusableEvaluatorError(
+                f"evaluator callable: '{self.function}' gave nothing that can be used for the first {len(self._wrong)} "
+                f"pictures; of the first: {self._wrong[0]}. {WANTED} Mend it and run the study again, in "
+                "a new folder: one is of one file's content."
             )
-        return [_judged(one) for one in found]
+        return found
+
+    def _asked(self, asked: Sequence[Asked]) -> list[Judged]:
+        try:
+            found = self._call(pictures(asked), [one.scene for one in asked], [one.frame for one in asked])
+            if isinstance(found, Sequence) and len(found) == len(asked):
+                return [_judged(one) for one in found]
+            reason = f"it gave {type(found).__name__} for {len(asked)} pictures, not a list with a mapping for each"
+        except Exception as error:  # whatever a user's function raises
+            reason = one_line(error)
+        if len(asked) == 1:
+            return [Judged(error=f"evaluator '{self.name}': {reason}")]
+        return [judged for one in asked for judged in self._asked([one])]
 
 
 def _judged(found: Any) -> Judged:

@@ -47,6 +47,10 @@ class Judged:
     error: str = ""
 
 
+class UnusableEvaluatorError(SceneError):
+    """A function of the user that gave nothing of use for the first pictures: a study stops, as all would fail."""
+
+
 class Evaluator(Protocol):
     """Judges the answers of models to pictures."""
 
@@ -69,6 +73,9 @@ class Evaluator(Protocol):
 
         Returns:
             What each answer is worth; an answer that cannot be used has an error.
+
+        Raises:
+            UnusableEvaluatorError: The evaluator itself is at fault, so that no picture will have a score.
         """
         ...
 

@@ -14,7 +14,7 @@ from similitude.scenes.analysis.factors import VISIBLE
 from similitude.scenes.models.catalog import model_name, model_named
 from similitude.scenes.models.classes import check_classes, names_without_loading
 from similitude.scenes.models.custom import Custom
-from similitude.scenes.models.evaluator import Asked, Judged, evaluator_of
+from similitude.scenes.models.evaluator import Asked, Judged, UnusableEvaluatorError, evaluator_of
 from similitude.scenes.scene import Scene
 from similitude.scenes.study.drawing import Drawn
 from similitude.scenes.study.folder import StudyFolder
@@ -159,6 +159,8 @@ class Judging:
     def _judged(self, subject: str, asked: list[Asked]) -> list[Judged]:
         try:
             return self.evaluator.judge(self.models[subject], asked)
+        except UnusableEvaluatorError:
+            raise
         except Exception as error:  # whatever a user's model raises
             if len(asked) == 1:
                 return [Judged(error=f"model '{subject}': {one_line(error)}")]
