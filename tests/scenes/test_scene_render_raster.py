@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +14,7 @@ from similitude.scenes.assets.environments import environment_pixels
 from similitude.scenes.assets.textures import texture_pixels
 from similitude.scenes.frame import GROUND, NOTHING, OBJECT
 from similitude.scenes.meshes import Mesh, ObjectModel
+from similitude.scenes.renderers import textures, trees
 from similitude.scenes.renderers.optics import linear, over_black, shown
 from similitude.scenes.renderers.raster import Raster
 from similitude.scenes.renderers.trees import geometry_of
@@ -269,3 +272,25 @@ def test_keep_color_multiplies_the_objects_own_colours(monkeypatch: pytest.Monke
 
 def test_albedo_of_the_tests_is_that_of_their_colour() -> None:
     assert pytest.approx(((0.735 + 0.055) / 1.055) ** 2.4, rel=1e-5) == ALBEDO
+
+
+def test_threads_may_share_trees_and_textures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trees, "_KEPT", 8)
+    monkeypatch.setattr(textures, "_KEPT", 8)
+    models = [sheet(str(k), material=replace(MATT, name=str(k))) for k in range(24)]
+    assert len({model.digest for model in models}) == len(models)
+    pictures = [np.full((1, 1, 3), 0.5, np.float32) for _ in models]
+
+    def use(first: int) -> None:
+        for k in range(1_500):
+            place = (first * 7 + k * 5) % len(models)
+            assert len(trees.geometry_of(models[place]).faces) == 2
+            assert len(textures.pyramid_of(pictures[place]).pixels) == 1
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(use, range(4)))
+    finally:
+        sys.setswitchinterval(before)
