@@ -138,6 +138,8 @@ def test_findings_and_what_is_left_out_are_said(page, tmp_path):
     assert "What the loss depends on" in page
     assert "explains" in page
     assert "Without a result: 1" in page
+    assert "confidence minus top-1 accuracy" in page
+    assert ">top-1 accuracy<" in page  # of the figure, whatever k the evaluator has
     few = render_dashboard(run_of(mug_rows(16), tmp_path))
     assert "What could not be said" in few
     assert "sensitivity indices take at least 40" in few
