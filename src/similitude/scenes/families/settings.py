@@ -50,12 +50,12 @@ class FamilySettings:
     samples: int | None = None
     renderer: str = "raster"
     shifts: tuple[str, ...] = tuple(SHIFTS)
-    widths: tuple[int, ...] = (8, 16, 32, 64)
+    widths: tuple[int, ...] = (8, 16, 32)
     rules: tuple[str, ...] = ("mup", "sp")
-    lrs: tuple[float, ...] = rates(2**-11, 2**-3, 9)
-    seeds: tuple[int, ...] = (0, 1, 2)
-    steps: int = 400
-    batch_size: int = 64
+    lrs: tuple[float, ...] = rates(2**-9, 2**-1, 9)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    steps: int = 300
+    batch_size: int = 32
     depth: int = 3
     checkpoints: int = 10
     seed: int = 0

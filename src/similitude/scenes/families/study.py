@@ -59,7 +59,8 @@ def family_study(
         JobsFailedError: Some runs failed; the others are kept.
 
     Cost:
-        About 120 s of processor time for the pictures with the defaults, and rules x widths x rates x seeds runs.
+        About 120 s of processor time for the pictures with the defaults, and rules x widths x rates x seeds runs: half an
+        hour of processor time in all.
     """
     started = time.monotonic()
     chosen, folder, where = settings or FamilySettings(), Path(out), engine or InProcess()
