@@ -205,12 +205,13 @@ def test_answers_that_say_nothing_are_captioned_by_what_they_are_worth(tmp_path)
         for i, (success, seen) in enumerate([(True, 0.2), (False, 0.2), (None, 0.2), (None, 0.0)])
     ]
     path = tmp_path / "page.html"
-    path.write_text(render_dashboard(run_of(mute, tmp_path)))
+    path.write_text(render_dashboard(run_of([*mute, replace(mute[0], subject="n", success=False)], tmp_path)))
     dom = browsed(path, "sort=index%2B&open=0")
     captions = [html.unescape(one) for one in re.findall(r'<span class="said">([^<]*)</span>', dom)]
     assert [one.strip() for one in captions] == ["✓ right", "✗ wrong", "score 0.25", "– nothing seen"]
     assert shots(dom)[:2] == ["scene 1, right", "scene 2, wrong"]
     assert "<dt>answer</dt><dd>✓ right</dd>" in dom
+    assert "<dt>n</dt><dd>✗ wrong</dd>" in dom
     assert "no answer" not in re.sub(r"<script.*?</script>", "", dom, flags=re.DOTALL)
 
 

@@ -44,7 +44,7 @@ function details() {
   Object.entries(data.fixed).forEach(([name, value]) => add(name, value));
   if (row.seconds !== null) add("seconds", short(row.seconds));
   for (const other of rows) {
-    if (other.item === row.item && other.index !== row.index) add(`${data.models[other.model]} says`, other.error || `${SIGNS[other.outcome]} ${answer(other)}`);
+    if (other.item === row.item && other.index !== row.index) add(data.models[other.model] + (other.said === null ? "" : " says"), other.error || `${SIGNS[other.outcome]} ${answer(other)}`);
   }
   at("scene").replaceChildren(picture(row, true), list);
   at("heading").textContent = `Scene ${row.item + 1}`;
