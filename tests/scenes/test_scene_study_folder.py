@@ -228,3 +228,17 @@ def test_a_folder_of_before_is_gone_on_with_and_its_controls_are_compared(models
         SceneError, match=r"study\.json is damaged: its settings are none: there is no control"
     ):
         run(settings)
+
+
+def test_a_folder_in_which_everything_failed_is_gone_on_with_after_the_file_is_mended(tmp_path, models, run):
+    chair = painted(tmp_path)
+    settings = study(models, objects=[str(chair)], labels={str(chair): ["bright"]})
+    chair.write_text("no triangles")
+    assert len(run(settings).failures) == 8
+    painted(tmp_path)
+    mended = run(settings)
+    assert (mended.found, mended.failures) == (0, ())
+    assert run(settings).found == 8
+    chair.write_text("no triangles")
+    with pytest.raises(SceneError, match=r"the content of .*chair\.obj was not"):
+        run(settings)

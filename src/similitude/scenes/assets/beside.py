@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Protocol
 
 from similitude.core.errors import DataError, SceneError
-from similitude.data.files import DEFLATE_RATIO, read_exactly, reading, regular_file
 
 LARGEST = 256 * 2**20
 """Bytes of the largest file of a model that is read."""
@@ -76,6 +75,8 @@ class ZipFiles:
 
     @cached_property
     def _held(self) -> zipfile.ZipFile:
+        from similitude.data.files import reading
+
         with _scene_errors(), reading(self.archive):
             return zipfile.ZipFile(self.archive)
 
@@ -88,6 +89,8 @@ class ZipFiles:
 
     def read(self, name: str) -> bytes | None:
         """Return the bytes of a file of the folder; see `Files.read`."""
+        from similitude.data.files import DEFLATE_RATIO, read_exactly, reading
+
         info = next((self._names[inside] for inside in _inside(name) if inside in self._names), None)
         if info is None:
             return None
@@ -117,6 +120,8 @@ def read_file(path: Path) -> bytes:
     Raises:
         SceneError: It is missing, empty, no ordinary file, too large or not readable.
     """
+    from similitude.data.files import reading, regular_file  # here: studies that are finished read nothing
+
     with _scene_errors():
         path = regular_file(path)
         _refuse_large(path.stat().st_size, path)

@@ -61,6 +61,8 @@ class StudyFolder:
     def check(self, settings: StudySettings, files: Mapping[str, str]) -> dict[str, Any]:
         """Return what is stored, after seeing that its rows are of a study that can go on as this one.
 
+        Of a folder without a row that has a score, which anything may go on from, it is nothing where it differs.
+
         Raises:
             SceneError: Its rows were judged in another way, or a file that it names has changed since.
         """
@@ -70,6 +72,8 @@ class StudyFolder:
         before, now = stored["settings"], settings.to_dict()
         differ = [name for name in _JUDGES if before.get(name) != now[name]]
         differ += Ways.of(settings, files).differences(Ways.from_dict(stored))
+        if differ and all(row.failed for row in self.rows.read()):
+            return {}  # nothing was made in another way: what failed is mended, perhaps
         if differ:
             raise SceneError(
                 f"{self.place} holds rows of another study: {', '.join(differ)} was not what it is now. Name another "
