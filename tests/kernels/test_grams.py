@@ -207,7 +207,9 @@ def bad_pair(x1, x2=None):
 
 
 @pytest.mark.parametrize(
-    "engine", [InProcess(), pytest.param(ProcessPool(1), marks=pytest.mark.slow)], ids=str
+    "engine",
+    [InProcess(), pytest.param(ProcessPool(1), marks=pytest.mark.slow)],
+    ids=["this process", "a pool"],
 )
 def test_an_engine_says_which_tile_failed(engine):
     with pytest.raises(JobsFailedError, match=r"tile of rows 0 to 3, columns 0 to 3.*samples 0 and 0 is inf"):

@@ -1,7 +1,5 @@
 """Labels and evaluators that do not fit a model's classes: refused before anything is drawn, where classes are known."""
 
-import sys
-
 import pytest
 
 from similitude.core.errors import SceneError
@@ -10,20 +8,9 @@ from similitude.scenes.models.catalog import MODELS, model_named
 from similitude.scenes.models.classes import names_without_loading
 from similitude.scenes.study.running import run_study
 from similitude.scenes.study.settings import StudySettings
-from tests.scenes.study_parts import Flat, models_in, study
+from tests.scenes.study_parts import study
 
 MISSPELT = {"labels": {"ball": ["brigth"]}}
-
-
-@pytest.fixture
-def models(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    return models_in(tmp_path)
-
-
-@pytest.fixture
-def flat(tmp_path):
-    return Flat(str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,8 @@ from similitude.scenes.assets.imagenet import class_names
 from similitude.scenes.models.catalog import MODELS, model_name, model_named
 from similitude.scenes.models.classifier import accepted_classes
 from similitude.scenes.models.torch_model import IMAGENET_MEAN, IMAGENET_STD, TorchModel
-from tests.scenes.study_parts import models_in
 
 IMAGES = np.random.default_rng(0).random((2, 24, 24, 3)).astype(np.float32)
-
-
-@pytest.fixture
-def models(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    return models_in(tmp_path)
 
 
 def test_pictures_are_resized_and_normalised_as_written_out():

@@ -1,6 +1,5 @@
 """Two runs in one folder draw nothing twice, and pictures that were removed are made again from their frames."""
 
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from similitude.core.errors import StudyError
 from similitude.scenes.study import alone as module
 from similitude.scenes.study.alone import alone
 from similitude.scenes.study.running import run_study
-from tests.scenes.study_parts import Flat, models_in, study
+from tests.scenes.study_parts import Flat, study
 
 STARTED, GO = threading.Event(), threading.Event()
 
@@ -24,12 +23,6 @@ class Waiting(Flat):
         STARTED.set()
         assert GO.wait(20)
         return super().draw(stage, resolution=resolution, samples=samples)
-
-
-@pytest.fixture
-def models(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    return models_in(tmp_path)
 
 
 @pytest.mark.parametrize("counts", [(8, 8), (8, 12), (12, 8)])

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from dataclasses import replace
 
 import pytest
@@ -15,7 +14,7 @@ from similitude.scenes.study.digests import file_digests
 from similitude.scenes.study.running import run_study
 from similitude.scenes.study.settings import StudySettings
 from similitude.scenes.study.ways import UNREAD, Ways
-from tests.scenes.study_parts import Flat, models_in, study
+from tests.scenes.study_parts import Flat, study
 
 TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 0 1\nf 1/1 2/2 3/3\n"
 GREY, RED = {"kind": "hsv", "saturation_factor": 0.0}, {"kind": "hsv", "hue_shift": 0.5}
@@ -29,12 +28,6 @@ def painted(folder, name="chair", color=(255, 0, 0)):
     place = folder / f"{name}.obj"
     place.write_text(f"mtllib paint.mtl\nusemtl m\n{TRIANGLE}")
     return place
-
-
-@pytest.fixture
-def models(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    return models_in(tmp_path)
 
 
 @pytest.fixture

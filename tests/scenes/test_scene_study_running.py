@@ -22,18 +22,7 @@ from similitude.scenes.study.drawing import draw_scene
 from similitude.scenes.study.records import read_log, read_run
 from similitude.scenes.study.running import run_study
 from similitude.scenes.study.settings import StudySettings
-from tests.scenes.study_parts import Flat, models_in, study
-
-
-@pytest.fixture
-def models(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    return models_in(tmp_path)
-
-
-@pytest.fixture
-def flat(tmp_path):
-    return Flat(str(tmp_path))
+from tests.scenes.study_parts import study
 
 
 def turn_of(row: Row) -> float:
