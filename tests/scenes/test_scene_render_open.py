@@ -113,7 +113,7 @@ def test_only_what_was_opened_within_is_closed_and_by_the_last_that_goes_on(made
 
 def test_a_study_leaves_open_what_others_opened(made: list[Counted], tmp_path: Path) -> None:
     mine = opened("raster")  # as the study asks for it
-    script = tmp_path / "judge.py"
+    script = tmp_path / "judge_of_open_renderers.py"  # a name of its own: modules stay in the process
     script.write_text("def judge(batch, scenes, frames):\n    return [{'score': 1.0} for _ in scenes]\n")
     settings = StudySettings(
         ("mug",),
