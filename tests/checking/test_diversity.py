@@ -67,6 +67,7 @@ def test_gradients_are_alike_where_branches_end_in_a_matrix():
     assert found.seeds == (0,)
 
 
+@pytest.mark.slow
 def test_training_tells_diverse_layers_from_redundant_ones():
     shared = {"loss": cross_entropy, "optimizer": torch.optim.Adam, "steps": 50, "seeds": 2}
     diverse = sim.diversity(family(0.5), (X, Y), base={"width": 48, "depth": 32}, lr=0.0005, **shared)

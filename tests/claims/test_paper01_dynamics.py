@@ -37,6 +37,7 @@ def test_the_sharpness_of_one_weight_by_hand():
     assert found[0, 0] == pytest.approx(np.linalg.eigvalsh(hessian)[-1])
 
 
+@pytest.mark.slow
 def test_another_exponent_turns_the_collapse_red(monkeypatch):
     assert paper01_dynamics.collapsed().verdict.ok
     monkeypatch.setattr(rescaled_time, "power_of", lambda gamma, layers, family: 1.5 / layers)

@@ -79,6 +79,7 @@ def test_adam_is_followed_in_its_own_geometry():
     assert torch_like[0] != pytest.approx(few[0], rel=0.1)
 
 
+@pytest.mark.slow
 def test_residual_networks_train_their_branches_alone_and_have_scaled_ones():
     net = landscapes.make_residual(8, 3, block="two_layers")
     assert {name.split(".")[1] for name, p in net.named_parameters() if p.requires_grad} == {"blocks"}

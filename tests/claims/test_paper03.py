@@ -23,6 +23,7 @@ def test_claims_hold(name):
     assert measured.figures
 
 
+@pytest.mark.slow
 def test_isometry_holds_and_turns_red_with_another_rate(monkeypatch):
     measured = paper03.isometry()
     assert measured.verdict.ok, measured.verdict.summary
@@ -30,6 +31,7 @@ def test_isometry_holds_and_turns_red_with_another_rate(monkeypatch):
     assert red(paper03.isometry())
 
 
+@pytest.mark.slow
 def test_another_constant_of_the_bound_turns_isometry_red(monkeypatch):
     right = paper03.isometry_bound
     monkeypatch.setattr(
@@ -50,6 +52,7 @@ def test_growth_of_other_networks_turns_flat_red(monkeypatch, kind):
     assert red(paper03.flat())
 
 
+@pytest.mark.slow
 def test_another_rate_turns_rank_red(monkeypatch):
     right = paper03.gradient_rate
     monkeypatch.setattr(paper03, "RANKS", ((24, 8),))
@@ -57,6 +60,7 @@ def test_another_rate_turns_rank_red(monkeypatch):
     assert red(paper03.rank())
 
 
+@pytest.mark.slow
 def test_a_warning_that_is_missing_turns_rank_red(monkeypatch):
     right = paper03.rank_condition
 

@@ -18,6 +18,7 @@ def red(measured: Measured) -> bool:
     return measured.verdict.outcome is Outcome.INCONSISTENT
 
 
+@pytest.mark.slow
 def test_linear_networks_hold_and_turn_red_with_a_wrong_time(monkeypatch):
     found = paper04.linear_modes()
     assert found.verdict.ok, found.verdict.summary

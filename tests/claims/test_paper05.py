@@ -10,6 +10,7 @@ from similitude.claims import paper05
 from similitude.core.verdict import Outcome
 
 
+@pytest.mark.slow
 def test_another_norm_law_turns_growth_red(monkeypatch):
     """The law as printed for |theta| has L s in it where layers of norm 1 have s."""
 

@@ -149,6 +149,7 @@ def once(setting, widths, *, seeds, steps):
     return dict.fromkeys(steps, measure(setting, widths, seeds=seeds, steps=steps[:1])[steps[0]])
 
 
+@pytest.mark.slow
 def test_another_closed_form_turns_initial_norms_red(small):
     small.setattr(paper07, "measure", once)
     assert paper07.init().verdict.ok

@@ -25,6 +25,7 @@ def converges(place, drawn):
     return paper08._converges(place, "the kernel", drawn, 12, widths=(64, 128, 256, 512))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "drawn"), [(0, paper08.drawn_covariance), (1, paper08.drawn_tangent_kernel)]
 )

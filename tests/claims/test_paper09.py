@@ -42,6 +42,7 @@ def test_kinds(small):
     assert not paper09.kinds().verdict.ok
 
 
+@pytest.mark.slow
 def test_spheres(small):
     assert paper09.sphere().verdict.ok
     small.setattr(paper09, "noise_risk", lambda spectrum, n: noise_risk(spectrum, 3 * n))

@@ -47,6 +47,7 @@ def test_another_rate_turns_times_and_stairs_red(monkeypatch):
     assert paper11.kernel_times().verdict.outcome is Outcome.INCONSISTENT
 
 
+@pytest.mark.slow
 def test_a_larger_start_turns_the_delays_red(monkeypatch):
     right = paper11.linear_run
     monkeypatch.setattr(paper11, "linear_run", lambda alpha: right(2 * alpha if alpha < 1e-5 else alpha))

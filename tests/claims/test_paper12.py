@@ -63,6 +63,7 @@ def test_oracles_that_do_nothing_or_chance_that_succeeds_turn_the_claim_red(monk
     assert measured.value == 1.0
 
 
+@pytest.mark.slow
 def test_a_reward_for_something_else_turns_the_claim_red(monkeypatch, few_tasks):
     short(monkeypatch, paper12, 1)
     assert paper12.one_reward().verdict.ok
@@ -83,6 +84,7 @@ def test_a_reward_for_something_else_turns_the_claim_red(monkeypatch, few_tasks)
     assert not paper12.one_reward().verdict.ok
 
 
+@pytest.mark.slow
 def test_worlds_that_are_alike_slow_or_other_elsewhere_turn_the_claim_red(monkeypatch, few_tasks):
     short(monkeypatch, paper12, 1)
     monkeypatch.setattr(paper12, "FIRST", 2**40 + 77)

@@ -54,6 +54,7 @@ def test_spike(monkeypatch):
         assert not paper16.spike().verdict.ok
 
 
+@pytest.mark.slow
 def test_small_step(monkeypatch):
     monkeypatch.setattr(paper16, "RISKS", ((120, 120, 480, 1e-2), (120, 360, 180, 0.1)))
     monkeypatch.setattr(paper16, "RISK_ETAS", (0.0, 2.0, 4.0))

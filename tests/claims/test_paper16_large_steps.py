@@ -63,6 +63,7 @@ def test_transfer(once):
         assert not claims.transfer().verdict.ok
 
 
+@pytest.mark.slow
 def test_images(monkeypatch):
     monkeypatch.setattr(claims, "IMAGES", 1200)
     monkeypatch.setattr(claims, "IMAGE_SAMPLES", 300)

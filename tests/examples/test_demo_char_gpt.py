@@ -97,6 +97,7 @@ def test_the_split_of_a_known_law_is_found():
     assert found.bracketed.all()
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_split_covers_the_truth_about_as_often_as_it_says():
     covered = [s.low <= 0.45 <= s.high for s in (split(made_up(0.01, seed), seed=seed) for seed in range(20))]
     assert sum(covered) >= 14  # 90 % of 20 is 18, sd 1.3
@@ -134,6 +135,7 @@ def test_the_grid_is_whole_and_a_run_of_it_comes_out_again(tmp_path, monkeypatch
     np.testing.assert_allclose(again.losses, same.losses, atol=0.02)  # sums differ between machines
 
 
+@pytest.mark.slow
 def test_the_script_finds_the_split_of_a_known_law(tmp_path, monkeypatch, capsys):
     """Loss = 1 + 30 N^-0.4 + 300 D^-0.5 and a well in log rate: with C ~ N D the best N goes as C^(0.5 / 0.9)."""
 

@@ -36,6 +36,7 @@ def test_windows_are_successive_tokens(tokens):
     assert torch.equal(first, again)
 
 
+@pytest.mark.slow
 def test_a_trial_on_tokens_learns(tokens, monkeypatch):
     small = sim.Space(dict(c4_gpt.space) | {"tokens": sim.Log(1e3, role="scale")})
     monkeypatch.setattr(c4_gpt, "space", small)

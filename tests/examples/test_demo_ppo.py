@@ -119,6 +119,7 @@ def test_a_rollout_pairs_each_action_with_what_it_earned():
     torch.testing.assert_close(rollout.log_probabilities[3], expected)
 
 
+@pytest.mark.slow
 def test_the_agent_learns_what_can_be_learnt():
     agent = Agent(3, width=4)
     before = mean_return(Colours(32, seed=1), agent, seed=0)

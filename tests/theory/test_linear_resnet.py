@@ -54,6 +54,7 @@ def test_finite_networks_come_to_the_limit():
     assert errors[0] / errors[1] == pytest.approx(2, rel=0.35)  # as 1 / sqrt(width)
 
 
+@pytest.mark.slow
 def test_the_mean_over_seeds_is_off_by_one_over_width():
     xi, y = task()
     limit = linear_resnet_limit(xi, y, depth=3, lr=0.4).outputs

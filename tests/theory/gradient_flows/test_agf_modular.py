@@ -83,6 +83,7 @@ def judged(problem, **tolerances):
     return found
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_gradient_flow():
     found = judged(modular_addition(EVEN, neurons=10, alpha=0.02))
     assert found.mean_difference < 0.01

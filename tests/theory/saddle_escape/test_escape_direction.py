@@ -51,6 +51,7 @@ def test_one_layer_is_the_gradient():
     )
 
 
+@pytest.mark.slow
 def test_circle_with_alternating_gradients():
     angles = np.arange(8) * np.pi / 4
     circle = np.stack([np.cos(angles), np.sin(angles)], 1), 8.0 * np.array([1.0, -1.0] * 4)
