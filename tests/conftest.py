@@ -7,6 +7,8 @@ import torch
 
 from similitude.runs.ray import RayEngine
 
+collect_ignore_glob = ["*/conftest.py"]  # no doctests there: as modules they would all have one name
+
 torch.set_num_threads(1)
 
 
