@@ -109,7 +109,7 @@ def train_ensemble(
     models = {seed: build_model(make, seed, plan) for seed in seeds}
     probe = build_optimizer(optimizer, [nn.Parameter(torch.zeros(1))])
     first = models[seeds[0]]
-    if not can_stack(probe) or (stack is None and not _pays(first, loss, batches.batch(seeds[0], 0))):
+    if not can_stack(probe) or (stack is None and not _pays(first, loss, lambda: batches.batch(seeds[0], 0))):
         return [
             _alone(make, r, batches, loss, steps, optimizer, plan, schedule, on_step=on_step)
             for r in replicas
@@ -139,7 +139,7 @@ def stack_size(model: nn.Module, replicas: int) -> int:
     return -(-replicas // stacks)
 
 
-def _pays(model: nn.Module, loss: Loss, batch: Any) -> bool:
+def _pays(model: nn.Module, loss: Loss, batch: Callable[[], Any]) -> bool:
     """Return whether a stack of a model's runs is faster than the plain loop, by the count of its operations.
 
     The count, not the clock, so that the same runs are made in the same way on every machine.
@@ -154,7 +154,7 @@ def _pays(model: nn.Module, loss: Loss, batch: Any) -> bool:
     # On a copy: norms that follow their inputs would be ahead by a step.
     model = copy.deepcopy(model)
     with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as counter:
-        loss(model, batch)
+        loss(model, batch())
     return counter.get_total_flops() <= CONVOLUTION_FLOPS * convolutions
 
 
