@@ -8,11 +8,12 @@ import torch
 from scipy.stats import binomtest
 from sklearn.kernel_ridge import KernelRidge
 
+from similitude.core.intervals import wilson_interval
 from similitude.core.verdict import Outcome, Verdict
 from similitude.data import load
 from similitude.kernels.gram_store import read_grams
 from similitude.report.kernel_table import kernel_table
-from similitude.studies.kernel_study import kernel_study, wilson
+from similitude.studies.kernel_study import kernel_study
 from tests.kernels.gram_pairs import relu_pair
 from tests.kernels.test_tiled import Relu
 
@@ -59,7 +60,7 @@ def test_accuracies_are_those_of_scikit_learn(study):
 def test_the_interval_is_wilsons():
     for hits, of in ((0, 5), (3, 7), (200, 200), (150, 200)):
         expected = binomtest(hits, of).proportion_ci(method="wilson")
-        assert wilson(hits, of) == pytest.approx((expected.low, expected.high), abs=1e-12)
+        assert wilson_interval(hits, of) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_values_are_judged_by_the_variance_that_is_explained():

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from scipy.stats import norm
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from similitude.core.intervals import wilson_interval
 from similitude.core.seeding import torch_generator
 from similitude.kernels.ensemble import checked_time, ensemble
 from similitude.kernels.grams import NAMES, GramProgress
@@ -114,27 +114,6 @@ def kernel_study(
     )
 
 
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share.
-
-    Args:
-        hits: How many.
-        of: Of how many, at least 1.
-
-    Example:
-        >>> low, high = wilson(8, 10)
-        >>> round(low, 3), round(high, 3)
-        (0.49, 0.943)
-
-    Source: Wilson, J. Am. Stat. Assoc. 22 (1927).
-    """
-    z = float(norm.ppf(0.975))
-    share, weight = hits / of, z * z / of
-    middle = (share + weight / 2) / (1 + weight)
-    half = z / (1 + weight) * (share * (1 - share) / of + weight / (4 * of)) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 @dataclass(frozen=True)
 class _Ridged:
     blocks: TrainTest
@@ -190,5 +169,5 @@ def _fit(what: str, found: Prediction, notes: tuple[str, ...], y_test: Tensor, s
     else:
         measure = "accuracy"
         hits = int((found.mean.argmax(1) == y_test).sum())
-        score, (low, high) = hits / len(y_test), wilson(hits, len(y_test))
+        score, (low, high) = hits / len(y_test), wilson_interval(hits, len(y_test))
     return KernelFit(what, measure, score, (low, high), found.ridge, found.residual, (*notes, *found.notes))
